@@ -1,0 +1,59 @@
+# `make demo` and `make test` do all of their own set-up in .venv; `make help` lists the rest.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# One thread per test worker: two workers with two threads each would fight for two cores.
+WORKERS ?= 2
+PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS)
+
+.PHONY: help install demo test check format lint types floors tests doctests bench clean
+
+help:
+	@echo "make demo      train a small network twice, find its shift, repair it (about 90 s)"
+	@echo "make test      everything continuous integration runs (the same as make check)"
+	@echo "make bench     time and accuracy side by side with other tools"
+	@echo "make format    rewrite the code in the project's format"
+
+install: $(STAMP)
+
+# Versions come from constraints.txt; the stamp is older than neither file, so a second run
+# installs nothing.
+$(STAMP): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: install
+	$(BIN)/varshift demo
+
+test: check
+
+check: lint types floors tests doctests
+
+format: install
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: install
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: install
+	$(BIN)/mypy --strict src
+
+floors: install
+	$(BIN)/lint-imports --no-logo
+
+tests: install
+	$(PYTEST) tests
+
+doctests: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --doctest-modules src
+
+bench: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

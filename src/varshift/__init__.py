@@ -1,0 +1,102 @@
+"""Find, measure and repair the variance shift that dropout causes at BatchNorm.
+
+    import varshift as vs
+
+    s = vs.inspect(model, example)      # which noise reaches which norm, by which route
+    m = vs.measure(model, data)         # how far the statistics shift between training and test
+    r = vs.recalibrate(model, data)     # exact noise-off statistics in one pass; r.undo()
+
+Names are looked up when first used, so that `import varshift` costs next to nothing and
+`varshift --help` does not wait for torch.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from varshift.errors import (
+        CheckpointError,
+        DataError,
+        LentError,
+        MissingExtraError,
+        ModelError,
+        UsageError,
+        VarshiftError,
+    )
+    from varshift.measure import Measurement, Site, Statistics, measure
+    from varshift.repair import Recalibration, recalibrate
+    from varshift.structure import Layer, Line, Noise, Norm, Proof, Route, Structure, inspect
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CheckpointError",
+    "DataError",
+    "Layer",
+    "LentError",
+    "Line",
+    "Measurement",
+    "MissingExtraError",
+    "ModelError",
+    "Noise",
+    "Norm",
+    "Proof",
+    "Recalibration",
+    "Route",
+    "Site",
+    "Statistics",
+    "Structure",
+    "UsageError",
+    "VarshiftError",
+    "inspect",
+    "measure",
+    "recalibrate",
+]
+
+_ROOMS = {
+    "errors": (
+        "CheckpointError",
+        "DataError",
+        "LentError",
+        "MissingExtraError",
+        "ModelError",
+        "UsageError",
+        "VarshiftError",
+    ),
+    "measure": ("Measurement", "Site", "Statistics", "measure"),
+    "repair": ("Recalibration", "recalibrate"),
+    "structure": ("Layer", "Line", "Noise", "Norm", "Proof", "Route", "Structure", "inspect"),
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
+
+class _Varshift(ModuleType):
+    """The package itself: public names on first use, and verbs that keep their names.
+
+    `varshift.measure` is a room (a sub-package) and a verb. Importing the room makes Python bind
+    it as an attribute of the package; the verb is what users mean, so that binding is declined.
+    `from varshift.measure import …` still finds the room.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        room = _ROOM_OF.get(name)
+        if room is None:
+            raise AttributeError(f"module 'varshift' has no attribute {name!r}")
+        value = getattr(import_module(f"varshift.{room}"), name)
+        self.__dict__[name] = value
+        return value
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in _ROOM_OF and isinstance(value, ModuleType):
+            return
+        super().__setattr__(name, value)
+
+    def __dir__(self) -> list[str]:
+        return sorted({*self.__dict__, *__all__})
+
+
+sys.modules[__name__].__class__ = _Varshift

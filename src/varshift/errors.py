@@ -1,0 +1,59 @@
+"""Every exception varshift raises on purpose, and the exit code the command line gives it.
+
+VarshiftError
+├── UsageError (2)         the call itself is wrong: a bad argument, target or option
+│   └── MissingExtraError  an optional dependency is not installed
+└── LentError (3)          what was lent cannot be worked with
+    ├── ModelError         the model raises, has nothing to measure, or cannot be moved
+    ├── DataError          a batch, loader or data set
+    └── CheckpointError    a checkpoint file
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CheckpointError",
+    "DataError",
+    "LentError",
+    "MissingExtraError",
+    "ModelError",
+    "UsageError",
+    "VarshiftError",
+]
+
+
+class VarshiftError(Exception):
+    """Root of everything raised on purpose; `exit_code` is what the command line returns."""
+
+    exit_code = 3
+
+
+class UsageError(VarshiftError, ValueError):
+    """The call is wrong: a bad argument, target or option."""
+
+    exit_code = 2
+
+
+class MissingExtraError(UsageError, ImportError):
+    """An optional dependency is not installed; the message names the extra that brings it."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        super().__init__(
+            f"{purpose} needs {package}, which is not installed: pip install 'varshift[{extra}]'"
+        )
+
+
+class LentError(VarshiftError):
+    """What the user lent cannot be worked with."""
+
+
+class ModelError(LentError, RuntimeError):
+    """The model raises, has nothing to measure, or cannot be run as asked."""
+
+
+class DataError(LentError, ValueError):
+    """A batch, a loader or a data set cannot be used."""
+
+
+class CheckpointError(LentError, ValueError):
+    """A checkpoint file cannot be read or does not fit the model."""

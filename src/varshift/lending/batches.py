@@ -1,0 +1,251 @@
+"""Any form of data becomes checked batches on the model's device, one after another."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from varshift.errors import DataError, ModelError, UsageError, VarshiftError
+
+__all__ = ["Batch", "Data", "Forward", "batches", "call", "one_batch", "tensors_of"]
+
+Data = Iterable[Any] | Callable[[], Iterable[Any]]
+Forward = Callable[[nn.Module, Any], Any]
+Device = torch.device | str | None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One batch on the model's device: its index, what the loader gave, how many samples."""
+
+    index: int
+    value: Any
+    samples: int
+
+
+def batches(
+    data: Data,
+    model: nn.Module,
+    *,
+    forward: Forward | None = None,
+    device: Device = None,
+    max_samples: int | None = None,
+) -> Iterator[Batch]:
+    """The batches of `data`, checked, moved to the model's device and cut off at `max_samples`.
+
+    `data` is an iterable of batches or a callable that returns one. The batch that crosses
+    `max_samples` is cut where its tensors share their first dimension, else taken whole.
+    """
+    if max_samples is not None and max_samples < 1:
+        raise UsageError(f"max_samples is {max_samples}; it must be at least 1")
+    target = _device_of(model, device)
+    seen = 0
+    for index, value in enumerate(_fetch(data)):
+        batch = _checked(index, value, forward, target)
+        if max_samples is not None and seen + batch.samples > max_samples:
+            batch = _cut(batch, max_samples - seen)
+        seen += batch.samples
+        yield batch
+        if max_samples is not None and seen >= max_samples:
+            return
+    if seen == 0:
+        raise DataError(_why_empty(data))
+
+
+def one_batch(
+    example: Any, model: nn.Module, *, forward: Forward | None = None, device: Device = None
+) -> Batch:
+    """A single example batch, checked and moved."""
+    return _checked(0, example, forward, _device_of(model, device))
+
+
+def call(model: nn.Module, batch: Batch, forward: Forward | None) -> Any:
+    """Run the model on a batch. What the model raises becomes a ModelError that says where."""
+    try:
+        if forward is not None:
+            return forward(model, batch.value)
+        value = batch.value
+        if isinstance(value, (tuple, list)):
+            value = value[0]
+        return model(**value) if isinstance(value, Mapping) else model(value)
+    except VarshiftError:
+        raise
+    except Exception as error:
+        where = _where(model, error.__traceback__)
+        raise ModelError(
+            f"the model raised {type(error).__name__}{where} on batch {batch.index}"
+            f"{_shapes(batch.value)}: {error}{_hint(error, batch, forward)}"
+        ) from error
+
+
+def tensors_of(value: Any) -> Iterator[Tensor]:
+    """Every tensor inside nested tuples, lists, mappings and objects that hold tensors."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from tensors_of(item)
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from tensors_of(item)
+    elif hasattr(value, "to_dict") and callable(value.to_dict):  # PyG's Data
+        yield from tensors_of(value.to_dict())
+
+
+def _fetch(data: Data) -> Iterator[Any]:
+    if isinstance(data, Tensor):
+        raise DataError(
+            f"data is one tensor of shape {tuple(data.shape)}, and its items would be samples, not "
+            "batches: pass [x] for a single batch, or x.split(256)"
+        )
+    if isinstance(data, (str, bytes, Mapping)):
+        raise DataError(f"data is a {type(data).__name__}; pass an iterable of batches, as in [x]")
+    source = data if isinstance(data, Iterable) or hasattr(data, "__getitem__") else None
+    if source is None:
+        if not callable(data):
+            raise DataError(
+                f"data is a {type(data).__name__}; pass an iterable of batches, or a callable that "
+                "returns one"
+            )
+        source = data()
+    iterator = iter(source)
+    for index in itertools.count():
+        try:
+            value = next(iterator)
+        except StopIteration:
+            return
+        except Exception as error:
+            error.add_note(f"raised by the data while batch {index} was fetched")
+            raise
+        yield value
+
+
+def _why_empty(data: Any) -> str:
+    if isinstance(data, Iterator):
+        return (
+            "data gave no batches: it is an iterator that is already used up (or was empty). Pass "
+            "a list, a DataLoader, or a callable that returns a fresh iterator"
+        )
+    return "data gave no batches: pass at least one (a DataLoader with drop_last=True may be empty)"
+
+
+def _checked(index: int, value: Any, forward: Forward | None, target: Device) -> Batch:
+    if forward is None:
+        _refuse_unknown(index, value)
+    value = _moved(value, target)
+    tensors = list(tensors_of(value))
+    for tensor in tensors:
+        _refuse_nonfinite(index, tensor)
+    samples = next((len(tensor) for tensor in tensors if tensor.ndim), 1)
+    if samples == 0:
+        raise DataError(f"batch {index} is empty: its first tensor has shape {_first(tensors)}")
+    return Batch(index, value, samples)
+
+
+def _first(tensors: list[Tensor]) -> tuple[int, ...]:
+    return next(tuple(tensor.shape) for tensor in tensors if tensor.ndim)
+
+
+def _refuse_unknown(index: int, value: Any) -> None:
+    item = value[0] if isinstance(value, (tuple, list)) and value else value
+    if not isinstance(item, (Tensor, Mapping)):
+        kind = type(value).__name__ if item is value else f"{type(value).__name__} of "
+        kind += "" if item is value else type(item).__name__
+        raise DataError(
+            f"batch {index} is a {kind}; pass forward=lambda model, batch: model(…) to say how the "
+            "model takes it"
+        )
+
+
+def _refuse_nonfinite(index: int, tensor: Tensor) -> None:
+    if not (tensor.is_floating_point() or tensor.is_complex()) or tensor.layout != torch.strided:
+        return
+    if bool(torch.isfinite(tensor).all()):
+        return
+    bad = ~torch.isfinite(tensor)
+    where = tuple(torch.nonzero(bad)[0].tolist())
+    kind = "NaN" if bool(torch.isnan(tensor[where])) else "infinite"
+    raise DataError(
+        f"batch {index} holds {int(bad.sum())} NaN or infinite values, the first ({kind}) at index "
+        f"{where} of a tensor of shape {tuple(tensor.shape)}; clean or drop that batch"
+    )
+
+
+def _device_of(model: nn.Module, device: Device) -> torch.device | None:
+    """Where batches go: the model's one device, or None where it is spread over several."""
+    places = {tensor.device for tensor in [*model.parameters(), *model.buffers()]}
+    if device is None:
+        return next(iter(places)) if len(places) == 1 else None
+    wanted = torch.device(device)
+    if places and all(place.type != wanted.type for place in places):
+        place = ", ".join(sorted(map(str, places)))
+        raise ModelError(
+            f"device={str(wanted)!r}, but the model is on {place}; move it first with "
+            f"model.to({str(wanted)!r}), or leave device out"
+        )
+    return wanted
+
+
+def _moved(value: Any, target: Device) -> Any:
+    if target is None:
+        return value
+    if isinstance(value, Tensor):
+        return value.to(target)
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(_moved(item, target) for item in value))
+    if isinstance(value, (tuple, list)):
+        return type(value)(_moved(item, target) for item in value)
+    if isinstance(value, dict):
+        return {key: _moved(item, target) for key, item in value.items()}
+    return value.to(target) if callable(getattr(value, "to", None)) else value
+
+
+def _cut(batch: Batch, samples: int) -> Batch:
+    tensors = list(tensors_of(batch.value))
+    nested = isinstance(batch.value, (Tensor, tuple, list, dict))
+    if not nested or any(t.ndim == 0 or len(t) != batch.samples for t in tensors):
+        return batch
+    return Batch(batch.index, _sliced(batch.value, samples), samples)
+
+
+def _sliced(value: Any, samples: int) -> Any:
+    if isinstance(value, Tensor):
+        return value[:samples]
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(_sliced(item, samples) for item in value))
+    if isinstance(value, (tuple, list)):
+        return type(value)(_sliced(item, samples) for item in value)
+    if isinstance(value, dict):
+        return {key: _sliced(item, samples) for key, item in value.items()}
+    return value
+
+
+def _where(model: nn.Module, traceback: TracebackType | None) -> str:
+    """The innermost of the model's modules whose code was running when it raised."""
+    names = {id(module): name for name, module in model.named_modules()}
+    found = ""
+    while traceback is not None:
+        module = traceback.tb_frame.f_locals.get("self")
+        if isinstance(module, nn.Module) and names.get(id(module)):
+            found = f" in {names[id(module)]!r} ({type(module).__name__})"
+        traceback = traceback.tb_next
+    return found
+
+
+def _shapes(value: Any) -> str:
+    shapes = [str(tuple(tensor.shape)) for tensor in tensors_of(value)]
+    return f" (shapes {', '.join(shapes[:4])})" if shapes else ""
+
+
+def _hint(error: Exception, batch: Batch, forward: Forward | None) -> str:
+    if forward is None and isinstance(error, TypeError):
+        return ". Pass forward=lambda model, batch: … to say how the model takes a batch"
+    if "more than 1 value per channel" in str(error):
+        return ". A training pass needs batches of at least 2 samples here"
+    return ""

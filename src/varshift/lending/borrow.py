@@ -1,0 +1,215 @@
+"""A model is borrowed: whatever a verb touches comes back as it was, above all on an error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from varshift.errors import ModelError, UsageError
+from varshift.lending.rng import rng_state, set_rng_state
+
+__all__ = ["Buffers", "borrowed", "set_training", "training_flags", "unwrapped"]
+
+_PLAIN = (bool, int, float, complex, str, type(None))
+_WRAPPERS = ("DataParallel", "DistributedDataParallel")
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The user's own module inside `torch.compile`, DDP and DataParallel wrappers."""
+    if not isinstance(model, nn.Module):
+        raise UsageError(f"model is a {type(model).__name__}; pass a torch.nn.Module")
+    while True:
+        if isinstance(inner := getattr(model, "_orig_mod", None), nn.Module):
+            model = inner
+        elif type(model).__name__ in _WRAPPERS and isinstance(model.module, nn.Module):
+            model = model.module
+        else:
+            return model
+
+
+@contextmanager
+def borrowed(model: nn.Module) -> Iterator[nn.Module]:
+    """Lend the unwrapped model: eager, without gradients, and restored whatever happens.
+
+    Restored are the training flag of every module, plain attributes (momentum, counters), buffers
+    and tensor attributes (same object, same storage, same bits), and every random generator.
+    """
+    inner = unwrapped(model)
+    _refuse_unready(inner)
+    random = rng_state()
+    lent = [_Lent.of(module) for module in _modules(inner)]
+    root_flag = inner.training
+    with ExitStack() as stack:
+        stack.callback(set_rng_state, random)
+        stack.callback(_give_back, inner, root_flag, lent)
+        stack.enter_context(_eager())
+        stack.enter_context(torch.no_grad())
+        yield inner
+
+
+class Buffers:
+    """All buffers of a model as they are now; `restore()` puts their contents back."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._held = [
+            (_Tensor.of(module._buffers, name, tensor), tensor._version)
+            for module in _modules(model)
+            if not isinstance(module, torch.jit.ScriptModule)
+            for name, tensor in module._buffers.items()
+            if tensor is not None
+        ]
+
+    def restore(self) -> None:
+        """Undo what a pass wrote; buffers that nobody wrote to cost one comparison."""
+        for place, (held, version) in enumerate(self._held):
+            untouched = held.holder.get(held.name) is held.tensor
+            if not untouched or held.tensor._version != version:
+                held.restore()
+                self._held[place] = (held, held.tensor._version)
+
+
+def training_flags(model: nn.Module) -> list[tuple[nn.Module, bool]]:
+    """The training flag of every module, as `set_training` takes it."""
+    return [(module, module.training) for module in _modules(model)]
+
+
+def set_training(flags: list[tuple[nn.Module, bool]]) -> None:
+    """Set each module's own flag: no call of `train()`, so nothing else happens."""
+    for module, flag in flags:
+        if module.training != flag:
+            module.training = flag
+
+
+def _modules(model: nn.Module) -> list[nn.Module]:
+    return list(model.modules())
+
+
+def _refuse_unready(model: nn.Module) -> None:
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        if nn.parameter.is_lazy(tensor):
+            raise ModelError(f"{name!r} is not initialised yet; run one batch through the model")
+        if tensor.is_meta:
+            raise ModelError(f"{name!r} is on the meta device; load its weights first")
+
+
+@contextmanager
+def _eager() -> Iterator[None]:
+    """Compiled parts run as plain Python, so that hooks and modes see inside them."""
+    dynamo = sys.modules.get("torch._dynamo")
+    if dynamo is None:  # nothing can have been compiled; do not pay for the import
+        yield
+    elif hasattr(torch.compiler, "set_stance"):
+        with torch.compiler.set_stance("force_eager"):
+            yield
+    else:
+        with dynamo.config.patch(disable=True):
+            yield
+
+
+def _give_back(model: nn.Module, root_flag: bool, lent: list[_Lent]) -> None:
+    # A class with its own train() may do more than set flags (merge adapters, refreeze); let it
+    # undo that first, then set every flag exactly.
+    if any(type(state.module).train is not nn.Module.train for state in lent):
+        model.train(root_flag)
+    with torch.no_grad():
+        for state in lent:
+            state.restore()
+
+
+@dataclass
+class _Tensor:
+    """One tensor that a module holds: the object, its storage, its bits."""
+
+    holder: dict[str, Any]
+    name: str
+    tensor: Tensor
+    alias: Tensor
+    copy: Tensor
+
+    @classmethod
+    def of(cls, holder: dict[str, Any], name: str, tensor: Tensor) -> _Tensor:
+        alias = tensor.detach()
+        return cls(holder, name, tensor, alias, alias.clone())
+
+    def restore(self) -> None:
+        if self.holder.get(self.name) is not self.tensor:
+            self.holder[self.name] = self.tensor
+        if not _same_place(self.tensor, self.alias):
+            self.tensor.data = self.alias
+        # Untouched contents are not rewritten: a write would bump the version counter and break
+        # a graph that the user has not yet run backward through.
+        if not _same_bits(self.tensor, self.copy):
+            self.tensor.copy_(self.copy)
+
+
+@dataclass
+class _Lent:
+    """State of one module, children excluded."""
+
+    module: nn.Module
+    training: bool
+    plain: dict[str, Any]
+    buffers: list[_Tensor]
+    attributes: list[_Tensor]
+    known: frozenset[str]
+
+    @classmethod
+    def of(cls, module: nn.Module) -> _Lent:
+        own = module.__dict__
+        # Sharded wrappers keep lazily built state in plain attributes; taking half of it back
+        # would break them.
+        foreign = type(module).__module__.startswith("torch.distributed")
+        scripted = isinstance(module, torch.jit.ScriptModule)
+        simple = {} if foreign or scripted else own
+        named = dict(module.named_buffers(recurse=False)) if scripted else own["_buffers"]
+        return cls(
+            module=module,
+            training=module.training,
+            plain={k: v for k, v in simple.items() if isinstance(v, _PLAIN) and k != "training"},
+            buffers=[_Tensor.of(named, k, v) for k, v in named.items() if v is not None],
+            attributes=[_Tensor.of(own, k, v) for k, v in simple.items() if isinstance(v, Tensor)],
+            known=frozenset(own) if simple else frozenset(),
+        )
+
+    def restore(self) -> None:
+        if self.module.training != self.training:
+            self.module.training = self.training
+        own = self.module.__dict__
+        if self.known:
+            for name in [k for k, v in own.items() if k not in self.known and _added(v)]:
+                del own[name]
+        for name, value in self.plain.items():
+            if own.get(name, self) is not value:
+                own[name] = value
+        for tensor in self.buffers:
+            tensor.restore()
+        for tensor in self.attributes:
+            tensor.restore()
+
+
+def _added(value: Any) -> bool:
+    return isinstance(value, (*_PLAIN, Tensor))
+
+
+def _same_place(one: Tensor, other: Tensor) -> bool:
+    if one.shape != other.shape or one.dtype != other.dtype or one.device != other.device:
+        return False
+    if one.layout != torch.strided or other.layout != torch.strided:
+        return one is other or one.layout == other.layout
+    return one.data_ptr() == other.data_ptr() and one.stride() == other.stride()
+
+
+def _same_bits(one: Tensor, other: Tensor) -> bool:
+    """Equality that takes NaN for equal to itself and tells +0 from −0."""
+    if one.numel() == 0:
+        return True
+    if one.layout != torch.strided:
+        return False
+    one, other = one.contiguous().reshape(-1), other.contiguous().reshape(-1)
+    return torch.equal(one.view(torch.uint8), other.view(torch.uint8))

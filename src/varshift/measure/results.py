@@ -1,0 +1,150 @@
+"""What `measure` gives back: stored, train and test moments per site, and the shift they make."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from varshift.errors import UsageError
+from varshift.results import Result, plain
+from varshift.structure import Structure
+
+__all__ = ["Measurement", "Site", "Statistics"]
+
+SCHEMA = "varshift.measurement/1"
+
+
+@dataclass(frozen=True, eq=False)
+class Statistics:
+    """Per-channel moments of a norm site's input.
+
+    Attributes:
+        mean: (C,) float64.
+        var: (C,) float64, unbiased, over all values seen; for `stored` the `running_var` itself.
+        count: values per channel; for `stored` the batches it has tracked (0 if not counted).
+        within: (C,) float64, the mean over batches of each batch's own unbiased variance, weighted
+            by its count: the estimator that `running_var` averages. None for `stored`.
+    """
+
+    mean: Tensor
+    var: Tensor
+    count: int
+    within: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """One norm site: three pairs of moments, and the shift between them.
+
+    Channels are (C,) float64 tensors. `*_se` are standard errors by a jackknife over groups of
+    samples; they are NaN where fewer than two groups were seen.
+
+    Attributes:
+        delta: Δ = test.var / train.var per channel, NaN where dead.
+        delta_se: standard error of `delta`.
+        shift: median of `delta` over live channels: the layer's signed figure.
+        severity: median over live channels of max(Δ, 1/Δ).
+        paper: the paper's figure: max(r, 1/r) for r = mean(test.within) / mean(stored.var), with
+            `test.within` the average of unbiased batch variances in evaluation mode.
+        live: (C,) bool; a dead channel has no variance beyond rounding in either mode.
+        samples: how many samples passed in each mode.
+    """
+
+    path: str
+    stored: Statistics
+    train: Statistics
+    test: Statistics
+    delta: Tensor
+    delta_se: Tensor
+    shift: float
+    shift_se: float
+    severity: float
+    severity_se: float
+    paper: float
+    paper_se: float
+    live: Tensor
+    samples: int
+
+    @property
+    def dead(self) -> tuple[int, ...]:
+        """Indices of the dead channels."""
+        return tuple(torch.nonzero(~self.live).flatten().tolist())
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement(Result):
+    """The shift at every norm site of a model, over the same batches with noise on and off.
+
+    `skipped` maps the path of a norm that could not be measured to the reason; `notes` says what
+    else a reader must know. `structure` is what `inspect` saw on the first batch.
+    """
+
+    sites: Mapping[str, Site]
+    structure: Structure
+    samples: int
+    batches: int
+    skipped: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+    def __getitem__(self, path: str) -> Site:
+        if path not in self.sites:
+            known = ", ".join(repr(site) for site in list(self.sites)[:8]) or "none"
+            raise UsageError(f"no norm site {path!r} was measured; there are {known}")
+        return self.sites[path]
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready, with the structure's `noises`, `norms` and `routes` beside `sites`."""
+        return self.structure.to_dict() | {
+            "schema": SCHEMA,
+            "samples": self.samples,
+            "batches": self.batches,
+            "sites": {path: _site(site) for path, site in self.sites.items()},
+            "skipped": dict(self.skipped),
+            "notes": list(self.notes),
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row per site: its figures, their standard errors, and the noise directly behind."""
+        return [
+            {
+                "site": path,
+                "channels": len(site.delta),
+                "dead": len(site.dead),
+                "shift": site.shift,
+                "shift_se": site.shift_se,
+                "severity": site.severity,
+                "severity_se": site.severity_se,
+                "paper": site.paper,
+                "paper_se": site.paper_se,
+                "noises": [route.noise for route in self.structure.behind(path)],
+            }
+            for path, site in self.sites.items()
+        ]
+
+
+def _site(site: Site) -> dict[str, Any]:
+    whole = {name: getattr(site, name) for name in ("stored", "train", "test")}
+    figures = {
+        name: plain(getattr(site, name))
+        for name in (
+            *("delta", "delta_se", "shift", "shift_se", "severity", "severity_se"),
+            *("paper", "paper_se", "samples"),
+        )
+    }
+    return figures | {
+        "dead": list(site.dead),
+        **{name: _statistics(statistics) for name, statistics in whole.items()},
+    }
+
+
+def _statistics(statistics: Statistics) -> dict[str, Any]:
+    return {
+        "mean": plain(statistics.mean),
+        "var": plain(statistics.var),
+        "within": plain(statistics.within),
+        "count": statistics.count,
+    }

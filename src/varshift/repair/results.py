@@ -1,0 +1,86 @@
+"""What `recalibrate` gives back: what it wrote where, what it left alone, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from varshift.errors import UsageError
+from varshift.measure import Statistics
+from varshift.results import Result, plain
+
+__all__ = ["Change", "Recalibration"]
+
+SCHEMA = "varshift.recalibration/1"
+
+
+@dataclass(frozen=True, eq=False)
+class Change:
+    """One norm site: the statistics it had and the statistics it has now.
+
+    `after.var` is the unbiased variance over all `after.count` values, as torch stores it.
+    """
+
+    path: str
+    before: Statistics
+    after: Statistics
+
+    @property
+    def ratio(self) -> float:
+        """Median over channels of new / old `running_var`, where both are positive."""
+        both = (self.before.var > 0) & (self.after.var > 0)
+        ratio = (self.after.var / self.before.var)[both]
+        return float(ratio.median()) if len(ratio) else float("nan")
+
+
+@dataclass(frozen=True, eq=False)
+class Recalibration(Result):
+    """Exact noise-off statistics, written in place. `undo()` puts back the old ones bit for bit.
+
+    `sites` maps each rewritten norm to its change, `skipped` each norm left alone to the reason.
+    """
+
+    sites: Mapping[str, Change]
+    skipped: Mapping[str, str]
+    samples: int
+    batches: int
+    notes: tuple[str, ...] = ()
+    _undo: Callable[[], None] | None = field(default=None, repr=False)
+
+    def undo(self) -> None:
+        """Restore the statistics that were there before, bit for bit, in the same storage."""
+        if self._undo is None:
+            raise UsageError("this result was loaded without its model; there is nothing to undo")
+        self._undo()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: the buffers written, old and new values."""
+        return {
+            "schema": SCHEMA,
+            "samples": self.samples,
+            "batches": self.batches,
+            "sites": {path: _change(change) for path, change in self.sites.items()},
+            "skipped": dict(self.skipped),
+            "notes": list(self.notes),
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row per rewritten norm."""
+        return [
+            {
+                "site": path,
+                "channels": len(change.after.var),
+                "count": change.after.count,
+                "var_ratio": change.ratio,
+                "mean_moved": float((change.after.mean - change.before.mean).abs().median()),
+            }
+            for path, change in self.sites.items()
+        ]
+
+
+def _change(change: Change) -> dict[str, Any]:
+    return {
+        name: {"mean": plain(side.mean), "var": plain(side.var), "count": side.count}
+        for name, side in (("before", change.before), ("after", change.after))
+    }

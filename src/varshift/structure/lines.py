@@ -1,0 +1,48 @@
+"""The line of the user's code that was running: the innermost frame outside torch."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+from types import FrameType
+
+import torch
+
+from varshift.structure.results import Line
+
+__all__ = ["calling_line", "calling_operation"]
+
+_TORCH = os.path.dirname(torch.__file__) + os.sep
+_OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_FUNCTIONAL = os.path.join(_TORCH, "nn", "functional.py")
+_CALL = os.path.join(_OURS, "lending", "batches.py")
+
+
+def calling_line() -> Line | None:
+    """Where the user's code asked for the operation; None if the model is torch all the way up."""
+    frame = _outside(sys._getframe(1), _OURS)
+    while frame is not None and frame.f_code.co_filename.startswith(_TORCH):
+        frame = frame.f_back
+    if frame is None or frame.f_code.co_filename == _CALL:
+        return None
+    file, number = frame.f_code.co_filename, frame.f_lineno
+    return Line(file, number, frame.f_code.co_name, linecache.getline(file, number).strip())
+
+
+def calling_operation() -> str | None:
+    """Name of the `torch.nn.functional` function that is running, such as "alpha_dropout"."""
+    frame = _outside(sys._getframe(1), _OURS)
+    while frame is not None and frame.f_code.co_filename.startswith(_TORCH):
+        if frame.f_code.co_filename == _FUNCTIONAL:
+            return frame.f_code.co_name
+        frame = frame.f_back
+    return None
+
+
+def _outside(frame: FrameType | None, folder: str) -> FrameType | None:
+    while frame is not None and frame.f_code.co_filename.startswith(folder):
+        if frame.f_code.co_filename == _CALL:
+            return frame
+        frame = frame.f_back
+    return frame

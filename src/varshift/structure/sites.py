@@ -1,0 +1,79 @@
+"""Norm sites of a model: found by the running-stat tensors they hold, named by where those live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.instancenorm import _InstanceNorm
+
+__all__ = ["Handle", "norm_handles", "owners", "untracked"]
+
+
+@dataclass(frozen=True, eq=False)
+class Handle:
+    """A module that holds running statistics, and the two tensors themselves."""
+
+    path: str
+    module: nn.Module
+    running_mean: Tensor
+    running_var: Tensor
+
+    @property
+    def certain(self) -> bool:
+        """Whether this is a BatchNorm by class; otherwise only a batch-norm operation can tell."""
+        return isinstance(self.module, _BatchNorm)
+
+
+def norm_handles(model: nn.Module) -> dict[str, Handle]:
+    """Every module with a `running_mean` and a `running_var`, by path. InstanceNorm is not one."""
+    found: dict[str, Handle] = {}
+    for path, module in model.named_modules():
+        mean = getattr(module, "running_mean", None)
+        var = getattr(module, "running_var", None)
+        if isinstance(module, _InstanceNorm):
+            continue
+        if isinstance(mean, Tensor) and isinstance(var, Tensor):
+            found[path] = Handle(path, module, mean, var)
+    return found
+
+
+def untracked(model: nn.Module) -> dict[str, str]:
+    """Normalisations that look like norm sites and are none, by path, with the reason."""
+    reasons: dict[str, str] = {}
+    for path, module in model.named_modules():
+        if isinstance(module, _BatchNorm) and module.running_mean is None:
+            reasons[path] = (
+                "keeps no running statistics (track_running_stats=False): it uses the batch's own "
+                "in both modes, so nothing stored can shift"
+            )
+        elif isinstance(module, _InstanceNorm) and module.running_mean is not None:
+            reasons[path] = (
+                "InstanceNorm with running statistics, which are averages over samples of "
+                "per-sample moments: not a norm site here"
+            )
+    return reasons
+
+
+def owners(model: nn.Module) -> dict[int, tuple[str, nn.Module]]:
+    """Where each tensor that could be a running mean lives: id → (site path, owner).
+
+    The site's path is the owner's own for a tensor called `running_mean`, else the owner's path
+    and the tensor's name, as for statistics handed to `F.batch_norm` from other buffers.
+    """
+    found: dict[int, tuple[str, nn.Module]] = {}
+    for path, module in model.named_modules():
+        for name, tensor in _held(module):
+            site = path if name == "running_mean" else f"{path}.{name}".lstrip(".")
+            found.setdefault(id(tensor), (site, module))
+    return found
+
+
+def _held(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    for name, tensor in module.named_buffers(recurse=False):
+        yield name, tensor
+    for name, value in vars(module).items():
+        if isinstance(value, Tensor):
+            yield name, value
