@@ -52,7 +52,8 @@ def lock_step(
     far. With `ranks` the moments are merged over a process group, in rank order, so that every
     rank settles on the same bits; an error on one rank becomes an error on all.
     """
-    run = LockStep(model, settle, stops, forward, ranks or Ranks(None), Memory(max_bytes))
+    tap = Tap(model, _arrive)
+    run = LockStep(model, settle, stops, forward, ranks or Ranks(None), Memory(max_bytes), tap)
     try:
         run.start(data)
         run.settle_all(report)
@@ -78,6 +79,7 @@ class LockStep:
     forward: Forward | None
     ranks: Ranks
     memory: Memory
+    tap: Tap
     lanes: list[_Lane] = field(default_factory=list)
     merged: dict[str, Moments] = field(default_factory=dict)
     runs: dict[str, int] = field(default_factory=dict)
@@ -171,7 +173,7 @@ class _Lane(greenlet):  # type: ignore[misc]
         return self.waiting.site.path if self.waiting else None
 
     def run(self) -> None:
-        with Tap(self.step.model, _arrive):
+        with self.step.tap:
             call(self.step.model, self.batch, self.step.forward)
 
 

@@ -11,9 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
 from varshift.measure.moments import channel_moments
@@ -21,13 +19,11 @@ from varshift.structure.sites import owners
 
 __all__ = ["Tap", "TappedSite", "channel_moments"]
 
-# Where the input and the running statistics stand in each function's arguments. The last is what
+# Functions by name, not by identity: other tools wrap `torch.batch_norm` in place. The last is what
 # SyncBatchNorm calls in a multi-process training pass.
-_POSITIONS: dict[Any, tuple[int, int]] = {
-    functional.batch_norm: (1, 2),
-    torch.batch_norm: (3, 4),
-    torch.batch_norm_gather_stats_with_counts: (3, 4),
-}
+_FUNCTIONS = frozenset({"batch_norm", "batch_norm_gather_stats_with_counts"})
+# Where the running statistics stand: in `F.batch_norm`, and in the functions of `torch` itself.
+_POSITIONS = ((1, 2), (3, 4))
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +46,6 @@ class Tap(TorchFunctionMode):
         super().__init__()
         self._owners = owners(model)
         self._on_input = on_input
-        self.unknown = 0
 
     def __torch_function__(
         self,
@@ -60,19 +55,18 @@ class Tap(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        if func in _POSITIONS:
-            self._meet(func, args, kwargs)
+        if getattr(func, "__name__", None) in _FUNCTIONS:
+            self._meet(args, kwargs)
         return func(*args, **kwargs)
 
-    def _meet(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        mean_at, var_at = _POSITIONS[func]
-        mean = kwargs.get("running_mean", args[mean_at] if len(args) > mean_at else None)
-        var = kwargs.get("running_var", args[var_at] if len(args) > var_at else None)
+    def _meet(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         x = args[0] if args else kwargs.get("input")
-        if not (isinstance(mean, Tensor) and isinstance(var, Tensor) and isinstance(x, Tensor)):
-            return
-        if id(mean) not in self._owners:
-            self.unknown += 1
-            return
-        path, owner = self._owners[id(mean)]
-        self._on_input(TappedSite(path, owner, mean, var), x)
+        handed = [(kwargs.get("running_mean"), kwargs.get("running_var"))]
+        handed += [(args[at], args[to]) for at, to in _POSITIONS if len(args) > to]
+        for mean, var in handed:
+            if not (isinstance(mean, Tensor) and isinstance(var, Tensor) and isinstance(x, Tensor)):
+                continue
+            if id(mean) in self._owners:
+                path, owner = self._owners[id(mean)]
+                self._on_input(TappedSite(path, owner, mean, var), x)
+                return

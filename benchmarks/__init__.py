@@ -1,0 +1,1 @@
+"""Side-by-side timings and errors; `make bench` runs them all."""
