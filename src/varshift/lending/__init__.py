@@ -1,6 +1,6 @@
 """How a model and its data are borrowed: given back bit for bit, fed batch by batch."""
 
-from varshift.lending.batches import Batch, Data, Forward, batches, call, one_batch, tensors_of
+from varshift.lending.batches import Batch, Data, Forward, batches, call, cut, one_batch, tensors_of
 from varshift.lending.borrow import Buffers, borrowed, set_training, training_flags, unwrapped
 from varshift.lending.progress import Progress, reporter
 from varshift.lending.rng import drawn_from, rng_state, set_rng_state
@@ -14,6 +14,7 @@ __all__ = [
     "batches",
     "borrowed",
     "call",
+    "cut",
     "drawn_from",
     "one_batch",
     "reporter",

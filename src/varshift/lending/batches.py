@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from varshift.errors import DataError, ModelError, UsageError, VarshiftError
 
-__all__ = ["Batch", "Data", "Forward", "batches", "call", "one_batch", "tensors_of"]
+__all__ = ["Batch", "Data", "Forward", "batches", "call", "cut", "one_batch", "tensors_of"]
 
 Data = Iterable[Any] | Callable[[], Iterable[Any]]
 Forward = Callable[[nn.Module, Any], Any]
@@ -49,7 +49,7 @@ def batches(
     for index, value in enumerate(_fetch(data)):
         batch = _checked(index, value, forward, target)
         if max_samples is not None and seen + batch.samples > max_samples:
-            batch = _cut(batch, max_samples - seen)
+            batch = cut(batch, max_samples - seen)
         seen += batch.samples
         yield batch
         if max_samples is not None and seen >= max_samples:
@@ -206,7 +206,8 @@ def _moved(value: Any, target: Device) -> Any:
     return value.to(target) if callable(getattr(value, "to", None)) else value
 
 
-def _cut(batch: Batch, samples: int) -> Batch:
+def cut(batch: Batch, samples: int) -> Batch:
+    """Its first samples, where its tensors share their first dimension; else the batch itself."""
     tensors = list(tensors_of(batch.value))
     nested = isinstance(batch.value, (Tensor, tuple, list, dict))
     if not nested or any(t.ndim == 0 or len(t) != batch.samples for t in tensors):

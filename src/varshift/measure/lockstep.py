@@ -20,7 +20,7 @@ from greenlet import GreenletExit, getcurrent, greenlet
 from torch import Tensor, nn
 
 from varshift.errors import ModelError
-from varshift.lending import Batch, Forward, call
+from varshift.lending import Batch, Forward, call, cut
 from varshift.measure.memory import Memory
 from varshift.measure.ranks import Ranks
 from varshift.measure.taps import Tap, TappedSite, channel_moments
@@ -28,6 +28,8 @@ from varshift.structure import norm_handles
 from varshift.theory.moments import Moments
 
 __all__ = ["LockStep", "Settle", "lock_step"]
+
+_FEW = 2  # samples of the witness
 
 Settle = Callable[[TappedSite, Moments], None]
 Stops = Callable[[str], bool]
@@ -53,10 +55,13 @@ def lock_step(
     rank settles on the same bits; an error on one rank becomes an error on all.
     """
     tap = Tap(model, _arrive)
-    run = LockStep(model, settle, stops, forward, ranks or Ranks(None), Memory(max_bytes), tap)
+    order = list(norm_handles(model))
+    alone = ranks or Ranks(None)
+    run = LockStep(model, settle, stops, forward, alone, Memory(max_bytes), tap, order)
     try:
         run.start(data)
         run.settle_all(report)
+        run.abandon()  # a witness may still wait at a norm that no other micro-batch reached
     except BaseException as error:
         run.abandon()
         run.ranks.announce(error)
@@ -68,9 +73,10 @@ def lock_step(
 class LockStep:
     """A lock-step pass; once through, what it saw.
 
-    `merged` holds each site's moments over everything, `runs` how often it was settled, and
-    `witness` the moments of the smallest micro-batch alone, for a check that the model keeps
-    nothing from one forward to the next.
+    `merged` holds each site's moments over everything, `runs` how often it was settled. A `witness`
+    runs in the crowd without being counted: the first few samples, or else the smallest
+    micro-batch. Its moments, `seen`, must come out the same when it is run again alone; if not, the
+    model keeps something from one forward to the next.
     """
 
     model: nn.Module
@@ -80,10 +86,12 @@ class LockStep:
     ranks: Ranks
     memory: Memory
     tap: Tap
+    order: list[str]
     lanes: list[_Lane] = field(default_factory=list)
     merged: dict[str, Moments] = field(default_factory=dict)
     runs: dict[str, int] = field(default_factory=dict)
-    witness: dict[str, Moments] = field(default_factory=dict)
+    seen: dict[str, Moments] = field(default_factory=dict)
+    _witness: _Lane | None = None
 
     @property
     def samples(self) -> int:
@@ -91,20 +99,23 @@ class LockStep:
         return sum(lane.batch.samples for lane in self.lanes)
 
     @property
-    def smallest(self) -> Batch:
-        """The micro-batch that is cheapest to run again."""
+    def witness(self) -> Batch:
+        """The batch that is to be run again alone."""
+        if self._witness is not None:
+            return self._witness.batch
         return min(self.lanes, key=lambda lane: lane.batch.samples).batch
 
     def start(self, data: Iterable[Batch]) -> None:
         """Take in every batch and run each to its first norm."""
         for batch in data:
-            lane = _Lane(self, batch)
-            self.lanes.append(lane)
-            self._resume(lane)
+            self.lanes.append(_Lane(self, batch))
+            self._resume(self.lanes[-1])
+            if len(self.lanes) == 2 and not self.ranks.several:
+                self._start_witness()
 
     def settle_all(self, report: Report) -> None:
         """Until every micro-batch is through: merge at one site, settle it, let them go on."""
-        sites = sum(map(self.stops, norm_handles(self.model)))
+        sites = sum(map(self.stops, self.order))
         while (path := self.ranks.next_site(self._waiting_at())) is not None:
             here = [lane for lane in self.lanes if lane.at == path]
             site, moments = self._merge(path, here)
@@ -112,11 +123,12 @@ class LockStep:
             for lane in here:
                 lane.waiting = None
                 self._resume(lane)
+            self._resume_witness(path)
             report(len(self.merged), max(sites, len(self.merged)))
 
     def abandon(self) -> None:
         """Unwind every micro-batch that is still under way, innermost context first."""
-        for lane in self.lanes:
+        for lane in [*self.lanes, *([self._witness] if self._witness else [])]:
             if lane and not lane.dead:
                 outer = _thread_state()
                 lane.throw(GreenletExit)
@@ -124,9 +136,9 @@ class LockStep:
 
     def _merge(self, path: str, here: list[_Lane]) -> tuple[TappedSite, Moments]:
         arrivals = [lane.waiting for lane in here if lane.waiting is not None]
-        for lane in here:
-            if lane.batch is self.smallest and lane.waiting is not None:
-                self.witness.setdefault(path, lane.waiting.moments)
+        if self._witness is None:
+            own = [lane.waiting for lane in here if lane.batch is self.witness and lane.waiting]
+            self.seen.update((path, arrival.moments) for arrival in own)
         moments = self.ranks.merged([arrival.moments for arrival in arrivals])
         if path in self.merged:
             moments = self.merged[path] + moments
@@ -140,8 +152,31 @@ class LockStep:
         return arrivals[0].site if arrivals else _site_here(self.model, path), moments
 
     def _waiting_at(self) -> str | None:
-        """Where to settle next: if the micro-batches took different ways, where the first waits."""
-        return next((lane.at for lane in self.lanes if lane.at is not None), None)
+        """Where to settle next: of the norms where some wait, the one the model defines first."""
+        waiting = {lane.at for lane in self.lanes if lane.at is not None}
+        return min(waiting, key=self._place, default=None)
+
+    def _place(self, path: str) -> int:
+        return self.order.index(path) if path in self.order else len(self.order)
+
+    def _start_witness(self) -> None:
+        few = cut(self.lanes[0].batch, _FEW)
+        if few.samples < self.lanes[0].batch.samples:
+            self._witness = _Lane(self, few)
+            self._resume_witness(None)
+
+    def _resume_witness(self, path: str | None) -> None:
+        """Let it go on; a model that cannot take so few samples is checked another way."""
+        lane = self._witness
+        if lane is None or lane.at != path:
+            return
+        if lane.waiting is not None:
+            self.seen[lane.waiting.site.path] = lane.waiting.moments
+            lane.waiting = None
+        try:
+            self._resume(lane)
+        except ModelError:
+            self._witness = None
 
     def _resume(self, lane: _Lane) -> None:
         self.memory.check(self.samples, len(self.lanes))

@@ -48,12 +48,13 @@ class Ranks:
         return self._paths is not None
 
     def next_site(self, path: str | None) -> str | None:
-        """The site all ranks settle next: where the lowest rank waits; None when all are through."""
+        """The site that all ranks settle next; None when all are through."""
         if self._paths is None:
             return path
         said = self._gather([_DONE if path is None else self._paths.index(path)])
         self._refuse_failures(said)
-        return next((self._paths[at] for (at,) in said if at >= 0), None)
+        waiting = [at for (at,) in said if at >= 0]
+        return self._paths[min(waiting)] if waiting else None
 
     def merged(self, parts: list[Moments]) -> Moments:
         """The moments of all ranks together, from each rank's own."""

@@ -105,37 +105,62 @@ def recalibrate(
             batches(data, inner, forward=forward, device=device, max_samples=max_samples)
         )
         before = rng_state()
-        run = lock_step(
-            inner,
-            stream,
-            plan.settle,
-            plan.wanted,
-            forward=forward,
-            ranks=ranks,
-            max_bytes=max_bytes,
-            report=report,
-        )
-        noisy = bool(drawn_from(before, rng_state()))
-        notes = plan.notes(run, noisy)
-        if not noisy and not _repeats(run):
-            notes.append(plan.redo_site_by_site(run))
+        try:
+            run = lock_step(
+                inner,
+                stream,
+                plan.settle,
+                plan.wanted,
+                forward=forward,
+                ranks=ranks,
+                max_bytes=max_bytes,
+                report=report,
+            )
+        except ModelError as error:
+            notes = [plan.after_failure(inner, stream, forward, ranks, error)]
+        else:
+            noisy = bool(drawn_from(before, rng_state()))
+            notes = plan.notes(run, noisy)
+            if not (noisy or ranks.several or _repeats(run)):
+                notes.append(plan.site_by_site(inner, stream, forward))
+    plan.refuse_nothing()
     plan.write()
-    return plan.result(stream.samples, stream.count, notes)
+    return plan.result(stream.samples, len(stream.taken), notes)
 
 
 class _Stream:
-    """Batches on their way into the pass, counted."""
+    """Batches on their way into the pass, kept and counted."""
 
     def __init__(self, source: Iterator[Batch]) -> None:
         self._source = source
-        self.count = 0
-        self.samples = 0
+        self.taken: list[Batch] = []
 
     def __iter__(self) -> Iterator[Batch]:
         for batch in self._source:
-            self.count += 1
-            self.samples += batch.samples
+            self.taken.append(batch)
             yield batch
+
+    def all(self) -> list[Batch]:
+        """Every batch, those not yet taken included."""
+        return [*self.taken, *self]
+
+    @property
+    def samples(self) -> int:
+        return sum(batch.samples for batch in self.taken)
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """The buffers of one site and what they held."""
+
+    site: TappedSite
+    mean: Tensor
+    var: Tensor
+
+    def restore(self) -> None:
+        with torch.no_grad():
+            self.site.running_mean.copy_(self.mean)
+            self.site.running_var.copy_(self.var)
 
 
 @dataclass(frozen=True, eq=False)
@@ -153,18 +178,16 @@ class _Plan:
         self.skipped = skipped
         self._paths = paths
         self._new: dict[str, _Written] = {}
-        self._old: dict[str, tuple[Tensor, Tensor]] = {}
+        self._old: dict[str, _Kept] = {}
 
     @classmethod
     def of(cls, model: nn.Module, include_frozen: bool) -> _Plan:
-        """Decide before anything runs; refuse a model with nothing to rewrite."""
+        """Decide before anything runs."""
         skipped = dict(untracked(model))
         handles = norm_handles(model)
         for path, handle in handles.items():
             if model.training and not handle.module.training and not include_frozen:
                 skipped[path] = "frozen (in eval mode inside a model in train mode)"
-        if not handles:
-            raise ModelError(_no_norm(skipped))
         return cls(skipped, [path for path, handle in handles.items() if handle.certain])
 
     def wanted(self, path: str) -> bool:
@@ -178,28 +201,33 @@ class _Plan:
                 f"{site.path!r} saw one value per channel in all, which has no variance; pass at "
                 "least 2 samples"
             )
-        self._old.setdefault(site.path, (site.running_mean.clone(), site.running_var.clone()))
+        if site.path not in self._old:
+            kept = _Kept(site, site.running_mean.clone(), site.running_var.clone())
+            self._old[site.path] = kept
         self._new[site.path] = _Written(site, moments)
         _put(site, moments)
 
-    def redo_site_by_site(self, run: LockStep) -> str:
+    def after_failure(
+        self,
+        model: nn.Module,
+        stream: _Stream,
+        forward: Forward | None,
+        ranks: Ranks,
+        error: ModelError,
+    ) -> str:
+        """If the model itself raised in the crowd, see whether its micro-batches only mixed up."""
+        if error.__cause__ is None or len(stream.taken) < 2 or ranks.several:
+            raise error
+        try:
+            return self.site_by_site(model, stream, forward)
+        except ModelError:
+            raise error from error.__cause__
+
+    def site_by_site(self, model: nn.Module, stream: _Stream, forward: Forward | None) -> str:
         """The model keeps something between forwards: do it again, one batch at a time."""
-        if run.ranks.several:
-            raise ModelError(
-                "this model keeps something from one forward to the next, which a lock-step pass "
-                "over several ranks cannot allow for; recalibrate on one rank with sync=False"
-            )
-        for path, (mean, var) in self._old.items():
-            self._new[path].site.running_mean.copy_(mean)
-            self._new[path].site.running_var.copy_(var)
+        self.undo()
         self._new.clear()
-        site_by_site(
-            run.model,
-            [lane.batch for lane in run.lanes],
-            self.settle,
-            self.wanted,
-            forward=run.forward,
-        )
+        site_by_site(model, stream.all(), self.settle, self.wanted, forward=forward)
         return (
             "the model keeps something from one forward to the next, so micro-batches could not "
             "run side by side; the statistics were found one norm at a time instead"
@@ -216,6 +244,11 @@ class _Plan:
             )
         return notes
 
+    def refuse_nothing(self) -> None:
+        """Raise if there was no norm to rewrite, nor one to leave alone."""
+        if not self._new and not self._paths:
+            raise ModelError(_no_norm(self.skipped))
+
     def write(self) -> None:
         """Commit: the model has been given back, and now gets all new statistics or none."""
         try:
@@ -227,10 +260,8 @@ class _Plan:
 
     def undo(self) -> None:
         """Put the old statistics back, bit for bit."""
-        with torch.no_grad():
-            for path, (mean, var) in self._old.items():
-                self._new[path].site.running_mean.copy_(mean)
-                self._new[path].site.running_var.copy_(var)
+        for kept in self._old.values():
+            kept.restore()
 
     def result(self, samples: int, count: int, notes: list[str]) -> Recalibration:
         """The finished record."""
@@ -245,12 +276,14 @@ class _Plan:
         )
 
     def _change(self, path: str) -> Change:
-        new, (mean, var) = self._new[path], self._old[path]
+        new, old = self._new[path], self._old[path]
         tracked = getattr(new.site.owner, "num_batches_tracked", None)
         return Change(
             path,
             Statistics(
-                mean.double().cpu(), var.double().cpu(), 0 if tracked is None else int(tracked)
+                old.mean.double().cpu(),
+                old.var.double().cpu(),
+                0 if tracked is None else int(tracked),
             ),
             Statistics(new.moments.mean, new.moments.var(), new.moments.count),
         )
@@ -264,7 +297,7 @@ def _put(site: TappedSite, moments: Moments) -> None:
 
 
 def _repeats(run: LockStep) -> bool:
-    """Whether the smallest micro-batch alone meets every norm with the moments it had in the crowd.
+    """Whether the witness alone meets every norm with the moments it had in the crowd.
 
     A model that keeps something between modules or forwards (a cache, a feature list) would mix
     up micro-batches that run side by side. Where a norm runs twice, its first run used statistics
@@ -272,14 +305,14 @@ def _repeats(run: LockStep) -> bool:
     """
     if len(run.lanes) == 1 or any(times > 1 for times in run.runs.values()):
         return True
-    seen: dict[str, Moments] = {}
+    alone: dict[str, Moments] = {}
 
     def keep(site: TappedSite, x: Tensor) -> None:
-        seen.setdefault(site.path, channel_moments(x))
+        alone.setdefault(site.path, channel_moments(x))
 
     with Tap(run.model, keep):
-        call(run.model, run.smallest, run.forward)
-    return all(_alike(moments, seen.get(path)) for path, moments in run.witness.items())
+        call(run.model, run.witness, run.forward)
+    return all(_alike(moments, alone.get(path)) for path, moments in run.seen.items())
 
 
 def _alike(one: Moments, other: Moments | None) -> bool:
