@@ -145,6 +145,12 @@ class _Run:
             if norm.path not in sites
         }
         notes = [*structure.notes, *self.notes]
+        fresh = [path for path, site in sites.items() if _untouched(site.stored)]
+        if fresh:
+            notes.append(
+                f"{len(fresh)} of {len(sites)} norms still hold the statistics they were made with "
+                "(mean 0, variance 1): they have not been trained, and evaluation will be far off"
+            )
         reused = [norm.path for norm in structure.norms if norm.reused]
         notes += [f"{path}: runs more than once a pass; its inputs are pooled" for path in reused]
         if not structure.direct():
@@ -214,6 +220,10 @@ def _stored(site: TappedSite) -> Statistics:
         var=site.running_var.detach().double().cpu().clone(),
         count=int(tracked) if isinstance(tracked, Tensor) else 0,
     )
+
+
+def _untouched(stored: Statistics) -> bool:
+    return bool((stored.mean == 0).all() and (stored.var == 1).all())
 
 
 def _nothing(model: nn.Module) -> str:

@@ -1,0 +1,19 @@
+"""Results as data frames."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from varshift.errors import MissingExtraError
+from varshift.results import Result
+
+__all__ = ["frame"]
+
+
+def frame(result: Result) -> Any:
+    """A pandas DataFrame with one row per entry of `result.rows()`."""
+    try:
+        import pandas
+    except ImportError as error:
+        raise MissingExtraError("pandas", "report", "to_frame()") from error
+    return pandas.DataFrame(result.rows())

@@ -1,0 +1,89 @@
+"""What `--data` and `--input-shape` name, as batches and as one example."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from varshift.errors import DataError, UsageError
+from varshift.sources.datasets import NAMES, load_images
+from varshift.sources.factories import load_factory
+
+__all__ = ["example_from_shapes", "load_data"]
+
+
+def example_from_shapes(shapes: Sequence[str]) -> Any:
+    """Random normal inputs of batch 2 from shapes such as "3,64,64"; several become a tuple.
+
+    Only the first of several is the input; pass `forward` (or a factory) for models that take
+    more.
+
+    >>> example_from_shapes(["3,8,8"]).shape
+    torch.Size([2, 3, 8, 8])
+    """
+    generator = torch.Generator().manual_seed(0)
+    made = [torch.randn(2, *_sizes(shape), generator=generator) for shape in shapes]
+    if not made:
+        raise UsageError("no shape given; write --input-shape 3,64,64")
+    return made[0] if len(made) == 1 else tuple(made)
+
+
+def load_data(spec: str, *, root: str | None = None, batch_size: int = 64, seed: int = 0) -> Any:
+    """Batches from a named set's training images, a file of inputs, or a `module:factory`."""
+    if batch_size < 1:
+        raise UsageError(f"--batch-size is {batch_size}; it must be at least 1")
+    if spec in NAMES:
+        return load_images(spec, root, seed=seed).train.split(batch_size)
+    path = Path(spec)
+    if path.suffix in (".pt", ".npy", ".npz", ".safetensors"):
+        return _inputs(path).split(batch_size)
+    if ":" in spec:
+        return load_factory(spec)
+    raise UsageError(
+        f"--data {spec!r} is no file of inputs (.pt, .npy, .npz, .safetensors), no module:factory "
+        f"and none of {', '.join(NAMES)}"
+    )
+
+
+def _sizes(shape: str) -> list[int]:
+    try:
+        sizes = [int(size) for size in shape.split(",")]
+    except ValueError:
+        sizes = []
+    if not sizes or min(sizes) < 1:
+        raise UsageError(
+            f"--input-shape {shape!r} is no shape; write sizes without the batch, as in 3,64,64"
+        )
+    return sizes
+
+
+def _inputs(path: Path) -> Tensor:
+    if not path.is_file():
+        raise DataError(f"there is no file {str(path)!r}")
+    try:
+        found: Any = _read(path)
+    except Exception as error:
+        raise DataError(f"{str(path)!r} cannot be read ({type(error).__name__})") from error
+    if isinstance(found, dict):
+        found = next(iter(found.values()), None)
+    if isinstance(found, np.ndarray):
+        found = torch.from_numpy(found)
+    if not isinstance(found, Tensor) or found.ndim == 0:
+        raise DataError(f"{str(path)!r} holds no tensor of inputs; save one of shape (N, …)")
+    return found.float() if not found.is_floating_point() and found.dtype == torch.uint8 else found
+
+
+def _read(path: Path) -> Any:
+    if path.suffix == ".safetensors":
+        from safetensors.torch import load_file
+
+        return load_file(path)
+    if path.suffix == ".pt":
+        return torch.load(path, map_location="cpu", weights_only=True)
+    loaded = np.load(path)
+    return dict(loaded) if path.suffix == ".npz" else loaded
