@@ -86,7 +86,8 @@ def _conclusion(demo: Demo) -> str:
     }[demo.noisy.helped]
     change, error, _, _ = demo.clean.after.change(demo.clean.before)
     return text + (
-        f"On the twin, which has no noise to shift, the loss changed by {change:+.3f} ± {error:.3f}."
+        "On the twin, which has no noise to shift, the loss changed by "
+        f"{change:+.3f} ± {error:.3f}."
     )
 
 

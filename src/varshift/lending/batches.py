@@ -68,9 +68,9 @@ def one_batch(
 def call(model: nn.Module, batch: Batch, forward: Forward | None) -> Any:
     """Run the model on a batch. What the model raises becomes a ModelError that says where."""
     try:
+        value = _fresh(batch.value)
         if forward is not None:
-            return forward(model, batch.value)
-        value = batch.value
+            return forward(model, value)
         if isinstance(value, (tuple, list)):
             value = value[0]
         return model(**value) if isinstance(value, Mapping) else model(value)
@@ -195,15 +195,25 @@ def _device_of(model: nn.Module, device: Device) -> torch.device | None:
 def _moved(value: Any, target: Device) -> Any:
     if target is None:
         return value
+    return _mapped(value, lambda held: held.to(target), "to")
+
+
+def _fresh(value: Any) -> Any:
+    """A copy to run on: in-place layers write into their input, and the batch is borrowed too."""
+    return _mapped(value, lambda held: held.clone(), "clone")
+
+
+def _mapped(value: Any, step: Callable[[Any], Any], method: str | None = None) -> Any:
+    """`step` applied to every tensor in nested containers, and to objects with that method."""
     if isinstance(value, Tensor):
-        return value.to(target)
+        return step(value)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(_moved(item, target) for item in value))
+        return type(value)(*(_mapped(item, step, method) for item in value))
     if isinstance(value, (tuple, list)):
-        return type(value)(_moved(item, target) for item in value)
+        return type(value)(_mapped(item, step, method) for item in value)
     if isinstance(value, dict):
-        return {key: _moved(item, target) for key, item in value.items()}
-    return value.to(target) if callable(getattr(value, "to", None)) else value
+        return {key: _mapped(item, step, method) for key, item in value.items()}
+    return step(value) if method and callable(getattr(value, method, None)) else value
 
 
 def cut(batch: Batch, samples: int) -> Batch:
@@ -212,19 +222,8 @@ def cut(batch: Batch, samples: int) -> Batch:
     nested = isinstance(batch.value, (Tensor, tuple, list, dict))
     if not nested or any(t.ndim == 0 or len(t) != batch.samples for t in tensors):
         return batch
-    return Batch(batch.index, _sliced(batch.value, samples), samples)
-
-
-def _sliced(value: Any, samples: int) -> Any:
-    if isinstance(value, Tensor):
-        return value[:samples]
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(_sliced(item, samples) for item in value))
-    if isinstance(value, (tuple, list)):
-        return type(value)(_sliced(item, samples) for item in value)
-    if isinstance(value, dict):
-        return {key: _sliced(item, samples) for key, item in value.items()}
-    return value
+    few = _mapped(batch.value, lambda tensor: tensor[:samples])
+    return Batch(batch.index, few, samples)
 
 
 def _where(model: nn.Module, traceback: TracebackType | None) -> str:

@@ -176,6 +176,14 @@ def _key(tensor: Tensor) -> Any:
         return tensor
 
 
+def same_storage(one: Tensor, other: Tensor) -> bool:
+    """Whether one is the other or a view of it."""
+    if one is other:
+        return True
+    mine, yours = _key(one), _key(other)
+    return isinstance(mine, int) and isinstance(yours, int) and mine == yours
+
+
 def whole(tensor: Tensor) -> bool:
     """Whether the tensor covers all of its storage."""
     if tensor.layout != torch.strided:

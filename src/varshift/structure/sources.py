@@ -48,7 +48,8 @@ class Source:
         """Read the law off the operation in which the bare draw met data."""
         sharing = "block" if block else sharing
         if self.operation in _ALPHA:
-            self.meet("alpha", law.drop_p, None, sharing)
+            if not self.met:  # the mask multiplies first; what is added later is no rate
+                self.meet("alpha", law.drop_p, None, sharing)
         elif how == "multiply":
             self.meet(law.kind, law.drop_p, law.tau, sharing)
         elif how in ("keep", "drop") and law.kind == "bernoulli":

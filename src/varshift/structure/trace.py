@@ -20,6 +20,7 @@ from varshift.structure.flow import (
     Trail,
     Trails,
     merged,
+    same_storage,
     shortest,
     stepped,
     united,
@@ -255,8 +256,8 @@ class Tracer(TorchDispatchMode):
         for tensor in written:
             kept = NOTHING if whole(tensor) else self._carried.get(tensor)
             self._carried.put(tensor, merged([kept, flow]))
-        if not written or isinstance(operation.out, (tuple, list)):
-            for tensor in operation.outputs():
+        for tensor in operation.outputs():
+            if not any(same_storage(tensor, target) for target in written):
                 self._carried.put(tensor, flow)
 
 
