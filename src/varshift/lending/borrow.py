@@ -58,7 +58,7 @@ class Buffers:
 
     def __init__(self, model: nn.Module) -> None:
         self._held = [
-            (_Tensor.of(module._buffers, name, tensor), tensor._version)
+            _Tensor.of(module._buffers, name, tensor)
             for module in _modules(model)
             if not isinstance(module, torch.jit.ScriptModule)
             for name, tensor in module._buffers.items()
@@ -66,12 +66,10 @@ class Buffers:
         ]
 
     def restore(self) -> None:
-        """Undo what a pass wrote; buffers that nobody wrote to cost one comparison."""
-        for place, (held, version) in enumerate(self._held):
-            untouched = held.holder.get(held.name) is held.tensor
-            if not untouched or held.tensor._version != version:
-                held.restore()
-                self._held[place] = (held, held.tensor._version)
+        """Undo what a pass wrote."""
+        # By the bits: batch norm updates its statistics without touching their version counter.
+        for held in self._held:
+            held.restore()
 
 
 def training_flags(model: nn.Module) -> list[tuple[nn.Module, bool]]:

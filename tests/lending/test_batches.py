@@ -1,0 +1,115 @@
+"""Every form of data, and a sentence for every form that is none."""
+
+from __future__ import annotations
+
+from collections import namedtuple
+
+import pytest
+import torch
+from torch import nn
+
+import varshift as vs
+from varshift.lending import batches
+
+NET = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(3))
+X = torch.arange(36.0).view(12, 3)
+
+
+class Named(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+
+    def forward(self, x, scale=1.0):
+        return self.norm(x * scale)
+
+
+Pair = namedtuple("Pair", "x y")
+
+FORMS = {
+    "tensor": ([X], None),
+    "tuple": ([(X, torch.zeros(12))], None),
+    "list": ([[X, 3]], None),
+    "named tuple": ([Pair(X, torch.zeros(12))], None),
+    "dict": ([{"x": X}], None),
+    "dict in a tuple": ([({"x": X}, 1)], None),
+    "callable": (lambda: iter([X]), None),
+    "generator": ((x for x in [X]), None),
+    "forward": ([{"image": X}], lambda model, batch: model(batch["image"])),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_forms(form):
+    data, forward = FORMS[form]
+    net = Named()
+    r = vs.recalibrate(net, data, forward=forward)
+    assert r.samples == 12
+    torch.testing.assert_close(net.norm.running_var, X.var(0))
+
+
+@pytest.mark.parametrize(
+    ("data", "match"),
+    [
+        ([], "gave no batches: pass at least one"),
+        (iter([]), "already used up"),
+        (X, r"pass \[x\] for a single batch"),
+        (3, "pass an iterable of batches, or a callable"),
+        ({"x": X}, "is a dict"),
+        ([X, 5], "batch 1 is a int; pass forward="),
+        ([X, ("a",)], "batch 1 is a tuple of str"),
+        (
+            [X, X / 0],
+            r"batch 1 holds 36 NaN or infinite values, the first \(NaN\) at index \(0, 0\)",
+        ),
+        ([X[:0]], "batch 0 is empty"),
+    ],
+)
+@pytest.mark.parametrize("verb", [vs.measure, vs.recalibrate])
+def test_sentences(verb, data, match):
+    if match == "already used up":
+        data = iter([])
+    with pytest.raises(vs.DataError, match=match):
+        verb(NET, data)
+
+
+def test_a_generator_used_twice():
+    data = (x for x in [X])
+    vs.measure(NET, data)
+    with pytest.raises(vs.DataError, match="already used up"):
+        vs.measure(NET, data)
+
+
+def test_a_loaders_own_error_stays_its_own():
+    def loader():
+        yield X
+        raise OSError("disk gone")
+
+    with pytest.raises(OSError, match="disk gone") as caught:
+        vs.measure(NET, loader)
+    assert any("batch 1" in note for note in caught.value.__notes__)
+
+
+def test_wrong_shapes_and_devices():
+    with pytest.raises(
+        vs.ModelError, match=r"in '1' \(BatchNorm1d\) on batch 0 \(shapes \(4, 5\)\)"
+    ):
+        vs.measure(NET, [torch.randn(4, 5)])
+    with pytest.raises(vs.ModelError, match=r"move it first with model\.to"):
+        vs.measure(NET, [X], device="cuda")
+    with pytest.raises(vs.ModelError, match="Pass forward="):
+        vs.measure(Named(), [{"y": X}])
+    with pytest.raises(vs.ModelError, match="at least 2 samples"):
+        vs.measure(NET, [X[:1]])
+
+
+@pytest.mark.parametrize("limit", [1, 5, 8, 12, 100])
+def test_max_samples_cuts_exactly(limit):
+    taken = list(batches(X.split(4), NET, max_samples=limit))
+    assert sum(batch.samples for batch in taken) == min(limit, 12)
+    assert torch.equal(torch.cat([batch.value for batch in taken]), X[:limit])
+
+
+def test_max_samples_must_be_positive():
+    with pytest.raises(vs.UsageError, match="at least 1"):
+        vs.measure(NET, [X], max_samples=0)

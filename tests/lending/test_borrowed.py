@@ -1,0 +1,197 @@
+"""A model is borrowed: every verb, through success and every way to fail, bit for bit."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import varshift as vs
+from problems.noisy_nets import Mlp
+
+
+class Counting(Mlp):
+    """Changes plain attributes, keeps tensors and a frozen norm, and uses all generators."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+        self.body[1].momentum = None
+        self.body[5].momentum = 0.0
+        self.register_buffer("steps", torch.zeros((), dtype=torch.long))
+        self.scratch = torch.full((2,), float("nan"))
+
+    def forward(self, x):
+        self.calls += 1
+        self.steps += 1
+        self.scratch = x.sum(0)[:2].detach()
+        self.new_tensor = x.detach()
+        random.random()
+        np.random.rand()
+        return super().forward(x)
+
+
+class Custom(Counting):
+    """Keeps a norm frozen by its own train(), as detection models do."""
+
+    def train(self, mode=True):
+        super().train(mode)
+        self.body[1].eval()
+        return self
+
+
+def lent(make):
+    torch.manual_seed(0)
+    net = make().train()
+    net.body[5].eval()
+    net.body[0].weight.requires_grad_(False)
+    net.body[9].running_mean[0] = float("nan")
+    net.body[9].running_mean[0] = -0.0
+    return net
+
+
+def bits(tensor):
+    return tensor.detach().contiguous().view(-1).view(torch.uint8).clone()
+
+
+def state(net):
+    return {
+        "flags": [module.training for module in net.modules()],
+        "buffers": {
+            name: (id(b), b.data_ptr(), b._version, bits(b).tolist())
+            for name, b in net.named_buffers()
+        },
+        "parameters": {
+            name: (id(p), p.data_ptr(), p._version, bits(p).tolist(), p.requires_grad, p.grad)
+            for name, p in net.named_parameters()
+        },
+        "momenta": [getattr(module, "momentum", "none") for module in net.modules()],
+        "hooks": [
+            (len(m._forward_hooks), len(m._forward_pre_hooks), len(m._backward_hooks))
+            for m in net.modules()
+        ],
+        "attributes": [[*sorted(vars(m)), getattr(m, "calls", None)] for m in net.modules()],
+        "scratch": (id(net.scratch), bits(net.scratch).tolist()),
+        "torch": torch.get_rng_state().tolist(),
+        "python": random.getstate(),
+        "numpy": np.random.get_state()[1].tolist(),
+        "grad": torch.is_grad_enabled(),
+        "state_dict": list(net.state_dict()),
+    }
+
+
+class Raising:
+    """A loader that gives two batches and raises."""
+
+    def __init__(self, error):
+        self.error = error
+
+    def __iter__(self):
+        yield torch.ones(6, 8).cumsum(0)
+        yield torch.eye(8)[:6]
+        raise self.error
+
+
+def good():
+    return [torch.ones(6, 8).cumsum(0), torch.eye(8)[:6]]
+
+
+def inspect(net, data):
+    return vs.inspect(net, next(iter(data)))
+
+
+VERBS = {"inspect": inspect, "measure": vs.measure, "recalibrate": vs.recalibrate}
+
+
+def unchanged(before, after):
+    return {key for key in before if before[key] != after[key]}
+
+
+@pytest.mark.parametrize("make", [Counting, Custom])
+@pytest.mark.parametrize("verb", ["inspect", "measure"])
+def test_success_leaves_no_trace(verb, make):
+    net = lent(make)
+    before = state(net)
+    VERBS[verb](net, good())
+    after = state(net)
+    # A buffer that the model itself wrote to must be written back: its version moves, not its bits.
+    for name in before["buffers"]:
+        assert before["buffers"][name][:2] == after["buffers"][name][:2]
+        assert before["buffers"][name][3] == after["buffers"][name][3]
+    assert unchanged(before, after) <= {"buffers"}
+
+
+FAILURES = {
+    "raising loader": (RuntimeError, lambda net: Raising(RuntimeError("disk"))),
+    "interrupted": (KeyboardInterrupt, lambda net: Raising(KeyboardInterrupt())),
+    "nan": (vs.DataError, lambda net: [torch.randn(6, 8), torch.full((6, 8), torch.nan)]),
+    "shape": (vs.ModelError, lambda net: [torch.randn(6, 8), torch.randn(6, 9)]),
+    "overflow": (vs.ModelError, lambda net: [torch.randn(6, 8), torch.full((6, 8), 3e38)]),
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+@pytest.mark.parametrize("verb", ["measure", "recalibrate"])
+def test_failure_leaves_no_trace(verb, failure):
+    error, data = FAILURES[failure]
+    net = lent(Counting)
+    data = data(net)  # made first: drawing it moves the generators
+    before = state(net)
+    with pytest.raises(error):
+        VERBS[verb](net, data)
+    after = state(net)
+    for name in before["buffers"]:
+        assert before["buffers"][name][:2] == after["buffers"][name][:2]
+        assert before["buffers"][name][3] == after["buffers"][name][3]
+    assert unchanged(before, after) <= {"buffers"}
+
+
+def test_recalibrate_changes_statistics_alone():
+    net = lent(Counting)
+    before = state(net)
+    r = vs.recalibrate(net, good())
+    after = state(net)
+    changed = {n for n in before["buffers"] if before["buffers"][n][3] != after["buffers"][n][3]}
+    assert changed == {
+        f"body.{index}.running_{kind}" for index in (1, 9) for kind in ("mean", "var")
+    }
+    assert {n for n, b in before["buffers"].items() if b[:2] != after["buffers"][n][:2]} == set()
+    assert unchanged(before, after) == {"buffers"}
+    assert r.skipped == {"body.5": "frozen (in eval mode inside a model in train mode)"}
+    r.undo()
+    assert all(before["buffers"][n][3] == held[3] for n, held in state(net)["buffers"].items())
+
+
+def test_the_batch_is_borrowed_too():
+    net = nn.Sequential(nn.ReLU(inplace=True), nn.Dropout(0.5, inplace=True), nn.BatchNorm1d(3))
+    x = torch.randn(8, 3)
+    kept = x.clone()
+    vs.inspect(net, x)
+    vs.measure(net, [x])
+    vs.recalibrate(net, [x])
+    assert torch.equal(x, kept)
+
+
+def test_half_built_models_are_refused():
+    with pytest.raises(vs.ModelError, match="not initialised yet"):
+        vs.inspect(nn.Sequential(nn.LazyLinear(3)), torch.randn(2, 3))
+    with torch.device("meta"):
+        meta = nn.Sequential(nn.BatchNorm1d(3))
+    with pytest.raises(vs.ModelError, match="meta device"):
+        vs.recalibrate(meta, [torch.randn(2, 3)])
+    with pytest.raises(vs.UsageError, match="pass a torch"):
+        vs.inspect(lambda x: x, torch.randn(2, 3))
+
+
+def test_spectral_norm_and_parametrised_weights_come_back():
+    net = nn.Sequential(
+        nn.utils.parametrizations.spectral_norm(nn.Linear(4, 4)),
+        nn.Dropout(0.5),
+        nn.BatchNorm1d(4),
+    ).train()
+    before = {name: b.clone() for name, b in net.named_buffers()}
+    vs.measure(net, [torch.randn(8, 4)])
+    assert all(torch.equal(before[name], b) for name, b in net.named_buffers())
