@@ -1,0 +1,5 @@
+"""`python -m varshift`."""
+
+from varshift.cli import main
+
+main()

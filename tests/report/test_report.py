@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import builtins
+import io
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+from torch import nn
+
+import varshift as vs
+from problems.noisy_nets import Conv
+from varshift.report import bar
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def drawn(result):
+    console = Console(width=80, file=io.StringIO(), no_color=True)
+    console.print(result.table())
+    return console.file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def results():
+    torch.manual_seed(0)
+    net = Conv()
+    x = torch.randn(40, 3, 12, 12)
+    return {
+        "structure": vs.inspect(net, x[:2]),
+        "measurement": vs.measure(net, x.split(8)),
+        "recalibration": vs.recalibrate(net, x.split(8)),
+    }
+
+
+@pytest.mark.parametrize("name", ["structure", "recalibration"])
+def test_golden(results, name):
+    # Measured figures move with the machine's rounding in the last digit; their layout is checked
+    # below, these two hold names, counts and coarse ratios only.
+    text = drawn(results[name])
+    golden = GOLDEN / f"{name}.txt"
+    assert text == golden.read_text(encoding="utf-8")
+
+
+def test_a_measurement_fits_and_hides_nothing(results):
+    text = drawn(results["measurement"])
+    assert max(map(len, text.splitlines())) <= 80
+    for path in ("first", "second", "third", "fourth"):
+        assert path in text
+    assert "direct" in text
+    assert "±" in text
+    assert "note: 4 of 4 norms still hold the statistics they were made with" in text
+
+
+def test_what_is_hostile_does_no_harm(tmp_path):
+    name = "</script><b>'\"[red]" + "x" * 5000
+    net = nn.Sequential()
+    net.add_module("drop", nn.Dropout(0.5))
+    net.add_module(name, nn.BatchNorm1d(3))
+    m = vs.measure(net, torch.randn(20, 3).split(5))
+    assert max(map(len, drawn(m).splitlines())) <= 80
+    page = m.to_html(tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "</script>" not in page
+    assert "&lt;/script&gt;" in page
+    assert "<table>" in m._repr_html_()
+
+
+def test_a_page_is_written_whole_or_not_at_all(tmp_path, results, monkeypatch):
+    def full(*_):
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("os.replace", full)
+    with pytest.raises((OSError, vs.VarshiftError), match="no space"):
+        results["structure"].to_html(tmp_path / "page.html")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_pandas_it_says_which_extra(results, monkeypatch):
+    real = builtins.__import__
+
+    def without(name, *rest):
+        if name == "pandas":
+            raise ImportError(name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(vs.MissingExtraError, match=r"varshift\[report\]"):
+        results["measurement"].to_frame()
+
+
+def test_the_bar_is_silent_where_nobody_looks(capfd):
+    running = bar("work")
+    running(1, 2)
+    running.close()
+    assert capfd.readouterr() == ("", "")

@@ -1,0 +1,36 @@
+"""The public names, sorted and found; what importing costs in modules."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import varshift
+
+
+def test_names_are_sorted_and_found():
+    assert varshift.__all__ == sorted(varshift.__all__)
+    for name in varshift.__all__:
+        assert getattr(varshift, name).__module__.startswith("varshift.")
+    assert set(varshift.__all__) <= set(dir(varshift))
+
+
+def test_verbs_keep_their_names_whatever_is_imported():
+    import varshift.measure.tally  # binds the room `measure` on the package
+
+    assert callable(varshift.measure)
+    assert varshift.measure.__name__ == "measure"
+    from varshift.measure import Measurement
+
+    assert Measurement is varshift.Measurement
+
+
+def test_importing_loads_no_extra():
+    code = (
+        "import sys, varshift; assert 'torch' not in sys.modules\n"
+        "[getattr(varshift, name) for name in varshift.__all__]\n"
+        "extras = {'typer', 'rich', 'pandas', 'sklearn', 'timm', 'torchvision', 'jinja2'}\n"
+        "assert not extras & set(sys.modules), extras & set(sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
