@@ -1,0 +1,130 @@
+"""What cannot be recalibrated is refused with a sentence, and what need not be is left alone."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import torch
+from torch import nn
+
+import varshift as vs
+from problems.noisy_nets import Mlp
+
+
+def test_too_few_values_for_a_variance():
+    with pytest.raises(vs.DataError, match="one value per channel"):
+        vs.recalibrate(nn.BatchNorm1d(3), [torch.randn(1, 3)])
+
+
+def test_memory_that_does_not_fit_names_the_options():
+    net = nn.Sequential(nn.Conv2d(3, 64, 3), nn.BatchNorm2d(64))
+    with pytest.raises(vs.ModelError, match=r"pass max_samples=\d+ or less, or raise max_bytes"):
+        vs.recalibrate(net, torch.randn(64, 3, 64, 64).split(8), max_bytes=1 << 20)
+
+
+def test_overflow_inside_is_named():
+    class Overflows(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = nn.BatchNorm1d(3)
+
+        def forward(self, x):
+            return self.norm(x * 3e38)
+
+    with pytest.raises(vs.ModelError, match="'norm' holds NaN or infinity"):
+        vs.recalibrate(Overflows(), [torch.full((4, 3), 5.0)])
+
+
+def test_frozen_untracked_and_unreached_norms_are_left_alone_and_named():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.frozen, self.never = (nn.BatchNorm1d(3) for _ in range(3))
+            self.plain = nn.BatchNorm1d(3, track_running_stats=False)
+
+        def forward(self, x):
+            return self.plain(self.frozen(self.one(x)))
+
+    net = Net().train()
+    net.frozen.eval()
+    x = 3 * torch.randn(40, 3)
+    r = vs.recalibrate(net, x.split(10))
+    assert list(r.sites) == ["one"]
+    assert "frozen" in r.skipped["frozen"]
+    assert "no batch reached it" in r.skipped["never"]
+    assert "track_running_stats=False" in r.skipped["plain"]
+    assert list(vs.recalibrate(net, x.split(10), include_frozen=True).sites) == ["one", "frozen"]
+    assert list(vs.recalibrate(net.eval(), x.split(10)).sites) == ["one", "frozen"]
+
+
+@pytest.mark.parametrize("momentum", [None, 0.0, 0.3])
+def test_momentum_and_batches_tracked_survive(momentum):
+    norm = nn.BatchNorm1d(3, momentum=momentum).train()
+    norm(torch.randn(5, 3))
+    kept = (norm.running_mean, norm.num_batches_tracked, norm.running_mean.data_ptr())
+    vs.recalibrate(norm, [torch.randn(9, 3)])
+    assert norm.momentum == momentum
+    assert int(norm.num_batches_tracked) == 1
+    assert kept == (norm.running_mean, norm.num_batches_tracked, norm.running_mean.data_ptr())
+
+
+def test_undo_is_bit_for_bit_and_may_be_repeated():
+    net = Mlp()
+    with torch.no_grad():
+        net.body[1].running_mean[0], net.body[1].running_mean[1] = -0.0, float("nan")
+    before = {name: b.clone().view(-1).view(torch.uint8) for name, b in net.named_buffers()}
+    r = vs.recalibrate(net, torch.randn(64, 8).split(16))
+    for _ in range(2):
+        r.undo()
+        after = {name: b.clone().view(-1).view(torch.uint8) for name, b in net.named_buffers()}
+        assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_micro_batches_are_unwound_when_one_fails():
+    events = []
+
+    class Tracks(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = nn.BatchNorm1d(3), nn.BatchNorm1d(3)
+
+        def forward(self, x):
+            events.append("in")
+            try:
+                x = self.one(x)
+                if bool(x[0, 0].isnan()) or len(x) == 3:
+                    raise RuntimeError("halfway")
+                return self.two(x)
+            finally:
+                events.append("out")
+
+    threads = threading.active_count()
+    with pytest.raises(vs.ModelError, match="halfway"):
+        vs.recalibrate(Tracks(), torch.randn(13, 3).split([5, 5, 3]))
+    assert events.count("in") == events.count("out") > 3
+    assert threading.active_count() == threads
+    assert not torch.overrides._get_current_function_mode_stack()
+
+
+def test_noise_that_stays_on_is_said():
+    class Always(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm = nn.BatchNorm1d(3)
+
+        def forward(self, x):
+            return self.norm(nn.functional.dropout(x, 0.5))
+
+    r = vs.recalibrate(Always(), torch.randn(400, 3).split(100))
+    assert any("stays on in eval mode" in note for note in r.notes)
+    assert 1.7 < float(r.sites["norm"].after.var.mean()) < 2.3  # (c² + v) / keep_p = 2
+
+
+def test_progress_and_max_samples():
+    seen = []
+    r = vs.recalibrate(
+        Mlp(), torch.randn(64, 8).split(10), max_samples=35, progress=lambda *d: seen.append(d)
+    )
+    assert (r.samples, r.batches) == (35, 4)
+    assert seen == [(1, 3), (2, 3), (3, 3)]
