@@ -4,6 +4,7 @@ from varshift.lending.batches import Batch, Data, Forward, batches, call, cut, o
 from varshift.lending.borrow import Buffers, borrowed, set_training, training_flags, unwrapped
 from varshift.lending.progress import Progress, reporter
 from varshift.lending.rng import drawn_from, rng_state, set_rng_state
+from varshift.lending.walk import walk
 
 __all__ = [
     "Batch",
@@ -24,4 +25,5 @@ __all__ = [
     "tensors_of",
     "training_flags",
     "unwrapped",
+    "walk",
 ]

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from varshift.errors import DataError, ModelError, UsageError, VarshiftError
+from varshift.lending.walk import walk
 
 __all__ = ["Batch", "Data", "Forward", "batches", "call", "cut", "one_batch", "tensors_of"]
 
@@ -179,7 +180,12 @@ def _refuse_nonfinite(index: int, tensor: Tensor) -> None:
 
 def _device_of(model: nn.Module, device: Device) -> torch.device | None:
     """Where batches go: the model's one device, or None where it is spread over several."""
-    places = {tensor.device for tensor in [*model.parameters(), *model.buffers()]}
+    places = {
+        tensor.device
+        for _, module in walk(model)
+        for tensor in [*module._parameters.values(), *module._buffers.values()]
+        if tensor is not None
+    }
     if device is None:
         return next(iter(places)) if len(places) == 1 else None
     wanted = torch.device(device)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from varshift.errors import ModelError, UsageError
 from varshift.lending.rng import rng_state, set_rng_state
+from varshift.lending.walk import walk
 
 __all__ = ["Buffers", "borrowed", "set_training", "training_flags", "unwrapped"]
 
@@ -85,15 +86,21 @@ def set_training(flags: list[tuple[nn.Module, bool]]) -> None:
 
 
 def _modules(model: nn.Module) -> list[nn.Module]:
-    return list(model.modules())
+    return [module for _, module in walk(model)]
 
 
 def _refuse_unready(model: nn.Module) -> None:
-    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-        if nn.parameter.is_lazy(tensor):
-            raise ModelError(f"{name!r} is not initialised yet; run one batch through the model")
-        if tensor.is_meta:
-            raise ModelError(f"{name!r} is on the meta device; load its weights first")
+    for path, module in walk(model):
+        for name, tensor in [*module._parameters.items(), *module._buffers.items()]:
+            if tensor is None:
+                continue
+            full = f"{path}.{name}".lstrip(".")
+            if nn.parameter.is_lazy(tensor):
+                raise ModelError(
+                    f"{full!r} is not initialised yet; run one batch through the model"
+                )
+            if tensor.is_meta:
+                raise ModelError(f"{full!r} is on the meta device; load its weights first")
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from varshift.theory.moments import Moments, merge_all
 
-__all__ = ["channel_moments"]
+__all__ = ["channel_moments", "split_moments"]
 
 _SLAB = 1 << 22  # bytes of a slab: it must still be in cache when it is read again
 _SMALL = 1 << 14  # values under which one fused call beats several
@@ -34,17 +34,37 @@ def channel_moments(x: Tensor) -> Moments:
     Relative error of the variance below 5e-7 for float32 input, float64's own where the mean is
     more than three deviations.
     """
+    return split_moments(x, 1)[0]
+
+
+def split_moments(x: Tensor, pieces: int) -> list[Moments]:
+    """The same for each of `pieces` nearly equal parts of `x` along dimension 0."""
     x = x.detach()
     if x.dtype in (torch.float16, torch.bfloat16):
         x = x.float()
-    found = _fast(x)
+    if _in_rows(x):
+        found = _by_rows(x.flatten(2), pieces)
+    else:
+        found = [_fast(part) for part in x.tensor_split(pieces)]
+    if x.dtype == torch.float64:
+        return found
+    return [_exact(part, at) for part, at in zip(x.tensor_split(pieces), found, strict=True)]
+
+
+def _exact(x: Tensor, found: Moments) -> Moments:
+    """Channels whose mean dwarfs their deviation, once more in float64."""
     poor = found.m2 < found.count * (found.mean / _DWARFED).square()
-    if x.dtype == torch.float64 or not bool(poor.any()):
+    if not bool(poor.any()):
         return found
     exact = Moments.of(x[:, poor.to(x.device)])
     mean, m2 = found.mean.clone(), found.m2.clone()
     mean[poor], m2[poor] = exact.mean.cpu(), exact.m2.cpu()
     return Moments(found.count, mean, m2)
+
+
+def _in_rows(x: Tensor) -> bool:
+    plain = x.device.type == "cpu" and x.dtype == torch.float32 and x.ndim > 2
+    return plain and x.is_contiguous() and x.numel() >= _SMALL
 
 
 def _fast(x: Tensor) -> Moments:
@@ -53,10 +73,8 @@ def _fast(x: Tensor) -> Moments:
         return _moments(x, mean, var)
     if x.ndim == 2 or not x.is_contiguous():
         return _by_columns(x.movedim(1, -1).reshape(-1, x.shape[1]))
-    if x.numel() < _SMALL:
-        mean, var = torch.batch_norm_update_stats(x, None, None, 0.0)
-        return _moments(x, mean, var)
-    return _by_rows(x.flatten(2))
+    mean, var = torch.batch_norm_update_stats(x, None, None, 0.0)
+    return _moments(x, mean, var)
 
 
 def _moments(x: Tensor, mean: Tensor, var: Tensor) -> Moments:
@@ -64,7 +82,7 @@ def _moments(x: Tensor, mean: Tensor, var: Tensor) -> Moments:
     return Moments(count, mean.double().cpu(), var.double().cpu() * count)
 
 
-def _by_rows(rows: Tensor) -> Moments:
+def _by_rows(rows: Tensor, pieces: int) -> list[Moments]:
     """With one group per channel, group norm finds mean and 1/σ of each row on its way."""
     channels, length = rows.shape[1:]
     means, inverses = [], []
@@ -75,9 +93,16 @@ def _by_rows(rows: Tensor) -> Moments:
         means.append(mean)
         inverses.append(inverse)
     row_means = torch.cat(means).double()
-    mean = row_means.mean(0)
-    spread = torch.cat(inverses).double().pow(-2) + (row_means - mean).square()
-    return Moments(len(rows) * length, mean, spread.sum(0) * length)
+    row_vars = torch.cat(inverses).double().pow(-2)
+    parts = zip(row_means.tensor_split(pieces), row_vars.tensor_split(pieces), strict=True)
+    return [_of_rows(mean, var, length) for mean, var in parts]
+
+
+def _of_rows(means: Tensor, variances: Tensor, length: int) -> Moments:
+    """From the population moments of equally long rows, (rows, C) each."""
+    mean = means.mean(0)
+    spread = variances + (means - mean).square()
+    return Moments(len(means) * length, mean, spread.sum(0) * length)
 
 
 def _by_columns(values: Tensor) -> Moments:

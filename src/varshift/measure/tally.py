@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from varshift.measure.moments import channel_moments
+from varshift.measure.moments import split_moments
 from varshift.theory.moments import Moments, merge_all
 
 __all__ = ["GROUPS", "Grouped", "Tally", "jackknife_error"]
@@ -36,7 +36,7 @@ class Tally:
     def add(self, x: Tensor) -> bool:
         """Take in one batch, channels in dimension 1; False if its moments are not finite."""
         pieces = min(len(x), max(1, GROUPS // (self._batches + 1)))
-        parts = [channel_moments(piece) for piece in x.tensor_split(pieces)]
+        parts = split_moments(x, pieces)
         for part in parts:
             group = self._next % GROUPS
             held = self._groups.get(group)

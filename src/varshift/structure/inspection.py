@@ -16,6 +16,7 @@ from varshift.lending import (
     one_batch,
     rng_state,
     unwrapped,
+    walk,
 )
 from varshift.structure.flow import Trails
 from varshift.structure.prove import prove
@@ -186,9 +187,12 @@ def _notes(
     ]
     notes += [
         f"{name}: scripted, seen from outside only: its inner paths and lines are unknown"
-        for name, module in inner.named_modules()
+        for name, module in walk(inner)
         if isinstance(module, torch.jit.ScriptModule) and "." not in name
     ]
-    if any(type(module).__name__ == "OptimizedModule" for module in [model, *inner.modules()]):
+    if any(
+        type(module).__name__ == "OptimizedModule"
+        for module in [model, *(module for _, module in walk(inner))]
+    ):
         notes.append("compiled parts were run eagerly for the inspection")
     return notes

@@ -8,6 +8,8 @@ from typing import Any
 
 from torch import nn
 
+from varshift.lending import walk
+
 __all__ = ["ModuleStack", "module_stack"]
 
 
@@ -43,7 +45,7 @@ def module_stack(model: nn.Module) -> Iterator[ModuleStack]:
     """Hooks on every module for the time of one traced pass."""
     stack = ModuleStack(model)
     with ExitStack() as hooks:
-        for path, module in model.named_modules():
+        for path, module in walk(model):
             if path:
                 before = module.register_forward_pre_hook(stack.enter(path))
                 after = module.register_forward_hook(stack.leave)

@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
+from varshift.lending import walk
+
 __all__ = ["Handle", "norm_handles", "owners", "untracked"]
 
 
@@ -30,7 +32,7 @@ class Handle:
 def norm_handles(model: nn.Module) -> dict[str, Handle]:
     """Every module with a `running_mean` and a `running_var`, by path. InstanceNorm is not one."""
     found: dict[str, Handle] = {}
-    for path, module in model.named_modules():
+    for path, module in walk(model):
         mean = getattr(module, "running_mean", None)
         var = getattr(module, "running_var", None)
         if isinstance(module, _InstanceNorm):
@@ -43,7 +45,7 @@ def norm_handles(model: nn.Module) -> dict[str, Handle]:
 def untracked(model: nn.Module) -> dict[str, str]:
     """Normalisations that look like norm sites and are none, by path, with the reason."""
     reasons: dict[str, str] = {}
-    for path, module in model.named_modules():
+    for path, module in walk(model):
         if isinstance(module, _BatchNorm) and module.running_mean is None:
             reasons[path] = (
                 "keeps no running statistics (track_running_stats=False): it uses the batch's own "
@@ -64,7 +66,7 @@ def owners(model: nn.Module) -> dict[int, tuple[str, nn.Module]]:
     and the tensor's name, as for statistics handed to `F.batch_norm` from other buffers.
     """
     found: dict[int, tuple[str, nn.Module]] = {}
-    for path, module in model.named_modules():
+    for path, module in walk(model):
         for name, tensor in _held(module):
             site = path if name == "running_mean" else f"{path}.{name}".lstrip(".")
             found.setdefault(id(tensor), (site, module))
@@ -72,8 +74,9 @@ def owners(model: nn.Module) -> dict[int, tuple[str, nn.Module]]:
 
 
 def _held(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    for name, tensor in module.named_buffers(recurse=False):
-        yield name, tensor
+    for name, tensor in module._buffers.items():
+        if tensor is not None:
+            yield name, tensor
     for name, value in vars(module).items():
         if isinstance(value, Tensor):
             yield name, value

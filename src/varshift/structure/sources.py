@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
+from varshift.lending import walk
 from varshift.structure.laws import UNKNOWN, Law
 from varshift.structure.results import Line, Noise, Sharing
 
@@ -124,7 +125,7 @@ def named(sources: Iterable[Source]) -> dict[str, Source]:
 def silent_noises(model: nn.Module, noisy: set[str], called: set[str]) -> list[Noise]:
     """Noise modules by class that drew nothing: rate 0, in eval mode, or not reached."""
     found = []
-    for path, module in model.named_modules():
+    for path, module in walk(model):
         if path in noisy or not _is_noise_module(module):
             continue
         found.append(
