@@ -170,16 +170,19 @@ class _Lent:
         # Sharded wrappers keep lazily built state in plain attributes; taking half of it back
         # would break them.
         foreign = type(module).__module__.startswith("torch.distributed")
-        scripted = isinstance(module, torch.jit.ScriptModule)
-        simple = {} if foreign or scripted else own
-        named = dict(module.named_buffers(recurse=False)) if scripted else own["_buffers"]
+        if foreign or isinstance(module, torch.jit.ScriptModule):
+            held = dict(module.named_buffers(recurse=False))
+            return cls(module, module.training, {}, _tensors(held), [], frozenset())
+        plain = {name: value for name, value in own.items() if type(value) in _PLAIN}
+        training = plain.pop("training", module.training)
+        attributes = {name: value for name, value in own.items() if isinstance(value, Tensor)}
         return cls(
             module=module,
-            training=module.training,
-            plain={k: v for k, v in simple.items() if isinstance(v, _PLAIN) and k != "training"},
-            buffers=[_Tensor.of(named, k, v) for k, v in named.items() if v is not None],
-            attributes=[_Tensor.of(own, k, v) for k, v in simple.items() if isinstance(v, Tensor)],
-            known=frozenset(own) if simple else frozenset(),
+            training=training,
+            plain=plain,
+            buffers=_tensors(own["_buffers"]),
+            attributes=_tensors(attributes, own),
+            known=frozenset(own),
         )
 
     def restore(self) -> None:
@@ -196,6 +199,11 @@ class _Lent:
             tensor.restore()
         for tensor in self.attributes:
             tensor.restore()
+
+
+def _tensors(held: dict[str, Any], holder: dict[str, Any] | None = None) -> list[_Tensor]:
+    place = held if holder is None else holder
+    return [_Tensor.of(place, name, value) for name, value in held.items() if value is not None]
 
 
 def _added(value: Any) -> bool:

@@ -33,8 +33,7 @@ def norm_handles(model: nn.Module) -> dict[str, Handle]:
     """Every module with a `running_mean` and a `running_var`, by path. InstanceNorm is not one."""
     found: dict[str, Handle] = {}
     for path, module in walk(model):
-        mean = getattr(module, "running_mean", None)
-        var = getattr(module, "running_var", None)
+        mean, var = _held_as(module, "running_mean"), _held_as(module, "running_var")
         if isinstance(module, _InstanceNorm):
             continue
         if isinstance(mean, Tensor) and isinstance(var, Tensor):
@@ -71,6 +70,11 @@ def owners(model: nn.Module) -> dict[int, tuple[str, nn.Module]]:
             site = path if name == "running_mean" else f"{path}.{name}".lstrip(".")
             found.setdefault(id(tensor), (site, module))
     return found
+
+
+def _held_as(module: nn.Module, name: str) -> object:
+    # Not getattr: on a module it is slow where the name is missing, which is nearly everywhere.
+    return module._buffers.get(name, vars(module).get(name))
 
 
 def _held(module: nn.Module) -> Iterator[tuple[str, Tensor]]:

@@ -149,10 +149,9 @@ def silent_noises(model: nn.Module, noisy: set[str], called: set[str]) -> list[N
 def _is_noise_module(module: nn.Module) -> bool:
     if isinstance(module, (_DropoutNd, nn.RReLU)):
         return True
-    leaf = not any(True for _ in module.children()) and not any(
-        True for _ in module.parameters(recurse=False)
-    )
-    return leaf and bool(_LOOKS_NOISY.search(type(module).__name__)) and _rate(module) is not None
+    if not _LOOKS_NOISY.search(type(module).__name__):
+        return False
+    return not module._modules and not module._parameters and _rate(module) is not None
 
 
 def _why_silent(module: nn.Module, called: bool) -> str:
