@@ -31,10 +31,10 @@ def run(console: Console) -> None:
     one(console, "MLP drop 0.5, batch 256", mlp(), list(x.split(256)), rounds=5)
     ordered = x[x[:, 0].argsort()]
     one(console, "MLP drop 0.5, sorted batches", mlp(), list(ordered.split(256)), rounds=3)
-    images = torch.randn(1024, 3, 32, 32)
+    images = torch.randn(512, 3, 32, 32)
     one(console, "ResNet-18 CIFAR", resnet18_cifar(), list(images.split(64)), rounds=3)
-    large = torch.randn(128, 3, 224, 224)
-    one(console, "ResNet-50 224", resnet50(), list(large.split(16)), rounds=3)
+    large = torch.randn(64, 3, 224, 224)
+    one(console, "ResNet-50 224", resnet50(), list(large.split(8)), rounds=3)
 
 
 def one(console: Console, title: str, net: nn.Module, data: list[Tensor], rounds: int) -> None:
