@@ -4,6 +4,8 @@
 
     s = vs.inspect(model, example)      # which noise reaches which norm, by which route
     m = vs.measure(model, data)         # how far the statistics shift between training and test
+    x = vs.explain(model, data)         # whose fault it is: noise, stale statistics, batches, data
+    f = vs.predict(model, data, noise={"*": 0.2})   # what if; data is optional
     r = vs.recalibrate(model, data)     # exact noise-off statistics in one pass; r.undo()
 
 Names are looked up when first used, so that `import varshift` costs next to nothing and
@@ -27,15 +29,25 @@ if TYPE_CHECKING:
         UsageError,
         VarshiftError,
     )
+    from varshift.explain import Blame, Explanation, Factors, Figure, Output, explain
+    from varshift.footprint import Footprint, FootprintSite, footprint
     from varshift.measure import Measurement, Site, Statistics, measure
+    from varshift.predict import Expected, Prediction, predict
     from varshift.repair import Recalibration, recalibrate
     from varshift.structure import Layer, Line, Noise, Norm, Proof, Route, Structure, inspect
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Blame",
     "CheckpointError",
     "DataError",
+    "Expected",
+    "Explanation",
+    "Factors",
+    "Figure",
+    "Footprint",
+    "FootprintSite",
     "Layer",
     "LentError",
     "Line",
@@ -44,6 +56,8 @@ __all__ = [
     "ModelError",
     "Noise",
     "Norm",
+    "Output",
+    "Prediction",
     "Proof",
     "Recalibration",
     "Route",
@@ -52,8 +66,11 @@ __all__ = [
     "Structure",
     "UsageError",
     "VarshiftError",
+    "explain",
+    "footprint",
     "inspect",
     "measure",
+    "predict",
     "recalibrate",
 ]
 
@@ -67,11 +84,16 @@ _ROOMS = {
         "UsageError",
         "VarshiftError",
     ),
+    "explain": ("Blame", "Explanation", "Factors", "Figure", "Output", "explain"),
+    "footprint": ("Footprint", "FootprintSite", "footprint"),
     "measure": ("Measurement", "Site", "Statistics", "measure"),
+    "predict": ("Expected", "Prediction", "predict"),
     "repair": ("Recalibration", "recalibrate"),
     "structure": ("Layer", "Line", "Noise", "Norm", "Proof", "Route", "Structure", "inspect"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
+_OPEN = ("nn", "theory")  # rooms that are used by their own names: vs.nn.Uout, vs.theory.uout
 
 
 class _Varshift(ModuleType):
@@ -83,6 +105,8 @@ class _Varshift(ModuleType):
     """
 
     def __getattr__(self, name: str) -> Any:
+        if name in _OPEN:
+            return import_module(f"varshift.{name}")
         room = _ROOM_OF.get(name)
         if room is None:
             raise AttributeError(f"module 'varshift' has no attribute {name!r}")
@@ -96,7 +120,7 @@ class _Varshift(ModuleType):
         super().__setattr__(name, value)
 
     def __dir__(self) -> list[str]:
-        return sorted({*self.__dict__, *__all__})
+        return sorted({*self.__dict__, *__all__, *_OPEN})
 
 
 sys.modules[__name__].__class__ = _Varshift

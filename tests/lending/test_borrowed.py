@@ -103,7 +103,23 @@ def inspect(net, data):
     return vs.inspect(net, next(iter(data)))
 
 
-VERBS = {"inspect": inspect, "measure": vs.measure, "recalibrate": vs.recalibrate}
+def blind(net, data):
+    return vs.predict(net, example=data[0] if isinstance(data, list) else next(iter(data)))
+
+
+def what_if(net, data):
+    return vs.predict(net, data, noise={"body.3": 0.2}, moved={"body.7": "body.8"})
+
+
+VERBS = {
+    "inspect": inspect,
+    "measure": vs.measure,
+    "recalibrate": vs.recalibrate,
+    "explain": vs.explain,
+    "predict": vs.predict,
+    "predict without data": blind,
+    "what if": what_if,
+}
 
 
 def unchanged(before, after):
@@ -111,7 +127,7 @@ def unchanged(before, after):
 
 
 @pytest.mark.parametrize("make", [Counting, Custom])
-@pytest.mark.parametrize("verb", ["inspect", "measure"])
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "recalibrate"])
 def test_success_leaves_no_trace(verb, make):
     net = lent(make)
     before = state(net)
@@ -134,7 +150,7 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-@pytest.mark.parametrize("verb", ["measure", "recalibrate"])
+@pytest.mark.parametrize("verb", ["measure", "recalibrate", "explain", "predict", "what if"])
 def test_failure_leaves_no_trace(verb, failure):
     error, data = FAILURES[failure]
     net = lent(Counting)
@@ -171,6 +187,8 @@ def test_the_batch_is_borrowed_too():
     kept = x.clone()
     vs.inspect(net, x)
     vs.measure(net, [x])
+    vs.explain(net, [x])
+    vs.predict(net, [x], noise={"*": 0.3})
     vs.recalibrate(net, [x])
     assert torch.equal(x, kept)
 

@@ -15,6 +15,14 @@ def clean():
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.5))
 
 
+def settled():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, momentum=None), nn.Dropout(0.5))
+    with torch.no_grad():
+        for batch in batches():
+            net(batch)
+    return net
+
+
 def batches():
     torch.manual_seed(1)
     return [torch.randn(16, 3, 8, 8) for _ in range(4)]

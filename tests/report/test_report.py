@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import builtins
+import copy
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,14 @@ def drawn(result):
     return console.file.getvalue()
 
 
+def settled(net, x):
+    with torch.no_grad():
+        for _ in range(20):
+            for batch in x.split(8):
+                net(batch)
+    return net
+
+
 @pytest.fixture(scope="module")
 def results():
     torch.manual_seed(0)
@@ -30,6 +40,9 @@ def results():
     return {
         "structure": vs.inspect(net, x[:2]),
         "measurement": vs.measure(net, x.split(8)),
+        "explanation": vs.explain(net, x.split(8)),
+        "prediction": vs.predict(net, x.split(8), noise={"drop": 0.2}),
+        "footprint": vs.footprint(settled(copy.deepcopy(net), x), x.split(8)),
         "recalibration": vs.recalibrate(net, x.split(8)),
     }
 
@@ -51,6 +64,29 @@ def test_a_measurement_fits_and_hides_nothing(results):
     assert "direct" in text
     assert "±" in text
     assert "note: 4 of 4 norms still hold the statistics they were made with" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        (
+            "explanation",
+            ("Verdict: ", "What became of the variance", "Whose noise it is", "Outputs"),
+        ),
+        ("prediction", ("Shift that theory expects", "law (b)", "weights are held fixed", "τ = ")),
+        ("footprint", ("Noise the checkpoint remembers", "before conv", "Misfit")),
+    ],
+)
+def test_causes_fit_and_hide_nothing(results, name, words):
+    text = drawn(results[name])
+    assert max(map(len, text.splitlines())) <= 80
+    for word in words:
+        assert word in text
+    assert " nan" not in text.lower()
+    frame = results[name].to_frame()
+    assert len(frame) == len(results[name].rows()) > 0
+    json.dumps(results[name].to_dict(), allow_nan=False)
+    assert "<table>" in results[name]._repr_html_()
 
 
 def test_what_is_hostile_does_no_harm(tmp_path):

@@ -28,7 +28,7 @@ from varshift.lending import (
 from varshift.measure.results import Measurement, Site, Statistics
 from varshift.measure.shift import site_of
 from varshift.measure.tally import Tally
-from varshift.measure.taps import Tap, TappedSite
+from varshift.measure.taps import Tap, TappedSite, stored_statistics
 from varshift.structure import Structure, norm_handles, traced
 from varshift.structure.trace import Tracer, tracing
 
@@ -184,7 +184,7 @@ class _Run:
     def _take(self, site: TappedSite, x: Tensor) -> None:
         pair = self.pairs.get(site.path)
         if pair is None:
-            pair = self.pairs[site.path] = _Pair(_stored(site))
+            pair = self.pairs[site.path] = _Pair(stored_statistics(site))
         tally = pair.train if self._mode == "train" else pair.test
         if not tally.add(x):
             raise ModelError(
@@ -211,15 +211,6 @@ class _Run:
             f"noise stays on in eval mode ({', '.join(places[:5]) or 'outside torch'}): the test "
             "figures include it, as evaluation does"
         )
-
-
-def _stored(site: TappedSite) -> Statistics:
-    tracked = getattr(site.owner, "num_batches_tracked", None)
-    return Statistics(
-        mean=site.running_mean.detach().double().cpu().clone(),
-        var=site.running_var.detach().double().cpu().clone(),
-        count=int(tracked) if isinstance(tracked, Tensor) else 0,
-    )
 
 
 def _untouched(stored: Statistics) -> bool:

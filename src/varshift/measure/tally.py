@@ -12,9 +12,14 @@ from torch import Tensor
 from varshift.measure.moments import split_moments
 from varshift.theory.moments import Moments, merge_all
 
-__all__ = ["GROUPS", "Grouped", "Tally", "jackknife_error"]
+__all__ = ["GROUPS", "Grouped", "Tally", "jackknife_error", "pieces"]
 
 GROUPS = 16
+
+
+def pieces(samples: int, batch: int) -> int:
+    """Into how many groups the samples of a batch are shared out; `batch` counts from 0."""
+    return min(samples, max(1, GROUPS // (batch + 1)))
 
 
 class Tally:
@@ -26,6 +31,7 @@ class Tally:
         self._batches = 0
         self._within_count = 0
         self._within: Tensor | None = None
+        self._spread: tuple[Moments, Moments] | None = None
         self.precision = 0.0
 
     @property
@@ -35,8 +41,7 @@ class Tally:
 
     def add(self, x: Tensor) -> bool:
         """Take in one batch, channels in dimension 1; False if its moments are not finite."""
-        pieces = min(len(x), max(1, GROUPS // (self._batches + 1)))
-        parts = split_moments(x, pieces)
+        parts = split_moments(x, pieces(len(x), self._batches))
         for part in parts:
             group = self._next % GROUPS
             held = self._groups.get(group)
@@ -54,6 +59,13 @@ class Tally:
         weighted = batch.var() * batch.count
         self._within = weighted if self._within is None else self._within + weighted
         self._within_count += batch.count
+        seen = tuple(
+            Moments(1, value, torch.zeros_like(value)) for value in (batch.mean, batch.var())
+        )
+        held = self._spread
+        self._spread = (
+            (seen[0], seen[1]) if held is None else (held[0] + seen[0], held[1] + seen[1])
+        )
 
     def total(self) -> Moments:
         """Moments of everything taken in."""
@@ -64,6 +76,16 @@ class Tally:
         if self._within is None:
             return torch.full_like(self.total().mean, torch.nan)
         return self._within / self._within_count
+
+    def spread(self) -> tuple[Tensor, Tensor]:
+        """Variance over batches of the batch means and of the unbiased batch variances: (C,) each.
+
+        What a moving average inherits of it is its sampling noise. NaN below two batches.
+        """
+        if self._spread is None or self._spread[0].count < 2:
+            unknown = torch.full_like(self.total().mean, torch.nan)
+            return unknown, unknown
+        return self._spread[0].var(), self._spread[1].var()
 
     def groups(self) -> Grouped:
         """The groups as stacked tensors."""
@@ -81,11 +103,19 @@ class Grouped:
     def __init__(self, counts: Tensor, means: Tensor, m2s: Tensor) -> None:
         self.counts, self.means, self.m2s = counts, means, m2s
 
+    def mean_without_each(self) -> Tensor:
+        """Mean of all groups but one, for each one: (G, C)."""
+        others, count = self._others()
+        return others @ self.means / count
+
+    def _others(self) -> tuple[Tensor, Tensor]:
+        others = (1 - torch.eye(len(self.counts), dtype=torch.float64)) * self.counts.T
+        return others, others.sum(1, keepdim=True)
+
     def var_without_each(self) -> Tensor:
         """Unbiased variance of all groups but one, for each one: (G, C)."""
         size = len(self.counts)
-        others = (1 - torch.eye(size, dtype=torch.float64)) * self.counts.T
-        count = others.sum(1, keepdim=True)
+        others, count = self._others()
         mean = others @ self.means / count
         spread = (others[:, :, None] * (self.means[None] - mean[:, None]).square()).sum(1)
         inner = (1 - torch.eye(size, dtype=torch.float64)) @ self.m2s

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from varshift.measure.moments import channel_moments
+from varshift.measure.results import Statistics
 from varshift.structure.sites import owners
 
-__all__ = ["Tap", "TappedSite", "channel_moments"]
+__all__ = ["Tap", "TappedSite", "channel_moments", "stored_statistics"]
 
 # Functions by name, not by identity: other tools wrap `torch.batch_norm` in place. The last is what
 # SyncBatchNorm calls in a multi-process training pass.
@@ -34,6 +35,16 @@ class TappedSite:
     owner: nn.Module
     running_mean: Tensor
     running_var: Tensor
+
+
+def stored_statistics(site: TappedSite) -> Statistics:
+    """What the site has stored, as `Statistics`; `count` is the number of batches tracked."""
+    tracked = getattr(site.owner, "num_batches_tracked", None)
+    return Statistics(
+        mean=site.running_mean.detach().double().cpu().clone(),
+        var=site.running_var.detach().double().cpu().clone(),
+        count=int(tracked) if isinstance(tracked, Tensor) else 0,
+    )
 
 
 OnInput = Callable[[TappedSite, Tensor], None]

@@ -6,7 +6,16 @@ import math
 
 from varshift.structure import Noise, Route, Structure
 
-__all__ = ["behind", "drop", "measured", "place", "shortened", "through"]
+__all__ = ["behind", "drop", "figure", "measured", "place", "shortened", "through"]
+
+
+def figure(value: float | None, digits: int = 6) -> str:
+    """An exact number to some digits, a whole one in full; a dash where there is none."""
+    if value is None:
+        return "—"
+    if not math.isfinite(value):
+        return "n/a" if math.isnan(value) else "∞" if value > 0 else "−∞"
+    return f"{value:.0f}" if value == int(value) and abs(value) < 1e9 else f"{value:.{digits}g}"
 
 
 def measured(value: float, error: float, digits: int = 3) -> str:

@@ -24,8 +24,10 @@ __all__ = [
     "Trail",
     "Trails",
     "merged",
+    "same_storage",
     "shortest",
     "stepped",
+    "storage_key",
     "united",
     "whole",
 ]
@@ -154,12 +156,12 @@ class Carried:
 
     def get(self, tensor: Tensor) -> Flow:
         """What the tensor carries."""
-        held = self._flows.get(_key(tensor))
+        held = self._flows.get(storage_key(tensor))
         return held[1] if held is not None else NOTHING
 
     def put(self, tensor: Tensor, flow: Flow) -> None:
         """From now on the tensor's storage carries `flow`."""
-        key = _key(tensor)
+        key = storage_key(tensor)
         held = self._flows.get(key)
         if held is not None:
             self._flows[key] = (held[0], flow)
@@ -169,7 +171,8 @@ class Carried:
             self._flows[key] = (guard, flow)
 
 
-def _key(tensor: Tensor) -> Any:
+def storage_key(tensor: Tensor) -> Any:
+    """The same for a tensor and every view of it."""
     try:
         return tensor.untyped_storage()._cdata
     except (NotImplementedError, RuntimeError):  # sparse and other storage-less layouts
@@ -180,7 +183,7 @@ def same_storage(one: Tensor, other: Tensor) -> bool:
     """Whether one is the other or a view of it."""
     if one is other:
         return True
-    mine, yours = _key(one), _key(other)
+    mine, yours = storage_key(one), storage_key(other)
     return isinstance(mine, int) and isinstance(yours, int) and mine == yours
 
 

@@ -16,15 +16,19 @@ __all__ = ["calling_line", "calling_operation"]
 _TORCH = os.path.dirname(torch.__file__) + os.sep
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _FUNCTIONAL = os.path.join(_TORCH, "nn", "functional.py")
+_DEMO = os.path.join(_OURS, "demo") + os.sep
 _CALL = os.path.join(_OURS, "lending", "batches.py")
 
 
 def calling_line() -> Line | None:
     """Where the user's code asked for the operation; None if the model is torch all the way up."""
-    frame = _outside(sys._getframe(1), _OURS)
-    while frame is not None and frame.f_code.co_filename.startswith(_TORCH):
+    frame: FrameType | None = sys._getframe(1)
+    # Our own taps stand between torch's frames too.
+    while frame is not None and _between(frame.f_code.co_filename):
+        if frame.f_code.co_filename == _CALL:
+            return None
         frame = frame.f_back
-    if frame is None or frame.f_code.co_filename == _CALL:
+    if frame is None:
         return None
     file, number = frame.f_code.co_filename, frame.f_lineno
     return Line(file, number, frame.f_code.co_name, linecache.getline(file, number).strip())
@@ -38,6 +42,11 @@ def calling_operation() -> str | None:
             return frame.f_code.co_name
         frame = frame.f_back
     return None
+
+
+def _between(file: str) -> bool:
+    """Whether the file is torch's or ours; the demo's network stands for a user's."""
+    return file.startswith((_TORCH, _OURS)) and not file.startswith(_DEMO)
 
 
 def _outside(frame: FrameType | None, folder: str) -> FrameType | None:

@@ -87,7 +87,7 @@ class Tracer(TorchDispatchMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         operation = Operation(func, args, kwargs or {})
-        operation.run()
+        self._run(operation)
         if operation.draws():
             self._draw(operation)
         elif operation.name in ops.BATCH_NORMS:
@@ -100,6 +100,10 @@ class Tracer(TorchDispatchMode):
         """Say it once."""
         if text not in self.notes:
             self.notes.append(text)
+
+    def _run(self, operation: Operation) -> None:
+        """Run the operation as the model asked for it; a subclass may do otherwise."""
+        operation.run()
 
     # Draws ---------------------------------------------------------------------------------
 

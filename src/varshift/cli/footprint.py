@@ -1,0 +1,46 @@
+"""`varshift footprint`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from varshift.cli.lending import lent_model, moved
+from varshift.cli.options import Checkpoint, Debug, ExitZero, Format, Out, Root, Target
+from varshift.cli.output import FORMATS, finish, known, show
+
+__all__ = ["footprint"]
+
+
+def footprint(
+    target: Target,
+    data: Annotated[str, typer.Option(help="training data, in the batch size of training")],
+    place: Annotated[
+        list[str] | None,
+        typer.Option(help="path of a layer where noise may have stood; repeatable"),
+    ] = None,
+    checkpoint: Checkpoint = None,
+    root: Root = None,
+    batch_size: Annotated[int, typer.Option(help="of files and named sets")] = 64,
+    max_samples: Annotated[int, typer.Option(help="stop after so many")] = 4096,
+    device: Annotated[
+        str | None, typer.Option(help="where the model is moved, such as cuda")
+    ] = None,
+    format: Format = "text",
+    out: Out = None,
+    exit_zero: ExitZero = False,
+    debug: Debug = False,
+) -> None:
+    """The dropout a checkpoint was trained with, read from its statistics. Exits with 1 if any."""
+    from varshift.footprint import footprint as verb
+    from varshift.sources import load_data
+
+    known(format, FORMATS)
+    model, notes = lent_model(target, checkpoint)
+    if device is not None:
+        model = moved(model, device)
+    batches = load_data(data, root=root, batch_size=batch_size)
+    found = verb(model, batches, places=place, max_samples=max_samples, progress=True)
+    show(found, format, out, notes)
+    finish(bool(found.claimed), exit_zero)

@@ -1,0 +1,43 @@
+"""`varshift inspect`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from varshift.cli.lending import first_batch, lent_model
+from varshift.cli.options import Checkpoint, Debug, ExitZero, Format, Out, Root, Target
+from varshift.cli.output import FORMATS, finish, known, show
+from varshift.errors import UsageError
+
+__all__ = ["inspect"]
+
+
+def inspect(
+    target: Target,
+    checkpoint: Checkpoint = None,
+    input_shape: Annotated[
+        list[str] | None, typer.Option(help="such as 3,64,64 without the batch; repeatable")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="module:factory, a file of inputs, or a named set")
+    ] = None,
+    root: Root = None,
+    format: Format = "text",
+    out: Out = None,
+    exit_zero: ExitZero = False,
+    debug: Debug = False,
+) -> None:
+    """Which noise reaches which norm, by which route. Exits with 1 if any does directly."""
+    from varshift.sources import example_from_shapes
+    from varshift.structure import inspect as verb
+
+    known(format, FORMATS)
+    if (data is None) == (not input_shape):
+        raise UsageError("give an example: either --input-shape 3,64,64 or --data")
+    model, notes = lent_model(target, checkpoint)
+    example = first_batch(data, root) if data else example_from_shapes(input_shape or [])
+    structure = verb(model, example)
+    show(structure, format, out, notes)
+    finish(bool(structure.direct()), exit_zero)

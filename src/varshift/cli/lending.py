@@ -1,0 +1,36 @@
+"""What the user lends a command: a model with its weights, a device, a first batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from varshift.errors import DataError, UsageError
+
+__all__ = ["first_batch", "lent_model", "moved"]
+
+
+def lent_model(target: str, checkpoint: str | None) -> tuple[Any, tuple[str, ...]]:
+    """The model of `target` with its weights, and what loading them had to note."""
+    from varshift.sources import load_checkpoint, load_model
+
+    model = load_model(target)
+    return model, load_checkpoint(model, checkpoint) if checkpoint else ()
+
+
+def moved(model: Any, device: str) -> Any:
+    """The model on `device`; one that is not there is a matter of usage."""
+    try:
+        return model.to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise UsageError(f"--device {device!r} cannot be used: {error}") from error
+
+
+def first_batch(data: str, root: str | None) -> Any:
+    """An example of what `data` gives, two samples at most from files and named sets."""
+    from varshift.sources import load_data
+
+    batches = load_data(data, root=root, batch_size=2)
+    try:
+        return next(iter(batches() if callable(batches) else batches))
+    except StopIteration:
+        raise DataError(f"--data {data!r} gave no batches") from None

@@ -1,0 +1,49 @@
+"""`varshift measure`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from varshift.cli.lending import lent_model, moved
+from varshift.cli.options import Checkpoint, Debug, ExitZero, Format, Out, Root, Target
+from varshift.cli.output import FORMATS, finish, known, show
+
+__all__ = ["measure"]
+
+_SEVERE = 1.1  # severity, two standard errors taken off, from which `measure` exits with 1
+
+
+def measure(
+    target: Target,
+    data: Annotated[str, typer.Option(help="module:factory, a file of inputs, or a named set")],
+    checkpoint: Checkpoint = None,
+    root: Root = None,
+    batch_size: Annotated[int, typer.Option(help="of files and named sets")] = 64,
+    max_samples: Annotated[int | None, typer.Option(help="stop after so many")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="where the model is moved, such as cuda")
+    ] = None,
+    format: Format = "text",
+    out: Out = None,
+    exit_zero: ExitZero = False,
+    debug: Debug = False,
+) -> None:
+    """How far the variance shifts at each norm. Exits with 1 if severity − 2 s.e. exceeds 1.1."""
+    from varshift.measure import measure as verb
+    from varshift.sources import load_data
+
+    known(format, FORMATS)
+    model, notes = lent_model(target, checkpoint)
+    if device is not None:
+        model = moved(model, device)
+    batches = load_data(data, root=root, batch_size=batch_size)
+    measurement = verb(model, batches, max_samples=max_samples, progress=True)
+    show(measurement, format, out, notes)
+    severe = [
+        site
+        for site in measurement.sites.values()
+        if site.severity - 2 * (site.severity_se if site.severity_se >= 0 else 0) > _SEVERE
+    ]
+    finish(bool(severe), exit_zero)

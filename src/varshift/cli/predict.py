@@ -1,0 +1,106 @@
+"""`varshift predict`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from varshift.cli.lending import lent_model, moved
+from varshift.cli.options import Checkpoint, Debug, ExitZero, Format, Out, Root, Target
+from varshift.cli.output import FORMATS, finish, known, show
+from varshift.errors import UsageError
+
+if TYPE_CHECKING:
+    from varshift.predict import Prediction
+
+__all__ = ["predict"]
+
+_SEVERE = 1.1
+
+
+def predict(
+    target: Target,
+    data: Annotated[
+        str | None, typer.Option(help="module:factory, a file of inputs, or a named set")
+    ] = None,
+    input_shape: Annotated[
+        list[str] | None, typer.Option(help="without data: such as 3,64,64; repeatable")
+    ] = None,
+    noise: Annotated[
+        list[str] | None, typer.Option(help="'GLOB=0.3', 'GLOB=beta:0.2', 'GLOB=sigma:0.5'")
+    ] = None,
+    move: Annotated[list[str] | None, typer.Option(help="'SOURCE=MODULE': noise before it")] = None,
+    width: Annotated[float | None, typer.Option(help="so many times as wide; needs data")] = None,
+    max_severity: Annotated[float, typer.Option(help="of what largest drop_p is allowed")] = 1.1,
+    checkpoint: Checkpoint = None,
+    root: Root = None,
+    batch_size: Annotated[int, typer.Option(help="of files and named sets")] = 64,
+    max_samples: Annotated[int, typer.Option(help="stop after so many")] = 4096,
+    device: Annotated[
+        str | None, typer.Option(help="where the model is moved, such as cuda")
+    ] = None,
+    format: Format = "text",
+    out: Out = None,
+    exit_zero: ExitZero = False,
+    debug: Debug = False,
+) -> None:
+    """What the shift would be, weights fixed. Exits with 1 if a severity exceeds --max-severity."""
+    from varshift.predict import predict as verb
+    from varshift.sources import example_from_shapes, load_data
+
+    known(format, FORMATS)
+    if (data is None) == (not input_shape):
+        raise UsageError("give either --data, or --input-shape 3,64,64 to predict without data")
+    model, notes = lent_model(target, checkpoint)
+    if device is not None:
+        model = moved(model, device)
+    lent: dict[str, Any] = (
+        {"example": example_from_shapes(input_shape or [])}
+        if data is None
+        else {"data": load_data(data, root=root, batch_size=batch_size)}
+    )
+    prediction = verb(
+        model,
+        **lent,
+        noise=dict(_law(item) for item in noise or ()),
+        moved=dict(_pair(item, "--move") for item in move or ()),
+        width=width,
+        max_samples=max_samples if data is not None else None,
+        progress=data is not None,
+    )
+    show(prediction, format, out, notes)
+    if format == "text" and out is None:
+        _say_largest(prediction, max_severity)
+    severe = [site for site in prediction.sites.values() if site.severity > max_severity]
+    finish(bool(severe), exit_zero)
+
+
+def _say_largest(prediction: Prediction, max_severity: float) -> None:
+    largest = prediction.max_drop_p(max_severity)
+    if largest:
+        print(
+            f"Largest drop_p that keeps every severity at or below {max_severity:g} by direct "
+            f"noise: {largest['']:.3f}."
+        )
+
+
+def _pair(item: str, option: str) -> tuple[str, str]:
+    name, found, value = item.rpartition("=")
+    if not found:
+        raise UsageError(f"{option} {item!r} has no '='; write it as {option} 'NAME=VALUE'")
+    return name, value
+
+
+def _law(item: str) -> tuple[str, Any]:
+    from varshift.theory import gaussian, uout
+
+    name, value = _pair(item, "--noise")
+    kind, _, number = value.rpartition(":")
+    try:
+        rate = float(number)
+    except ValueError:
+        raise UsageError(f"--noise {item!r}: {number!r} is not a number") from None
+    if kind not in ("", "beta", "sigma"):
+        raise UsageError(f"--noise {item!r}: {kind!r} is neither beta nor sigma")
+    return name, rate if kind == "" else uout(rate) if kind == "beta" else gaussian(rate)

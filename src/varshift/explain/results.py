@@ -1,0 +1,248 @@
+"""What `explain` gives back: factors per site, blame per source and site, and a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from torch import Tensor
+
+from varshift.errors import UsageError
+from varshift.results import Result, plain
+from varshift.structure import Structure
+
+__all__ = ["CAUSES", "Blame", "Cause", "Explanation", "Factors", "Figure", "Output", "Verdict"]
+
+SCHEMA = "varshift.explanation/1"
+
+Cause = Literal["noise", "staleness", "small-batch", "data"]
+Verdict = Literal["noise", "staleness", "small-batch", "data", "none"]
+CAUSES: tuple[Cause, ...] = ("noise", "staleness", "small-batch", "data")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number and its standard error."""
+
+    value: float
+    se: float
+
+    def __float__(self) -> float:
+        return self.value
+
+
+@dataclass(frozen=True, eq=False)
+class Factors:
+    """The total shift of one norm site, taken apart exactly.
+
+    total = noise × staleness × data, and finer: noise = alone × batches × carried, staleness =
+    composition × age. Each number is a geometric mean over live channels, so that products of
+    figures are figures of products, exactly; `channels` has every factor per channel.
+
+    Attributes:
+        path: the norm site.
+        total: var_test on the test data (on the training data, where no other was given) divided by
+            `running_var`. Both variances over all values, unbiased.
+        noise: test ÷ train, over the same batches: evaluation mode against training mode.
+        staleness: train ÷ `running_var`.
+        data: test data ÷ training data, both in evaluation mode; 1 where no test data was given.
+        alone: of `noise`, what the noise itself does: noise off ÷ noise on, every norm normalising
+            by the same training statistics.
+        batches: of `noise`, what normalising by a batch's own statistics does: training statistics
+            ÷ batch statistics, noise on. Off 1 where batches are small.
+        carried: of `noise`, what stored statistics that do not fit do to everything after them:
+            stored statistics ÷ training statistics, noise off.
+        composition: of `staleness`, train over all values ÷ train within batches. `running_var`
+            averages variances within batches: what differs between batches it has never seen.
+        age: of `staleness`, train within batches ÷ `running_var`: momentum, few steps, drift.
+        displacement: by cause, how far it moves what the norm hands on, in deviations: root mean
+            square over live channels of mean shift and half log variance ratio, less what their
+            sampling errors account for.
+        mean_shift: by cause, the root-mean-square shift of the mean, in stored deviations.
+        channels: every factor by name, (C,) float64; NaN where dead.
+        live: (C,) bool.
+    """
+
+    path: str
+    total: Figure
+    noise: Figure
+    staleness: Figure
+    data: Figure
+    alone: Figure
+    batches: Figure
+    carried: Figure
+    composition: Figure
+    age: Figure
+    displacement: Mapping[Cause, Figure]
+    mean_shift: Mapping[Cause, Figure]
+    channels: Mapping[str, Tensor]
+    live: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Blame:
+    """Which source causes how much of a place's variance in training: `blame[noise, place]`.
+
+    A place is a norm site or an output. A share is (variance with that source alone − variance with
+    none) ÷ variance with all, the mean over live channels; every norm normalises by its training
+    statistics. `interaction[place]` is what all sources together cause beyond the sum of their
+    shares; `rest[place]` what stays with every source silenced (noise that cannot be silenced, or
+    whose mean is not one) and is 0 where nothing does. Signal, shares, interaction and rest add up
+    to 1.
+
+    Attributes:
+        share: (noise, place) → share with its standard error; pairs without a route are left out.
+        mean_shift: (noise, place) → root-mean-square shift of the mean, in training deviations.
+        total: place → all sources together.
+        interaction, rest: place → what is left over.
+        silenced: noise → how its source was silenced.
+        passes: passes over the data that blame took.
+        unit: "sample" or "batch": what carries a subset of the sources.
+    """
+
+    noises: tuple[str, ...]
+    places: tuple[str, ...]
+    share: Mapping[tuple[str, str], Figure]
+    mean_shift: Mapping[tuple[str, str], Figure]
+    total: Mapping[str, Figure]
+    interaction: Mapping[str, Figure]
+    rest: Mapping[str, Figure]
+    silenced: Mapping[str, str]
+    passes: int
+    unit: Literal["sample", "batch"]
+
+    def __getitem__(self, pair: tuple[str, str]) -> float:
+        return self.at(*pair).value
+
+    def at(self, noise: str, place: str) -> Figure:
+        """The share with its standard error; exactly 0 where no route leads there."""
+        for name, known in ((noise, self.noises), (place, self.places)):
+            if name not in known:
+                raise UsageError(f"{name!r} is not here; there are {_list(known)}")
+        return self.share.get((noise, place), Figure(0.0, 0.0))
+
+    def behind(self, place: str) -> dict[str, Figure]:
+        """The sources of a place with their shares, the largest first."""
+        found = {noise: self.at(noise, place) for noise in self.noises}
+        ordered = sorted(found.items(), key=lambda item: -abs(item[1].value))
+        return {noise: share for noise, share in ordered if share.value}
+
+
+@dataclass(frozen=True, eq=False)
+class Output:
+    """One output of the model with noise on and off, every norm using its training statistics.
+
+    Attributes:
+        mean_shift: root mean square over features of (mean on − mean off) ÷ deviation on, less what
+            the sampling error accounts for.
+        var_ratio: variance off ÷ variance on, geometric mean over features.
+        mean_on, mean_off, var_on, var_off: (F,) float64; features are dimension 1.
+        mean_se: (F,) standard error of the mean's shift, in the output's own units.
+    """
+
+    name: str
+    mean_shift: Figure
+    var_ratio: Figure
+    mean_on: Tensor
+    mean_off: Tensor
+    var_on: Tensor
+    var_off: Tensor
+    mean_se: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation(Result):
+    """Whose fault the gap between training and test is, how much, and from which line of code.
+
+    `verdict` names the cause that displaces the worst site most, or "none"; `reason` says it in
+    words. `scores` holds, per cause, the largest displacement that is sure (two standard errors
+    taken off) and `worst` where it is.
+    """
+
+    verdict: Verdict
+    reason: str
+    scores: Mapping[Cause, float]
+    worst: Mapping[Cause, str]
+    factors: Mapping[str, Factors]
+    blame: Blame
+    outputs: Mapping[str, Output]
+    structure: Structure
+    samples: int
+    batches: int
+    passes: int
+    skipped: Mapping[str, str]
+    notes: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: verdict, factors and blame, with the structure's parts beside them."""
+        return self.structure.to_dict() | {
+            "schema": SCHEMA,
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "scores": plain(self.scores),
+            "worst": dict(self.worst),
+            "factors": {path: _factors(factors) for path, factors in self.factors.items()},
+            "blame": _blame(self.blame),
+            "outputs": {name: plain(asdict(output)) for name, output in self.outputs.items()},
+            "samples": self.samples,
+            "batches": self.batches,
+            "passes": self.passes,
+            "skipped": dict(self.skipped),
+            "notes": list(self.notes),
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row per site: its factors with their errors, and the source to blame most."""
+        return [self._row(path, factors) for path, factors in self.factors.items()]
+
+    def _row(self, path: str, factors: Factors) -> dict[str, Any]:
+        names = ("total", "noise", "staleness", "data", *_PARTS)
+        figures = {name: getattr(factors, name) for name in names}
+        behind = self.blame.behind(path)
+        culprit = next(iter(behind), None)
+        return (
+            {"site": path}
+            | {name: figure.value for name, figure in figures.items()}
+            | {f"{name}_se": figure.se for name, figure in figures.items()}
+            | {"culprit": culprit, "share": behind[culprit].value if culprit else 0.0}
+        )
+
+
+_PARTS = ("alone", "batches", "carried", "composition", "age")
+
+
+def _factors(factors: Factors) -> dict[str, Any]:
+    names = ("total", "noise", "staleness", "data", *_PARTS)
+    return {
+        **{name: plain(asdict(getattr(factors, name))) for name in names},
+        "displacement": {cause: plain(asdict(f)) for cause, f in factors.displacement.items()},
+        "mean_shift": {cause: plain(asdict(f)) for cause, f in factors.mean_shift.items()},
+        "channels": plain(factors.channels),
+    }
+
+
+def _blame(blame: Blame) -> dict[str, Any]:
+    return {
+        "entries": [
+            {
+                "noise": noise,
+                "place": place,
+                "share": share.value,
+                "share_se": plain(share.se),
+                "mean_shift": plain(blame.mean_shift[noise, place].value),
+                "mean_shift_se": plain(blame.mean_shift[noise, place].se),
+            }
+            for (noise, place), share in blame.share.items()
+        ],
+        "total": {place: plain(asdict(figure)) for place, figure in blame.total.items()},
+        "interaction": {place: plain(asdict(f)) for place, f in blame.interaction.items()},
+        "rest": {place: plain(asdict(figure)) for place, figure in blame.rest.items()},
+        "silenced": dict(blame.silenced),
+        "passes": blame.passes,
+        "unit": blame.unit,
+    }
+
+
+def _list(names: tuple[str, ...]) -> str:
+    return ", ".join(map(repr, names[:8])) or "none"

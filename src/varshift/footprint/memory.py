@@ -1,0 +1,50 @@
+"""What a norm stores, and how many batches it remembers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+__all__ = ["Memory", "remembered"]
+
+_MOST_LEFT = 0.05  # of the first value, 1, still in the average
+
+
+@dataclass(frozen=True, eq=False)
+class Memory:
+    """Stored statistics, (C,) float64, and the sum of squared weights of the batches in them."""
+
+    mean: Tensor
+    var: Tensor
+    share: float
+
+
+def remembered(norm: nn.Module) -> Memory | str:
+    """The memory of a BatchNorm, or the reason why it has none.
+
+    An exponential average of momentum m weighs batch k before the last by m(1 − m)^k: the squares
+    sum to m/(2 − m), 1/19 at m = 0.1. The 1 that every running variance starts with is taken out.
+    """
+    mean, var = _wide(norm, "running_mean"), _wide(norm, "running_var")
+    if bool((mean == 0).all() and (var == 1).all()):
+        return "still holds the statistics it was made with (mean 0, variance 1): not trained"
+    momentum = getattr(norm, "momentum", 0.1)
+    counted = getattr(norm, "num_batches_tracked", None)
+    count = 0 if counted is None else int(counted)
+    if momentum is None:
+        return Memory(mean, var, 1 / count) if count else "it averages all batches and counted none"
+    if momentum == 0:
+        return "its momentum is 0: it never took statistics"
+    if not count:  # an old checkpoint without the counter: taken for a long training
+        return Memory(mean, var, momentum / (2 - momentum))
+    left = (1 - momentum) ** count
+    if left > _MOST_LEFT:
+        return f"has tracked {count} batches: {left:.0%} of it is still the value it was made with"
+    share = momentum / (2 - momentum) * (1 + left) / (1 - left)
+    return Memory(mean / (1 - left), (var - left) / (1 - left), share)
+
+
+def _wide(norm: nn.Module, name: str) -> Tensor:
+    tensor: Tensor = getattr(norm, name)
+    return tensor.detach().double().cpu().clone()

@@ -1,0 +1,111 @@
+"""What `footprint` gives back: per norm site the noise its stored variances remember."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from varshift.errors import UsageError
+from varshift.results import Result, plain
+
+__all__ = ["Footprint", "FootprintSite"]
+
+SCHEMA = "varshift.footprint/1"
+
+
+@dataclass(frozen=True)
+class FootprintSite:
+    """The noise one norm site remembers, under the hypothesis that it stood at `place`.
+
+    Attributes:
+        path: the norm site.
+        place: where noise is taken to have stood: the input of this conv/linear layer, or of the
+            norm itself.
+        placement: "a" straight before the norm, "b" before the weights that feed it.
+        drop_p: τ/(1 + τ) of the estimate; negative where the stored variance is the smaller one.
+        low: lower end of the confidence interval of `drop_p`.
+        high: upper end of it.
+        level: how often such an interval holds the true value.
+        tau: relative variance of the noise, not clamped.
+        tau_se: its standard error.
+        added: what the noise adds to the variance, relative to the noise-free one: τ·N/v, the
+            median over channels.
+        p_value: how often a net without noise would show this much or more.
+        claimed: whether this is taken for noise; `Footprint` states the rule.
+        misfit: scatter of the channels about one common τ, over what batches of this size explain,
+            in variances. 1 is a perfect fit; much more says that the weights still moved, that the
+            training batches were smaller, or that the noise stood elsewhere.
+        channels: channels of the norm.
+        used: those of them the estimate rests on.
+    """
+
+    path: str
+    place: str
+    placement: Literal["a", "b"]
+    drop_p: float
+    low: float
+    high: float
+    level: float
+    tau: float
+    tau_se: float
+    added: float
+    p_value: float
+    claimed: bool
+    misfit: float
+    channels: int
+    used: int
+
+
+@dataclass(frozen=True)
+class Footprint(Result):
+    """The noise a checkpoint remembers, site by site.
+
+    A site claims noise where three things hold: its interval lies above 0; the noise is not
+    negligible (`drop_p` at least 0.02, and at least 3 % of variance `added`, since weights that
+    still move at the end of training often do 2 %); and its `p_value` is below 0.01 by
+    Holm's rule over all sites of the model, so that at most one in a hundred without
+    noise claims any, if its weights had come to rest.
+
+    `skipped` maps the path of a norm that could not be judged to the reason; `notes` says what
+    else a reader must know; `passes` is how often the data went through before all sites settled.
+    """
+
+    sites: Mapping[str, FootprintSite]
+    skipped: Mapping[str, str]
+    notes: tuple[str, ...]
+    samples: int
+    batches: int
+    passes: int
+
+    def __getitem__(self, path: str) -> FootprintSite:
+        if path not in self.sites:
+            known = ", ".join(repr(site) for site in list(self.sites)[:8]) or "none"
+            reason = f" ({self.skipped[path]})" if path in self.skipped else ""
+            raise UsageError(f"no norm site {path!r} was judged{reason}; there are {known}")
+        return self.sites[path]
+
+    @property
+    def claimed(self) -> tuple[str, ...]:
+        """Paths of the sites that claim noise."""
+        return tuple(path for path, site in self.sites.items() if site.claimed)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready, top level `schema`, `sites`, `skipped`, `notes` and counts."""
+        return {
+            "schema": SCHEMA,
+            "samples": self.samples,
+            "batches": self.batches,
+            "passes": self.passes,
+            "sites": {path: plain(asdict(site)) for path, site in self.sites.items()},
+            "skipped": dict(self.skipped),
+            "notes": list(self.notes),
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row per site, in the order data reaches them."""
+        return [{"site": path} | _figures(site) for path, site in self.sites.items()]
+
+
+def _figures(site: FootprintSite) -> dict[str, Any]:
+    return {name: value for name, value in asdict(site).items() if name != "path"}

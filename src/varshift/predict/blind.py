@@ -1,0 +1,125 @@
+"""Prediction from a checkpoint alone: one traced example, stored statistics, weights, γ and β."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from varshift.lending import Batch, Buffers, Forward, call
+from varshift.predict.checkpoint import Checkpoint
+from varshift.predict.ledger import Ledger
+from varshift.predict.planting import planted
+from varshift.predict.results import Prediction
+from varshift.predict.setting import Setting
+from varshift.structure import Structure, norm_handles, ops
+from varshift.structure.flow import Flow
+from varshift.structure.modules import module_stack
+from varshift.structure.ops import Operation
+from varshift.structure.results import Sharing
+
+__all__ = ["blind_prediction"]
+
+
+def blind_prediction(
+    model: nn.Module,
+    batch: Batch,
+    forward: Forward | None,
+    structure: Structure,
+    lent: Setting,
+    asked: Setting,
+) -> Prediction:
+    """What the stored statistics and the weights say; the model must be borrowed and training.
+
+    Under other noise, the stored statistics first give the signal under the noise they were made
+    with.
+    """
+    through = frozenset(route.norm for route in structure.routes)
+    carried = frozenset(r.norm for r in structure.routes if "through-norm" in r.placements)
+    wild = any(noise.active and noise.law == "control-flow" for noise in structure.noises)
+    books = Checkpoint(norm_handles(model), lent, through, wild=wild, carried=carried)
+    _run(model, batch, forward, books)
+    if not asked.as_it_is:
+        known = {path: site.signal for path, site in books.sites.items()}
+        everywhere = through | frozenset(books.handles if asked.plants else ())
+        books = Checkpoint(books.handles, asked, everywhere, known, wild, carried)
+        _run(model, batch, forward, books)
+    return Prediction(
+        sites=books.sites,
+        structure=structure,
+        asked=asked.taus,
+        samples=0,
+        skipped=books.skipped,
+        notes=(
+            *structure.notes,
+            *asked.notes,
+            "made without data: stored statistics are taken for those of training, and what the "
+            "norms hand on for Gaussian",
+        ),
+    )
+
+
+def _run(model: nn.Module, batch: Batch, forward: Forward | None, books: Checkpoint) -> None:
+    buffers = Buffers(model)
+    with module_stack(model) as modules:
+        ledger = _BlindLedger(
+            *(model, modules, batch.value),
+            setting=books.setting,
+            algebra=books.beliefs,
+            on_site=books.arrive,
+        )
+        ledger.books = books
+        with planted(model, ledger, books.setting), ledger:
+            call(model, batch, forward)
+    buffers.restore()
+
+
+class _BlindLedger(Ledger):
+    """Keeps beliefs beside the books."""
+
+    books: Checkpoint
+
+    def _silent(
+        self, operation: Operation, source: int, inputs: list[Tensor], flows: list[Flow]
+    ) -> tuple[Tensor | None, str, Sharing]:
+        found = super()._silent(operation, source, inputs, flows)
+        data = next(
+            x
+            for x, f in zip(inputs, flows, strict=True)
+            if f.noise is None and (f.data or f.weight)
+        )
+        self.books.beliefs.scale = math.nan if found[0] is None else _ratio(found[0], data)
+        return found
+
+    def _run(self, operation: Operation) -> None:
+        beliefs = self.books.beliefs
+        beliefs.scale = 1.0
+        super()._run(operation)
+        for tensor in operation.written():
+            beliefs.forget(tensor)
+        if operation.name in ops.BATCH_NORMS:
+            self._after_norm(operation)
+        elif self._fresh is not None:
+            self._fresh = None
+            beliefs.met(operation)
+        elif not operation.draws():
+            beliefs.observe(operation)
+
+    def _after_norm(self, operation: Operation) -> None:
+        site = self._site(operation)
+        if site is None:
+            return
+        site.calls -= 1
+        self.books.hand_on(site.path, operation)
+
+
+def _ratio(silent: Tensor, data: Tensor) -> float:
+    """The number that `silent` is `data` times; 1 where it is `data`, NaN where there is none."""
+    one, other = silent.detach().double(), data.detach().double()
+    whole = float(other.square().sum())
+    if not data.is_floating_point() or one.shape != other.shape or whole == 0:
+        return math.nan
+    ratio = float((one * other).sum()) / whole
+    same = torch.allclose(one, ratio * other, rtol=1e-2, atol=1e-3 * whole**0.5)
+    return (1.0 if abs(ratio - 1) < 1e-3 else ratio) if same else math.nan

@@ -1,0 +1,184 @@
+"""Fixed weights, statistics averaged over many noisy passes: drop_p is read back."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from varshift.footprint import footprint
+
+
+def norms(net):
+    return [path for path, module in net.named_modules() if isinstance(module, _BatchNorm)]
+
+
+def blocks(*pairs, drop_p, placement):
+    """Dropout, layer, norm, ReLU; or layer, dropout, norm, ReLU."""
+    layers = []
+    for layer, norm in pairs:
+        drop = nn.Dropout(drop_p)
+        layers += [drop, layer, norm] if placement == "b" else [layer, drop, norm]
+        layers.append(nn.ReLU())
+    return layers
+
+
+def stacked(drop_p, placement):
+    """Two convolutions and two linear layers: noise passes through three norms."""
+    conv = blocks(
+        (nn.Conv2d(3, 16, 3, padding=1), nn.BatchNorm2d(16)),
+        (nn.Conv2d(16, 32, 3, stride=2, padding=1, groups=2), nn.BatchNorm2d(32)),
+        drop_p=drop_p,
+        placement=placement,
+    )
+    linear = blocks(
+        (nn.Linear(512, 64), nn.BatchNorm1d(64)),
+        (nn.Linear(64, 64), nn.BatchNorm1d(64)),
+        drop_p=drop_p,
+        placement=placement,
+    )
+    return nn.Sequential(*conv, nn.Flatten(), *linear)
+
+
+def images(count=40):
+    draw = torch.Generator().manual_seed(5)
+
+    def normal(*shape):
+        return torch.randn(*shape, generator=draw)
+
+    return [(normal(64, 3, 8, 8) + normal(64, 1, 1, 1)).relu() for _ in range(count)]
+
+
+def remember(net, data, passes=5):
+    """Let the norms average what they receive with noise on, and nothing else."""
+    for path in norms(net):
+        net.get_submodule(path).momentum = None
+    net.train()
+    with torch.no_grad():
+        for _ in range(passes):
+            for batch in data:
+                net(batch)
+    return net
+
+
+def places(net, placement):
+    return norms(net) if placement == "a" else None
+
+
+@pytest.mark.parametrize("placement", ["a", "b"])
+@pytest.mark.parametrize("drop_p", [0.1, 0.3, 0.5])
+def test_stacked_layers_are_read_back(drop_p, placement):
+    torch.manual_seed(1)
+    data = images()
+    net = remember(stacked(drop_p, placement), data)
+    f = footprint(net, data, places=places(net, placement))
+    assert list(f.sites) == norms(net)
+    for site in f.sites.values():
+        assert site.placement == placement
+        assert site.drop_p == pytest.approx(drop_p, abs=0.015)
+        assert abs(site.tau - drop_p / (1 - drop_p)) < 3 * site.tau_se
+        assert site.claimed
+        assert site.drop_p == pytest.approx(site.tau / (1 + site.tau))
+        assert site.added > 0.03
+    assert f.notes == (
+        "4 dropout modules of the model were silenced: the noise judged here replaces theirs",
+    )
+
+
+@pytest.mark.parametrize("placement", ["a", "b"])
+def test_without_noise_nothing_is_claimed(placement):
+    torch.manual_seed(1)
+    data = images()
+    net = remember(stacked(0.0, placement), data, passes=1)
+    f = footprint(net, data, places=places(net, placement))
+    assert f.claimed == ()
+    assert f.notes == ()
+    assert f.passes == 1
+    for site in f.sites.values():
+        assert abs(site.tau) < 1e-4
+        assert site.p_value > 0.01
+
+
+def test_one_noisy_layer_among_clean_ones():
+    """The noise of the second block runs on through the third and fourth, which claim none."""
+    torch.manual_seed(2)
+    data = images()
+    net = stacked(0.0, "b")
+    net[4].p = 0.4
+    f = footprint(remember(net, data), data)
+    assert f.claimed == ("6",)
+    assert f["6"].place == "5"
+    assert f["6"].drop_p == pytest.approx(0.4, abs=0.01)
+    assert all(abs(site.drop_p) < 0.01 for path, site in f.sites.items() if path != "6")
+
+
+def test_noise_upstream_has_to_be_put_in():
+    """The wrong rule, noise-free variances alone, is told apart: later sites see upstream noise."""
+    torch.manual_seed(1)
+    data = images()
+    net = remember(stacked(0.5, "b"), data)
+    whole, alone = footprint(net, data), footprint(net, data, places=["10"])
+    assert whole["11"].drop_p == pytest.approx(0.5, abs=0.01)
+    assert abs(alone["11"].drop_p - 0.5) > 0.02
+
+
+class Upward(nn.Module):
+    """A transposed convolution, and one that pads around the edge."""
+
+    def __init__(self):
+        super().__init__()
+        self.up = nn.ConvTranspose2d(3, 16, 4, stride=2, padding=1)
+        self.norm1 = nn.BatchNorm2d(16)
+        self.round = nn.Conv2d(16, 32, 3, padding=1, padding_mode="circular")
+        self.norm2 = nn.BatchNorm2d(32)
+
+    def forward(self, x):
+        x = self.norm1(self.up(nn.functional.dropout(x, 0.3, self.training))).relu()
+        return self.norm2(self.round(nn.functional.dropout(x, 0.3, self.training)))
+
+
+def test_functional_dropout_and_other_convolutions():
+    torch.manual_seed(3)
+    data = images(24)
+    f = footprint(remember(Upward(), data), data)
+    assert [site.place for site in f.sites.values()] == ["up", "round"]
+    for site in f.sites.values():
+        assert site.drop_p == pytest.approx(0.3, abs=0.01)
+    assert "everything but its norms ran in evaluation mode" in f.notes[0]
+
+
+def test_negative_estimates_are_not_clamped():
+    torch.manual_seed(1)
+    data = images()
+    net = remember(stacked(0.0, "b"), data, passes=1)
+    net[2].running_var *= 0.7
+    site = footprint(net, data)["2"]
+    assert site.low < site.drop_p < site.tau < -0.05
+    assert not site.claimed
+    assert site.p_value > 0.5
+
+
+def test_the_same_call_gives_the_same_bits():
+    torch.manual_seed(1)
+    data = images(12)
+    net = remember(stacked(0.3, "b"), data)
+    first, torch_state = footprint(net, data), torch.get_rng_state()
+    torch.manual_seed(99)
+    assert footprint(net, data) == first
+    assert not torch.equal(torch_state, torch.get_rng_state())
+
+
+def test_result_is_plain():
+    torch.manual_seed(1)
+    data = images(8)
+    f = footprint(remember(stacked(0.3, "b"), data, 1), data, max_samples=400)
+    assert (f.samples, f.batches) == (400, 7)
+    document = json.loads(json.dumps(f.to_dict(), allow_nan=False))
+    assert document["schema"] == "varshift.footprint/1"
+    assert document["sites"]["2"]["drop_p"] == f["2"].drop_p
+    assert [row["site"] for row in f.rows()] == list(f.sites)
+    assert all(math.isfinite(row["high"]) for row in f.rows())

@@ -1,0 +1,76 @@
+"""Networks really trained on digits: the weights moved, the statistics remember some 19 batches."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from problems.rememberers import PLACES, Rememberer, trained
+from varshift.footprint import footprint
+from varshift.sources import load_images
+
+
+@pytest.fixture(scope="module")
+def digits():
+    images = load_images("digits")
+    return torch.cat([images.train, images.test]), torch.cat(
+        [images.train_labels, images.test_labels]
+    )
+
+
+def checkpoint(digits, drop_p, placement):
+    """A trained net from whose code dropout has gone."""
+    torch.manual_seed(0)
+    net = trained(Rememberer(drop_p, placement), *digits)
+    bare = Rememberer(0.0, "none")
+    bare.load_state_dict(net.state_dict())
+    return bare
+
+
+def batches(digits):
+    x = digits[0]
+    order = torch.randperm(len(x), generator=torch.Generator().manual_seed(1))
+    return x[order[:1792]].split(64)
+
+
+@pytest.mark.parametrize("placement", ["a", "b"])
+@pytest.mark.parametrize("drop_p", [0.1, 0.3, 0.5])
+def test_drop_p_is_read_from_the_checkpoint(digits, drop_p, placement):
+    net = checkpoint(digits, drop_p, placement)
+    f = footprint(net, batches(digits), places=PLACES[placement])
+    assert len(f.sites) == 3
+    for site in f.sites.values():
+        assert site.drop_p == pytest.approx(drop_p, abs=0.02)
+        assert site.low < drop_p < site.high
+        assert site.claimed
+        assert site.p_value < 1e-4
+
+
+def test_the_twin_without_dropout_claims_none(digits):
+    net = checkpoint(digits, 0.0, "none")
+    for places in PLACES.values():
+        f = footprint(net, batches(digits), places=places)
+        assert f.claimed == ()
+        assert all(site.low < 0 < site.high for site in f.sites.values())
+        assert all(abs(site.drop_p) < 0.02 for site in f.sites.values())
+
+
+def test_a_wrong_place_shows_as_misfit(digits):
+    net = checkpoint(digits, 0.3, "a")
+    right = footprint(net, batches(digits), places=PLACES["a"])
+    wrong = footprint(net, batches(digits), places=PLACES["b"])
+    assert right.notes == ()
+    assert all(site.misfit < 2 for site in right.sites.values())
+    assert "norm2" in wrong.notes[0]
+    assert "the channels agree on no one noise" in wrong.notes[0]
+    assert wrong["norm2"].misfit > 10
+
+
+@pytest.mark.parametrize("placement", ["a", "b"])
+@pytest.mark.parametrize("drop_p", [0.1, 0.3, 0.5])
+def test_left_to_itself_it_finds_the_place_too(digits, drop_p, placement):
+    f = footprint(checkpoint(digits, drop_p, placement), batches(digits))
+    for path in ("norm2", "norm3"):
+        assert f.sites[path].placement == placement
+        assert f.sites[path].drop_p == pytest.approx(drop_p, abs=0.02)
+    assert footprint(checkpoint(digits, 0.0, "none"), batches(digits)).claimed == ()

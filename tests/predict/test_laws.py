@@ -1,0 +1,194 @@
+"""Prediction with data against the enumeration of every mask, in float64."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from torch import nn
+
+import varshift as vs
+
+DROP = 0.3
+
+
+class Masked(nn.Module):
+    """A dropout whose mask can be set from outside, one for all samples: `kind` says its shape."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+        self.mask = None
+
+    def forward(self, x):
+        if self.mask is not None:
+            return x * self.mask.view(self.shape(x)[1:]) / (1 - DROP)
+        if not self.training:
+            return x
+        shape = (len(x), *self.shape(x)[1:])
+        return x * torch.empty(shape, dtype=x.dtype).bernoulli_(1 - DROP).div_(1 - DROP)
+
+    def shape(self, x):
+        if self.kind == "sample":
+            return (1, *(1,) * (x.ndim - 1))
+        if self.kind == "channel":
+            return (1, x.shape[1], *(1,) * (x.ndim - 2))
+        return (1, *x.shape[1:])
+
+
+class Net(nn.Module):
+    """Noise, something, a norm."""
+
+    def __init__(self, kind, after, channels, before=None):
+        super().__init__()
+        self.before, self.noise, self.after = before or nn.Identity(), Masked(kind), after
+        size, spatial = channels
+        self.norm = nn.BatchNorm2d(size) if spatial else nn.BatchNorm1d(size)
+
+    def forward(self, x):
+        return self.norm(self.reach(x))
+
+    def reach(self, x):
+        return self.after(self.noise(self.before(x)))
+
+
+class Sum(nn.Module):
+    """A residual sum whose other way has no noise: the noise comes from inside."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+        self.skip = nn.Conv2d(2, 3, 1)
+
+    def forward(self, x):
+        return self.inner(x) + 0.5 * self.inner.bias.view(-1, 1, 1)
+
+
+class Join(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(2, 3, 2)
+
+    def forward(self, x):
+        y = self.conv(x)
+        return torch.cat([y, torch.ones_like(y[:, :2]).cumsum(2), 2 * y], 1)
+
+
+def cases():
+    small = torch.randn(5, 2, 2, 2, dtype=torch.float64) + 0.4  # 2^8 element masks
+    flat = torch.randn(7, 6, dtype=torch.float64) + 0.4
+    for kind in ("element", "channel", "sample"):
+        yield f"direct {kind}", kind, nn.Identity(), (2, True), small
+        yield f"conv {kind}", kind, nn.Conv2d(2, 3, 2, padding=1), (3, True), small
+        yield f"strided {kind}", kind, nn.Conv2d(2, 4, 2, stride=2, groups=2), (4, True), small
+        yield f"transposed {kind}", kind, nn.ConvTranspose2d(2, 3, 2), (3, True), small
+        yield f"linear {kind}", kind, nn.Linear(6, 4), (4, False), flat
+        yield (
+            f"relu conv {kind}",
+            kind,
+            nn.Sequential(nn.ReLU(), nn.Conv2d(2, 3, 2)),
+            (3, True),
+            small,
+        )
+        yield f"scaled {kind}", kind, Scaled(nn.Conv2d(2, 3, 2)), (3, True), small
+        yield f"sum {kind}", kind, Sum(nn.Conv2d(2, 3, 2)), (3, True), small
+        yield f"join {kind}", kind, Join(), (8, True), small
+    yield "pool", "element", nn.AvgPool2d(2), (2, True), small
+    yield (
+        "flatten linear",
+        "element",
+        nn.Sequential(nn.Flatten(), nn.Linear(8, 3)),
+        (3, False),
+        small,
+    )
+    yield (
+        "pool channel conv",
+        "channel",
+        nn.Sequential(nn.MaxPool2d(2), nn.Conv2d(2, 3, 1)),
+        (
+            3,
+            True,
+        ),
+        small,
+    )
+
+
+class Scaled(nn.Module):
+    def __init__(self, inner):
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x):
+        return -1.7 * self.inner(x * 0.5) / 3 + 0.25
+
+
+CASES = {name: rest for name, *rest in (torch.manual_seed(0), list(cases()))[1]}
+
+
+def enumerated(net, x):
+    """Variance of the norm's input over samples, positions and every mask, per channel."""
+    size = net.noise.shape(x)[1:].numel() if hasattr(net.noise.shape(x), "numel") else None
+    size = int(torch.tensor(net.noise.shape(net.before(x))[1:]).prod()) if size is None else size
+    first = second = 0.0
+    for bits in itertools.product((0.0, 1.0), repeat=size):
+        mask = torch.tensor(bits, dtype=torch.float64)
+        weight = float((1 - DROP) ** mask.sum() * DROP ** (size - mask.sum()))
+        net.noise.mask = mask
+        rows = net.reach(x).transpose(0, 1).flatten(1)
+        first = first + weight * rows.mean(1)
+        second = second + weight * rows.square().mean(1)
+    net.noise.mask = None
+    return second - first**2
+
+
+@pytest.mark.parametrize("name", CASES)
+@torch.no_grad()
+def test_variance_in_training_is_that_of_all_masks(name):
+    kind, after, channels, x = CASES[name]
+    net = Net(kind, after, channels).double()
+    f = vs.predict(net, [x])
+    site = f.sites["norm"]
+    truth = enumerated(net, x)
+    clean = net.eval().reach(x).transpose(0, 1).flatten(1)
+    noise = truth - clean.var(1, unbiased=False)
+    torch.testing.assert_close(site.var_train, clean.var(1) + noise, rtol=1e-10, atol=1e-14)
+    assert site.how in ("law (a)", "law (b)")
+    tau = DROP / (1 - DROP)
+    assert site.taus == pytest.approx({"noise": tau})
+    torch.testing.assert_close(tau * site.energies["noise"], noise, rtol=1e-10, atol=1e-14)
+
+
+@torch.no_grad()
+def test_two_sources_on_two_ways_add_up():
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two = nn.Dropout(0.3), nn.Dropout2d(0.6)
+            self.a, self.b = nn.Conv2d(2, 3, 2), nn.Conv2d(2, 3, 2)
+            self.norm = nn.BatchNorm2d(3)
+
+        def forward(self, x):
+            return self.norm(self.a(self.one(x)) + self.b(self.two(x)))
+
+    net = Two().double()
+    x = torch.randn(6, 2, 4, 4, dtype=torch.float64)
+    site = vs.predict(net, [x]).sites["norm"]
+    parts = site.signal + 3 / 7 * site.energies["one"] + 1.5 * site.energies["two"]
+    torch.testing.assert_close(site.var_train, parts)
+    alone = [
+        vs.predict(net, [x], noise={other: 0.0}).sites["norm"].var_train - site.signal
+        for other in ("one", "two")
+    ]
+    torch.testing.assert_close(site.var_train, site.signal + alone[0] + alone[1])
+
+
+@torch.no_grad()
+def test_what_no_law_follows_is_drawn_and_said():
+    net = nn.Sequential(
+        nn.Dropout(0.4), nn.Linear(6, 6), nn.GELU(), nn.Linear(6, 5), nn.BatchNorm1d(5)
+    )
+    f = vs.predict(net, [torch.randn(256, 6) for _ in range(8)])
+    assert f.sites["4"].how == "sampled"
+    assert f.sites["4"].energies == {}
+    assert any("gelu" in note for note in f.notes)

@@ -1,0 +1,234 @@
+"""From a checkpoint alone: exact where the checkpoint determines the answer, silent where not."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from torch import nn
+
+import varshift as vs
+from problems.noisy_nets import ByHand
+from varshift.demo.net import PreResNet
+
+
+def exact_statistics(net, data):
+    """Stored statistics as endless training would leave them: cumulative, over large batches."""
+    for module in net.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.momentum = None
+    with torch.no_grad():
+        for batch in data:
+            net(batch)
+    return net
+
+
+def test_direct_noise_is_inverted_from_what_is_stored():
+    net = nn.Sequential(nn.Dropout(0.4), nn.BatchNorm1d(5))
+    c = torch.tensor([0.0, 0.5, -1.0, 2.0, 0.1], dtype=torch.float64)
+    v = torch.tensor([1.0, 2.0, 0.3, 1.0, 4.0], dtype=torch.float64)
+    tau = 0.4 / 0.6
+    with torch.no_grad():
+        net[1].running_mean.copy_(c)
+        net[1].running_var.copy_(v + tau * (c**2 + v))
+    site = vs.predict(net, example=torch.randn(4, 5)).sites["1"]
+    assert site.how == "inverted"
+    torch.testing.assert_close(site.delta, v / (v + tau * (c**2 + v)), rtol=1e-6, atol=0)
+    asked = vs.predict(net, example=torch.randn(4, 5), noise={"0": 0.1}).sites["1"]
+    torch.testing.assert_close(asked.delta, v / (v + (c**2 + v) / 9), rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize(
+    "function", [nn.ReLU(), nn.GELU(), nn.SiLU(), nn.Hardswish(), nn.LeakyReLU(0.2), nn.Identity()]
+)
+@pytest.mark.parametrize("layer", ["linear", "conv", "padded", "strided"])
+def test_gaussian_moments_through_the_route(function, layer):
+    """The first norm's output is Gaussian by construction: exact up to sampling."""
+    flat = layer == "linear"
+    after = {
+        "linear": lambda: nn.Linear(6, 5),
+        "conv": lambda: nn.Conv2d(6, 5, 3),
+        "padded": lambda: nn.Conv2d(6, 5, 3, padding=1),
+        "strided": lambda: nn.Conv2d(6, 4, 3, stride=2, padding=1, groups=2),
+    }[layer]()
+    first, last = (nn.BatchNorm1d(6), nn.BatchNorm1d(5)) if flat else (
+        nn.BatchNorm2d(6),
+        nn.BatchNorm2d(4 if layer == "strided" else 5),
+    )  # fmt: skip
+    with torch.no_grad():
+        first.weight.uniform_(0.5, 1.5)
+        first.bias.uniform_(-0.5, 0.5)
+    net = nn.Sequential(first, function, nn.Dropout(0.5), after, last)
+    shape = (4096, 6) if flat else (256, 6, 8, 8)
+    data = [torch.randn(shape) for _ in range(16)]
+    exact_statistics(net, data)
+    blind = vs.predict(net, example=data[0][:4]).sites["4"]
+    seen = vs.predict(net, data).sites["4"]
+    assert blind.how == "moments"
+    energies = blind.energies["2"] / seen.energies["2"]
+    torch.testing.assert_close(energies, torch.ones_like(energies), rtol=0.01, atol=0)
+    assert blind.shift == pytest.approx(seen.shift, rel=0.02)
+    assert blind.low < seen.shift < blind.high
+
+
+def test_concatenation_average_pools_and_flattening_are_followed():
+    class Net(nn.Module):
+        def __init__(self, end):
+            super().__init__()
+            self.a, self.b = nn.BatchNorm2d(3), nn.BatchNorm2d(2)
+            self.drop, self.end = nn.Dropout(0.3), end
+
+        def forward(self, x):
+            joined = torch.cat([self.a(x[:, :3]).relu(), self.b(x[:, 3:]).tanh()], 1)
+            return self.end(self.drop(joined))
+
+    ends = {
+        "conv": nn.Sequential(nn.Conv2d(5, 4, 3), nn.BatchNorm2d(4)),
+        "pool": nn.Sequential(nn.AvgPool2d(2), nn.BatchNorm2d(5)),
+        "flat": nn.Sequential(nn.Flatten(), nn.Linear(80, 4), nn.BatchNorm1d(4)),
+        "direct": nn.BatchNorm2d(5),
+    }
+    data = [torch.randn(512, 5, 4, 4) for _ in range(8)]
+    for name, end in ends.items():
+        net = exact_statistics(Net(end), data)
+        blind, seen = vs.predict(net, example=data[0][:4]), vs.predict(net, data)
+        (path,) = [path for path in seen.sites if path.startswith("end")]
+        assert blind.sites[path].shift == pytest.approx(seen.sites[path].shift, rel=0.03), name
+
+
+def test_what_a_checkpoint_does_not_say_is_not_predicted():
+    data = [torch.randn(64, 3, 8, 8) for _ in range(4)]
+    net = nn.Sequential(
+        nn.BatchNorm2d(3), nn.ReLU(), nn.Dropout2d(0.3), nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4),
+        nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(0.3), nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4),
+        nn.ReLU(), nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4),
+    )  # fmt: skip
+    exact_statistics(net, data)
+    f = vs.predict(net, example=data[0][:4])
+    assert set(f.sites) == {"0"}
+    assert f.skipped["4"].startswith("not predicted: '2'")  # masks shared over unknown correlation
+    assert f.skipped["9"].startswith("not predicted: '7'")  # a maximum of unknown neighbours
+    assert "through other norms only" in f.skipped["12"]
+    json.dumps(f.to_dict(), allow_nan=False)
+
+
+def test_an_untrained_model_and_statistics_without_a_module():
+    f = vs.predict(nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(3)), example=torch.randn(4, 3))
+    assert "has not been trained" in f.skipped["1"]
+    f = vs.predict(ByHand(), example=torch.randn(8, 6))
+    assert "F.batch_norm" in f.skipped["m"]
+
+
+def unscaled(x, training):
+    return x * (torch.rand_like(x) < 0.6) / 0.6 if training else x
+
+
+def filled(x, training):
+    return x.masked_fill(torch.rand_like(x) < 0.4, 0.0) / 0.6 if training else x
+
+
+class Between(nn.Module):
+    """Noise by hand between a norm and a norm, with or without weights before the second."""
+
+    def __init__(self, step, weights):
+        super().__init__()
+        self.first, self.step, self.last = nn.BatchNorm1d(8), step, nn.BatchNorm1d(8)
+        self.weights = nn.Linear(8, 8) if weights else nn.Identity()
+
+    def forward(self, x):
+        return self.last(self.weights(self.step(self.first(x), self.training)))
+
+
+@pytest.mark.parametrize("weights", [False, True])
+@pytest.mark.parametrize("step", [unscaled, filled])
+def test_masks_that_are_scaled_up_afterwards(step, weights):
+    net, data = Between(step, weights), [torch.randn(512, 8) + 1 for _ in range(16)]
+    exact_statistics(net, data)
+    blind, seen = vs.predict(net, example=data[0][:4]), vs.predict(net, data)
+    assert blind.sites["last"].shift == pytest.approx(seen.sites["last"].shift, rel=0.05)
+
+
+def test_two_draws_of_one_source_are_not_taken_for_one():
+    drop = nn.Dropout(0.4)
+    data = [torch.randn(512, 8) for _ in range(8)]
+    for end in (nn.Identity(), nn.Linear(8, 8)):
+        net = nn.Sequential(nn.BatchNorm1d(8), drop, drop, end, nn.BatchNorm1d(8))
+        exact_statistics(net, data)
+        assert "another draw of its own" in vs.predict(net, example=data[0]).skipped["4"]
+        assert vs.predict(net, data).sites["4"].shift == pytest.approx(0.36, abs=0.05)
+
+
+def test_nothing_is_said_behind_a_norm_of_which_nothing_is_said():
+    net = nn.Sequential(
+        *(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Dropout2d(0.3)),
+        *(nn.Conv2d(8, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Dropout(0.3)),
+        *(nn.Conv2d(8, 5, 4), nn.BatchNorm2d(5)),
+    )
+    data = [torch.randn(32, 3, 8, 8) for _ in range(4)]
+    exact_statistics(net, data)
+    f = vs.predict(net, example=data[0])
+    assert set(f.sites) == {"1"}
+    assert f.skipped["9"] == "not predicted: noise also comes through '5', which is not predicted"
+
+
+def test_bands_hold_what_is_measured_behind_norms_that_are_not_predicted():
+    torch.manual_seed(7)
+    net, data = PreResNet(1, drop_p=0.4, width=8), [torch.randn(64, 1, 8, 8) for _ in range(8)]
+    exact_statistics(net, data)
+    blind, seen = vs.predict(net, example=data[0][:4]), vs.predict(net, data)
+    hit = [path for path in blind.sites if path.endswith("norm2")]
+    assert len(hit) == 6
+    for path in hit:
+        site = blind.sites[path]
+        assert site.how == "inverted"
+        assert site.low <= seen.sites[path].shift <= site.high
+        assert site.shift == pytest.approx(float(site.local().median()), rel=0.2)
+
+
+def test_a_way_that_is_drawn_is_no_way_without_noise():
+    class Skips(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm, self.linear, self.last = (
+                nn.BatchNorm1d(4),
+                nn.Linear(4, 4),
+                nn.BatchNorm1d(4),
+            )
+
+        def forward(self, x):
+            x = self.norm(x)
+            if not self.training or torch.rand(()) < 0.99:
+                x = self.linear(x)
+            return self.last(x)
+
+    net, data = Skips(), [torch.randn(64, 4) for _ in range(4)]
+    exact_statistics(net, data)
+    f = vs.predict(net, example=data[0])
+    assert "decides its way" in f.skipped["last"]
+
+
+def test_channels_put_side_by_side_are_inverted_each_by_its_own_noise():
+    """As in DenseNet: new features with dropout beside old ones, their values unknown."""
+
+    class Dense(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norms = nn.ModuleList(nn.BatchNorm2d(wide) for wide in (4, 7, 10))
+            self.convs = nn.ModuleList(nn.Conv2d(wide, 3, 1) for wide in (4, 7))
+            self.drops = nn.ModuleList(nn.Dropout(p) for p in (0.2, 0.5))
+
+        def forward(self, x):
+            for norm, conv, drop in zip(self.norms, self.convs, self.drops, strict=False):
+                x = torch.cat([x, drop(conv(norm(x).relu()))], 1)
+            return self.norms[2](x)
+
+    net, data = Dense(), [torch.randn(256, 4, 6, 6) for _ in range(8)]
+    exact_statistics(net, data)
+    blind, seen = vs.predict(net, example=data[0][:4]), vs.predict(net, data)
+    for path in ("norms.1", "norms.2"):
+        mine, theirs = blind.sites[path], seen.sites[path]
+        assert mine.how == "inverted"
+        clean = slice(0, 4)
+        torch.testing.assert_close(mine.local()[clean], theirs.local()[clean], rtol=1e-6, atol=0)
+        torch.testing.assert_close(mine.local(), theirs.local(), rtol=0.02, atol=0)
