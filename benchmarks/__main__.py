@@ -10,7 +10,10 @@ from importlib import import_module
 import torch
 from rich.console import Console
 
-NAMES = ("imports", "inspection", "measuring", "recalibration")
+NAMES = (
+    *("imports", "inspection", "measuring", "recalibration"),
+    *("causes", "blaming", "predicting", "footprints"),
+)
 
 
 def main() -> None:
