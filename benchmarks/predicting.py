@@ -48,6 +48,7 @@ class Point:
     error: float
     seen: float
     blind: float | None
+    inside: bool
 
 
 def run(console: Console) -> None:
@@ -93,6 +94,11 @@ def compared(name: str, net: nn.Module, data: list[Tensor], repeats: int) -> lis
             error=site.shift_se,
             seen=f.sites[path].shift,
             blind=blind.sites[path].shift if path in blind.sites else None,
+            # within the band widened by two standard errors of the measurement
+            inside=path in blind.sites
+            and blind.sites[path].low - 2 * site.shift_se
+            <= site.shift
+            <= blind.sites[path].high + 2 * site.shift_se,
         )
         for path, site in m.sites.items()
         if path in hit and path in f.sites
@@ -111,7 +117,7 @@ def tabled(points: list[Point]) -> Table:
 
 HEADINGS = (
     *("network", "sites", "with data, median", "worst", "measurement's own error"),
-    *("without data: sites", "median", "first site", "worst"),
+    *("without data: sites", "median", "first site", "worst", "in their band"),
 )
 
 
@@ -132,6 +138,7 @@ def _row(name: str, points: list[Point]) -> tuple[str, ...]:
         _percent(median(blind)) if blind else "—",
         _percent(blind[0]) if blind and name != "all" else "—",
         _percent(max(blind)) if blind else "—",
+        f"{sum(p.inside for p in points)}/{len(blind)}" if blind else "—",
     )
 
 
