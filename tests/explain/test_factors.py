@@ -146,6 +146,20 @@ def test_a_clean_model_gets_no_verdict_and_exact_ones():
     assert any("test_data" in note for note in x.notes)
 
 
+def test_figures_are_numbers_with_errors():
+    import copy
+    import pickle
+
+    figure = vs.Figure(0.5, 0.01)
+    assert figure * 2 == 1.0
+    assert f"{figure:.2f}" == "0.50"
+    for again in (copy.deepcopy(figure), pickle.loads(pickle.dumps(figure))):
+        assert (again, again.se) == (0.5, 0.01)
+    net, data = NETS["mlp"]()
+    site = vs.explain(net, data).factors["body.5"]
+    assert site.noise * site.staleness * site.data == pytest.approx(site.total, rel=1e-10)
+
+
 def test_json_holds_nothing_that_json_cannot():
     import json
 

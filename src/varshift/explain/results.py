@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from torch import Tensor
@@ -21,15 +21,36 @@ Verdict = Literal["noise", "staleness", "small-batch", "data", "none"]
 CAUSES: tuple[Cause, ...] = ("noise", "staleness", "small-batch", "data")
 
 
-@dataclass(frozen=True)
-class Figure:
-    """A number and its standard error."""
+class Figure(float):
+    """A number that knows its standard error, `se`; in all else a float.
 
-    value: float
+    >>> share = Figure(0.5, 0.01)
+    >>> share > 0.4, share.se
+    (True, 0.01)
+    """
+
     se: float
 
-    def __float__(self) -> float:
-        return self.value
+    def __new__(cls, value: float, se: float) -> Figure:
+        """The number and its standard error."""
+        made = super().__new__(cls, value)
+        made.se = se
+        return made
+
+    def __getnewargs__(self) -> tuple[float, float]:  # type: ignore[override]
+        return self.value, self.se
+
+    def __repr__(self) -> str:
+        return f"Figure({self.value!r}, {self.se!r})"
+
+    @property
+    def value(self) -> float:
+        """The number alone."""
+        return float(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: `value` and `se`, null where not known."""
+        return {"value": plain(self.value), "se": plain(self.se)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,8 +133,8 @@ class Blame:
     passes: int
     unit: Literal["sample", "batch"]
 
-    def __getitem__(self, pair: tuple[str, str]) -> float:
-        return self.at(*pair).value
+    def __getitem__(self, pair: tuple[str, str]) -> Figure:
+        return self.at(*pair)
 
     def at(self, noise: str, place: str) -> Figure:
         """The share with its standard error; exactly 0 where no route leads there."""
@@ -184,7 +205,7 @@ class Explanation(Result):
             "worst": dict(self.worst),
             "factors": {path: _factors(factors) for path, factors in self.factors.items()},
             "blame": _blame(self.blame),
-            "outputs": {name: plain(asdict(output)) for name, output in self.outputs.items()},
+            "outputs": {name: _output(output) for name, output in self.outputs.items()},
             "samples": self.samples,
             "batches": self.batches,
             "passes": self.passes,
@@ -215,9 +236,9 @@ _PARTS = ("alone", "batches", "carried", "composition", "age")
 def _factors(factors: Factors) -> dict[str, Any]:
     names = ("total", "noise", "staleness", "data", *_PARTS)
     return {
-        **{name: plain(asdict(getattr(factors, name))) for name in names},
-        "displacement": {cause: plain(asdict(f)) for cause, f in factors.displacement.items()},
-        "mean_shift": {cause: plain(asdict(f)) for cause, f in factors.mean_shift.items()},
+        **{name: getattr(factors, name).to_dict() for name in names},
+        "displacement": _dicts(factors.displacement),
+        "mean_shift": _dicts(factors.mean_shift),
         "channels": plain(factors.channels),
     }
 
@@ -235,13 +256,23 @@ def _blame(blame: Blame) -> dict[str, Any]:
             }
             for (noise, place), share in blame.share.items()
         ],
-        "total": {place: plain(asdict(figure)) for place, figure in blame.total.items()},
-        "interaction": {place: plain(asdict(f)) for place, f in blame.interaction.items()},
-        "rest": {place: plain(asdict(figure)) for place, figure in blame.rest.items()},
+        "total": _dicts(blame.total),
+        "interaction": _dicts(blame.interaction),
+        "rest": _dicts(blame.rest),
         "silenced": dict(blame.silenced),
         "passes": blame.passes,
         "unit": blame.unit,
     }
+
+
+def _output(output: Output) -> dict[str, Any]:
+    names = ("mean_on", "mean_off", "var_on", "var_off", "mean_se")
+    figures = {name: getattr(output, name).to_dict() for name in ("mean_shift", "var_ratio")}
+    return figures | {name: plain(getattr(output, name)) for name in names}
+
+
+def _dicts(figures: Mapping[Any, Figure]) -> dict[str, Any]:
+    return {str(name): figure.to_dict() for name, figure in figures.items()}
 
 
 def _list(names: tuple[str, ...]) -> str:

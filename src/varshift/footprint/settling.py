@@ -84,7 +84,6 @@ class Settling:
             if reason:
                 self._drop(path, reason)
                 del taus[path]
-        seen_drifts = drifts([fit(excesses[path]).witness for path in taus])
         seen_drifts = drifts([fit(excess).witness for excess in excesses.values()])
         moved = 0.0
         for path, drift in zip(list(taus), seen_drifts, strict=True):
