@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import builtins
 import copy
+import html
 import io
 import json
 from pathlib import Path
@@ -86,7 +87,9 @@ def test_causes_fit_and_hide_nothing(results, name, words):
     frame = results[name].to_frame()
     assert len(frame) == len(results[name].rows()) > 0
     json.dumps(results[name].to_dict(), allow_nan=False)
-    assert "<table>" in results[name]._repr_html_()
+    page = results[name]._repr_html_()
+    assert "<table>" in page
+    assert html.escape(getattr(results[name], "reason", "")) in page
 
 
 def test_what_is_hostile_does_no_harm(tmp_path):

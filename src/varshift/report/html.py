@@ -23,7 +23,7 @@ th, td { border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transpare
 
 
 def fragment(result: Result) -> str:
-    """The table and the notes alone, as a notebook shows them."""
+    """What the result says of itself, its table and its notes, as a notebook shows them."""
     rows = result.rows()
     headings = list(rows[0]) if rows else []
     head = "".join(f"<th>{escape(heading)}</th>" for heading in headings)
@@ -34,7 +34,9 @@ def fragment(result: Result) -> str:
     notes = "".join(f"<li>{escape(note)}</li>" for note in getattr(result, "notes", ()))
     listed = f"<ul>{notes}</ul>" if notes else ""
     table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return f'<div class="wide">{table if rows else "<p>nothing found</p>"}</div>{listed}'
+    reason = getattr(result, "reason", "")
+    said = f"<p>{escape(reason)}</p>" if reason else ""
+    return f'{said}<div class="wide">{table if rows else "<p>nothing found</p>"}</div>{listed}'
 
 
 def write_html(result: Result, path: Path) -> Path:
