@@ -227,3 +227,14 @@ def test_results_are_plain():
         m["x"]
     r = vs.recalibrate(Mlp(), torch.randn(100, 8).split(20))
     json.dumps(r.to_dict(), allow_nan=False)
+
+
+def test_lines_are_the_users_own():
+    """The tap stands between torch and the user's code, and must not be named as the culprit."""
+    net, x = ByHand(), torch.randn(16, 6)
+    (seen,) = vs.inspect(net, x).noises
+    assert seen.line is not None
+    assert seen.line.file.endswith("noisy_nets.py")
+    assert "functional.dropout" in seen.line.code
+    assert vs.measure(net, [x]).structure.noises == (seen,)
+    assert vs.explain(net, [x]).structure.noises == (seen,)
