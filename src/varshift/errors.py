@@ -11,6 +11,9 @@ VarshiftError
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import islice
+
 __all__ = [
     "CheckpointError",
     "DataError",
@@ -19,7 +22,13 @@ __all__ = [
     "ModelError",
     "UsageError",
     "VarshiftError",
+    "listed",
 ]
+
+
+def listed(names: Iterable[str]) -> str:
+    """The first few names for a sentence that says what there is; "none" where nothing is."""
+    return ", ".join(map(repr, islice(names, 8))) or "none"
 
 
 class VarshiftError(Exception):

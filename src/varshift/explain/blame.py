@@ -2,50 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from varshift.explain.contrast import Contrast, Effect
+from varshift.explain.contrast import Effect
+from varshift.explain.figures import error_of, figure_of, root_mean_square
 from varshift.explain.lanes import Spread
 from varshift.explain.passes import BlamePasses
 from varshift.explain.results import Blame, Figure
-from varshift.measure.tally import jackknife_error
+from varshift.measure.tally import rounding
 from varshift.structure import Structure
 
 __all__ = ["blame_of", "noisy_spread"]
 
 
-def noisy_spread(passes: BlamePasses, place: str) -> Spread:
+def noisy_spread(passes: BlamePasses, place: str, clean: Spread) -> Spread:
     """What a place receives with all noise on, every norm using its training statistics."""
-    clean = passes.clean.spread(place)
-    contrast = passes.contrasts.get(place)
-    effect = contrast.effect(passes.design.all) if contrast is not None else None
+    effect = passes.effect(place, passes.design.all)
     if effect is None:
         return clean
     rows = len(clean.mean)  # fewer samples than groups: the groups behind are empty
     return clean.plus(effect.mean[:rows], effect.var[:rows])
 
 
-def blame_of(passes: BlamePasses, structure: Structure, count: int) -> Blame:
-    """The matrix; `count` is how many passes over the data it took."""
+def blame_of(
+    passes: BlamePasses, structure: Structure, noisy: Mapping[str, Spread], count: int
+) -> Blame:
+    """The matrix; `noisy` is `noisy_spread` by place, `count` how many passes over the data."""
     reached = {(route.noise, route.norm) for route in structure.routes}
     norms = {norm.path for norm in structure.norms}
-    places = [_Place(passes, name) for name in passes.clean.tallies]
+    places = {
+        name: _Place(
+            passes,
+            name,
+            spread,
+            [s for s in passes.sources if name not in norms or (s, name) in reached],
+        )
+        for name, spread in noisy.items()
+    }
     pairs = [
-        (source, place)
-        for place in places
-        for source in passes.sources
-        if place.name not in norms or (source, place.name) in reached
+        ((source, name), place, effect)
+        for name, place in places.items()
+        for source, effect in place.alone.items()
     ]
-    found = [(source, place, effect) for source, place in pairs if (effect := place.of(source))]
-    parts = {place.name: place.parts([s for s, p, _ in found if p is place]) for place in places}
+    parts = {name: place.parts() for name, place in places.items()}
     return Blame(
         noises=tuple(passes.sources),
-        places=tuple(place.name for place in places),
-        share={(source, place.name): place.share(effect) for source, place, effect in found},
-        mean_shift={(source, place.name): place.moved(effect) for source, place, effect in found},
+        places=tuple(places),
+        share={pair: figure_of(place.share(effect)) for pair, place, effect in pairs},
+        mean_shift={pair: place.moved(effect) for pair, place, effect in pairs},
         total={name: part.total for name, part in parts.items()},
         interaction={name: part.interaction for name, part in parts.items()},
         rest={name: part.rest for name, part in parts.items()},
@@ -63,61 +71,43 @@ class _Parts:
 
 
 class _Place:
-    """One norm site or output, and the effects of the sources there."""
+    """One norm site or output, and the effects of the sources there.
 
-    def __init__(self, passes: BlamePasses, name: str) -> None:
-        self.name = name
-        self._design = passes.design
-        self._contrast: Contrast | None = passes.contrasts.get(name)
-        self._noisy = noisy_spread(passes, name)
-        var, mean = self._noisy.var[0], self._noisy.mean[0]
+    `alone`: what each source does by itself, beyond what is there with every source silenced.
+    """
+
+    def __init__(self, passes: BlamePasses, name: str, noisy: Spread, sources: list[str]) -> None:
+        design = passes.design
+        self._several = len(design.sources) > 1
+        self._noisy = noisy
         precision = passes.clean.tallies[name].precision
-        self._live = var > (8 * precision * mean).square()
+        self._live = noisy.var[0] > rounding(noisy.mean[0], precision)
+        self._whole = passes.effect(name, design.all)
+        self._rest = passes.effect(name, design.none)
+        found = {s: passes.effect(name, design.sources.index(s)) for s in sources}
+        self.alone = {s: self._beyond_rest(e) for s, e in found.items() if e is not None}
 
-    def of(self, source: str) -> Effect | None:
-        """What the source does alone, beyond what is there with every source silenced."""
-        effect = self._subset(self._design.sources.index(source))
-        rest = self._rest()
-        if effect is None or rest is None:
-            return effect
-        return Effect(effect.mean - rest.mean, effect.var - rest.var, effect.samples)
-
-    def share(self, effect: Effect) -> Figure:
+    def share(self, effect: Effect) -> Tensor:
         """Variance that the effect adds ÷ variance with all noise, mean over live channels."""
-        return self._figure(self._share(effect))
-
-    def moved(self, effect: Effect) -> Figure:
-        """Root mean square over live channels of the mean's shift, in deviations with noise on."""
-        shift = (effect.mean / self._noisy.var[0].clamp(min=1e-300).sqrt())[:, self._live]
-        if len(shift) < 2 or not shift.numel():
-            return Figure(0.0, 0.0)
-        square = shift.square().mean(1) - jackknife_error(shift[1:]).square().mean()
-        return self._figure(square.clamp(min=0).sqrt())
-
-    def parts(self, sources: list[str]) -> _Parts:
-        """All together, what is left over beyond the sum, and what cannot be silenced."""
-        nothing = torch.zeros(1, dtype=torch.float64)
-        rest = self._rest()
-        whole = self._subset(self._design.all)
-        alone = [self._share(effect) for source in sources if (effect := self.of(source))]
-        total = nothing if whole is None else self._share(whole)
-        left = nothing if rest is None else self._share(rest)
-        single = len(self._design.sources) < 2
-        beyond = nothing if single else total - sum(alone, torch.zeros_like(total)) - left
-        return _Parts(self._figure(total), self._figure(beyond), self._figure(left))
-
-    def _subset(self, subset: int) -> Effect | None:
-        return None if self._contrast is None else self._contrast.effect(subset)
-
-    def _rest(self) -> Effect | None:
-        return self._subset(self._design.none)
-
-    def _share(self, effect: Effect) -> Tensor:
         rows = len(self._noisy.var)  # as many groups as there are samples, at most
         share: Tensor = (effect.var[:rows] / self._noisy.var)[:, self._live].mean(1)
         return share
 
-    @staticmethod
-    def _figure(rows: Tensor) -> Figure:
-        error = float(jackknife_error(rows[1:])) if len(rows) > 1 else 0.0
-        return Figure(float(rows[0]), error)
+    def moved(self, effect: Effect) -> Figure:
+        """Root mean square over live channels of the mean's shift, in deviations with noise on."""
+        shift = effect.mean / self._noisy.var[0].clamp(min=1e-300).sqrt()
+        return root_mean_square(shift, error_of(shift).square(), self._live)
+
+    def parts(self) -> _Parts:
+        """All together, what is left over beyond the sum, and what cannot be silenced."""
+        nothing = torch.zeros(1, dtype=torch.float64)
+        total = nothing if self._whole is None else self.share(self._whole)
+        left = nothing if self._rest is None else self.share(self._rest)
+        shares = [self.share(effect) for effect in self.alone.values()]
+        beyond = total - sum(shares, torch.zeros_like(total)) - left if self._several else nothing
+        return _Parts(figure_of(total), figure_of(beyond), figure_of(left))
+
+    def _beyond_rest(self, effect: Effect) -> Effect:
+        if self._rest is None:
+            return effect
+        return Effect(effect.mean - self._rest.mean, effect.var - self._rest.var)

@@ -49,7 +49,6 @@ class Effect:
 
     mean: Tensor
     var: Tensor
-    samples: int
 
 
 class Contrast:
@@ -88,7 +87,7 @@ class Contrast:
         mean = _each(self._clean, self._seen)
         # Var = E[u²] − (E u)², and the clean mean is the same for every subset.
         change = second - shift * (2 * mean + shift)
-        return Effect(shift, change, int(self._count[:, subset].sum()))
+        return Effect(shift, change)
 
 
 def _each(sums: Tensor, counts: Tensor) -> Tensor:

@@ -51,6 +51,11 @@ class Design:
         """Batches or samples that one round through all subsets takes."""
         return len(self._full_deck())
 
+    @property
+    def share_alone(self) -> float:
+        """Share of the samples that carry one certain source alone, dealt sample by sample."""
+        return _ALONE / self.least
+
     def deal(self, samples: int) -> Tensor:
         """The subset of each of the next samples, (samples,)."""
         count = 1 if self.whole_batches else samples

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +15,7 @@ from varshift.explain.factors import SiteLanes, factors_of
 from varshift.explain.lanes import Lane, Spread
 from varshift.explain.outputs import output_of
 from varshift.explain.passes import BlamePasses, Flags
-from varshift.explain.results import Blame, Explanation, Factors
+from varshift.explain.results import Explanation, Factors
 from varshift.explain.verdict import judged, reason
 from varshift.lending import (
     Batch,
@@ -32,7 +34,7 @@ from varshift.lending import (
 )
 from varshift.measure.results import Statistics
 from varshift.measure.taps import Tap, TappedSite, stored_statistics
-from varshift.structure import Structure, traced
+from varshift.structure import Norm, Structure, traced
 from varshift.structure.directed import Fixed, names_of
 from varshift.structure.trace import tracing
 
@@ -88,8 +90,10 @@ def explain(
     with borrowed(model) as inner, reporter(progress) as report:
         if not inner.training:
             inner.train()
-        common = {"forward": forward, "device": device, "max_samples": max_samples}
-        held = list(batches(data, inner, **common))  # type: ignore[arg-type]
+        taken = partial(
+            batches, model=inner, forward=forward, device=device, max_samples=max_samples
+        )
+        held = list(taken(data))
         run = _Run(inner, forward)
         total = 4 * len(held)
         for done, batch in enumerate(held, 1):
@@ -99,7 +103,7 @@ def explain(
         passes = run.blame_passes(structure)
         rounds = run.blame(passes, held, lambda done: report(2 * len(held) + 2 * done, total))
         if test_data is not None:
-            for batch in batches(test_data, inner, **common):  # type: ignore[arg-type]
+            for batch in taken(test_data):
                 run.look_at(batch)
     return run.explanation(structure, passes, rounds, held)
 
@@ -110,7 +114,7 @@ class _Run:
 
     model: nn.Module
     forward: Forward | None
-    train: Lane = field(default_factory=lambda: Lane("training"))
+    train: Lane = field(default_factory=lambda: Lane("training", scattered=True))
     test: Lane = field(default_factory=lambda: Lane("evaluation"))
     data: Lane = field(default_factory=lambda: Lane("test data"))
     stored: dict[str, tuple[TappedSite, Statistics]] = field(default_factory=dict)
@@ -184,7 +188,7 @@ class _Run:
         owner = self.stored[place][0].owner  # of a layer that the first batch left out
         return any(module is owner and not training for module, training in self._on)
 
-    def blame(self, passes: BlamePasses, held: list[Batch], report) -> int:  # type: ignore[no-untyped-def]
+    def blame(self, passes: BlamePasses, held: list[Batch], report: Callable[[int], None]) -> int:
         """As many rounds over the data as the subsets need: one, but for a few whole batches."""
         units = len(held) if passes.design.whole_batches else sum(b.samples for b in held)
         rounds = max(1, math.ceil(passes.design.least / units)) if passes.noisy else 1
@@ -216,15 +220,17 @@ class _Run:
         self, structure: Structure, passes: BlamePasses, rounds: int, held: list[Batch]
     ) -> Explanation:
         """The finished result."""
-        blame = blame_of(passes, structure, 2 + rounds if passes.noisy else 2)
+        clean = {place: passes.clean.spread(place) for place in passes.clean.tallies}
+        noisy = {place: noisy_spread(passes, place, spread) for place, spread in clean.items()}
+        blame = blame_of(passes, structure, noisy, 2 + rounds if passes.noisy else 2)
         factors = {
-            norm.path: self._factors(norm.path, norm.momentum, passes)
+            norm.path: self._factors(norm, clean[norm.path], noisy[norm.path])
             for norm in structure.norms
             if self._everywhere(norm.path, passes)
         }
         outputs = {
-            name: output_of(name, passes)
-            for name in passes.clean.tallies
+            name: output_of(name, noisy[name], spread)
+            for name, spread in clean.items()
             if name not in self.stored
         }
         skipped = {
@@ -246,30 +252,29 @@ class _Run:
             batches=len(held),
             passes=3 + rounds if passes.noisy else 3,
             skipped=skipped,
-            notes=tuple(
-                dict.fromkeys([*structure.notes, *passes.notes, *self._notes(passes, blame)])
-            ),
+            notes=tuple(dict.fromkeys([*structure.notes, *passes.notes, *self._notes(passes)])),
         )
 
     def _everywhere(self, path: str, passes: BlamePasses) -> bool:
         lanes = [self.train, self.test, passes.clean, *([self.data] if self.data.tallies else [])]
         return all(path in lane.tallies for lane in lanes)
 
-    def _factors(self, path: str, momentum: float | None, passes: BlamePasses) -> Factors:
+    def _factors(self, norm: Norm, clean: Spread, noisy: Spread) -> Factors:
+        path = norm.path
         train, stored = self.train.tallies[path], self.stored[path][1]
         spread = self.train.spread(path)
         # The groups do not keep variances within batches; what differs is the same share in each.
         within = Spread(spread.mean, spread.var * (train.within() / spread.var[0]))
-        weight = _inherited(momentum, stored.count)
-        mean, var = (weight * scatter for scatter in train.spread())
+        weight = _inherited(norm.momentum, stored.count)
+        mean, var = (weight * scatter for scatter in self.train.scatter(path))
         return factors_of(
             SiteLanes(
                 path=path,
                 stored=Spread(stored.mean[None], stored.var[None]),
                 within=within,
                 train=spread,
-                noisy=noisy_spread(passes, path),
-                clean=passes.clean.spread(path),
+                noisy=noisy,
+                clean=clean,
                 test=self.test.spread(path),
                 data=self.data.spread(path) if self.data.tallies else None,
                 inherited=(mean, var),
@@ -277,25 +282,23 @@ class _Run:
             )
         )
 
-    def _notes(self, passes: BlamePasses, blame: Blame) -> list[str]:
-        notes = []
-        for name, how in passes.silenced.items():
-            if not how.startswith("exactly"):
-                notes.append(f"{name}: silenced {how}")
-        samples = sum(tally.count > 0 for tally in passes.clean.tallies.values())
-        if samples and passes.sources and not passes.design.whole_batches:
-            cards = passes.design.least / 3
-            if (seen := self._samples(passes)) / cards < _LITTLE:
-                notes.append(
-                    f"only {seen} samples for {len(passes.sources)} sources: shares are rough, "
-                    "give more data"
-                )
+    def _notes(self, passes: BlamePasses) -> list[str]:
+        notes = [
+            f"{name}: silenced {how}"
+            for name, how in passes.silenced.items()
+            if not how.startswith("exactly")
+        ]
+        design = passes.design
+        seen = max((contrast.samples for contrast in passes.contrasts.values()), default=0)
+        few = seen * design.share_alone < _LITTLE
+        if passes.clean.tallies and passes.sources and not design.whole_batches and few:
+            notes.append(
+                f"only {seen} samples for {len(passes.sources)} sources: shares are rough, give "
+                "more data"
+            )
         if not self.data.tallies:
             notes.append("no test_data was given: the factor data is 1 by definition")
         return notes
-
-    def _samples(self, passes: BlamePasses) -> int:
-        return max((c.samples for c in passes.contrasts.values()), default=0)
 
 
 def _inherited(momentum: float | None, tracked: int) -> float:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from varshift.explain.figures import error_of, figure_of, root_mean_square
 from varshift.explain.lanes import Spread
 from varshift.explain.results import CAUSES, Cause, Factors, Figure
-from varshift.measure.tally import jackknife_error
+from varshift.measure.tally import rounding
 
 __all__ = ["SiteLanes", "factors_of"]
 
@@ -76,13 +77,15 @@ def factors_of(lanes: SiteLanes) -> Factors:
         apart = torch.stack([row[live].mean() for row in logs[1]]) if bool(live.any()) else None
         figures[name] = _figure(torch.stack(values), apart)
         channels[name] = torch.where(live, logs[0][0].exp(), torch.nan)
-    squares = _squares(lanes, live)
-    means = {cause: move for cause, move in _moves(lanes).items() if cause in CAUSES}
+    moves = _moves(lanes)
     return Factors(
         path=lanes.path,
         **figures,
-        displacement={cause: _root(squares[cause]) for cause in CAUSES},
-        mean_shift={cause: _rms_mean(move, live) for cause, move in means.items()},
+        displacement=_displacements(lanes, moves, live),
+        mean_shift={
+            cause: root_mean_square(moves[cause].mean, moves[cause].mean_error, live)
+            for cause in CAUSES
+        },
         channels=channels,
         live=live,
     )
@@ -91,7 +94,7 @@ def factors_of(lanes: SiteLanes) -> Factors:
 def _live(lanes: SiteLanes) -> Tensor:
     """Channels that vary beyond the rounding of their own mean in every lane."""
     seen = [lanes.train, lanes.noisy, lanes.clean, lanes.test, lanes.data or lanes.test]
-    varies = [s.var[0] > (8 * lanes.precision * s.mean[0]).square() for s in seen]
+    varies = [s.var[0] > rounding(s.mean[0], lanes.precision) for s in seen]
     return torch.stack([*varies, lanes.stored.var[0] > 0]).all(0)
 
 
@@ -111,15 +114,10 @@ def _log_ratio(lanes: SiteLanes, over: str, under: str) -> tuple[Tensor, Tensor]
 
 def _figure(logs: Tensor, apart: Tensor | None) -> Figure:
     value = float(logs[0].exp())
-    square = _jackknife(logs).square()
+    square = error_of(logs).square()
     if apart is not None and len(apart) > 1:
-        square = square + _jackknife(apart).square()
+        square = square + error_of(apart).square()
     return Figure(value, value * float(square.sqrt()))
-
-
-def _jackknife(rows: Tensor) -> Tensor:
-    """Standard error from everything (row 0) and the leave-one-out rows; 0 where there are none."""
-    return jackknife_error(rows[1:]) if len(rows) > 1 else torch.zeros_like(rows[0])
 
 
 def _moves(lanes: SiteLanes) -> dict[str, _Move]:
@@ -135,53 +133,34 @@ def _moves(lanes: SiteLanes) -> dict[str, _Move]:
 
 
 def _move(lanes: SiteLanes, to: Spread, start: Spread, *, apart: bool = False) -> _Move:
+    """`apart`: of other samples, so that the two errors add and each has rows of its own."""
     unit = lanes.stored.var[0].clamp(min=1e-300).sqrt()
-    if apart:  # other samples: the two errors add, and each has rows of its own
-        mean_errors = [_jackknife(s.mean / unit).square() for s in (to, start)]
-        log_errors = [_jackknife(s.var.log()).square() for s in (to, start)]
-        to, start = _whole(to), start
-        mean_error, log_error = (
-            sum(mean_errors[1:], mean_errors[0]),
-            sum(log_errors[1:], log_errors[0]),
-        )
-        mean, log = (to.mean - start.mean) / unit, to.var.log() - start.var.log()
-        return _Move(mean, log, mean_error, log_error)
-    mean, log = (to.mean - start.mean) / unit, to.var.log() - start.var.log()
-    return _Move(mean, log, _jackknife(mean).square(), _jackknife(log).square())
+    end = Spread(to.mean[:1], to.var[:1]) if apart else to
+    mean, log = (end.mean - start.mean) / unit, end.var.log() - start.var.log()
+    mean_error, log_error = error_of(mean).square(), error_of(log).square()
+    if apart:
+        mean_error = mean_error + error_of(to.mean / unit).square()
+        log_error = log_error + error_of(to.var.log()).square()
+    return _Move(mean, log, mean_error, log_error)
 
 
-def _whole(spread: Spread) -> Spread:
-    return Spread(spread.mean[:1], spread.var[:1])
-
-
-def _squares(lanes: SiteLanes, live: Tensor) -> dict[Cause, Tensor]:
-    """Squared displacement by cause, (1 + G,) each.
+def _displacements(lanes: SiteLanes, moves: dict[str, _Move], live: Tensor) -> dict[Cause, Figure]:
+    """Displacement by cause.
 
     What the moving average inherits of the scatter between batches is the fault of small batches,
     not of age.
     """
     if not bool(live.any()):
-        return {cause: torch.zeros(1, dtype=torch.float64) for cause in CAUSES}
-    moves = {name: move.square(live) for name, move in _moves(lanes).items()}
+        return {cause: Figure(0.0, 0.0) for cause in CAUSES}
+    squares = {name: move.square(live) for name, move in moves.items()}
     mean, var = lanes.inherited
     stored = lanes.stored.var[0]
     inherited = (mean / stored + var / stored.square() / 4).nan_to_num(0.0)[live].mean()
-    return {
-        "noise": moves["noise"],
-        "staleness": moves["staleness"] - inherited,
-        "small-batch": moves["small-batch"].clamp(min=0)
-        + moves["composition"].clamp(min=0)
-        + inherited,
-        "data": moves["data"],
+    of_batches = squares["small-batch"].clamp(min=0) + squares["composition"].clamp(min=0)
+    by_cause: dict[Cause, Tensor] = {
+        "noise": squares["noise"],
+        "staleness": squares["staleness"] - inherited,
+        "small-batch": of_batches + inherited,
+        "data": squares["data"],
     }
-
-
-def _root(squares: Tensor) -> Figure:
-    roots = squares.clamp(min=0).sqrt()
-    return Figure(float(roots[0]), float(_jackknife(roots)))
-
-
-def _rms_mean(move: _Move, live: Tensor) -> Figure:
-    if not bool(live.any()):
-        return Figure(0.0, 0.0)
-    return _root(move.mean.square()[:, live].mean(1) - move.mean_error[live].mean())
+    return {cause: figure_of(by_cause[cause].clamp(min=0).sqrt()) for cause in CAUSES}

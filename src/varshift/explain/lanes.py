@@ -16,6 +16,7 @@ from torch import Tensor
 from varshift.errors import ModelError
 from varshift.lending import Batch
 from varshift.measure.tally import Tally
+from varshift.theory.moments import Moments
 
 __all__ = ["Lane", "Spread", "outputs_of"]
 
@@ -34,18 +35,45 @@ class Spread:
 
 @dataclass
 class Lane:
-    """Tallies by place, and in which way the model ran (for error messages)."""
+    """Tallies by place, and in which way the model ran (for error messages).
+
+    With `scattered`, how batches differ from each other is kept too.
+    """
 
     name: str
+    scattered: bool = False
     tallies: dict[str, Tally] = field(default_factory=dict)
+    _scatters: dict[str, tuple[Moments, Moments]] = field(default_factory=dict)
 
     def add(self, place: str, x: Tensor, batch: Batch) -> None:
         """Take in one batch, channels in dimension 1."""
-        if not self.tallies.setdefault(place, Tally()).add(x):
+        tally = self.tallies.setdefault(place, Tally())
+        if not tally.add(x):
             raise ModelError(
                 f"what {place!r} receives holds NaN or infinity in the {self.name} pass of batch "
                 f"{batch.index}, though the batch itself is finite: the model overflows before it"
             )
+
+        if self.scattered and tally.last is not None and tally.last.count > 1:
+            self._add_scatter(place, tally.last)
+
+    def _add_scatter(self, place: str, batch: Moments) -> None:
+        mean, var = (
+            Moments(1, value, torch.zeros_like(value)) for value in (batch.mean, batch.var())
+        )
+        held = self._scatters.get(place)
+        self._scatters[place] = (mean, var) if held is None else (held[0] + mean, held[1] + var)
+
+    def scatter(self, place: str) -> tuple[Tensor, Tensor]:
+        """Variance over batches of the batch means and of the unbiased batch variances: (C,) each.
+
+        What a moving average inherits of it is its sampling noise. NaN below two batches.
+        """
+        held = self._scatters.get(place)
+        if held is None or held[0].count < 2:
+            unknown = torch.full_like(self.tallies[place].total().mean, torch.nan)
+            return unknown, unknown
+        return held[0].var(), held[1].var()
 
     def add_outputs(self, out: Any, batch: Batch) -> None:
         """Take in what the model returned."""

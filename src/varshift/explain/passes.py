@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from varshift.explain.contrast import Contrast, SampleMoments, sample_moments
+from varshift.explain.contrast import Contrast, Effect, SampleMoments, sample_moments
 from varshift.explain.design import Design
 from varshift.explain.lanes import Lane, outputs_of
 from varshift.lending import (
@@ -87,6 +87,11 @@ class BlamePasses:
         for place, moments in noisy.items():
             if place in clean and place in self.references:
                 self._contrast(place).add(*self._unit(groups, dealt), clean[place], moments)
+
+    def effect(self, place: str, subset: int) -> Effect | None:
+        """What a subset of the sources changes at a place; None where no sample carried it."""
+        contrast = self.contrasts.get(place)
+        return None if contrast is None else contrast.effect(subset)
 
     def _contrast(self, place: str) -> Contrast:
         if place not in self.contrasts:

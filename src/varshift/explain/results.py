@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from torch import Tensor
 
-from varshift.errors import UsageError
+from varshift.errors import UsageError, listed
 from varshift.results import Result, plain
 from varshift.structure import Structure
 
@@ -140,7 +140,7 @@ class Blame:
         """The share with its standard error; exactly 0 where no route leads there."""
         for name, known in ((noise, self.noises), (place, self.places)):
             if name not in known:
-                raise UsageError(f"{name!r} is not here; there are {_list(known)}")
+                raise UsageError(f"{name!r} is not here; there are {listed(known)}")
         return self.share.get((noise, place), Figure(0.0, 0.0))
 
     def behind(self, place: str) -> dict[str, Figure]:
@@ -273,7 +273,3 @@ def _output(output: Output) -> dict[str, Any]:
 
 def _dicts(figures: Mapping[Any, Figure]) -> dict[str, Any]:
     return {str(name): figure.to_dict() for name, figure in figures.items()}
-
-
-def _list(names: tuple[str, ...]) -> str:
-    return ", ".join(map(repr, names[:8])) or "none"

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from varshift.explain.results import CAUSES, Blame, Cause, Factors, Output, Verdict
+from varshift.explain.results import CAUSES, Blame, Cause, Factors, Figure, Output, Verdict
 from varshift.structure import Structure
 
-__all__ = ["LEAST", "judged", "reason"]
+__all__ = ["judged", "reason"]
 
 # The least displacement worth a verdict, in deviations of what a norm hands on: a variance off by
 # 22 %, or means off by a tenth of a deviation.
-LEAST = 0.1
+_LEAST = 0.1
 
 
 def judged(
@@ -23,14 +23,12 @@ def judged(
     worst: dict[Cause, str] = {}
     for path, site in factors.items():
         for cause in CAUSES:
-            _keep(scores, worst, cause, path, _sure(*_pair(site, cause)))
+            _keep(scores, worst, cause, path, _sure(site.displacement[cause]))
     if not factors:  # no norm at all: what noise does to the mean of the output is what is left
         for name, output in outputs.items():
-            _keep(
-                scores, worst, "noise", name, _sure(output.mean_shift.value, output.mean_shift.se)
-            )
+            _keep(scores, worst, "noise", name, _sure(output.mean_shift))
     first = max(CAUSES, key=lambda cause: scores[cause])
-    return (first if scores[first] >= LEAST else "none"), scores, worst
+    return (first if scores[first] >= _LEAST else "none"), scores, worst
 
 
 def reason(
@@ -85,10 +83,6 @@ def reason(
     )
 
 
-def _pair(site: Factors, cause: Cause) -> tuple[float, float]:
-    return site.displacement[cause].value, site.displacement[cause].se
-
-
 def _keep(
     scores: dict[Cause, float], worst: dict[Cause, str], cause: Cause, place: str, score: float
 ) -> None:
@@ -96,9 +90,10 @@ def _keep(
         scores[cause], worst[cause] = max(score, scores[cause]), place
 
 
-def _sure(value: float, se: float) -> float:
+def _sure(size: Figure) -> float:
     """The size less two standard errors; where the error is not known nothing is sure."""
-    return max(0.0, value - 2 * se) if math.isfinite(se) and math.isfinite(value) else 0.0
+    known = math.isfinite(size) and math.isfinite(size.se)
+    return max(0.0, size.value - 2 * size.se) if known else 0.0
 
 
 def _from(blame: Blame, structure: Structure, place: str) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
-from varshift.errors import UsageError
+from varshift.errors import UsageError, listed
 from varshift.footprint.energy import WEIGHTED
 from varshift.lending import Batch, Buffers, Forward, call, walk
 from varshift.measure.taps import Tap, TappedSite
@@ -62,8 +62,9 @@ def _refuse_place(path: str, modules: dict[str, nn.Module]) -> None:
     module = modules.get(path)
     if module is None:
         fit = [name for name, held in modules.items() if isinstance(held, (*WEIGHTED, _BatchNorm))]
-        known = ", ".join(map(repr, fit[:8])) or "none"
-        raise UsageError(f"places names {path!r}, which the model does not have; it has {known}")
+        raise UsageError(
+            f"places names {path!r}, which the model does not have; it has {listed(fit)}"
+        )
     if isinstance(module, (*WEIGHTED, _BatchNorm)):
         return
     hint = "the layer that follows it, " if isinstance(module, _DropoutNd) else ""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from varshift.errors import UsageError
+from varshift.errors import UsageError, listed
 from varshift.results import Result, plain
 
 __all__ = ["Footprint", "FootprintSite"]
@@ -80,9 +80,10 @@ class Footprint(Result):
 
     def __getitem__(self, path: str) -> FootprintSite:
         if path not in self.sites:
-            known = ", ".join(repr(site) for site in list(self.sites)[:8]) or "none"
             reason = f" ({self.skipped[path]})" if path in self.skipped else ""
-            raise UsageError(f"no norm site {path!r} was judged{reason}; there are {known}")
+            raise UsageError(
+                f"no norm site {path!r} was judged{reason}; there are {listed(self.sites)}"
+            )
         return self.sites[path]
 
     @property

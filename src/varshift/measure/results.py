@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from varshift.errors import UsageError
+from varshift.errors import UsageError, listed
 from varshift.results import Result, plain
 from varshift.structure import Structure
 
@@ -92,8 +92,7 @@ class Measurement(Result):
 
     def __getitem__(self, path: str) -> Site:
         if path not in self.sites:
-            known = ", ".join(repr(site) for site in list(self.sites)[:8]) or "none"
-            raise UsageError(f"no norm site {path!r} was measured; there are {known}")
+            raise UsageError(f"no norm site {path!r} was measured; there are {listed(self.sites)}")
         return self.sites[path]
 
     def to_dict(self) -> dict[str, Any]:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from varshift.measure.results import Site, Statistics
-from varshift.measure.tally import Tally, jackknife_error
+from varshift.measure.tally import Tally, rounding
+from varshift.theory.jackknife import jackknife_error
 from varshift.theory.shift import severity
 
 __all__ = ["site_of"]
@@ -54,7 +55,7 @@ def _statistics(tally: Tally) -> Statistics:
 
 def _constant(statistics: Statistics, precision: float) -> Tensor:
     """Channels that do not vary beyond the rounding of their own mean."""
-    return statistics.var <= (8 * precision * statistics.mean).square()
+    return statistics.var <= rounding(statistics.mean, precision)
 
 
 def _ratio(test: Tensor, train: Tensor, live: Tensor) -> Tensor:

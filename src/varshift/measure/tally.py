@@ -12,7 +12,7 @@ from torch import Tensor
 from varshift.measure.moments import split_moments
 from varshift.theory.moments import Moments, merge_all
 
-__all__ = ["GROUPS", "Grouped", "Tally", "jackknife_error", "pieces"]
+__all__ = ["GROUPS", "Grouped", "Tally", "pieces", "rounding"]
 
 GROUPS = 16
 
@@ -20,6 +20,11 @@ GROUPS = 16
 def pieces(samples: int, batch: int) -> int:
     """Into how many groups the samples of a batch are shared out; `batch` counts from 0."""
     return min(samples, max(1, GROUPS // (batch + 1)))
+
+
+def rounding(mean: Tensor, precision: float) -> Tensor:
+    """The variance that a channel of that mean may show by rounding alone: it is dead up to it."""
+    return (8 * precision * mean).square()
 
 
 class Tally:
@@ -31,7 +36,7 @@ class Tally:
         self._batches = 0
         self._within_count = 0
         self._within: Tensor | None = None
-        self._spread: tuple[Moments, Moments] | None = None
+        self.last: Moments | None = None  # the batch taken in last
         self.precision = 0.0
 
     @property
@@ -49,7 +54,7 @@ class Tally:
             self._next += 1
         self._batches += 1
         self.precision = max(self.precision, torch.finfo(x.dtype).eps)
-        whole = merge_all(parts)
+        whole = self.last = merge_all(parts)
         self._add_within(whole)
         return bool(torch.isfinite(whole.m2).all() and torch.isfinite(whole.mean).all())
 
@@ -59,13 +64,6 @@ class Tally:
         weighted = batch.var() * batch.count
         self._within = weighted if self._within is None else self._within + weighted
         self._within_count += batch.count
-        seen = tuple(
-            Moments(1, value, torch.zeros_like(value)) for value in (batch.mean, batch.var())
-        )
-        held = self._spread
-        self._spread = (
-            (seen[0], seen[1]) if held is None else (held[0] + seen[0], held[1] + seen[1])
-        )
 
     def total(self) -> Moments:
         """Moments of everything taken in."""
@@ -76,16 +74,6 @@ class Tally:
         if self._within is None:
             return torch.full_like(self.total().mean, torch.nan)
         return self._within / self._within_count
-
-    def spread(self) -> tuple[Tensor, Tensor]:
-        """Variance over batches of the batch means and of the unbiased batch variances: (C,) each.
-
-        What a moving average inherits of it is its sampling noise. NaN below two batches.
-        """
-        if self._spread is None or self._spread[0].count < 2:
-            unknown = torch.full_like(self.total().mean, torch.nan)
-            return unknown, unknown
-        return self._spread[0].var(), self._spread[1].var()
 
     def groups(self) -> Grouped:
         """The groups as stacked tensors."""
@@ -120,12 +108,3 @@ class Grouped:
         spread = (others[:, :, None] * (self.means[None] - mean[:, None]).square()).sum(1)
         inner = (1 - torch.eye(size, dtype=torch.float64)) @ self.m2s
         return (inner + spread) / (count - 1).clamp(min=1)
-
-
-def jackknife_error(without_each: Tensor) -> Tensor:
-    """Standard error from the values of a statistic with one of G groups left out, along dim 0."""
-    size = len(without_each)
-    if size < 2:
-        return torch.full_like(without_each[0], torch.nan)
-    deviation = without_each - without_each.mean(0)
-    return ((size - 1) / size * deviation.square().sum(0)).sqrt()

@@ -99,19 +99,14 @@ class _BlindLedger(Ledger):
         for tensor in operation.written():
             beliefs.forget(tensor)
         if operation.name in ops.BATCH_NORMS:
-            self._after_norm(operation)
+            site = self._site(operation)
+            if site is not None:
+                self.books.hand_on(site.path, operation)
         elif self._fresh is not None:
             self._fresh = None
             beliefs.met(operation)
         elif not operation.draws():
             beliefs.observe(operation)
-
-    def _after_norm(self, operation: Operation) -> None:
-        site = self._site(operation)
-        if site is None:
-            return
-        site.calls -= 1
-        self.books.hand_on(site.path, operation)
 
 
 def _ratio(silent: Tensor, data: Tensor) -> float:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from varshift.errors import UsageError
+from varshift.errors import UsageError, listed
 from varshift.structure import Sharing, Structure
 from varshift.theory.noise import Noise as TheoryNoise
 from varshift.theory.noise import drop_p_of, tau_of, tau_of_beta, tau_of_sigma
@@ -84,7 +84,7 @@ def wanted(noise: Mapping[str, Any] | None, structure: Structure) -> dict[str, A
             if fnmatchcase(source.name, pattern) or fnmatchcase(source.path, pattern)
         ]
         if not hits:
-            known = ", ".join(repr(source.name) for source in sources[:8]) or "none"
+            known = listed(source.name for source in sources)
             raise UsageError(f"no noise source matches {pattern!r}; there are {known}")
         found |= {source.name: asked_for(value) for source in hits}
     return found

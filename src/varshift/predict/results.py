@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from varshift.errors import UsageError
+from varshift.errors import UsageError, listed
 from varshift.predict.expected import Expected
 from varshift.predict.widths import min_width, widened
 from varshift.results import Result, plain
@@ -35,8 +35,7 @@ class Prediction(Result):
 
     def __getitem__(self, path: str) -> Expected:
         if path not in self.sites:
-            known = ", ".join(repr(site) for site in list(self.sites)[:8]) or "none"
-            raise UsageError(f"no figure for a norm site {path!r}; there are {known}")
+            raise UsageError(f"no figure for a norm site {path!r}; there are {listed(self.sites)}")
         return self.sites[path]
 
     def max_drop_p(self, max_severity: float = 1.1) -> dict[str, float]:

@@ -25,7 +25,6 @@ from varshift.structure.sources import named, sharing_of
 from varshift.structure.trace import Tracer
 
 __all__ = [
-    "EXACT",
     "Directed",
     "Fixed",
     "Key",
@@ -35,7 +34,7 @@ __all__ = [
     "names_of",
 ]
 
-EXACT = "exactly: the noise is replaced by its mean where it meets the data"
+_EXACT = "exactly: the noise is replaced by its mean where it meets the data"
 _KERNEL = "exactly: its kernel is asked to draw nothing"
 _NEUTRAL = "exactly: the alpha dropout is left out, as in evaluation"
 _ESTIMATED = "by the mean of its own draw in each batch, since its law is not known in closed form"
@@ -135,7 +134,6 @@ class Directed(Tracer):
         if site is None:
             operation.run()
             return
-        site.calls -= 1  # the tracer counts this call once more
         self._on_norm(site.path, operation.args[0])
         fixed = self._fixed.get(site.path)
         if fixed is None:
@@ -195,7 +193,7 @@ class Directed(Tracer):
             return noise.new_tensor(neutral, dtype=_real(noise.dtype)), _NEUTRAL
         law = flow.law or UNKNOWN
         if law.mean == law.mean:
-            return noise.new_tensor(law.mean, dtype=_real(noise.dtype)), EXACT
+            return noise.new_tensor(law.mean, dtype=_real(noise.dtype)), _EXACT
         return noise.to(_real(noise.dtype)).mean(), _ESTIMATED
 
     def _direct(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, NoReturn
 
-from varshift.errors import UsageError
+from varshift.errors import UsageError, listed
 from varshift.results import Result, plain
 
 __all__ = ["Layer", "Line", "Noise", "Norm", "Placement", "Proof", "Route", "Sharing", "Structure"]
@@ -203,5 +203,4 @@ class Structure(Result):
 
 
 def _missing(name: str, names: list[str]) -> NoReturn:
-    known = ", ".join(map(repr, names[:8])) or "none"
-    raise UsageError(f"{name!r} is not here; there are {known}")
+    raise UsageError(f"{name!r} is not here; there are {listed(names)}")

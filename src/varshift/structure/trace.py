@@ -151,6 +151,7 @@ class Tracer(TorchDispatchMode):
         layer = self._layer(operation.name, "norm")
         site = self._site(operation)
         if site is not None:
+            site.calls += 1
             layer = replace(layer, path=site.path)
             for source, trails in flow.trails.items():
                 held = self.routes.get((source, site.path), {})
@@ -158,6 +159,7 @@ class Tracer(TorchDispatchMode):
         self._write(operation, stepped(flow, layer, "through-norm"), statistics=False)
 
     def _site(self, operation: Operation) -> SiteSeen | None:
+        """The norm site that the operation belongs to, noted when first met."""
         running = operation.argument("running_mean")
         if not isinstance(running, Tensor):
             return None
@@ -178,7 +180,6 @@ class Tracer(TorchDispatchMode):
                 affine=operation.argument("weight") is not None,
                 frozen=_frozen(operation),
             )
-        self.sites[path].calls += 1
         return self.sites[path]
 
     # Everything else -----------------------------------------------------------------------
