@@ -43,9 +43,7 @@ class Tensors:
         kwargs = {key: twin(value) for key, value in operation.kwargs.items()}
         return tensors_in(operation.func(*args, **kwargs))
 
-    def enters(
-        self, operation: Operation, silent: Tensor, booked: Sequence[tuple[Tensor, Any]]
-    ) -> Tensor:
+    def enters(self, operation: Operation, silent: Tensor) -> Tensor:
         """The clean value where a noise meets data: what it is without that noise."""
         return silent
 

@@ -53,10 +53,15 @@ class Piece:
         """Mean and variance of the function, (C,) each."""
         return gaussian_moments(self.function, self.mean, self.var)
 
-    def shrunk(self, ratio: Tensor) -> tuple[float, float]:
-        """Summed variance with the root's variance multiplied by `ratio`, and as it is."""
+    @property
+    def total(self) -> float:
+        """Summed variance of all channels and positions."""
+        return float(self.moments[1].nansum()) * self.repeat
+
+    def shrunk(self, ratio: Tensor) -> float:
+        """The same with the root's variance multiplied by `ratio`, (C,)."""
         calm = gaussian_moments(self.function, self.mean, self.var * ratio)[1]
-        return float(calm.nansum()) * self.repeat, float(self.moments[1].nansum()) * self.repeat
+        return float(calm.nansum()) * self.repeat
 
     def then(self, step: Callable[[Tensor], Tensor]) -> Piece:
         """Put through one more function."""
@@ -129,7 +134,7 @@ class Beliefs:
     def met(self, operation: Operation) -> None:
         """A noise has met data: the result's clean value is the data's, and so is what feeds it."""
         out = operation.outputs()[0]
-        self.put(out, self.enters(operation, out, ()))
+        self.put(out, self.enters(operation, out))
         self._feed(operation, out)
 
     def _feed(self, operation: Operation, out: Tensor) -> None:
@@ -170,9 +175,7 @@ class Beliefs:
         """Nothing: beliefs are about clean values already."""
         return None
 
-    def enters(
-        self, operation: Operation, silent: Tensor, booked: Sequence[tuple[Tensor, Any]]
-    ) -> Belief | None:
+    def enters(self, operation: Operation, silent: Tensor) -> Belief | None:
         """What is believed of the data that the noise meets."""
         scale = self.scale
         for value in operation.args:

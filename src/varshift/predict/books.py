@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -9,10 +10,11 @@ import torch
 from torch import Tensor
 
 from varshift.errors import ModelError
-from varshift.predict.expected import Expected, How
+from varshift.predict.expected import Expected, How, median, noise_var
 from varshift.predict.ledger import Entry
-from varshift.predict.parts import Algebra, Base, Energy
+from varshift.predict.parts import Algebra, Energy, energy_at
 from varshift.structure.directed import Fixed
+from varshift.theory.jackknife import jackknife_error
 from varshift.theory.moments import Moments, merge_all
 
 __all__ = ["SiteBooks"]
@@ -68,7 +70,7 @@ class SiteBooks:
         if self.twice and entry.clean is not None:
             group.direct.append(self._moments(batch, x - entry.clean))
         for source, part in entry.parts.items():
-            energy = self._energy(part, algebra)
+            energy = energy_at(part, algebra)
             if energy is None or entry.clean is None:
                 self.lost = self.lost or f"{source}: {getattr(part, 'where', 'not followed')}"
                 continue
@@ -96,12 +98,6 @@ class SiteBooks:
         whole = merge_all(m for group in self.groups.values() for m in group.noisy)
         return Fixed(whole.mean, whole.var(unbiased=False))
 
-    @staticmethod
-    def _energy(part: object, algebra: Algebra) -> Tensor | None:
-        if isinstance(part, Energy):
-            return part.value if part.dim == 1 else None
-        return algebra.second(part.value) if isinstance(part, Base) else None
-
     def _group(self, batch: int) -> _Group:
         return self.groups.setdefault(batch % _GROUPS, _Group())
 
@@ -109,19 +105,16 @@ class SiteBooks:
         """The figures, with a band of two standard errors by the jackknife over batches."""
         everything = list(self.groups.values())
         test, train, signal, energies = self._variances(everything)
-        live = (test > 0) & (train > 0)
-        delta = torch.where(live, test / train, torch.nan)
-        shift = _median(delta)
+        delta = _delta(test, train)
+        shift = median(delta)
         error = self._error(everything)
         how: How = "carried" if carried else "no noise"
         if self.direct:
             how = "sampled" if self.lost else "law (b)" if self.weighed else "law (a)"
         return Expected(
             path=self.path,
-            shift=shift,
             low=shift - 2 * error,
             high=shift + 2 * error,
-            severity=_median(torch.maximum(delta, 1 / delta)),
             delta=delta,
             how=how,
             var_test=test,
@@ -139,8 +132,7 @@ class SiteBooks:
         energies = {source: _mean(groups, source) for source in self.taus}
         if self.lost:
             return test, merge_all(m for g in groups for m in g.noisy).var(), signal, energies
-        noise = [self.taus[source] * energy for source, energy in energies.items()]
-        train = signal + sum(noise, torch.zeros_like(signal))
+        train = signal + noise_var(energies, self.taus, signal)
         return test, train + self._together(groups, signal), signal, energies
 
     def _together(self, groups: list[_Group], signal: Tensor) -> Tensor:
@@ -152,28 +144,22 @@ class SiteBooks:
         return whole - signal - merge_all(direct).var()
 
     def _error(self, groups: list[_Group]) -> float:
-        if len(groups) < 2:
-            return float("nan")
         values = []
+        if len(groups) < 2:  # nothing is left when one is left out
+            return math.nan
         for left_out in range(len(groups)):
             test, train, _, _ = self._variances(groups[:left_out] + groups[left_out + 1 :])
-            values.append(_median(torch.where((test > 0) & (train > 0), test / train, torch.nan)))
-        found = torch.tensor(values, dtype=torch.float64)
-        size = len(values)
-        return float(((size - 1) / size * (found - found.mean()).square().sum()).sqrt())
+            values.append(median(_delta(test, train)))
+        return float(jackknife_error(torch.tensor(values, dtype=torch.float64)))
 
 
 def _mean(groups: list[_Group], source: str) -> Tensor:
     """Mean over all values, those of batches that the source did not reach included."""
     held = [pair for group in groups for pair in group.energies.get(source, [])]
     count = sum(m.count for group in groups for m in group.noisy)
-    total: Tensor = (
-        sum((n * energy for n, energy in held[1:]), held[0][0] * held[0][1])
-        if held
-        else torch.zeros(1)
-    )
+    total: Tensor = sum((n * energy for n, energy in held), torch.zeros(1, dtype=torch.float64))
     return total / max(count, 1)
 
 
-def _median(values: Tensor) -> float:
-    return float(torch.nanquantile(values, 0.5))
+def _delta(test: Tensor, train: Tensor) -> Tensor:
+    return torch.where((test > 0) & (train > 0), test / train, torch.nan)

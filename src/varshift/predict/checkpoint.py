@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
 from varshift.predict.beliefs import Belief, Beliefs, Piece
-from varshift.predict.expected import Expected, How
+from varshift.predict.expected import Expected, How, median, noise_var
 from varshift.predict.ledger import Entry
-from varshift.predict.parts import Base, Energy, Patch
+from varshift.predict.parts import Base, Patch, energy_at
 from varshift.predict.setting import Setting
 from varshift.structure import Handle
 from varshift.structure.ops import Operation
@@ -82,8 +82,7 @@ class Checkpoint:
             self.skipped[path] = found
             return
         signal, energies, how = found
-        taus = self.setting.taus
-        var = signal + sum((taus[s] * n for s, n in energies.items()), torch.zeros_like(signal))
+        var = signal + noise_var(energies, self.setting.taus, signal)
         self.sites[path] = self._expected(path, signal, var, energies, how, feeds)
 
     def hand_on(self, path: str, operation: Operation) -> None:
@@ -111,19 +110,19 @@ class Checkpoint:
         taus = self.setting.taus
         patches = self._patches(entry, len(var))
         if patches is not None:
-            tau: Tensor = sum((taus[s] * m for s, m in patches.items()), torch.zeros_like(var))
+            tau = noise_var(patches, taus, var)
             clean: Tensor = known if known is not None else (var - tau * mean.square()) / (1 + tau)
             second = mean.square() + clean
             return clean, {source: mask * second for source, mask in patches.items()}, "inverted"
         energies: dict[str, Tensor] = {}
         for source, part in entry.parts.items():
-            energy = self._energy(part)
+            energy = energy_at(part, self.beliefs)
             if energy is None:
                 where = getattr(part, "where", "") or "a value of unknown moments"
                 return f"not predicted: {source!r} is followed no further than {where}"
             energies[source] = energy
-        noise = sum((taus[s] * n for s, n in energies.items()), torch.zeros_like(var))
-        return var - noise if known is None else known, energies, "moments"
+        clean = known if known is not None else var - noise_var(energies, taus, var)
+        return clean, energies, "moments"
 
     @staticmethod
     def _patches(entry: Entry, channels: int) -> dict[str, Tensor] | None:
@@ -137,11 +136,6 @@ class Checkpoint:
             else:
                 return None
         return masks if bool((torch.stack(list(masks.values())).sum(0) <= 1).all()) else None
-
-    def _energy(self, part: object) -> Tensor | None:
-        if isinstance(part, Energy):
-            return part.value if part.dim == 1 else None
-        return self.beliefs.second(part.value) if isinstance(part, Base) else None
 
     def _unknown(self, path: str, feeds: tuple[Piece, ...]) -> str | None:
         """Why it cannot be told what earlier norms make of the noise that reaches them; or None."""
@@ -165,16 +159,14 @@ class Checkpoint:
         off = {"inverted": _AVERAGED, "moments": _GAUSSIAN}.get(how, 0.0)
         live = var > 0
         own = torch.where(live, signal / var, torch.nan)
-        low, high = (_median(1 - (1 - own) * (1 + sign * off)) for sign in (1, -1))
+        low, high = (median(1 - (1 - own) * (1 + sign * off)) for sign in (1, -1))
         # What earlier norms hand on is smaller at test by `shrink`; of that, noise which passed
         # them was a part that weights average out: the truth lies between all and nothing.
         delta = own * shrink**0.5
         return Expected(
             path=path,
-            shift=_median(delta),
             low=max(low * min(least, 1.0), 0.0),
             high=high * max(most, 1.0),
-            severity=_median(torch.maximum(delta, 1 / delta)),
             delta=delta,
             how=how,
             var_test=delta * var,
@@ -197,31 +189,20 @@ class Checkpoint:
         return min([*lows, 1.0]), _GROWS
 
     def _shrinks(self, feeds: tuple[Piece, ...]) -> tuple[float, float, float]:
-        """By what the variance from earlier norms is smaller at test: middle, least, most."""
-        return (
-            self._shrink(feeds, lambda range_: 1.0),
-            self._shrink(feeds, lambda range_: range_[0]),
-            self._shrink(feeds, lambda range_: range_[1]),
-        )
+        """By what the variance from earlier norms is smaller at test: middle, least, most.
 
-    def _shrink(
-        self,
-        feeds: tuple[Piece, ...],
-        of_range: Callable[[tuple[float, float]], float],
-    ) -> float:
-        """The same with a choice of Δ for each norm, weights left aside."""
-        calm = noisy = 0.0
+        Weights are left aside. A norm without a figure keeps its variance in the middle.
+        """
+        calm, noisy = [0.0, 0.0, 0.0], 0.0
         for piece in feeds:
-            if piece.root in self.sites:
-                ratio = self.sites[piece.root].delta.nan_to_num(1.0).clamp(min=0)
-            elif piece.root in self.ranges:
-                ratio = torch.full_like(piece.var, of_range(self.ranges[piece.root]))
+            site, range_ = self.sites.get(piece.root), self.ranges.get(piece.root)
+            if site is not None:
+                less = [piece.shrunk(site.delta.nan_to_num(1.0).clamp(min=0))] * 3
+            elif range_ is not None:
+                less = [piece.shrunk(torch.full_like(piece.var, to)) for to in (1.0, *range_)]
             else:
                 continue
-            less, whole = piece.shrunk(ratio)
-            calm, noisy = calm + less, noisy + whole
-        return calm / noisy if noisy > 0 else 1.0
-
-
-def _median(values: Tensor) -> float:
-    return float(torch.nanquantile(values, 0.5))
+            calm = [total + part for total, part in zip(calm, less, strict=True)]
+            noisy += piece.total
+        middle, least, most = [total / noisy if noisy > 0 else 1.0 for total in calm]
+        return middle, least, most

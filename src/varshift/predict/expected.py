@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-__all__ = ["Expected", "How"]
+__all__ = ["Expected", "How", "median", "noise_var"]
 
 How = Literal["law (a)", "law (b)", "inverted", "moments", "sampled", "carried", "no noise"]
 
@@ -19,8 +20,7 @@ class Expected:
     """What theory expects at one norm site. Channels are (C,) float64.
 
     Attributes:
-        shift: median over live channels of Δ; `low` and `high` are its band.
-        severity: median over live channels of max(Δ, 1/Δ).
+        low, high: the band of `shift`.
         delta: Δ = var_test / var_train per channel, NaN where dead.
         how: "law (a)" and "law (b)" (closed forms on the data), "sampled" (noise that no closed
             form follows to this norm: the variance of a noisy pass), "carried" (no noise reaches it
@@ -35,10 +35,8 @@ class Expected:
     """
 
     path: str
-    shift: float
     low: float
     high: float
-    severity: float
     delta: Tensor
     how: How
     var_test: Tensor
@@ -49,28 +47,34 @@ class Expected:
     samples: int
     floors: Mapping[str, float] = field(default_factory=dict)
 
-    def local(self, scale: float = 1.0) -> Tensor:
-        """Δ by the direct noise alone, every τ multiplied by `scale`: (C,)."""
-        noise = sum(
-            (self.taus[s] * n for s, n in self.energies.items()), torch.zeros_like(self.signal)
-        )
-        return self.signal / (self.signal + scale * noise)
+    @cached_property
+    def shift(self) -> float:
+        """Median over live channels of Δ: the layer's signed figure."""
+        return median(self.delta)
+
+    @cached_property
+    def severity(self) -> float:
+        """Median over live channels of max(Δ, 1/Δ)."""
+        return median(torch.maximum(self.delta, 1 / self.delta))
+
+    def local(self) -> Tensor:
+        """Δ by the direct noise alone: (C,)."""
+        return self.signal / (self.signal + noise_var(self.energies, self.taus, self.signal))
 
     def largest_tau(self, bound: float) -> float:
-        """The largest common τ with median severity ≤ bound, by bisection: it grows with τ."""
+        """The largest common τ with median severity 1 + τN/signal ≤ bound."""
         noise = sum(self.energies.values(), torch.zeros_like(self.signal))
         live = (self.signal > 0) & (noise > 0)
         if not bool(live.any()):
             return 1e12
-        ratio = (noise / self.signal)[live]
+        return (bound - 1) / float((noise / self.signal)[live].quantile(0.5))
 
-        def severe(tau: float) -> float:
-            return float((1 + tau * ratio).quantile(0.5))
 
-        low, high = 0.0, 1.0
-        while severe(high) <= bound and high < 1e12:
-            low, high = high, 2 * high
-        for _ in range(60):
-            middle = (low + high) / 2
-            low, high = (middle, high) if severe(middle) <= bound else (low, middle)
-        return low
+def median(values: Tensor) -> float:
+    """Median over channels, NaN left out."""
+    return float(torch.nanquantile(values, 0.5))
+
+
+def noise_var(energies: Mapping[str, Tensor], taus: Mapping[str, float], like: Tensor) -> Tensor:
+    """Σ τN over the sources, shaped as `like` where there are none."""
+    return sum((taus[source] * n for source, n in energies.items()), torch.zeros_like(like))

@@ -67,7 +67,7 @@ class Ledger(Directed):
         if operation.name in ops.NORMS or operation.name in ops.BATCH_NORMS:
             super()._run(operation)
             return
-        clean = self._clean(operation) if booked else None
+        clean = self._algebra.clean(operation, self.entry) if booked else None
         shapes = [value.shape for value, _ in booked]
         self._fresh = None
         super()._run(operation)
@@ -108,7 +108,7 @@ class Ledger(Directed):
         out = operation.outputs()[0]
         before = {source: part for _, entry in booked for source, part in entry.parts.items()}
         parts: dict[str, Part] = {source: Lost("another noise on top") for source in before}
-        clean = self._algebra.enters(operation, silent, booked)
+        clean = self._algebra.enters(operation, silent)
         if name in before and not self._algebra.drawn:
             parts[name] = Lost("another draw of its own on top")
         elif law is None:
@@ -167,9 +167,6 @@ class Ledger(Directed):
         inputs = tensors_in([operation.args, operation.kwargs])
         found = {id(tensor): tensor for tensor in inputs if id(tensor) in self._entries}
         return [(tensor, self._entries[key][1]) for key, tensor in found.items()]
-
-    def _clean(self, operation: Operation) -> list[Any] | None:
-        return self._algebra.clean(operation, self.entry)
 
     def _put(self, tensor: Tensor, entry: Entry) -> None:
         self._entries[id(tensor)] = (tensor, entry)

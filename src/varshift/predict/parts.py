@@ -18,7 +18,18 @@ from torch import Tensor
 from varshift.structure.ops import Operation
 from varshift.structure.results import Sharing
 
-__all__ = ["VIEWS", "Algebra", "Base", "Energy", "Lost", "Part", "Patch", "joined", "part_after"]
+__all__ = [
+    "VIEWS",
+    "Algebra",
+    "Base",
+    "Energy",
+    "Lost",
+    "Part",
+    "Patch",
+    "energy_at",
+    "joined",
+    "part_after",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,9 +87,7 @@ class Algebra(Protocol):
     def clean(self, operation: Operation, entry: Callable[[Tensor], Any]) -> list[Any] | None:
         """Results of an operation from the clean twins of its inputs; called before it runs."""
 
-    def enters(
-        self, operation: Operation, silent: Tensor, booked: Sequence[tuple[Tensor, Any]]
-    ) -> Any:
+    def enters(self, operation: Operation, silent: Tensor) -> Any:
         """The clean value where a noise meets data."""
 
     def through(self, operation: Operation, at: int, base: Any) -> Any:
@@ -116,6 +125,13 @@ _AVERAGES = frozenset(
     | {"_adaptive_avg_pool3d"}
 )
 _WEIGHTS = {"convolution": (0, 1), "addmm": (1, 2), "mm": (0, 1)}
+
+
+def energy_at(part: Part, algebra: Algebra) -> Tensor | None:
+    """N per channel of a part that has arrived at a norm, (C,) float64; None where unknown."""
+    if isinstance(part, Energy):
+        return part.value if part.dim == 1 else None
+    return algebra.second(part.value) if isinstance(part, Base) else None
 
 
 def part_after(

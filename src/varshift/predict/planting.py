@@ -20,7 +20,7 @@ __all__ = ["planted"]
 @contextmanager
 def planted(model: nn.Module, ledger: Ledger, setting: Setting) -> Iterator[None]:
     """The setting's plants stand in the model inside the block."""
-    modules = dict(walk(model))
+    modules = dict(walk(model)) if setting.plants else {}
     with ExitStack() as hooks:
         for name, path in setting.plants.items():
             hook = _Plant(ledger, name, setting.laws[name])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sized
+from collections.abc import Mapping, Sized
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -95,21 +95,18 @@ def predict(
     with borrowed(model) as inner, reporter(progress) as report:
         if not inner.training:
             inner.train()
-        held: Iterable[Batch]
-        if data is None:
-            held = [one_batch(example, inner, forward=forward, device=device)]
-        else:
-            held = batches(data, inner, forward=forward, device=device, max_samples=max_samples)
-        total = len(data) if isinstance(data, Sized) and max_samples is None else None
         run = _Run(model, inner, forward, noise, dict(moved or {}))
-        for done, batch in enumerate(held, 1):
-            if done == 1:
+        if data is None:
+            first = one_batch(example, inner, forward=forward, device=device)
+            run.begin(first)
+            settings = run.lent_setting, run.setting
+            return blind_prediction(inner, first, forward, run.structure, *settings)
+        total = len(data) if isinstance(data, Sized) and max_samples is None else None
+        for batch in batches(data, inner, forward=forward, device=device, max_samples=max_samples):
+            if run.batches == 0:
                 run.begin(batch)
-            if data is None:
-                settings = run.lent_setting, run.setting
-                return blind_prediction(inner, batch, forward, run.structure, *settings)
             run.add(batch)
-            report(done, total)
+            report(run.batches, total)
         run.finish()
     found = run.prediction()
     return found if width is None else found.wider(width)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from varshift.errors import UsageError
@@ -11,14 +12,9 @@ from varshift.predict.noises import Asked, Shape, wanted
 from varshift.structure import Noise, Sharing, Structure
 from varshift.structure.directed import Key
 
-__all__ = ["Setting", "source_at"]
+__all__ = ["Setting"]
 
 _SHAPES: dict[str, Shape] = {"uniform": "uniform", "gaussian": "gaussian"}
-
-
-def source_at(source: str, path: str) -> str:
-    """The name of a source that was moved."""
-    return f"{source} → {path}"
 
 
 @dataclass(frozen=True)
@@ -41,9 +37,9 @@ class Setting:
         """Whether nothing is to be different from the model as lent."""
         return not (self.changed or self.silenced or self.plants)
 
-    @property
+    @cached_property
     def taus(self) -> dict[str, float]:
-        """τ by source."""
+        """τ by source; asked for at every norm of every batch."""
         return {name: law.tau for name, law in self.laws.items()}
 
     @classmethod
@@ -67,8 +63,8 @@ class Setting:
         for name, path in moved.items():
             if path not in paths:
                 raise UsageError(f"moved= says {path!r}, but the model has no module of that path")
-            plants[source_at(name, path)] = path
-            laws[source_at(name, path)] = _moved(structure, laws, name)
+            there = f"{name} → {path}"
+            plants[there], laws[there] = path, _moved(structure, laws, name)
         return cls(
             names=names,
             laws=laws,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from varshift.errors import UsageError
-from varshift.predict.expected import Expected
+from varshift.predict.expected import Expected, median
 
 __all__ = ["min_width", "widened"]
 
@@ -23,13 +23,13 @@ def min_width(site: Expected, bound: float) -> float:
     if not 0 < bound < 1:
         raise UsageError(f"bound is {bound}; pass a Δ between 0 and 1, such as 0.95")
     low, high = 0.0, 1.0
-    while _median(_local(site, high)) < bound:
+    while median(_local(site, high)) < bound:
         low, high = high, 2 * high
         if high > 1e9:
             return math.inf
     for _ in range(60):
         middle = (low + high) / 2
-        low, high = (low, middle) if _median(_local(site, middle)) >= bound else (middle, high)
+        low, high = (low, middle) if median(_local(site, middle)) >= bound else (middle, high)
     return high
 
 
@@ -39,14 +39,12 @@ def widened(site: Expected, times: float) -> Expected:
         return site
     factor = _local(site, times) / _local(site, 1.0)
     delta = site.delta * factor
-    middle = _median(factor)
+    middle = median(factor)
     return replace(
         site,
         delta=delta,
-        shift=_median(delta),
         low=site.low * middle,
         high=site.high * middle,
-        severity=_median(torch.maximum(delta, 1 / delta)),
         var_train=site.var_test / delta,
     )
 
@@ -66,7 +64,3 @@ def _local(site: Expected, times: float) -> Tensor:
 def _grown(now: Tensor, floor: float, times: float) -> Tensor:
     """Filters below the floor (against the inputs' correlation) gain nothing from width."""
     return torch.where(now > floor, floor + times * (now - floor), now)
-
-
-def _median(values: Tensor) -> float:
-    return float(torch.nanquantile(values, 0.5))
