@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -140,27 +140,13 @@ def direct(noise: Amount, mean: float, var: float, bound: float = 0.95) -> Calcu
     >>> direct(amount(drop_p=0.5), mean=1, var=2).outputs["shift"]
     0.4
     """
-    _finite(mean=mean, var=var)
-    c, v = _number(mean), _number(var)
-    return Calculation(
-        name="direct",
-        formula="Δ = v / (v + τ(c² + v)), noise straight into the norm",
-        inputs={noise.unit: noise.value, "mean": mean, "var": var, "bound": bound},
-        outputs={
-            **_shifted(theory.dropout_ratio(c, v, noise.tau)),
-            "train_var": theory.train_var(c, v, noise.tau).item(),
-            **noise.equal(),
-            "max_drop_p": theory.max_drop_p(c, v, bound).item(),
-            "max_tau": theory.max_tau(c, v, bound).item(),
-        },
-        headline=("shift",),
-        lines=_over_rates(
-            lambda tau: {
-                **_shifted(theory.dropout_ratio(c, v, tau)),
-                "train_var": theory.train_var(c, v, tau).item(),
-            }
-        ),
-        notes=_dead(mean == 0 and var == 0),
+    return _placed(
+        "direct",
+        "Δ = v / (v + τ(c² + v)), noise straight into the norm",
+        noise,
+        {"mean": mean, "var": var},
+        bound,
+        _DIRECT,
     )
 
 
@@ -170,27 +156,57 @@ def after(noise: Amount, var_test: float, energy: float, bound: float = 0.95) ->
     >>> after(amount(tau=2.0), var_test=2, energy=3).outputs["shift"]
     0.25
     """
-    _finite(var_test=var_test, energy=energy)
-    v, n = _number(var_test), _number(energy)
+    return _placed(
+        "after",
+        "Δ = var_test / (var_test + τ·N), weights between noise and norm",
+        noise,
+        {"var_test": var_test, "energy": energy},
+        bound,
+        _AFTER,
+    )
+
+
+class _Laws(NamedTuple):
+    """Of two numbers and τ: Δ and var_train; of two numbers and a bound: what it allows."""
+
+    ratio: Callable[..., Tensor]
+    train_var: Callable[..., Tensor]
+    max_drop_p: Callable[..., Tensor]
+    max_tau: Callable[..., Tensor]
+
+
+_DIRECT = _Laws(theory.dropout_ratio, theory.train_var, theory.max_drop_p, theory.max_tau)
+_AFTER = _Laws(
+    theory.ratio_after, theory.train_var_after, theory.max_drop_p_after, theory.max_tau_after
+)
+
+
+def _placed(
+    name: str, formula: str, noise: Amount, given: dict[str, float], bound: float, laws: _Laws
+) -> Calculation:
+    """Placement (a) or (b), from the two numbers that its laws take."""
+    _finite(**given)
+    one, two = map(_number, given.values())
+
+    def at(tau: float) -> dict[str, float | None]:
+        return {
+            **_shifted(laws.ratio(one, two, tau)),
+            "train_var": laws.train_var(one, two, tau).item(),
+        }
+
     return Calculation(
-        name="after",
-        formula="Δ = var_test / (var_test + τ·N), weights between noise and norm",
-        inputs={noise.unit: noise.value, "var_test": var_test, "energy": energy, "bound": bound},
+        name=name,
+        formula=formula,
+        inputs={noise.unit: noise.value, **given, "bound": bound},
         outputs={
-            **_shifted(theory.ratio_after(v, n, noise.tau)),
-            "train_var": theory.train_var_after(v, n, noise.tau).item(),
+            **at(noise.tau),
             **noise.equal(),
-            "max_drop_p": theory.max_drop_p_after(v, n, bound).item(),
-            "max_tau": theory.max_tau_after(v, n, bound).item(),
+            "max_drop_p": laws.max_drop_p(one, two, bound).item(),
+            "max_tau": laws.max_tau(one, two, bound).item(),
         },
         headline=("shift",),
-        lines=_over_rates(
-            lambda tau: {
-                **_shifted(theory.ratio_after(v, n, tau)),
-                "train_var": theory.train_var_after(v, n, tau).item(),
-            }
-        ),
-        notes=_dead(var_test == 0 and energy == 0),
+        lines=_over_rates(at),
+        notes=_dead(not any(given.values())),
     )
 
 

@@ -30,12 +30,9 @@ def checkpoint(tmp_path_factory):
     """The noisy network with settled statistics."""
     sys.path.insert(0, str(HERE))
     from problems.factories import batches, noisy
+    from problems.settling import settled
 
-    net = noisy()
-    with torch.no_grad():
-        for _ in range(20):
-            for batch in batches():
-                net(batch)
+    net = settled(noisy(), batches(), 20)
     path = tmp_path_factory.mktemp("weights") / "net.pt"
     torch.save(net.state_dict(), path)
     return str(path)

@@ -10,15 +10,7 @@ from torch import nn
 
 import varshift as vs
 from problems.noisy_nets import ByHand, Conv, Mlp
-
-
-def trained(net, data, rounds=3):
-    with torch.no_grad():
-        for _ in range(rounds):
-            for batch in data:
-                net(batch)
-    return net
-
+from problems.settling import settled
 
 NETS = {
     "mlp": lambda: (Mlp(), [torch.randn(64, 8) for _ in range(12)]),
@@ -32,7 +24,7 @@ NETS = {
 @pytest.mark.parametrize("name", NETS)
 def test_factors_multiply_to_the_total(name):
     net, data = NETS[name]()
-    trained(net, data)
+    settled(net, data, 3)
     shape = data[0].shape
     x = vs.explain(net, data, test_data=[1.2 * torch.randn(shape) + 0.1 for _ in range(4)])
     assert x.factors
@@ -55,7 +47,7 @@ def test_estimators_are_those_of_measure():
     net = nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 8))
     net = nn.Sequential(net, nn.BatchNorm1d(8, momentum=0.03))
     data = [torch.randn(40, 8) + i % 3 for i in range(9)]
-    trained(net, data, rounds=1)
+    settled(net, data, 1)
     test = [0.7 * torch.randn(50, 8) for _ in range(5)]
     m, x = vs.measure(net, data), vs.explain(net, data, test_data=test)
     other = vs.measure(net, test)
@@ -72,7 +64,7 @@ def test_what_differs_between_batches_is_composition():
     """Class-sorted batches: stored statistics have never seen the spread between classes."""
     net = nn.Sequential(nn.BatchNorm1d(3, momentum=None))
     data = [torch.randn(256, 3) + 3 * (i % 4) for i in range(8)]
-    trained(net, data, rounds=1)
+    settled(net, data, 1)
     x = vs.explain(net, data)
     site = x.factors["0"]
     # within: 1; between the four class means 0, 3, 6, 9: 11.25
@@ -85,7 +77,7 @@ def test_direct_noise_has_the_share_that_theory_gives_it():
     drop_p, mean = 0.3, 0.7
     net = nn.Sequential(nn.Dropout(drop_p), nn.BatchNorm1d(5, momentum=None))
     data = [torch.randn(512, 5) + mean for _ in range(16)]
-    trained(net, data)
+    settled(net, data, 3)
     x = vs.explain(net, data)
     tau = drop_p / (1 - drop_p)
     share = tau * (mean**2 + 1) / (1 + tau * (mean**2 + 1))
@@ -135,7 +127,7 @@ def test_a_model_without_norms_is_explained_at_its_outputs():
 def test_a_clean_model_gets_no_verdict_and_exact_ones():
     net = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4, momentum=None), nn.Dropout(0.5))
     data = [torch.randn(128, 4) for _ in range(8)]
-    trained(net, data, rounds=1)
+    settled(net, data, 1)
     x = vs.explain(net, data)
     assert x.verdict == "none"
     site = x.factors["1"]
@@ -177,7 +169,7 @@ def test_few_samples_are_as_noisy_as_many():
     """Fewer samples than groups: what the noise does must not be taken for small batches."""
     net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Dropout(0.5), nn.Conv2d(8, 8, 3), nn.BatchNorm2d(8))
     data = [torch.randn(2, 3, 24, 24) for _ in range(3)]
-    trained(net, data, rounds=20)
+    settled(net, data, 20)
     x = vs.explain(net, data)
     site = x.factors["3"]
     assert site.alone.value == pytest.approx(site.noise.value, rel=0.1)

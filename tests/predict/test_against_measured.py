@@ -12,6 +12,7 @@ from torch import nn
 
 import varshift as vs
 from problems.noisy_nets import Conv, Mlp
+from problems.settling import settled
 from varshift.demo.net import PreResNet
 
 
@@ -42,19 +43,11 @@ NETS = {
 }
 
 
-def trained(net, data, rounds=6):
-    with torch.no_grad():
-        for _ in range(rounds):
-            for batch in data:
-                net(batch)
-    return net
-
-
 @pytest.mark.parametrize("name", NETS)
 def test_directly_hit_sites_are_within_one_percent(name):
     make, shape, count = NETS[name]
     data = [torch.randn(shape) for _ in range(count)]
-    net = trained(make(), data, rounds=2)
+    net = settled(make(), data, 2)
     m, f = vs.measure(net, data * 3), vs.predict(net, data)
     hit = {route.norm for route in m.structure.direct()}
     assert hit
@@ -74,7 +67,7 @@ def what_if_measured(changed, data):
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.reset_running_stats()
             module.momentum = None
-    trained(changed, data, rounds=10)
+    settled(changed, data, 10)
     return vs.measure(changed, data * 3)
 
 
@@ -93,7 +86,7 @@ def test_what_if_is_what_then_is_measured(noise, change):
     torch.manual_seed(4)
     net = Wide(nn.Dropout(0.2))
     data = [torch.randn(64, 3, 10, 10) for _ in range(12)]
-    trained(net, data)
+    settled(net, data, 6)
     f = vs.predict(net, data * 2, noise=noise)
     changed = copy.deepcopy(net)
     change(changed)
@@ -110,7 +103,7 @@ def test_noise_that_is_moved():
         *(nn.Linear(16, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 3)),
     )
     data = [torch.randn(256, 8) for _ in range(24)]
-    trained(net, data)
+    settled(net, data, 6)
     f = vs.predict(net, data, moved={"3": "5"})
     changed = copy.deepcopy(net)
     changed[3].p, changed[5] = 0.0, nn.Sequential(nn.Dropout(0.5), changed[5])
@@ -125,14 +118,14 @@ def test_noise_that_is_moved():
 def test_a_silent_dropout_is_given_a_rate():
     net = nn.Sequential(nn.Dropout(0.0), nn.BatchNorm1d(4, momentum=None))
     data = [torch.randn(512, 4) for _ in range(8)]
-    f = vs.predict(trained(net, data), data, noise={"0": 0.4})
+    f = vs.predict(settled(net, data, 6), data, noise={"0": 0.4})
     assert f.sites["1"].shift == pytest.approx(0.6, abs=0.01)
 
 
 def test_inverse_questions_answer_the_forward_ones():
     net = nn.Sequential(nn.Dropout(0.5), nn.Linear(8, 32), nn.BatchNorm1d(32))
     data = [torch.randn(256, 8) + 0.5 for _ in range(8)]
-    trained(net, data)
+    settled(net, data, 6)
     f = vs.predict(net, data)
     for bound in (1.05, 1.5, 3.0):
         answer = f.max_drop_p(bound)
@@ -149,7 +142,7 @@ def test_width_leaves_direct_noise_alone_and_helps_correlated_filters():
     with torch.no_grad():
         net[1].weight.abs_()  # filters along the all-ones vector: d·cos²θ well above 1
     data = [torch.randn(512, 16) @ mixing for _ in range(8)]
-    trained(net, data)
+    settled(net, data, 6)
     now, wide = vs.predict(net, data), vs.predict(net, data, width=4)
     assert wide.sites["2"].shift > now.sites["2"].shift + 0.05
     needed = now.min_width(0.95)["2"]
@@ -158,7 +151,7 @@ def test_width_leaves_direct_noise_alone_and_helps_correlated_filters():
     local = float(now.sites["2"].local().median())
     assert ratio * local == pytest.approx(0.95, abs=0.01)
     direct = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(16))
-    trained(direct, data)
+    settled(direct, data, 6)
     a, b = vs.predict(direct, data), vs.predict(direct, data, width=4)
     assert b.sites["1"].shift == pytest.approx(a.sites["1"].shift, rel=1e-3)
 
@@ -211,7 +204,7 @@ class Signed(nn.Module):
 
 def test_noise_that_turns_the_sign_does_not_pass_a_relu_as_a_factor():
     net, data = Signed(), [torch.randn(256, 8) + 0.3 for _ in range(24)]
-    trained(net, data, rounds=2)
+    settled(net, data, 2)
     m, f = vs.measure(net, data * 3), vs.predict(net, data)
     assert f.sites["norm"].how == "sampled"
     assert f.sites["norm"].shift == pytest.approx(m.sites["norm"].shift, rel=0.05)

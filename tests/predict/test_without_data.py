@@ -10,6 +10,7 @@ from torch import nn
 
 import varshift as vs
 from problems.noisy_nets import ByHand
+from problems.settling import settled
 from varshift.demo.net import PreResNet
 
 
@@ -18,10 +19,7 @@ def exact_statistics(net, data):
     for module in net.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.momentum = None
-    with torch.no_grad():
-        for batch in data:
-            net(batch)
-    return net
+    return settled(net, data, 1)
 
 
 def test_direct_noise_is_inverted_from_what_is_stored():

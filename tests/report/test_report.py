@@ -14,6 +14,7 @@ from torch import nn
 
 import varshift as vs
 from problems.noisy_nets import Conv
+from problems.settling import settled
 from varshift.report import bar
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -23,14 +24,6 @@ def drawn(result):
     console = Console(width=80, file=io.StringIO(), no_color=True)
     console.print(result.table())
     return console.file.getvalue()
-
-
-def settled(net, x):
-    with torch.no_grad():
-        for _ in range(20):
-            for batch in x.split(8):
-                net(batch)
-    return net
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +36,7 @@ def results():
         "measurement": vs.measure(net, x.split(8)),
         "explanation": vs.explain(net, x.split(8)),
         "prediction": vs.predict(net, x.split(8), noise={"drop": 0.2}),
-        "footprint": vs.footprint(settled(copy.deepcopy(net), x), x.split(8)),
+        "footprint": vs.footprint(settled(copy.deepcopy(net), x.split(8), 20), x.split(8)),
         "recalibration": vs.recalibrate(net, x.split(8)),
     }
 

@@ -6,8 +6,18 @@ from typing import Annotated
 
 import typer
 
-from varshift.cli.lending import lent_model, moved
-from varshift.cli.options import Checkpoint, Debug, ExitZero, Format, Out, Root, Target
+from varshift.cli.lending import lent_model
+from varshift.cli.options import (
+    BatchSize,
+    Checkpoint,
+    Debug,
+    Device,
+    ExitZero,
+    Format,
+    Out,
+    Root,
+    Target,
+)
 from varshift.cli.output import FORMATS, finish, known, show
 
 __all__ = ["explain"]
@@ -19,11 +29,9 @@ def explain(
     test_data: Annotated[str | None, typer.Option(help="data the model is evaluated on")] = None,
     checkpoint: Checkpoint = None,
     root: Root = None,
-    batch_size: Annotated[int, typer.Option(help="of files and named sets")] = 64,
+    batch_size: BatchSize = 64,
     max_samples: Annotated[int, typer.Option(help="stop after so many of each")] = 4096,
-    device: Annotated[
-        str | None, typer.Option(help="where the model is moved, such as cuda")
-    ] = None,
+    device: Device = None,
     format: Format = "text",
     out: Out = None,
     exit_zero: ExitZero = False,
@@ -34,9 +42,7 @@ def explain(
     from varshift.sources import load_data
 
     known(format, FORMATS)
-    model, notes = lent_model(target, checkpoint)
-    if device is not None:
-        model = moved(model, device)
+    model, notes = lent_model(target, checkpoint, device)
     batches = load_data(data, root=root, batch_size=batch_size)
     others = None if test_data is None else load_data(test_data, root=root, batch_size=batch_size)
     explanation = verb(model, batches, test_data=others, max_samples=max_samples, progress=True)

@@ -6,8 +6,19 @@ from typing import Annotated
 
 import typer
 
-from varshift.cli.lending import lent_model, moved
-from varshift.cli.options import Checkpoint, Debug, ExitZero, Format, Out, Root, Target
+from varshift.cli.lending import lent_model
+from varshift.cli.options import (
+    BatchSize,
+    Checkpoint,
+    Debug,
+    Device,
+    ExitZero,
+    Format,
+    MaxSamples,
+    Out,
+    Root,
+    Target,
+)
 from varshift.cli.output import FORMATS, finish, known, show
 
 __all__ = ["footprint"]
@@ -22,11 +33,9 @@ def footprint(
     ] = None,
     checkpoint: Checkpoint = None,
     root: Root = None,
-    batch_size: Annotated[int, typer.Option(help="of files and named sets")] = 64,
-    max_samples: Annotated[int, typer.Option(help="stop after so many")] = 4096,
-    device: Annotated[
-        str | None, typer.Option(help="where the model is moved, such as cuda")
-    ] = None,
+    batch_size: BatchSize = 64,
+    max_samples: MaxSamples = 4096,
+    device: Device = None,
     format: Format = "text",
     out: Out = None,
     exit_zero: ExitZero = False,
@@ -37,9 +46,7 @@ def footprint(
     from varshift.sources import load_data
 
     known(format, FORMATS)
-    model, notes = lent_model(target, checkpoint)
-    if device is not None:
-        model = moved(model, device)
+    model, notes = lent_model(target, checkpoint, device)
     batches = load_data(data, root=root, batch_size=batch_size)
     found = verb(model, batches, places=place, max_samples=max_samples, progress=True)
     show(found, format, out, notes)

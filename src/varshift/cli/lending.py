@@ -6,18 +6,21 @@ from typing import Any
 
 from varshift.errors import DataError, UsageError
 
-__all__ = ["first_batch", "lent_model", "moved"]
+__all__ = ["first_batch", "lent_model"]
 
 
-def lent_model(target: str, checkpoint: str | None) -> tuple[Any, tuple[str, ...]]:
-    """The model of `target` with its weights, and what loading them had to note."""
+def lent_model(
+    target: str, checkpoint: str | None, device: str | None = None
+) -> tuple[Any, tuple[str, ...]]:
+    """The model of `target` with its weights, on `device`, and what loading them had to note."""
     from varshift.sources import load_checkpoint, load_model
 
     model = load_model(target)
-    return model, load_checkpoint(model, checkpoint) if checkpoint else ()
+    notes = load_checkpoint(model, checkpoint) if checkpoint else ()
+    return model if device is None else _moved(model, device), notes
 
 
-def moved(model: Any, device: str) -> Any:
+def _moved(model: Any, device: str) -> Any:
     """The model on `device`; one that is not there is a matter of usage."""
     try:
         return model.to(device)

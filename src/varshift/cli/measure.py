@@ -6,8 +6,18 @@ from typing import Annotated
 
 import typer
 
-from varshift.cli.lending import lent_model, moved
-from varshift.cli.options import Checkpoint, Debug, ExitZero, Format, Out, Root, Target
+from varshift.cli.lending import lent_model
+from varshift.cli.options import (
+    BatchSize,
+    Checkpoint,
+    Debug,
+    Device,
+    ExitZero,
+    Format,
+    Out,
+    Root,
+    Target,
+)
 from varshift.cli.output import FORMATS, finish, known, show
 
 __all__ = ["measure"]
@@ -20,11 +30,9 @@ def measure(
     data: Annotated[str, typer.Option(help="module:factory, a file of inputs, or a named set")],
     checkpoint: Checkpoint = None,
     root: Root = None,
-    batch_size: Annotated[int, typer.Option(help="of files and named sets")] = 64,
+    batch_size: BatchSize = 64,
     max_samples: Annotated[int | None, typer.Option(help="stop after so many")] = None,
-    device: Annotated[
-        str | None, typer.Option(help="where the model is moved, such as cuda")
-    ] = None,
+    device: Device = None,
     format: Format = "text",
     out: Out = None,
     exit_zero: ExitZero = False,
@@ -35,9 +43,7 @@ def measure(
     from varshift.sources import load_data
 
     known(format, FORMATS)
-    model, notes = lent_model(target, checkpoint)
-    if device is not None:
-        model = moved(model, device)
+    model, notes = lent_model(target, checkpoint, device)
     batches = load_data(data, root=root, batch_size=batch_size)
     measurement = verb(model, batches, max_samples=max_samples, progress=True)
     show(measurement, format, out, notes)

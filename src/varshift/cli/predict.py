@@ -6,8 +6,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from varshift.cli.lending import lent_model, moved
-from varshift.cli.options import Checkpoint, Debug, ExitZero, Format, Out, Root, Target
+from varshift.cli.lending import lent_model
+from varshift.cli.options import (
+    BatchSize,
+    Checkpoint,
+    Debug,
+    Device,
+    ExitZero,
+    Format,
+    MaxSamples,
+    Out,
+    Root,
+    Target,
+)
 from varshift.cli.output import FORMATS, finish, known, show
 from varshift.errors import UsageError
 
@@ -15,8 +26,6 @@ if TYPE_CHECKING:
     from varshift.predict import Prediction
 
 __all__ = ["predict"]
-
-_SEVERE = 1.1
 
 
 def predict(
@@ -35,11 +44,9 @@ def predict(
     max_severity: Annotated[float, typer.Option(help="of what largest drop_p is allowed")] = 1.1,
     checkpoint: Checkpoint = None,
     root: Root = None,
-    batch_size: Annotated[int, typer.Option(help="of files and named sets")] = 64,
-    max_samples: Annotated[int, typer.Option(help="stop after so many")] = 4096,
-    device: Annotated[
-        str | None, typer.Option(help="where the model is moved, such as cuda")
-    ] = None,
+    batch_size: BatchSize = 64,
+    max_samples: MaxSamples = 4096,
+    device: Device = None,
     format: Format = "text",
     out: Out = None,
     exit_zero: ExitZero = False,
@@ -52,9 +59,7 @@ def predict(
     known(format, FORMATS)
     if (data is None) == (not input_shape):
         raise UsageError("give either --data, or --input-shape 3,64,64 to predict without data")
-    model, notes = lent_model(target, checkpoint)
-    if device is not None:
-        model = moved(model, device)
+    model, notes = lent_model(target, checkpoint, device)
     lent: dict[str, Any] = (
         {"example": example_from_shapes(input_shape or [])}
         if data is None
