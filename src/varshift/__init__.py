@@ -33,13 +33,14 @@ if TYPE_CHECKING:
     from varshift.footprint import Footprint, FootprintSite, footprint
     from varshift.measure import Measurement, Site, Statistics, measure
     from varshift.predict import Expected, Prediction, predict
-    from varshift.repair import Recalibration, recalibrate
+    from varshift.repair import Candidate, Recalibration, Repair, Score, recalibrate, repair
     from varshift.structure import Layer, Line, Noise, Norm, Proof, Route, Structure, inspect
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Blame",
+    "Candidate",
     "CheckpointError",
     "DataError",
     "Expected",
@@ -60,7 +61,9 @@ __all__ = [
     "Prediction",
     "Proof",
     "Recalibration",
+    "Repair",
     "Route",
+    "Score",
     "Site",
     "Statistics",
     "Structure",
@@ -72,6 +75,7 @@ __all__ = [
     "measure",
     "predict",
     "recalibrate",
+    "repair",
 ]
 
 _ROOMS = {
@@ -88,7 +92,7 @@ _ROOMS = {
     "footprint": ("Footprint", "FootprintSite", "footprint"),
     "measure": ("Measurement", "Site", "Statistics", "measure"),
     "predict": ("Expected", "Prediction", "predict"),
-    "repair": ("Recalibration", "recalibrate"),
+    "repair": ("Candidate", "Recalibration", "Repair", "Score", "recalibrate", "repair"),
     "structure": ("Layer", "Line", "Noise", "Norm", "Proof", "Route", "Structure", "inspect"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}

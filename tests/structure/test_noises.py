@@ -216,3 +216,11 @@ def test_rates_without_rounding_dust():
     for drop_p in (0.1, 0.2, 0.3, 0.7, 0.9):
         assert found(nn.Dropout(drop_p))[1].drop_p == drop_p
     assert math.isclose(found(nn.Dropout(0.2))[1].tau, 0.25)
+
+
+def test_noise_added_with_a_factor_is_no_known_law():
+    def noise(x):
+        return x * torch.add(torch.ones_like(x), torch.randn_like(x), alpha=0.5)
+
+    _, source = found(noise)
+    assert (source.law, source.tau) == ("unknown", None)  # and not τ = 1, as without the factor

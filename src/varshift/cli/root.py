@@ -14,6 +14,7 @@ from varshift.cli.footprint import footprint
 from varshift.cli.inspect import inspect
 from varshift.cli.measure import measure
 from varshift.cli.predict import predict
+from varshift.cli.repair import repair
 from varshift.cli.theory import theory
 from varshift.errors import LentError, VarshiftError
 
@@ -27,7 +28,7 @@ app = typer.Typer(
     help="Find, measure and repair the variance shift that dropout causes at BatchNorm.",
     epilog="Exit codes: 0 fine, 1 findings, 2 usage, 3 the model or the data failed.",
 )
-for _command in (demo, inspect, measure, explain, predict, footprint):
+for _command in (demo, inspect, measure, explain, predict, footprint, repair):
     app.command()(_command)
 app.add_typer(theory, name="theory")
 

@@ -1,6 +1,16 @@
 """How a model and its data are borrowed: given back bit for bit, fed batch by batch."""
 
-from varshift.lending.batches import Batch, Data, Forward, batches, call, cut, one_batch, tensors_of
+from varshift.lending.batches import (
+    Batch,
+    Data,
+    Forward,
+    batches,
+    call,
+    cut,
+    one_batch,
+    piece,
+    tensors_of,
+)
 from varshift.lending.borrow import Buffers, borrowed, set_training, training_flags, unwrapped
 from varshift.lending.progress import Progress, reporter
 from varshift.lending.rng import drawn_from, rng_state, set_rng_state
@@ -18,6 +28,7 @@ __all__ = [
     "cut",
     "drawn_from",
     "one_batch",
+    "piece",
     "reporter",
     "rng_state",
     "set_rng_state",

@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from varshift.errors import DataError, ModelError, UsageError, VarshiftError
 from varshift.lending.walk import walk
 
-__all__ = ["Batch", "Data", "Forward", "batches", "call", "cut", "one_batch", "tensors_of"]
+__all__ = [
+    *("Batch", "Data", "Forward", "batches", "call", "cut", "one_batch", "piece", "tensors_of"),
+]
 
 Data = Iterable[Any] | Callable[[], Iterable[Any]]
 Forward = Callable[[nn.Module, Any], Any]
@@ -224,12 +226,17 @@ def _mapped(value: Any, step: Callable[[Any], Any], method: str | None = None) -
 
 def cut(batch: Batch, samples: int) -> Batch:
     """Its first samples, where its tensors share their first dimension; else the batch itself."""
+    return piece(batch, 0, samples) or batch
+
+
+def piece(batch: Batch, start: int, stop: int) -> Batch | None:
+    """Some of its samples; None where its tensors do not share their first dimension."""
     tensors = list(tensors_of(batch.value))
     nested = isinstance(batch.value, (Tensor, tuple, list, dict))
     if not nested or any(t.ndim == 0 or len(t) != batch.samples for t in tensors):
-        return batch
-    few = _mapped(batch.value, lambda tensor: tensor[:samples])
-    return Batch(batch.index, few, samples)
+        return None
+    few = _mapped(batch.value, lambda tensor: tensor[start:stop])
+    return Batch(batch.index, few, len(range(batch.samples)[start:stop]))
 
 
 def _where(model: nn.Module, traceback: TracebackType | None) -> str:

@@ -66,6 +66,10 @@ class Buffers:
             if tensor is not None
         ]
 
+    def changed(self) -> list[Tensor]:
+        """The buffers whose bits are others by now."""
+        return [held.tensor for held in self._held if not _same_bits(held.tensor, held.copy)]
+
     def restore(self) -> None:
         """Undo what a pass wrote."""
         # By the bits: batch norm updates its statistics without touching their version counter.

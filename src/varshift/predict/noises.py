@@ -61,7 +61,9 @@ def _of_module(module: nn.Module) -> Asked:
     sharing: Sharing | None = None
     if isinstance(module, (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)):
         sharing = "channel"
-    sharing = getattr(module, "sharing", sharing)
+    # A layer that says nothing, or "element" as by default, stands for the amount of noise alone.
+    said: Sharing | None = getattr(module, "sharing", None)
+    sharing = sharing if said in (None, "element") else said
     for name, tau, shape in (
         ("beta", tau_of_beta, "uniform"),
         ("sigma", tau_of_sigma, "gaussian"),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from varshift.files import replacing
 from varshift.results import Result
 
 __all__ = ["fragment", "write_html"]
@@ -47,14 +46,8 @@ def write_html(result: Result, path: Path) -> Path:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{_STYLE}</style></head><body><h1>{title}</h1>{fragment(result)}</body></html>\n"
     )
-    handle, name = tempfile.mkstemp(dir=path.parent, suffix=".html")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(page)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise
+    with replacing(path) as fresh:
+        fresh.write_text(page, encoding="utf-8")
     return path
 
 

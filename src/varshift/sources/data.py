@@ -16,6 +16,8 @@ from varshift.sources.factories import load_factory
 
 __all__ = ["example_from_shapes", "load_data"]
 
+_LABELS = ("y", "label", "labels", "target", "targets")
+
 
 def example_from_shapes(shapes: Sequence[str]) -> Any:
     """Random normal inputs of batch 2 from shapes such as "3,64,64"; several become a tuple.
@@ -33,21 +35,45 @@ def example_from_shapes(shapes: Sequence[str]) -> Any:
     return made[0] if len(made) == 1 else tuple(made)
 
 
-def load_data(spec: str, *, root: str | None = None, batch_size: int = 64, seed: int = 0) -> Any:
-    """Batches from a named set's training images, a file of inputs, or a `module:factory`."""
+def load_data(
+    spec: str,
+    *,
+    root: str | None = None,
+    batch_size: int = 64,
+    seed: int = 0,
+    labelled: bool = False,
+) -> Any:
+    """Batches from a named set, a file of inputs, or a `module:factory`.
+
+    A named set gives its training images, with ":test" behind the name its test images. With
+    `labelled`, named sets and files that hold labels ("y", "labels", "targets") give pairs.
+    """
     if batch_size < 1:
         raise UsageError(f"--batch-size is {batch_size}; it must be at least 1")
-    if spec in NAMES:
-        return load_images(spec, root, seed=seed).train.split(batch_size)
+    name, _, part = spec.partition(":")
+    if name in NAMES and part in ("", "train", "test"):
+        images = load_images(name, root, seed=seed)
+        held = (
+            (images.test, images.test_labels)
+            if part == "test"
+            else (images.train, images.train_labels)
+        )
+        return _batches(*held, batch_size, labelled)
     path = Path(spec)
     if path.suffix in (".pt", ".npy", ".npz", ".safetensors"):
-        return _inputs(path).split(batch_size)
+        return _batches(*_inputs(path), batch_size, labelled)
     if ":" in spec:
         return load_factory(spec)
     raise UsageError(
         f"--data {spec!r} is no file of inputs (.pt, .npy, .npz, .safetensors), no module:factory "
         f"and none of {', '.join(NAMES)}"
     )
+
+
+def _batches(inputs: Tensor, labels: Tensor | None, batch_size: int, labelled: bool) -> Any:
+    if not labelled or labels is None:
+        return inputs.split(batch_size)
+    return list(zip(inputs.split(batch_size), labels.split(batch_size), strict=True))
 
 
 def _sizes(shape: str) -> list[int]:
@@ -62,20 +88,28 @@ def _sizes(shape: str) -> list[int]:
     return sizes
 
 
-def _inputs(path: Path) -> Tensor:
+def _inputs(path: Path) -> tuple[Tensor, Tensor | None]:
+    """The inputs in a file, and the labels where it holds some of the same number."""
     if not path.is_file():
         raise DataError(f"there is no file {str(path)!r}")
     try:
         found: Any = _read(path)
     except Exception as error:
         raise DataError(f"{str(path)!r} cannot be read ({type(error).__name__})") from error
+    labels = None
     if isinstance(found, dict):
-        found = next(iter(found.values()), None)
-    if isinstance(found, np.ndarray):
-        found = torch.from_numpy(found)
+        labels = next((found[name] for name in _LABELS if name in found), None)
+        rest = [value for name, value in found.items() if name not in _LABELS]
+        found = next(iter(rest), None)
+    found, labels = (
+        torch.from_numpy(held) if isinstance(held, np.ndarray) else held for held in (found, labels)
+    )
     if not isinstance(found, Tensor) or found.ndim == 0:
         raise DataError(f"{str(path)!r} holds no tensor of inputs; save one of shape (N, …)")
-    return found.float() if not found.is_floating_point() and found.dtype == torch.uint8 else found
+    if isinstance(labels, Tensor) and len(labels) != len(found):
+        raise DataError(f"{str(path)!r} holds {len(found)} inputs but {len(labels)} labels")
+    inputs = found.float() if found.dtype == torch.uint8 else found
+    return inputs, labels if isinstance(labels, Tensor) else None
 
 
 def _read(path: Path) -> Any:

@@ -233,7 +233,8 @@ class Tracer(TorchDispatchMode):
     ) -> Flow:
         law = UNKNOWN
         bare = [x for x, other in zip(inputs, flows, strict=True) if other.noise is not None]
-        if len(bare) == 1 and flow.law is not None:
+        scaled = operation.argument("alpha") not in (None, 1)  # add(x, noise, alpha=0.5)
+        if len(bare) == 1 and flow.law is not None and not scaled:
             number, alone = _number(operation.args, bare[0])
             if alone:
                 law = law_after(operation.name, flow.law, number, operation.args[0] is bare[0])

@@ -55,6 +55,7 @@ from varshift.theory.noise import (
     tau_of_sigma,
     uout,
 )
+from varshift.theory.paired import Paired, paired, student_quantile, student_tail
 from varshift.theory.quadrature import KINKS, gaussian_covariance, gaussian_moments
 from varshift.theory.rrelu import (
     HalfMoments,
@@ -89,6 +90,7 @@ __all__ = [
     "HalfMoments",
     "Moments",
     "Noise",
+    "Paired",
     "Sharing",
     "alpha_affine",
     "alpha_mean",
@@ -131,6 +133,7 @@ __all__ = [
     "min_width",
     "null_band",
     "null_band_of_mean",
+    "paired",
     "ratio_after",
     "rrelu_mean",
     "rrelu_ratio",
@@ -139,6 +142,8 @@ __all__ = [
     "rrelu_train_var",
     "severity",
     "sigma_of",
+    "student_quantile",
+    "student_tail",
     "tau_of",
     "tau_of_beta",
     "tau_of_keep_p",

@@ -1,0 +1,91 @@
+"""`varshift repair`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from varshift.cli.lending import lent_model
+from varshift.cli.options import (
+    BatchSize,
+    Checkpoint,
+    Debug,
+    Device,
+    ExitZero,
+    Format,
+    Root,
+    Target,
+)
+from varshift.cli.output import FORMATS, finish, known, show
+
+__all__ = ["repair"]
+
+
+def repair(
+    target: Target,
+    data: Annotated[str, typer.Option(help="module:factory, a file of inputs, or a named set")],
+    held_out: Annotated[
+        str | None, typer.Option(help="data to judge by; else part of --data is held out")
+    ] = None,
+    checkpoint: Checkpoint = None,
+    method: Annotated[
+        str, typer.Option(help="auto, or recalibrate, correct, distill … joined by +")
+    ] = "auto",
+    out: Annotated[
+        str | None, typer.Option(help="write the repaired weights there (.safetensors, .pt)")
+    ] = None,
+    into: Annotated[
+        str, typer.Option(help="where distill writes: affine or statistics")
+    ] = "affine",
+    labels: Annotated[bool, typer.Option(help="judge by labels where there are any")] = True,
+    passes: Annotated[int, typer.Option(help="noisy passes that are averaged")] = 8,
+    max_samples: Annotated[int, typer.Option(help="to repair with, at most")] = 2048,
+    max_held_out: Annotated[int, typer.Option(help="to judge by, at most")] = 4096,
+    seed: Annotated[int, typer.Option(help="of the split, the noise and the fit")] = 0,
+    root: Root = None,
+    batch_size: BatchSize = 64,
+    device: Device = None,
+    format: Format = "text",
+    report: Annotated[str | None, typer.Option(help="write the report there")] = None,
+    exit_zero: ExitZero = False,
+    debug: Debug = False,
+) -> None:
+    """Repair trained weights, kept only if measured to help. Exits with 1 if noise stays unmended.
+
+    With 0 where a repair was kept (and written to --out), or no noise reaches a norm.
+    """
+    from varshift.repair import repair as verb
+    from varshift.sources import load_data, refuse_unwritable, save_checkpoint
+
+    known(format, FORMATS)
+    if out is not None:
+        refuse_unwritable(out)
+    model, notes = lent_model(target, checkpoint, device)
+    batches = load_data(data, root=root, batch_size=batch_size, labelled=True)
+    others = (
+        None
+        if held_out is None
+        else load_data(held_out, root=root, batch_size=batch_size, labelled=True)
+    )
+    done = verb(
+        model,
+        batches,
+        held_out=others,
+        method=method.split(",") if "," in method else method,
+        into=into,  # type: ignore[arg-type]
+        labels=labels,
+        passes=passes,
+        max_samples=max_samples,
+        max_held_out=max_held_out,
+        seed=seed,
+        progress=True,
+    )
+    if out is not None and done.accepted:
+        save_checkpoint(model, out)
+    show(done, format, report, notes)
+    if out is not None:
+        said = "the repaired weights are in" if done.accepted else "nothing was written to"
+        print(f"{said} {out}", file=sys.stderr)
+    finish(bool(done.candidates) and not done.accepted, exit_zero)

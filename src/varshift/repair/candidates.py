@@ -1,0 +1,153 @@
+"""The after-training repairs by name, each a way from the model as lent to an edit of it.
+
+A name may join several with "+", in the order in which they are to be done. Steps and teaching are
+done once, however many candidates need them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import accumulate
+
+import torch
+from torch import Tensor, nn
+
+from varshift.errors import UsageError
+from varshift.lending import Batch, Buffers, Forward, borrowed
+from varshift.repair.adjusting import adjusted
+from varshift.repair.correction import corrected
+from varshift.repair.distillation import Into, distilled
+from varshift.repair.edits import Edit, edit_of
+from varshift.repair.predictions import Reader
+from varshift.repair.recalibration import recalibrate
+from varshift.repair.teaching import Teacher, taught
+from varshift.structure import Structure
+
+__all__ = ["AUTO", "METHODS", "Bench", "parsed"]
+
+METHODS = ("adjust-live", "adjust-once", "correct", "distill", "recalibrate")
+AUTO = ("recalibrate", "correct", "distill", "recalibrate+distill")
+
+
+def parsed(method: str | tuple[str, ...] | list[str]) -> tuple[str, ...]:
+    """The candidates that `method=` asks for; UsageError names the ones there are."""
+    asked = AUTO if method == "auto" else (method,) if isinstance(method, str) else tuple(method)
+    for name in asked:
+        unknown = [part for part in name.split("+") if part not in METHODS]
+        if unknown or not name:
+            raise UsageError(
+                f"method {name!r} is none of auto, {', '.join(METHODS)}, or several joined by +"
+            )
+    if not asked:
+        raise UsageError("method is empty; pass 'auto' or the name of a repair")
+    return asked
+
+
+@dataclass
+class Bench:
+    """Where candidates are made: the borrowed model, its calibration batches, its noise.
+
+    `notes` collects what a reader of the result must know, by step.
+    """
+
+    model: nn.Module
+    held: list[Batch]
+    example: Batch
+    structure: Structure
+    include_frozen: bool
+    reader: Reader
+    teacher: Teacher
+    forward: Forward | None
+    into: Into
+    seed: int
+    step: Callable[[int], None] = lambda passes: None
+    notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    _edits: dict[str, Edit] = field(default_factory=dict)
+    _targets: list[Tensor] | None = None
+
+    @property
+    def _frozen(self) -> set[str]:
+        return {norm.path for norm in self.structure.norms if norm.frozen}
+
+    def edit(self, method: str) -> Edit:
+        """The edit of a candidate; the model is left as it is."""
+        done = Edit({})
+        before = ""
+        for name in accumulate(method.split("+"), lambda one, more: f"{one}+{more}"):
+            if name not in self._edits:
+                self._edits[name] = done.then(self._timed(name, before, done))
+            done, before = self._edits[name], name
+        return done
+
+    def noisy_targets(self) -> list[Tensor]:
+        """The noise-averaged predictions of the calibration batches."""
+        if self._targets is None:
+            torch.manual_seed(self.seed)
+            self._targets = taught(self.teacher, self.held, self.step)
+        return self._targets
+
+    def _timed(self, name: str, before: str, done: Edit) -> Edit:
+        start = time.perf_counter()
+        last = name.rpartition("+")[2]
+        if last == "distill":
+            self.noisy_targets()  # of the model as trained, so not inside the block below
+        with borrowed(self.model), done.standing_in(self.model):
+            torch.manual_seed(self.seed)
+            edit: Edit = getattr(self, f"_{last.replace('-', '_')}")(name)
+        self.seconds[name] = time.perf_counter() - start + self.seconds.get(before, 0.0)
+        return edit
+
+    def _wanted(self, path: str) -> bool:
+        return self.include_frozen or path not in self._frozen
+
+    def _hit(self, path: str) -> bool:
+        """Norms that noise reaches in some way: what lies elsewhere has nothing to make good."""
+        return self._wanted(path) and any(route.norm == path for route in self.structure.routes)
+
+    def _recalibrate(self, name: str) -> Edit:
+        before = Buffers(self.model)
+        done = recalibrate(
+            self.model,
+            [batch.value for batch in self.held],
+            forward=self.forward,
+            include_frozen=self.include_frozen,
+            sync=False,
+        )
+        self.notes[name] = done.notes
+        edit = edit_of(self.model, [(t, t.detach().clone()) for t in before.changed()])
+        before.restore()
+        self.step(len(self.held))
+        return edit
+
+    def _correct(self, name: str) -> Edit:
+        edit, self.notes[name] = corrected(
+            self.model, self.example, self._wanted, forward=self.forward
+        )
+        return edit
+
+    def _distill(self, name: str) -> Edit:
+        return distilled(
+            self.model,
+            self.held,
+            self.noisy_targets(),
+            self._hit,
+            self.reader,
+            forward=self.forward,
+            into=self.into,
+            seed=self.seed,
+            step=self.step,
+        )
+
+    def _adjust_once(self, name: str) -> Edit:
+        return self._adjust(live=False)
+
+    def _adjust_live(self, name: str) -> Edit:
+        return self._adjust(live=True)
+
+    def _adjust(self, *, live: bool) -> Edit:
+        return adjusted(
+            self.model, self.held, self._wanted, live=live, forward=self.forward, step=self.step
+        )

@@ -1,0 +1,79 @@
+"""The gate: no repair is kept that was not measured, on samples that took no part in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from varshift.repair.predictions import Losses
+from varshift.theory.paired import Paired, paired
+
+__all__ = ["Score", "Trial", "tried"]
+
+
+@dataclass(frozen=True)
+class Score:
+    """Mean loss of the held-out samples with its standard error, and accuracy where there is one.
+
+    `loss` is the loss against labels, or without labels the divergence from the noise-averaged
+    prediction.
+    """
+
+    loss: float
+    loss_se: float
+    accuracy: float | None
+    accuracy_se: float | None
+    samples: int
+
+    @classmethod
+    def of(cls, losses: Losses) -> Score:
+        """The means of what every sample scored."""
+        loss, error = _mean(losses.loss)
+        right, right_error = (None, None) if losses.right is None else _mean(losses.right)
+        return cls(loss, error, right, right_error, len(losses.loss))
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A candidate against the model as trained, paired over the held-out samples.
+
+    `loss` is the change of loss (negative is better), `accuracy` that of accuracy.
+    """
+
+    loss: Paired
+    accuracy: Paired | None
+
+    def passes(self, level: float, tests: int) -> bool:
+        """Whether the loss is lower beyond chance, and accuracy not lower beyond chance.
+
+        `level` is the chance of accepting what does not help, shared out evenly over all `tests`
+        (Bonferroni), so that trying many repairs does not make a lucky one.
+        """
+        if not (self.loss.mean < 0 and self.loss.p_value < level / tests):
+            return False
+        lost = self.accuracy
+        return lost is None or not (lost.mean < 0 and lost.p_value < level / tests)
+
+
+def tried(before: Losses, after: Losses) -> Trial:
+    """Compare two ways of predicting the same samples."""
+    right = None
+    if before.right is not None and after.right is not None:
+        right = paired(before.right, after.right)
+    return Trial(paired(before.loss, after.loss), right)
+
+
+def _mean(values: Tensor) -> tuple[float, float]:
+    few = len(values) < 2
+    return float(values.mean()), float("nan") if few else float(values.std() / len(values) ** 0.5)
+
+
+def joined(parts: list[Losses]) -> Losses:
+    """The losses of several batches as one."""
+    right = [part.right for part in parts if part.right is not None]
+    return Losses(
+        torch.cat([part.loss for part in parts]),
+        torch.cat(right) if len(right) == len(parts) else None,
+    )

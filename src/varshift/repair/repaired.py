@@ -1,0 +1,144 @@
+"""What `repair` gives back: every candidate with its trial, what was kept, and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from varshift.errors import UsageError
+from varshift.repair.gate import Score, Trial
+from varshift.results import Result, plain
+from varshift.structure import Structure
+
+__all__ = ["Candidate", "Repair", "Rewrote"]
+
+SCHEMA = "varshift.repair/1"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One repair that was tried.
+
+    Attributes:
+        method: its name.
+        accepted: whether it passed the gate; the best of those that did is kept.
+        score: what it scores on the held-out samples; None where it could not be made.
+        trial: against the model as trained, paired over samples; None with `score`.
+        seconds: what it took to make, judging left out.
+        tensors: names of the tensors it would write.
+        reason: why it could not be made, or was not accepted; "" where it was.
+    """
+
+    method: str
+    accepted: bool
+    score: Score | None
+    trial: Trial | None
+    seconds: float
+    tensors: tuple[str, ...]
+    reason: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Rewrote:
+    """What one tensor held and what it holds now."""
+
+    before: Tensor
+    after: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Repair(Result):
+    """The best repair that was measured to help, written in place; or an untouched model.
+
+    Attributes:
+        accepted: whether the model was changed.
+        method: the repair that was kept, None where none was.
+        reason: why, in a sentence.
+        before, after: scores on the held-out samples; None where nothing was to be judged.
+        reference: what the average of noisy passes scores against the labels, the aim.
+        candidates: every repair that was tried, in order.
+        changes: by state_dict name, each tensor that was written.
+        judged_by: "labels" or "noise-averaged prediction".
+        calibration, held_out: samples on either side of the split.
+        split_seed: of the split; None where held-out data was given.
+    """
+
+    accepted: bool
+    method: str | None
+    reason: str
+    before: Score | None
+    after: Score | None
+    reference: Score | None
+    candidates: tuple[Candidate, ...]
+    changes: Mapping[str, Rewrote]
+    judged_by: str
+    calibration: int
+    held_out: int
+    split_seed: int | None
+    structure: Structure
+    notes: tuple[str, ...] = ()
+    _undo: Callable[[], None] | None = field(default=None, repr=False)
+
+    def undo(self) -> None:
+        """Put back what was there before, bit for bit, in the same storage."""
+        if self._undo is None:
+            raise UsageError("nothing was changed, or the result was loaded: nothing to undo")
+        self._undo()
+
+    def __getitem__(self, method: str) -> Candidate:
+        """The candidate of that name."""
+        found = next((c for c in self.candidates if c.method == method), None)
+        if found is None:
+            tried = ", ".join(candidate.method for candidate in self.candidates) or "none"
+            raise UsageError(f"{method!r} was not tried; there are {tried}")
+        return found
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready: the verdict, every candidate, and each tensor's old and new values."""
+        return {
+            "schema": SCHEMA,
+            "accepted": self.accepted,
+            "method": self.method,
+            "reason": self.reason,
+            **{name: _figures(getattr(self, name)) for name in ("before", "after", "reference")},
+            "judged_by": self.judged_by,
+            "calibration": self.calibration,
+            "held_out": self.held_out,
+            "split_seed": self.split_seed,
+            "candidates": [_figures(candidate) for candidate in self.candidates],
+            "changes": {
+                name: {"before": plain(change.before), "after": plain(change.after)}
+                for name, change in self.changes.items()
+            },
+            "notes": list(self.notes),
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row per candidate, under one for the model as it was trained."""
+        first = [] if self.before is None else [_row("as trained", self.before, None, False)]
+        rows = [_row(c.method, c.score, c.trial, c.accepted) for c in self.candidates]
+        last = (
+            [] if self.reference is None else [_row("(noisy average)", self.reference, None, False)]
+        )
+        return [*first, *rows, *last]
+
+
+def _figures(record: Any) -> Any:
+    return None if record is None else plain(asdict(record))
+
+
+def _row(name: str, score: Score | None, trial: Trial | None, accepted: bool) -> dict[str, Any]:
+    return {
+        "repair": name,
+        "loss": None if score is None else score.loss,
+        "loss_se": None if score is None else score.loss_se,
+        "accuracy": None if score is None else score.accuracy,
+        "change": None if trial is None else trial.loss.mean,
+        "low": None if trial is None else trial.loss.low,
+        "high": None if trial is None else trial.loss.high,
+        "p_value": None if trial is None else trial.loss.p_value,
+        "accepted": accepted,
+    }

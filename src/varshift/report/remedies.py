@@ -1,0 +1,80 @@
+"""Repairs in the terminal."""
+
+from __future__ import annotations
+
+from rich.console import RenderableType
+from rich.markup import escape
+from rich.text import Text
+
+from varshift.repair import Candidate, Repair, Score
+from varshift.report.layout import columns, group, table
+
+__all__: list[str] = []
+
+
+@table.register
+def _repair(result: Repair) -> RenderableType:
+    said = "Repaired. " if result.accepted else "Not repaired. "
+    parts: list[RenderableType] = [Text(said, style="bold") + Text(_sentence(result), style="")]
+    if result.before is None:
+        return group(parts, [], result.notes)
+    parts.append(_candidates(result, result.before))
+    lines = [_judged(result)]
+    if result.accepted:
+        kinds = sorted({name.rpartition(".")[2] for name in result.changes})
+        lines.append(f"{len(result.changes)} tensors were written ({', '.join(kinds)}).")
+    return group(parts, lines, result.notes)
+
+
+def _sentence(result: Repair) -> str:
+    """The reason, or where the table says it all, only its first part."""
+    return result.reason if result.accepted or not result.candidates else "No repair helped."
+
+
+def _candidates(result: Repair, before: Score) -> RenderableType:
+    scored = before.accuracy is not None
+    headings = ("repair", "loss", *(("right",) if scored else ()), "change of loss", "95 %")
+    made = columns(f"{result.held_out} held-out samples", *headings, "verdict")
+    made.add_row("as trained", *_score(before, scored), "", "", "")
+    for candidate in result.candidates:
+        made.add_row(
+            escape(candidate.method),
+            *_score(candidate.score, scored),
+            *_change(candidate),
+            _verdict(result, candidate),
+            style="bold" if candidate.method == result.method else "",
+        )
+    if result.reference is not None:
+        made.add_row("(noisy average)", *_score(result.reference, scored), "", "", "the aim")
+    return made
+
+
+def _score(score: Score | None, scored: bool) -> list[str]:
+    if score is None:
+        return ["—"] * (1 + scored)
+    right = [] if score.accuracy is None else [f"{100 * score.accuracy:.1f} %"]
+    return [f"{score.loss:.4g}", *right]
+
+
+def _change(candidate: Candidate) -> tuple[str, str]:
+    if candidate.trial is None:
+        return "", ""
+    loss = candidate.trial.loss
+    return f"{loss.mean:+.3g}", f"{loss.low:+.2g} to {loss.high:+.2g}"
+
+
+def _verdict(result: Repair, candidate: Candidate) -> str:
+    if candidate.method == result.method:
+        return "kept"
+    if candidate.trial is None:
+        return "failed"
+    return "passed" if candidate.accepted else candidate.reason.partition(":")[0]
+
+
+def _judged(result: Repair) -> str:
+    split = "given" if result.split_seed is None else f"split off by seed {result.split_seed}"
+    what = "labels" if result.judged_by == "labels" else "divergence from the noisy average"
+    return (
+        f"Made on {result.calibration} samples, judged on {result.held_out} others ({split}) by "
+        f"{what}, paired over samples. Noisy average: many passes with the noise on."
+    )
