@@ -6,7 +6,9 @@
     m = vs.measure(model, data)         # how far the statistics shift between training and test
     x = vs.explain(model, data)         # whose fault it is: noise, stale statistics, batches, data
     f = vs.predict(model, data, noise={"*": 0.2})   # what if; data is optional
-    r = vs.recalibrate(model, data)     # exact noise-off statistics in one pass; r.undo()
+    r = vs.repair(model, data)          # the best repair, kept only if measured to help; r.undo()
+    r = vs.recalibrate(model, data)     # the one everybody needs, alone: exact noise-off statistics
+    r = vs.relocate(model, example)     # before training: no noise before any norm
 
 Names are looked up when first used, so that `import varshift` costs next to nothing and
 `varshift --help` does not wait for torch.
@@ -33,7 +35,18 @@ if TYPE_CHECKING:
     from varshift.footprint import Footprint, FootprintSite, footprint
     from varshift.measure import Measurement, Site, Statistics, measure
     from varshift.predict import Expected, Prediction, predict
-    from varshift.repair import Candidate, Recalibration, Repair, Score, recalibrate, repair
+    from varshift.repair import (
+        Candidate,
+        Patch,
+        Recalibration,
+        Repair,
+        Rewrite,
+        Score,
+        recalibrate,
+        relocate,
+        repair,
+        replace,
+    )
     from varshift.structure import Layer, Line, Noise, Norm, Proof, Route, Structure, inspect
 
 __version__ = "0.1.0"
@@ -58,10 +71,12 @@ __all__ = [
     "Noise",
     "Norm",
     "Output",
+    "Patch",
     "Prediction",
     "Proof",
     "Recalibration",
     "Repair",
+    "Rewrite",
     "Route",
     "Score",
     "Site",
@@ -75,7 +90,9 @@ __all__ = [
     "measure",
     "predict",
     "recalibrate",
+    "relocate",
     "repair",
+    "replace",
 ]
 
 _ROOMS = {
@@ -92,7 +109,10 @@ _ROOMS = {
     "footprint": ("Footprint", "FootprintSite", "footprint"),
     "measure": ("Measurement", "Site", "Statistics", "measure"),
     "predict": ("Expected", "Prediction", "predict"),
-    "repair": ("Candidate", "Recalibration", "Repair", "Score", "recalibrate", "repair"),
+    "repair": (
+        *("Candidate", "Patch", "Recalibration", "Repair", "Rewrite", "Score"),
+        *("recalibrate", "relocate", "repair", "replace"),
+    ),
     "structure": ("Layer", "Line", "Noise", "Norm", "Proof", "Route", "Structure", "inspect"),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}

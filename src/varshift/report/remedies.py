@@ -6,8 +6,9 @@ from rich.console import RenderableType
 from rich.markup import escape
 from rich.text import Text
 
-from varshift.repair import Candidate, Repair, Score
-from varshift.report.layout import columns, group, table
+from varshift.repair import Candidate, Patch, Repair, Rewrite, Score
+from varshift.report.figures import shortened
+from varshift.report.layout import MOST, columns, group, more, table
 
 __all__: list[str] = []
 
@@ -78,3 +79,43 @@ def _judged(result: Repair) -> str:
         f"Made on {result.calibration} samples, judged on {result.held_out} others ({split}) by "
         f"{what}, paired over samples. Noisy average: many passes with the noise on."
     )
+
+
+@table.register
+def _rewrite(result: Rewrite) -> RenderableType:
+    reached = len({route.norm for route in result.after.routes})
+    before = len({route.norm for route in result.before.routes})
+    head = Text(f"Noise reached {before} norms, and now {reached}. ", style="bold")
+    parts: list[RenderableType] = [head]
+    rows = [row for row in result.rows() if row["how"] in ("changed", "added")]
+    if rows:
+        made = columns("Changed in the model", "noise", "before", "after", "τ")
+        for row in rows[:MOST]:
+            taus = " → ".join(_tau(row[name]) for name in ("tau_before", "tau_after"))
+            cells = (shortened(row["noise"], 22), row["before"] or "—", row["after"])
+            made.add_row(*map(escape, cells), taus)
+        parts += [made, *more(len(rows))]
+    if result.patches:
+        parts.append(_patches(result.patches))
+    if result.severities:
+        made = columns("Severity that theory expects", "norm", "severity")
+        for path, severity in list(result.severities.items())[:MOST]:
+            made.add_row(escape(shortened(path, 40)), f"{severity:.3f}")
+        parts += [made, *more(len(result.severities))]
+    return group(parts, [], result.notes)
+
+
+def _patches(patches: tuple[Patch, ...]) -> RenderableType:
+    made = columns("Written in code, for you to change (r.diff())", "line", "change")
+    for patch in patches:
+        where = "—" if patch.line is None else shortened(str(patch.line), 24)
+        if patch.new is None:
+            made.add_row(escape(where), escape(patch.why))
+            continue
+        made.add_row(escape(where), Text(f"- {patch.old.strip()}", style="red"))
+        made.add_row("", Text(f"+ {patch.new.strip()}", style="green"))
+    return made
+
+
+def _tau(value: float | None) -> str:
+    return "?" if value is None else f"{value:.3g}"

@@ -1,0 +1,320 @@
+"""The verb: nothing is kept unmeasured, what helps is kept, and everything can be taken back."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+import varshift as vs
+from problems.noisy_nets import Mlp
+from problems.settling import settled
+from problems.shifted import pairs, shifted
+
+LOOKS = ("running_mean", "running_var", "weight", "bias")
+
+
+def bits(net):
+    return {
+        name: t.detach().clone().contiguous().view(-1).view(torch.uint8)
+        for name, t in net.state_dict().items()
+    }
+
+
+def same(one, other):
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_auto_keeps_the_best_that_is_better_beyond_chance():
+    net = shifted("a", 0.7)
+    before = bits(net)
+    r = vs.repair(net, pairs("train"), held_out=pairs("test"))
+    assert r.accepted
+    assert r.judged_by == "labels"
+    assert [c.method for c in r.candidates] == [
+        "recalibrate",
+        "correct",
+        "distill",
+        "recalibrate+distill",
+    ]
+    passed = {c.method: c.score.loss for c in r.candidates if c.accepted}
+    assert r.method == min(passed, key=passed.get)
+    assert r.after.loss == passed[r.method] < r.before.loss
+    assert r[r.method].trial.loss.p_value < 0.05 / 4
+    assert r[r.method].trial.loss.high < 0
+    # What is said is what the network now does.
+    net.eval()
+    with torch.no_grad():
+        losses = torch.cat(
+            [functional.cross_entropy(net(x), y, reduction="none") for x, y in pairs("test")]
+        )
+    assert float(losses.double().mean()) == pytest.approx(r.after.loss, rel=1e-6)
+    changed = {name for name, value in bits(net).items() if not torch.equal(value, before[name])}
+    assert changed == set(r.changes)
+    for name, change in r.changes.items():
+        assert torch.equal(change.after, net.state_dict()[name])
+    r.undo()
+    assert same(bits(net), before)
+    r.undo()
+    assert same(bits(net), before)
+
+
+def test_correct_alone_is_rejected_on_a_deep_network():
+    net = shifted("a", 0.7, seed=1)
+    before = bits(net)
+    r = vs.repair(net, pairs("train"), held_out=pairs("test"), method="correct")
+    assert not r.accepted
+    assert r["correct"].trial.loss.low > 0  # it does harm, and that is sure
+    assert "worse" in r["correct"].reason
+    assert r.reason.startswith("no repair helped, the model is untouched (correct: worse")
+    assert same(bits(net), before)
+    with pytest.raises(vs.UsageError, match="nothing was changed"):
+        r.undo()
+
+
+def test_without_labels_the_noise_averaged_prediction_is_the_judge():
+    net = shifted("a", 0.7)
+    r = vs.repair(net, [x for x, _ in pairs("train")], method=["recalibrate", "distill"])
+    assert r.judged_by == "noise-averaged prediction"
+    assert r.accepted
+    assert r.method == "distill"  # nearest to the average it was fitted to
+    assert r.after.loss < 0.3 * r.before.loss
+    assert r.reference is None
+    assert any("taken for scores of classes" in note for note in r.notes)
+    told = vs.repair(shifted("a", 0.7), pairs("train"), labels=False, method="distill")
+    assert told.judged_by == "noise-averaged prediction"
+
+
+@pytest.mark.parametrize("into", ["affine", "statistics"])
+def test_a_repaired_model_is_an_ordinary_one(tmp_path, into):
+    net = shifted("a", 0.7)
+    vs.repair(net, pairs("train"), held_out=pairs("test"), method="distill", into=into)
+    torch.save(net.state_dict(), tmp_path / "fixed.pt")
+    fresh = shifted("a", 0.7)
+    fresh.load_state_dict(torch.load(tmp_path / "fixed.pt", weights_only=True))
+    x = pairs("test")[0][0]
+    assert torch.equal(fresh.eval()(x), net.eval()(x))
+    moved = {
+        name.rpartition(".")[2]
+        for name, value in bits(net).items()
+        if not torch.equal(value, bits(shifted("a", 0.7))[name])
+    }
+    expected = {"affine": {"weight", "bias"}, "statistics": {"running_mean", "running_var"}}
+    assert moved == expected[into]
+
+
+def test_everything_in_the_result_is_strict_json_and_a_row():
+    net = shifted("a", 0.7)
+    methods = ["recalibrate", "adjust-once", "adjust-live"]
+    r = vs.repair(net, pairs("train"), held_out=pairs("test"), method=methods)
+    held = json.loads(json.dumps(r.to_dict(), allow_nan=False))
+    assert held["schema"] == "varshift.repair/1"
+    assert held["method"] == r.method
+    assert set(held["changes"]) == set(r.changes)
+    change = held["changes"]["blocks.0.norm2.running_var"]
+    assert len(change["before"]) == len(change["after"]) == 8
+    assert [row["repair"] for row in r.rows()] == ["as trained", *methods]
+    assert list(r.to_frame()["repair"]) == ["as trained", *methods]
+
+
+# Nothing to do ---------------------------------------------------------------------------------
+
+UNTOUCHED = {
+    "no noise": (lambda: Mlp(drop_p=0.0), "draws no noise in training"),
+    "noise after the last norm": (
+        lambda: nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 3)),
+        "none of the 1 noise sources reaches one of the 1 norms",
+    ),
+    "no norm": (
+        lambda: nn.Sequential(nn.Dropout(0.5), nn.Linear(8, 3)),
+        "no BatchNorm with running statistics",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", UNTOUCHED)
+def test_a_network_to_which_nothing_should_be_done(case):
+    make, reason = UNTOUCHED[case]
+    net = make()
+    before = bits(net)
+    versions = [t._version for t in net.state_dict().values()]
+    r = vs.repair(net, [torch.randn(16, 8) for _ in range(8)])
+    assert not r.accepted
+    assert r.method is None
+    assert r.candidates == ()
+    assert reason in r.reason
+    assert "untouched" in r.reason
+    assert same(bits(net), before)
+    # A norm that really ran in training had its buffers put back; parameters were never written.
+    assert len(versions) == len(net.state_dict())
+    assert json.dumps(r.to_dict(), allow_nan=False)
+
+
+def test_frozen_norms_stay_as_they_are():
+    net = shifted("a", 0.7)
+    for index in (0, 1):
+        net.blocks[index].norm2.eval()
+    r = vs.repair(net, pairs("train"), held_out=pairs("test"))
+    assert r.accepted
+    assert not {name for name in r.changes if name.startswith(("blocks.0.norm2", "blocks.1.norm2"))}
+    assert not net.blocks[0].norm2.training
+    assert net.blocks[2].norm2.training
+
+
+# Data in other forms ---------------------------------------------------------------------------
+
+
+def test_dicts_forward_and_a_loss_of_ones_own():
+    class Keyed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.net = shifted("a", 0.7)
+
+        def forward(self, image, labels=None):
+            return {"loss": torch.zeros(()), "logits": self.net(image)}
+
+    as_dicts = [[{"image": x, "labels": y} for x, y in pairs(part)] for part in ("train", "test")]
+    asked = {"method": "recalibrate"}
+    one = vs.repair(Keyed(), as_dicts[0], held_out=as_dicts[1], **asked)
+    two = vs.repair(shifted("a", 0.7), pairs("train"), held_out=pairs("test"), **asked)
+    assert (one.before, one.after) == (two.before, two.after)
+    wrapped = [[SimpleNamespace(to_dict=dict, x=x, y=y) for x, y in pairs(p)] for p in ("train",)]
+    del wrapped
+    boxed = [[{"box": (x, y)} for x, y in pairs(part)] for part in ("train", "test")]
+    three = vs.repair(
+        shifted("a", 0.7),
+        boxed[0],
+        held_out=boxed[1],
+        forward=lambda model, batch: model(batch["box"][0]),
+        loss=lambda out, batch: functional.cross_entropy(out, batch["box"][1], reduction="none"),
+        **asked,
+    )
+    assert three.after.loss == pytest.approx(two.after.loss, rel=1e-6)
+    assert three.after.accuracy is None
+
+
+def test_regression_is_judged_by_squared_error():
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        *(nn.Linear(6, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Dropout(0.6)),
+        *(nn.Linear(32, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Linear(32, 1)),
+    )
+    x = torch.randn(4096, 6)
+    y = (x[:, :1] * x[:, 1:2]).tanh() + x[:, 2:3]
+    optimiser = torch.optim.Adam(net.parameters(), 1e-2)
+    for step in range(300):
+        part = slice(64 * (step % 64), 64 * (step % 64 + 1))
+        optimiser.zero_grad()
+        functional.mse_loss(net(x[part]), y[part]).backward()
+        optimiser.step()
+    r = vs.repair(net, list(zip(x.split(64), y.split(64), strict=True)))
+    assert r.accepted
+    assert r.after.loss < r.before.loss
+    assert r.after.accuracy is None
+    net.eval()
+    assert r.calibration + r.held_out == 4096
+
+
+def test_the_split_is_seeded_reported_and_keeps_the_sides_apart():
+    net = shifted("a", 0.7)
+    asked = {"method": "recalibrate", "max_samples": 300, "max_held_out": 500}
+    one = vs.repair(net, pairs("train"), **asked)
+    assert (one.calibration, one.held_out, one.split_seed) == (300, 500, 0)
+    one.undo()
+    two = vs.repair(net, pairs("train"), **asked)
+    assert two.after == one.after
+    two.undo()
+    other = vs.repair(net, pairs("train"), **asked, seed=1)
+    assert other.split_seed == 1
+    assert other.before != one.before
+
+
+def test_held_out_data_that_is_the_calibration_data_is_refused():
+    net = shifted("a", 0.7)
+    before = bits(net)
+    with pytest.raises(vs.DataError, match="held-out samples are calibration samples too"):
+        vs.repair(net, pairs("train"), held_out=pairs("train", 100))
+    assert same(bits(net), before)
+
+
+def test_a_single_large_batch_is_cut_in_two():
+    x, y = (torch.cat(part) for part in zip(*pairs("train"), strict=True))
+    r = vs.repair(shifted("a", 0.7), [(x, y)], method="recalibrate", max_samples=400)
+    assert (r.calibration, r.held_out) == (80, 819) or r.calibration + r.held_out == len(x)
+
+
+# What is refused -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"method": "magic"}, "method 'magic' is none of auto, adjust-live"),
+        ({"method": []}, "method is empty"),
+        ({"passes": 1}, "an average needs at least 2"),
+        ({"level": 0.0}, "pass a chance between 0 and 1"),
+        ({"into": "bias"}, "into is 'bias'; pass one of affine, statistics"),
+        ({"kind": "scores"}, "kind is 'scores'; pass one of logits"),
+        ({"max_samples": 1}, "must be at least 2"),
+        ({"loss": lambda out, batch: out.mean()}, "one loss per sample"),
+    ],
+)
+def test_wrong_calls_say_what_to_pass(options, match):
+    net = shifted("a", 0.7)
+    before = bits(net)
+    with pytest.raises(vs.UsageError, match=match):
+        vs.repair(net, pairs("train"), **options)
+    assert same(bits(net), before)
+
+
+def test_labels_that_do_not_fit():
+    net = shifted("a", 0.7)
+    wrong = [(x, y + 5) for x, y in pairs("train")]
+    with pytest.raises(vs.DataError, match=r"from \d+ to 1\d do not fit 10 classes"):
+        vs.repair(net, wrong)
+    mixed = [batch if index % 2 else (batch[0],) for index, batch in enumerate(pairs("train"))]
+    with pytest.raises(vs.DataError, match="some held-out batches carry labels and some do not"):
+        vs.repair(net, mixed)
+
+
+def test_several_ranks_are_sent_to_recalibrate(monkeypatch):
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
+    with pytest.raises(vs.UsageError, match="use recalibrate, which merges over ranks"):
+        vs.repair(shifted("a", 0.7), pairs("train"))
+
+
+def test_a_candidate_that_cannot_be_made_is_listed_with_its_reason():
+    class Closed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.drop, self.linear, self.norm = nn.Dropout(0.5), nn.Linear(8, 8), nn.BatchNorm1d(8)
+
+        @torch.no_grad()
+        def forward(self, x):
+            return self.norm(self.linear(self.drop(x)))
+
+    net = settled(Closed(), torch.randn(256, 8).split(32), 4)
+    r = vs.repair(net, torch.randn(512, 8).split(32), kind="values")
+    assert r["distill"].score is None
+    assert "nothing can be fitted" in r["distill"].reason
+    assert not r["distill"].accepted
+    assert r["recalibrate"].score is not None
+    with pytest.raises(vs.UsageError, match="'magic' was not tried"):
+        r["magic"]
+
+
+def test_losses_that_are_not_finite_decide_nothing():
+    net = shifted("a", 0.7)
+    r = vs.repair(
+        net,
+        pairs("train"),
+        method="recalibrate",
+        loss=lambda out, batch: torch.full((len(out),), float("inf")),
+    )
+    assert not r.accepted
+    assert "is not finite, so nothing can be compared" in r.reason
