@@ -111,6 +111,20 @@ def what_if(net, data):
     return vs.predict(net, data, noise={"body.3": 0.2}, moved={"body.7": "body.8"})
 
 
+def useless(net, data):
+    """A repair that is tried in full and not kept: no change can be that sure."""
+    r = vs.repair(net, data, kind="values", level=1e-300, max_samples=6, max_held_out=6)
+    assert not r.accepted
+    tried = {candidate.method for candidate in r.candidates if candidate.score is not None}
+    assert tried == {"recalibrate", "distill"}  # there is nothing stored yet to correct
+
+
+def rewritten_and_back(net, data):
+    batch = data[0] if isinstance(data, list) else next(iter(data))
+    for r in (vs.relocate(net, batch), vs.replace(net, batch, 0.1)):
+        r.undo()
+
+
 VERBS = {
     "inspect": inspect,
     "measure": vs.measure,
@@ -119,6 +133,8 @@ VERBS = {
     "predict": vs.predict,
     "predict without data": blind,
     "what if": what_if,
+    "repair": useless,
+    "rewrite": rewritten_and_back,
 }
 
 
@@ -163,6 +179,20 @@ def test_failure_leaves_no_trace(verb, failure):
         assert before["buffers"][name][:2] == after["buffers"][name][:2]
         assert before["buffers"][name][3] == after["buffers"][name][3]
     assert unchanged(before, after) <= {"buffers"}
+
+
+@pytest.mark.parametrize("failure", [name for name in FAILURES if name != "overflow"])
+def test_a_failing_repair_leaves_no_trace(failure):
+    # An overflow is no failure here: a loss that is not finite decides nothing.
+    error, data = FAILURES[failure]
+    net = lent(Counting)
+    data = data(net)
+    before = state(net)
+    with pytest.raises(error):
+        vs.repair(net, data, kind="values")
+    after = state(net)
+    assert unchanged(before, after) <= {"buffers"}
+    assert [b[3] for b in before["buffers"].values()] == [b[3] for b in after["buffers"].values()]
 
 
 def test_recalibrate_changes_statistics_alone():
@@ -213,3 +243,34 @@ def test_spectral_norm_and_parametrised_weights_come_back():
     before = {name: b.clone() for name, b in net.named_buffers()}
     vs.measure(net, [torch.randn(8, 4)])
     assert all(torch.equal(before[name], b) for name, b in net.named_buffers())
+
+
+class Interrupt:
+    """A progress callable that raises at its n-th call: an interrupt in the middle of the work."""
+
+    def __init__(self, at):
+        self.at, self.calls = at, 0
+
+    def __call__(self, done, total):
+        self.calls += 1
+        if self.calls == self.at:
+            raise KeyboardInterrupt
+
+
+def test_a_repair_interrupted_anywhere_leaves_no_trace():
+    data = [torch.ones(6, 8).cumsum(0), *(torch.eye(8)[:6] + 0.1 * i for i in range(3))]
+    asked = {"kind": "values", "method": ["recalibrate", "correct", "adjust-live", "distill"]}
+    whole = Interrupt(0)
+    vs.repair(lent(Counting), data, progress=whole, **asked)
+    assert whole.calls > 100
+    # Every call of the first passes, then every 37th: a fit is many equal steps.
+    for at in [*range(1, 25), *range(25, whole.calls, 37), whole.calls]:
+        net = lent(Counting)
+        before = state(net)
+        with pytest.raises(KeyboardInterrupt):
+            vs.repair(net, data, progress=Interrupt(at), **asked)
+        after = state(net)
+        for name in before["buffers"]:
+            assert before["buffers"][name][:2] == after["buffers"][name][:2]
+            assert before["buffers"][name][3] == after["buffers"][name][3]
+        assert unchanged(before, after) <= {"buffers"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,8 +13,6 @@ import varshift as vs
 from problems.noisy_nets import Mlp
 from problems.settling import settled
 from problems.shifted import pairs, shifted
-
-LOOKS = ("running_mean", "running_var", "weight", "bias")
 
 
 def bits(net):
@@ -35,16 +32,11 @@ def test_auto_keeps_the_best_that_is_better_beyond_chance():
     r = vs.repair(net, pairs("train"), held_out=pairs("test"))
     assert r.accepted
     assert r.judged_by == "labels"
-    assert [c.method for c in r.candidates] == [
-        "recalibrate",
-        "correct",
-        "distill",
-        "recalibrate+distill",
-    ]
+    assert [c.method for c in r.candidates] == ["recalibrate", "correct", "distill"]
     passed = {c.method: c.score.loss for c in r.candidates if c.accepted}
     assert r.method == min(passed, key=passed.get)
     assert r.after.loss == passed[r.method] < r.before.loss
-    assert r[r.method].trial.loss.p_value < 0.05 / 4
+    assert r[r.method].trial.loss.p_value < 0.05 / 3
     assert r[r.method].trial.loss.high < 0
     # What is said is what the network now does.
     net.eval()
@@ -61,6 +53,15 @@ def test_auto_keeps_the_best_that_is_better_beyond_chance():
     assert same(bits(net), before)
     r.undo()
     assert same(bits(net), before)
+
+
+def test_a_model_lent_in_eval_mode_is_repaired_alike_and_comes_back_in_eval_mode():
+    asked = {"held_out": pairs("test"), "method": ["recalibrate", "distill"]}
+    one = vs.repair(shifted("a", 0.7), pairs("train"), **asked)
+    net = shifted("a", 0.7).eval()
+    two = vs.repair(net, pairs("train"), **asked)
+    assert (two.before, two.after, two.method) == (one.before, one.after, one.method)
+    assert not any(module.training for module in net.modules())
 
 
 def test_correct_alone_is_rejected_on_a_deep_network():
@@ -140,8 +141,7 @@ UNTOUCHED = {
 def test_a_network_to_which_nothing_should_be_done(case):
     make, reason = UNTOUCHED[case]
     net = make()
-    before = bits(net)
-    versions = [t._version for t in net.state_dict().values()]
+    before, versions = bits(net), [p._version for p in net.parameters()]
     r = vs.repair(net, [torch.randn(16, 8) for _ in range(8)])
     assert not r.accepted
     assert r.method is None
@@ -149,8 +149,7 @@ def test_a_network_to_which_nothing_should_be_done(case):
     assert reason in r.reason
     assert "untouched" in r.reason
     assert same(bits(net), before)
-    # A norm that really ran in training had its buffers put back; parameters were never written.
-    assert len(versions) == len(net.state_dict())
+    assert [p._version for p in net.parameters()] == versions
     assert json.dumps(r.to_dict(), allow_nan=False)
 
 
@@ -182,8 +181,6 @@ def test_dicts_forward_and_a_loss_of_ones_own():
     one = vs.repair(Keyed(), as_dicts[0], held_out=as_dicts[1], **asked)
     two = vs.repair(shifted("a", 0.7), pairs("train"), held_out=pairs("test"), **asked)
     assert (one.before, one.after) == (two.before, two.after)
-    wrapped = [[SimpleNamespace(to_dict=dict, x=x, y=y) for x, y in pairs(p)] for p in ("train",)]
-    del wrapped
     boxed = [[{"box": (x, y)} for x, y in pairs(part)] for part in ("train", "test")]
     three = vs.repair(
         shifted("a", 0.7),
@@ -244,7 +241,8 @@ def test_held_out_data_that_is_the_calibration_data_is_refused():
 def test_a_single_large_batch_is_cut_in_two():
     x, y = (torch.cat(part) for part in zip(*pairs("train"), strict=True))
     r = vs.repair(shifted("a", 0.7), [(x, y)], method="recalibrate", max_samples=400)
-    assert (r.calibration, r.held_out) == (80, 819) or r.calibration + r.held_out == len(x)
+    # Both sides are held to the share that was asked of them: 400 to 4096 of 899.
+    assert (r.calibration, r.held_out) == (80, 819)
 
 
 # What is refused -------------------------------------------------------------------------------
@@ -318,3 +316,16 @@ def test_losses_that_are_not_finite_decide_nothing():
     )
     assert not r.accepted
     assert "is not finite, so nothing can be compared" in r.reason
+
+
+def test_combinations_are_done_one_after_the_other_and_parts_only_once():
+    net = shifted("a", 0.7)
+    methods = ["recalibrate", "recalibrate+distill", "distill+recalibrate"]
+    r = vs.repair(net, pairs("train"), held_out=pairs("test"), method=methods)
+    kinds = {c.method: {name.rpartition(".")[2] for name in c.tensors} for c in r.candidates}
+    assert kinds["recalibrate"] == {"running_mean", "running_var"}
+    assert kinds["recalibrate+distill"] == {"running_mean", "running_var", "weight", "bias"}
+    # Statistics of a fitted network are others than those of the network as trained, and the
+    # fit was made for the ones it replaces.
+    assert r["distill+recalibrate"].score.loss != r["recalibrate"].score.loss
+    assert r["recalibrate+distill"].seconds > r["recalibrate"].seconds

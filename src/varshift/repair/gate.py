@@ -10,7 +10,7 @@ from torch import Tensor
 from varshift.repair.predictions import Losses
 from varshift.theory.paired import Paired, paired
 
-__all__ = ["Score", "Trial", "tried"]
+__all__ = ["Score", "Trial", "joined", "tried"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,6 @@ def joined(parts: list[Losses]) -> Losses:
     """The losses of several batches as one."""
     right = [part.right for part in parts if part.right is not None]
     return Losses(
-        torch.cat([part.loss for part in parts]),
-        torch.cat(right) if len(right) == len(parts) else None,
+        torch.cat([part.loss for part in parts]).cpu(),
+        torch.cat(right).cpu() if len(right) == len(parts) else None,
     )

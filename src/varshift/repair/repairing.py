@@ -74,8 +74,9 @@ def repair(
         model: any module with BatchNorm layers; lent as for training or in eval mode.
         data: batches to repair with; forms as in `measure`. The second item of a tuple, or a
             dict's "labels", counts as labels.
-        method: "auto" (recalibrate, correct, distill, recalibrate+distill), or the name of one or
-            several of these, of "adjust-once" and "adjust-live" (the paper's own), joined by "+".
+        method: "auto" (recalibrate, correct, distill); or the name of one of these or of
+            "adjust-once" and "adjust-live" (the paper's own), or several joined by "+", to be done
+            one after the other; or a list of such names, to be tried.
         held_out: batches to judge by. By default `data` is split, seeded; the two never overlap.
         labels: False to judge without labels though there are some.
         loss: `lambda out, batch: …`, one loss per sample, in place of cross entropy (integer
@@ -117,6 +118,8 @@ def repair(
     asked = parsed(method if isinstance(method, str) else tuple(method))
     _refuse(passes, level, into)
     with borrowed(model) as inner, reporter(progress) as report:
+        if not inner.training:
+            inner.train()
         split = split_data(
             *(inner, data, held_out),
             forward=forward,
