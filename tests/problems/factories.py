@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from varshift.demo.net import PreResNet
+
 
 def noisy():
     torch.manual_seed(0)
@@ -21,6 +23,11 @@ def settled():
         for batch in batches():
             net(batch)
     return net
+
+
+def preresnet():
+    """Untrained; tests/problems/shifted.py has weights for it."""
+    return PreResNet(1, width=8, blocks=2, drop_p=0.7)
 
 
 def batches():

@@ -26,6 +26,11 @@ def drawn(result):
     return console.file.getvalue()
 
 
+def far(out, batch):
+    """A loss that says which sample it is of, whatever the model does: nothing can help."""
+    return batch[1].float()
+
+
 @pytest.fixture(scope="module")
 def results():
     torch.manual_seed(0)
@@ -38,6 +43,10 @@ def results():
         "prediction": vs.predict(net, x.split(8), noise={"drop": 0.2}),
         "footprint": vs.footprint(settled(copy.deepcopy(net), x.split(8), 20), x.split(8)),
         "recalibration": vs.recalibrate(net, x.split(8)),
+        "repair": vs.repair(
+            net, list(zip(x.split(8), torch.arange(40).split(8), strict=True)), loss=far
+        ),
+        "rewrite": vs.relocate(copy.deepcopy(net), x[:2]),
     }
 
 
@@ -69,6 +78,8 @@ def test_a_measurement_fits_and_hides_nothing(results):
         ),
         ("prediction", ("Shift that theory expects", "law (b)", "weights are held fixed", "τ = ")),
         ("footprint", ("Noise the checkpoint remembers", "before conv", "Misfit")),
+        ("repair", ("Not repaired. No repair helped.", "as trained", "no better", "split off by")),
+        ("rewrite", ("Noise reached 3 norms, and now 0.", "Changed in the model", "noise_before")),
     ],
 )
 def test_causes_fit_and_hide_nothing(results, name, words):

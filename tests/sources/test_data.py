@@ -105,3 +105,21 @@ def test_sentences(tmp_path):
         with pytest.raises(UsageError, match="as in 3,64,64"):
             example_from_shapes([shape])
     assert [x.shape for x in example_from_shapes(["3,4", "5"])] == [(2, 3, 4), (2, 5)]
+
+
+def test_labels_come_along_where_they_are_asked_for(tmp_path):
+    digits = load_images("digits")
+    (x, y), *_ = load_data("digits", batch_size=10, labelled=True)
+    assert torch.equal(x, digits.train[:10])
+    assert torch.equal(y, digits.train_labels[:10])
+    (x, y), *_ = load_data("digits:test", batch_size=10, labelled=True)
+    assert torch.equal(y, digits.test_labels[:10])
+    assert torch.equal(load_data("digits:test", batch_size=10)[0], digits.test[:10])
+    path = tmp_path / "held.npz"
+    np.savez(path, labels=np.arange(10), x=np.ones((10, 3), np.float32))
+    pairs = load_data(str(path), batch_size=4, labelled=True)
+    assert [len(y) for _, y in pairs] == [4, 4, 2]
+    assert load_data(str(path), batch_size=4)[0].shape == (4, 3)
+    np.savez(path, y=np.arange(9), x=np.ones((10, 3), np.float32))
+    with pytest.raises(DataError, match="10 inputs but 9 labels"):
+        load_data(str(path), labelled=True)

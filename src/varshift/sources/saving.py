@@ -52,6 +52,7 @@ def refuse_unwritable(path: str | Path) -> None:
 
 def _save_safetensors(state: dict[str, object], path: Path) -> None:
     try:
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
     except ImportError as error:
         raise MissingExtraError("safetensors", "cli", "a .safetensors checkpoint") from error
@@ -62,4 +63,8 @@ def _save_safetensors(state: dict[str, object], path: Path) -> None:
             "write a .pt file"
         )
     # Copies, since the format refuses tensors that share their storage.
-    save_file({name: value.detach().cpu().clone() for name, value in state.items()}, path)  # type: ignore[attr-defined]
+    copies = {n: v.detach().cpu().clone() for n, v in state.items() if isinstance(v, Tensor)}
+    try:
+        save_file(copies, path)
+    except SafetensorError as error:
+        raise OSError(str(error)) from error

@@ -1,0 +1,107 @@
+"""`varshift repair` as a process: what it writes, what it says, and with which code it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from problems.shifted import shifted
+
+FACTORIES = str(Path(__file__).parent.parent / "problems" / "factories.py")
+
+
+def repair(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "varshift", "repair", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env=os.environ | {"NO_COLOR": "1", "OMP_NUM_THREADS": "1"},
+    )
+
+
+def trained(tmp_path, seed):
+    """The call that repairs the network of that seed, with its checkpoint."""
+    path = tmp_path / "trained.pt"
+    torch.save(shifted("a", 0.7, seed=seed).state_dict(), path)
+    asked = ("--checkpoint", str(path), "--data", "digits", "--held-out", "digits:test")
+    return (f"{FACTORIES}:preresnet", *asked)
+
+
+def test_repaired_weights_are_written_and_the_report_says_before_and_after(tmp_path):
+    out = tmp_path / "fixed.safetensors"
+    page = tmp_path / "report.html"
+    done = repair(*trained(tmp_path, 0), "--method", "recalibrate", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert "Repaired. recalibrate took the held-out loss from" in done.stdout
+    assert "as trained" in done.stdout
+    assert "kept" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert f"the repaired weights are in {out}" in done.stderr
+    before = torch.load(tmp_path / "trained.pt", weights_only=True)
+    after = load_file(out)
+    assert after.keys() == before.keys()
+    changed = {name for name in after if not torch.equal(after[name], before[name])}
+    assert {name.rpartition(".")[2] for name in changed} == {"running_mean", "running_var"}
+    # Repaired a second time there is little left to gain: the file loads, and is judged anew.
+    again = repair(
+        *(f"{FACTORIES}:preresnet", "--checkpoint", str(out), "--data", "digits:train"),
+        *("--held-out", "digits:test", "--method", "recalibrate", "--format", "html"),
+        *("--report", str(page)),
+    )
+    assert again.returncode == 1, again.stderr
+    assert "no repair helped" in page.read_text(encoding="utf-8")
+
+
+def test_nothing_is_written_where_nothing_helps(tmp_path):
+    out = tmp_path / "fixed.pt"
+    out.write_bytes(b"an older file")
+    arguments = (*trained(tmp_path, 1), "--method", "correct", "--out", str(out))
+    done = repair(*arguments, "--format", "json")
+    assert done.returncode == 1, done.stderr
+    told = json.loads(done.stdout)
+    assert not told["accepted"]
+    assert told["candidates"][0]["trial"]["loss"]["mean"] > 0
+    assert f"nothing was written to {out}" in done.stderr
+    assert out.read_bytes() == b"an older file"
+    assert repair(*arguments, "--exit-zero").returncode == 0
+
+
+def test_a_clean_model_exits_with_zero_and_writes_nothing(tmp_path):
+    out = tmp_path / "fixed.pt"
+    done = repair(f"{FACTORIES}:settled", "--data", f"{FACTORIES}:batches", "--out", str(out))
+    assert done.returncode == 0, done.stderr
+    assert "there is nothing to repair; the model is" in done.stdout
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--out", "weights.onnx"), "ends in none of"),
+        (("--out", "nowhere/weights.pt"), "there is no folder"),
+        (("--method", "magic"), "method 'magic' is none of auto"),
+        (("--format", "xml"), "--format 'xml' is none of"),
+    ],
+)
+def test_usage(arguments, said):
+    done = repair(f"{FACTORIES}:settled", "--data", f"{FACTORIES}:batches", *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_a_loader_that_fails_ends_with_three_and_writes_nothing(tmp_path):
+    out = tmp_path / "fixed.pt"
+    done = repair(
+        *(f"{FACTORIES}:noisy", "--data", f"{FACTORIES}:raising_loader", "--out", str(out))
+    )
+    assert done.returncode == 3
+    assert "disk gone" in done.stderr
+    assert not out.exists()
