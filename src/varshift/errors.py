@@ -5,6 +5,7 @@ VarshiftError
 │   └── MissingExtraError  an optional dependency is not installed
 └── LentError (3)          what was lent cannot be worked with
     ├── ModelError         the model raises, has nothing to measure, or cannot be moved
+    │   └── MemoryBoundError  more samples at once than memory holds; says how many would fit
     ├── DataError          a batch, loader or data set
     └── CheckpointError    a checkpoint file
 """
@@ -18,6 +19,7 @@ __all__ = [
     "CheckpointError",
     "DataError",
     "LentError",
+    "MemoryBoundError",
     "MissingExtraError",
     "ModelError",
     "UsageError",
@@ -58,6 +60,14 @@ class LentError(VarshiftError):
 
 class ModelError(LentError, RuntimeError):
     """The model raises, has nothing to measure, or cannot be run as asked."""
+
+
+class MemoryBoundError(ModelError):
+    """More samples at once than memory holds; `fits` is how many would."""
+
+    def __init__(self, message: str, fits: int) -> None:
+        super().__init__(message)
+        self.fits = fits
 
 
 class DataError(LentError, ValueError):

@@ -329,3 +329,39 @@ def test_combinations_are_done_one_after_the_other_and_parts_only_once():
     # fit was made for the ones it replaces.
     assert r["distill+recalibrate"].score.loss != r["recalibrate"].score.loss
     assert r["recalibrate+distill"].seconds > r["recalibrate"].seconds
+
+
+def test_recalibration_takes_as_many_samples_as_memory_holds():
+    net = nn.Sequential(
+        *(nn.Conv2d(3, 32, 3), nn.BatchNorm2d(32), nn.ReLU(), nn.Dropout(0.5)),
+        *(nn.Conv2d(32, 8, 3), nn.BatchNorm2d(8), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+    )
+    data = torch.randn(96, 3, 64, 64)
+    settled(net, data.split(16), 3)
+    r = vs.repair(net, data.split(8), method="recalibrate", max_samples=4096, max_bytes=20 << 20)
+    assert r["recalibrate"].score is not None
+    (note,) = r["recalibrate"].notes
+    assert "samples: more at once do not fit into memory" in note
+    with pytest.raises(vs.MemoryBoundError, match="pass max_samples=") as caught:
+        vs.recalibrate(net, data.split(8), max_bytes=40 << 20)
+    assert 1 <= caught.value.fits < 96
+
+
+def test_noise_that_decides_what_runs_is_not_taken_for_none():
+    class LayerDrop(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.one, self.two, self.norm = nn.Linear(8, 8), nn.Linear(8, 8), nn.BatchNorm1d(8)
+            self.head = nn.Linear(8, 3)
+
+        def forward(self, x):
+            x = self.one(x)
+            if not self.training or float(torch.rand(())) < 0.5:
+                x = x + 3 * self.two(x)
+            return self.head(self.norm(x).relu())
+
+    torch.manual_seed(0)
+    net = settled(LayerDrop(), torch.randn(512, 8).split(32), 5)
+    r = vs.repair(net, torch.randn(1024, 8).split(32))
+    assert [c.method for c in r.candidates] == ["recalibrate", "correct", "distill"]
+    assert r["distill"].score is not None

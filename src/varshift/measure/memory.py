@@ -6,7 +6,7 @@ import os
 import time
 from pathlib import Path
 
-from varshift.errors import ModelError
+from varshift.errors import MemoryBoundError
 
 __all__ = ["Memory"]
 
@@ -25,7 +25,7 @@ class Memory:
         self._next = 0.0
 
     def check(self, samples: int, micro_batches: int) -> None:
-        """Raise a ModelError that names the options if the bound is passed."""
+        """Raise a MemoryBoundError that names the options if the bound is passed."""
         if self._budget is None or self._start is None:
             return
         # Asking the system costs as much as a small layer; the free memory is not gone in 50 ms.
@@ -37,10 +37,11 @@ class Memory:
             return
         fits = max(1, int(0.8 * samples * self._budget / grown))
         bound = "max_bytes" if self._asked else f"{_SHARE:.0%} of the free memory"
-        raise ModelError(
+        raise MemoryBoundError(
             f"{samples} samples in {micro_batches} micro-batches hold {_size(grown)} of live "
             f"activations, more than {bound} ({_size(self._budget)}); pass max_samples={fits} or "
-            "less, or raise max_bytes"
+            "less, or raise max_bytes",
+            fits,
         )
 
 

@@ -14,7 +14,7 @@ from itertools import accumulate
 import torch
 from torch import Tensor, nn
 
-from varshift.errors import UsageError
+from varshift.errors import MemoryBoundError, UsageError
 from varshift.lending import Batch, Buffers, Forward, borrowed
 from varshift.repair.adjusting import adjusted
 from varshift.repair.correction import corrected
@@ -22,10 +22,11 @@ from varshift.repair.distillation import Into, distilled
 from varshift.repair.edits import Edit, edit_of
 from varshift.repair.predictions import Reader
 from varshift.repair.recalibration import recalibrate
+from varshift.repair.results import Recalibration
 from varshift.repair.teaching import Teacher, taught
 from varshift.structure import Structure
 
-__all__ = ["AUTO", "METHODS", "Bench", "parsed"]
+__all__ = ["AUTO", "METHODS", "Bench", "parsed", "wild"]
 
 METHODS = ("adjust-live", "adjust-once", "correct", "distill", "recalibrate")
 # Not the combinations: a fit ends in the same place wherever it starts (docs/repair.md), and costs
@@ -47,6 +48,11 @@ def parsed(method: str | tuple[str, ...] | list[str]) -> tuple[str, ...]:
     return asked
 
 
+def wild(structure: Structure) -> bool:
+    """Whether the model draws what decides its way, so that noise may reach any norm unseen."""
+    return any(noise.active and noise.law == "control-flow" for noise in structure.noises)
+
+
 @dataclass
 class Bench:
     """Where candidates are made: the borrowed model, its calibration batches, its noise.
@@ -64,6 +70,7 @@ class Bench:
     forward: Forward | None
     into: Into
     seed: int
+    max_bytes: int | None
     step: Callable[[int], None] = lambda passes: None
     notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -81,6 +88,7 @@ class Bench:
         for name in accumulate(method.split("+"), lambda one, more: f"{one}+{more}"):
             if name not in self._edits:
                 self._edits[name] = done.then(self._timed(name, before, done))
+                self.notes[name] = (*self.notes.get(before, ()), *self.notes.get(name, ()))
             done, before = self._edits[name], name
         return done
 
@@ -107,22 +115,38 @@ class Bench:
 
     def _hit(self, path: str) -> bool:
         """Norms that noise reaches in some way: what lies elsewhere has nothing to make good."""
-        return self._wanted(path) and any(route.norm == path for route in self.structure.routes)
+        reached = any(route.norm == path for route in self.structure.routes)
+        return self._wanted(path) and (reached or wild(self.structure))
 
     def _recalibrate(self, name: str) -> Edit:
         before = Buffers(self.model)
-        done = recalibrate(
-            self.model,
-            [batch.value for batch in self.held],
-            forward=self.forward,
-            include_frozen=self.include_frozen,
-            sync=False,
-        )
-        self.notes[name] = done.notes
+        held = sum(batch.samples for batch in self.held)
+        done = self._recalibrated(held)
+        few = done.samples < held
+        said = f"recalibrated on {done.samples} samples: more at once do not fit into memory"
+        self.notes[name] = (*done.notes, *([said] if few else []))
         edit = edit_of(self.model, [(t, t.detach().clone()) for t in before.changed()])
         before.restore()
         self.step(len(self.held))
         return edit
+
+    def _recalibrated(self, samples: int) -> Recalibration:
+        """On so many samples, or on as many as memory holds: each error says how many may fit."""
+        try:
+            return recalibrate(
+                self.model,
+                [batch.value for batch in self.held],
+                forward=self.forward,
+                max_samples=samples,
+                include_frozen=self.include_frozen,
+                sync=False,
+                max_bytes=self.max_bytes,
+            )
+        except MemoryBoundError as error:
+            fewer = min(error.fits, samples // 2)
+            if fewer < 2:
+                raise
+        return self._recalibrated(fewer)
 
     def _correct(self, name: str) -> Edit:
         edit, self.notes[name] = corrected(

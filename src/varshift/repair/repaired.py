@@ -30,6 +30,7 @@ class Candidate:
         seconds: what it took to make, judging left out.
         tensors: names of the tensors it would write.
         reason: why it could not be made, or was not accepted; "" where it was.
+        notes: what could not be done in full while it was made.
     """
 
     method: str
@@ -39,6 +40,7 @@ class Candidate:
     seconds: float
     tensors: tuple[str, ...]
     reason: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,7 +24,7 @@ from varshift.lending import (
     training_flags,
     unwrapped,
 )
-from varshift.repair.candidates import Bench, parsed
+from varshift.repair.candidates import Bench, parsed, wild
 from varshift.repair.distillation import Into, cost
 from varshift.repair.edits import Edit, named, write
 from varshift.repair.gate import Score, joined, tried
@@ -57,6 +57,7 @@ def repair(
     max_samples: int = 2048,
     max_held_out: int = 4096,
     include_frozen: bool = False,
+    max_bytes: int | None = None,
     seed: int = 0,
     forward: Forward | None = None,
     device: torch.device | str | None = None,
@@ -90,6 +91,8 @@ def repair(
         max_samples: calibration samples at most.
         max_held_out: held-out samples at most.
         include_frozen: also change norms that are in eval mode inside a model in train mode.
+        max_bytes: how much recalibration may grow this process; by default 80 % of the free
+            memory. It then takes as many samples as fit.
         seed: of the split, the noisy passes and the fit.
         forward: `lambda model, batch: …` for batches of any other form.
         device: where to put batches; by default where the model is.
@@ -130,7 +133,7 @@ def repair(
         )
         example = cut(max(split.calibration, key=lambda batch: batch.samples), _FEW)
         structure = inspect(model, example.value, forward=forward)
-        if not structure.routes:
+        if not (structure.routes or wild(structure)):
             return _untouched(structure, split)
         judge = judge_of(
             *(inner, split.held_out),
@@ -160,6 +163,7 @@ def repair(
                 forward=forward,
                 into=into,
                 seed=seed,
+                max_bytes=max_bytes,
             ),
         )
         outcome = run.outcome(asked)
@@ -236,6 +240,7 @@ class _Run:
             seconds=self.bench.seconds[method],
             tensors=tuple(sorted(edit.values)),
             reason=why_refused(trial, self.level, tests),
+            notes=self.bench.notes.get(method, ()),
         )
 
     def _losses(self, edit: Edit) -> Losses:
@@ -344,4 +349,4 @@ def _notes(run: _Run, best: Candidate | None) -> Iterator[str]:
     if run.judge.guessed:
         yield run.judge.guessed
     if best is not None:
-        yield from run.bench.notes.get(best.method, ())
+        yield from best.notes
