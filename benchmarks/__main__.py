@@ -13,7 +13,7 @@ from rich.console import Console
 NAMES = (
     *("imports", "inspection", "measuring", "recalibration"),
     *("causes", "blaming", "predicting", "footprints"),
-    *("noise_layers", "repairs"),
+    *("noise_layers", "repairs", "finetuning"),
 )
 
 

@@ -61,16 +61,16 @@ def run(console: Console) -> None:
 
 def _rows(kind: str, seed: int) -> dict[str, Row]:
     data, net = split(), trained_net(kind, seed)
-    rows = {"as trained": _scored(net)}
+    rows = {"as trained": scored(net)}
     for name, way in PEERS.items():
         peer = copy.deepcopy(net)
         start = time.perf_counter()
         way(peer, list(data.train.split(BATCH)))
         seconds = time.perf_counter() - start
-        rows[name] = _scored(peer) | {"seconds": seconds}
+        rows[name] = scored(peer) | {"seconds": seconds}
     if not vs.inspect(net, data.train[:4]).routes:
         r = vs.repair(net, _pairs(data.train, data.train_labels))
-        rows["auto"] = _scored(net) | {"kept": "nothing", "reason": r.reason}
+        rows["auto"] = scored(net) | {"kept": "nothing", "reason": r.reason}
         return rows
     rows |= _candidates(net, data, ["adjust-once", "adjust-live"], len(data.train), " (all)")
     rows |= _candidates(net, data, EACH, CALIBRATION, "")
@@ -82,7 +82,7 @@ def _rows(kind: str, seed: int) -> dict[str, Row]:
         max_held_out=HELD_OUT,
     )
     seconds = time.perf_counter() - start
-    rows["auto"] = _scored(net) | {"seconds": seconds, "kept": r.method or "nothing"}
+    rows["auto"] = scored(net) | {"seconds": seconds, "kept": r.method or "nothing"}
     return rows
 
 
@@ -138,7 +138,7 @@ def _pairs(images: Tensor, labels: Tensor, size: int = BATCH) -> list[tuple[Tens
     return list(zip(images.split(size), labels.split(size), strict=True))
 
 
-def _scored(net: nn.Module) -> Row:
+def scored(net: nn.Module) -> Row:
     """Loss and accuracy on the test images, in evaluation mode."""
     data = split()
     net.eval()
@@ -164,7 +164,7 @@ def _budget(kind: str, seed: int) -> Row:
     whole = copy.deepcopy(net)
     start = time.perf_counter()
     vs.recalibrate(whole, data.train.split(500))
-    seconds_whole, aim = time.perf_counter() - start, 1.005 * _scored(whole)["loss"]
+    seconds_whole, aim = time.perf_counter() - start, 1.005 * scored(whole)["loss"]
     found = {"update_bn": peer, "whole": seconds_whole, "aim": aim, "all": len(data.train)}
     for way in ("recalibrate", "distill"):
         samples = 32
@@ -182,7 +182,7 @@ def _with(net: nn.Module, data: Split, way: str, samples: int) -> tuple[float, f
     start = time.perf_counter()
     if way == "recalibrate":
         vs.recalibrate(fresh, images)
-        return _scored(fresh)["loss"], time.perf_counter() - start
+        return scored(fresh)["loss"], time.perf_counter() - start
     held = _pairs(data.test, data.test_labels, 500)
     r = vs.repair(
         fresh, images, held_out=held, method=way, max_samples=samples, max_held_out=len(data.test)
