@@ -37,6 +37,7 @@ with warnings.catch_warnings():
 CALIBRATION, HELD_OUT, BATCH = 2048, 4096, 128
 EACH = ["recalibrate", "correct", "distill", "recalibrate+distill"]
 PASSES = 30  # of the noisy average in the tables
+RESULTS = Path(__file__).parent.parent / "docs" / "results" / "repair.md"
 Row = dict[str, float]
 
 
@@ -48,12 +49,18 @@ def run(console: Console) -> None:
         for kind in KINDS
     }
     twin = [found["no dropout", seed]["as trained"] for seed in SEEDS]
+    pages = ["<!-- written by `python -m benchmarks repairs` -->"]
     for kind in KINDS:
         rows = [found[kind, seed] for seed in SEEDS]
-        console.print(_table(kind, rows, twin))
-        console.print(f"auto kept: {', '.join(row['auto']['kept'] for row in rows)}\n")
+        table = _table(kind, rows, twin)
+        kept = f"auto kept: {', '.join(row['auto']['kept'] for row in rows)}"
+        console.print(table)
+        console.print(f"{kept}\n")
+        pages += [*_markdown(table), "", kept]
     budgets = [_kept(f"budget-{seed}", lambda s=seed: _budget("(a) 0.5", s)) for seed in SEEDS]
-    console.print(_budget_table(budgets))
+    table = _budget_table(budgets)
+    console.print(table)
+    RESULTS.write_text("\n".join([*pages, *_markdown(table), ""]), encoding="utf-8")
 
 
 # One network -----------------------------------------------------------------------------------
@@ -259,6 +266,15 @@ def _budget_table(budgets: list[Row]) -> Table:
     return table
 
 
+def _markdown(table: Table) -> list[str]:
+    """The table as Markdown, its title above it."""
+    cells = [column._cells for column in table.columns]
+    rows = [list(map(str, row)) for row in zip(*cells, strict=True)]
+    head = [str(column.header) for column in table.columns]
+    lines = [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
+    return ["", f"**{table.title}**", "", *lines]
+
+
 # Kept between runs -----------------------------------------------------------------------------
 
 
@@ -281,7 +297,7 @@ def _code() -> str:
         Path(vs.__file__).parent / room for room in ("lending", "measure", "repair", "predict")
     ]
     files = [file for room in rooms for file in sorted(room.glob("*.py"))]
-    files += [Path(__file__), Path(__file__).with_name("shifted.py")]
+    files.append(Path(__file__).with_name("shifted.py"))
     mixed = hashlib.sha256(f"{torch.__version__} {torch.get_num_threads()}".encode())
     for file in files:
         mixed.update(file.read_bytes())

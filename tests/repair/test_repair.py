@@ -128,7 +128,7 @@ UNTOUCHED = {
     "no noise": (lambda: Mlp(drop_p=0.0), "draws no noise in training"),
     "noise after the last norm": (
         lambda: nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 3)),
-        "none of the 1 noise sources reaches one of the 1 norms",
+        "none of its noise sources (1) reaches any of its norms (1)",
     ),
     "no norm": (
         lambda: nn.Sequential(nn.Dropout(0.5), nn.Linear(8, 3)),

@@ -78,7 +78,7 @@ def test_a_measurement_fits_and_hides_nothing(results):
         ),
         ("prediction", ("Shift that theory expects", "law (b)", "weights are held fixed", "τ = ")),
         ("footprint", ("Noise the checkpoint remembers", "before conv", "Misfit")),
-        ("repair", ("Not repaired. No repair helped.", "as trained", "no better", "split off by")),
+        ("repair", ("Not repaired: no repair helped.", "as trained", "no better", "split off by")),
         ("rewrite", ("Noise reached 3 norms, and now 0.", "Changed in the model", "noise_before")),
     ],
 )

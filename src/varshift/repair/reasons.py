@@ -61,7 +61,7 @@ def nothing_to_do(sources: int, norms: int) -> str:
     elif sources == 0:
         there = "the model draws no noise in training"
     else:
-        there = f"none of the {sources} noise sources reaches one of the {norms} norms"
+        there = f"none of its noise sources ({sources}) reaches any of its norms ({norms})"
     return (
         f"{there}, so noise shifts no statistics and there is nothing to repair; the model is "
         "untouched. If it is worse in eval() all the same, ask explain"

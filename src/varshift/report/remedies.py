@@ -15,7 +15,7 @@ __all__: list[str] = []
 
 @table.register
 def _repair(result: Repair) -> RenderableType:
-    said = "Repaired. " if result.accepted else "Not repaired. "
+    said = "Repaired: " if result.accepted else "Not repaired: "
     parts: list[RenderableType] = [Text(said, style="bold") + Text(_sentence(result), style="")]
     if result.before is None:
         return group(parts, [], result.notes)
@@ -29,7 +29,7 @@ def _repair(result: Repair) -> RenderableType:
 
 def _sentence(result: Repair) -> str:
     """The reason, or where the table says it all, only its first part."""
-    return result.reason if result.accepted or not result.candidates else "No repair helped."
+    return result.reason if result.accepted or not result.candidates else "no repair helped."
 
 
 def _candidates(result: Repair, before: Score) -> RenderableType:
