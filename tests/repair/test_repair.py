@@ -153,13 +153,17 @@ def test_a_network_to_which_nothing_should_be_done(case):
     assert json.dumps(r.to_dict(), allow_nan=False)
 
 
-def test_frozen_norms_stay_as_they_are():
+@pytest.mark.parametrize("methods", [["recalibrate", "distill"], ["distill", "recalibrate"]])
+def test_frozen_norms_stay_as_they_are(methods):
     net = shifted("a", 0.7)
-    for index in (0, 1):
-        net.blocks[index].norm2.eval()
-    r = vs.repair(net, pairs("train"), held_out=pairs("test"))
+    frozen = ("blocks.0.norm2", "blocks.1.norm2")
+    for path in frozen:
+        net.get_submodule(path).eval()
+    r = vs.repair(net, pairs("train"), held_out=pairs("test"), method=methods)
     assert r.accepted
-    assert not {name for name in r.changes if name.startswith(("blocks.0.norm2", "blocks.1.norm2"))}
+    for candidate in r.candidates:
+        assert candidate.tensors
+        assert not [name for name in candidate.tensors if name.startswith(frozen)]
     assert not net.blocks[0].norm2.training
     assert net.blocks[2].norm2.training
 

@@ -97,8 +97,9 @@ class Bench:
         """The noise-averaged predictions of the calibration batches."""
         if self._targets is None:
             start = time.perf_counter()
-            torch.manual_seed(self.seed)
-            self._targets = taught(self.teacher, self.held, self.step)
+            with borrowed(self.model):
+                torch.manual_seed(self.seed)
+                self._targets = taught(self.teacher, self.held, self.step)
             self._teaching = time.perf_counter() - start
         return self._targets
 
