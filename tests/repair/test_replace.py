@@ -537,3 +537,21 @@ def test_a_library_model():
     net = timm.create_model("resnet18", drop_path_rate=0.2, num_classes=10)
     r = replace(net, torch.randn(2, 3, 64, 64), {"*drop_path": 0.05})
     assert [c.tau_after for c in r.changes] == pytest.approx([0.05 / 0.95] * 7)
+
+
+def test_a_layers_own_sharing_is_what_is_predicted_of_it():
+    """Channel noise becomes element noise: through weights that is another severity."""
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        *(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Dropout2d(0.2)),
+        *(nn.Conv2d(8, 8, 3), nn.BatchNorm2d(8, momentum=None)),
+    )
+    with torch.no_grad():
+        net[3].weight.abs_()  # so that what shares a draw adds up
+    data = [torch.randn(16, 3, 12, 12) for _ in range(8)]
+    r = vs.replace(net, data[0], vs.nn.Uout(0.8), max_severity=50.0, data=data)
+    with torch.no_grad():
+        for batch in data * 4:
+            net(batch)
+    measured = vs.measure(net, data).sites["4"].severity
+    assert r.severities["4"] == pytest.approx(measured, rel=0.03)

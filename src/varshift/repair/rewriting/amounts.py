@@ -151,7 +151,9 @@ def _law(layer: nn.Module | None) -> Asked:
         return Asked(0.0)
     name = None if layer is None else rate_of(layer)
     law = Asked(0.0) if name not in ("p", "beta", "sigma") else asked_for(layer)
-    return replace(law, sharing="element") if type(layer) is nn.Dropout else law
+    # The layer itself will stand there, so its own sharing counts, "element" included.
+    usual = "element" if type(layer) is nn.Dropout else law.sharing
+    return replace(law, sharing=getattr(layer, "sharing", usual))
 
 
 def _refuse_state(layer: nn.Module) -> None:
