@@ -23,7 +23,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield fresh
         fresh.chmod(_mode(path))
-        with fresh.open("rb") as file:
+        with fresh.open("rb+") as file:
             os.fsync(file.fileno())  # the new name must not reach the disk before the contents
         os.replace(fresh, path)
     except BaseException:

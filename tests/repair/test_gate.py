@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import torch
 
 from varshift.repair.gate import Score, joined, tried
@@ -54,6 +56,10 @@ def test_nothing_that_changes_nothing_passes():
 def test_scores_carry_their_errors():
     rows = torch.tensor([1.0, 2.0, 3.0, 6.0])
     score = Score.of(joined([losses(rows[:1]), losses(rows[1:])]))
-    assert (score.loss, score.samples) == (3.0, 4)
+    assert (score, score.loss, score.samples) == (3.0, 3.0, 4)
+    assert score < 3.5
+    again = pickle.loads(pickle.dumps(score))
+    assert again.to_dict() == score.to_dict()
+    assert score.to_dict()["accuracy"] is None
     assert abs(score.loss_se - float(rows.double().std()) / 2) < 1e-12
     assert score.accuracy is None

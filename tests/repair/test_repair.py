@@ -115,6 +115,8 @@ def test_everything_in_the_result_is_strict_json_and_a_row():
     held = json.loads(json.dumps(r.to_dict(), allow_nan=False))
     assert held["schema"] == "varshift.repair/1"
     assert held["method"] == r.method
+    assert held["before"] == r.before.to_dict()
+    assert held["candidates"][0]["score"]["accuracy"] == r["recalibrate"].score.accuracy
     assert set(held["changes"]) == set(r.changes)
     change = held["changes"]["blocks.0.norm2.running_var"]
     assert len(change["before"]) == len(change["after"]) == 8

@@ -3,29 +3,51 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from varshift.repair.predictions import Losses
+from varshift.results import plain
 from varshift.theory.paired import Paired, paired
 
 __all__ = ["Score", "Trial", "joined", "tried"]
 
 
-@dataclass(frozen=True)
-class Score:
-    """Mean loss of the held-out samples with its standard error, and accuracy where there is one.
+class Score(float):
+    """Mean loss of the held-out samples; in all else a float, that knows more than the mean.
 
-    `loss` is the loss against labels, or without labels the divergence from the noise-averaged
-    prediction.
+    The loss against labels, or without labels the divergence from the noise-averaged prediction.
+
+    Attributes:
+        loss_se: its standard error.
+        accuracy, accuracy_se: share of right predictions; None where that cannot be said.
+        samples: how many held-out samples.
+
+    >>> score = Score(0.3, 0.01, 0.9, 0.005, 4096)
+    >>> score < 0.4, score.accuracy
+    (True, 0.9)
     """
 
-    loss: float
     loss_se: float
     accuracy: float | None
     accuracy_se: float | None
     samples: int
+
+    def __new__(
+        cls,
+        loss: float,
+        loss_se: float,
+        accuracy: float | None,
+        accuracy_se: float | None,
+        samples: int,
+    ) -> Score:
+        """The mean loss and what goes with it."""
+        made = super().__new__(cls, loss)
+        made.loss_se, made.samples = loss_se, samples
+        made.accuracy, made.accuracy_se = accuracy, accuracy_se
+        return made
 
     @classmethod
     def of(cls, losses: Losses) -> Score:
@@ -33,6 +55,22 @@ class Score:
         loss, error = _mean(losses.loss)
         right, right_error = (None, None) if losses.right is None else _mean(losses.right)
         return cls(loss, error, right, right_error, len(losses.loss))
+
+    @property
+    def loss(self) -> float:
+        """The mean loss alone."""
+        return float(self)
+
+    def __getnewargs__(self) -> tuple[Any, ...]:
+        return self.loss, self.loss_se, self.accuracy, self.accuracy_se, self.samples
+
+    def __repr__(self) -> str:
+        return f"Score{self.__getnewargs__()!r}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready; null where not known."""
+        names = ("loss", "loss_se", "accuracy", "accuracy_se", "samples")
+        return {name: plain(getattr(self, name)) for name in names}
 
 
 @dataclass(frozen=True)

@@ -105,12 +105,15 @@ class Repair(Result):
             "accepted": self.accepted,
             "method": self.method,
             "reason": self.reason,
-            **{name: _figures(getattr(self, name)) for name in ("before", "after", "reference")},
+            **{name: _score(getattr(self, name)) for name in ("before", "after", "reference")},
             "judged_by": self.judged_by,
             "calibration": self.calibration,
             "held_out": self.held_out,
             "split_seed": self.split_seed,
-            "candidates": [_figures(candidate) for candidate in self.candidates],
+            "candidates": [
+                plain(asdict(candidate)) | {"score": _score(candidate.score)}
+                for candidate in self.candidates
+            ],
             "changes": {
                 name: {"before": plain(change.before), "after": plain(change.after)}
                 for name, change in self.changes.items()
@@ -128,8 +131,8 @@ class Repair(Result):
         return [*first, *rows, *last]
 
 
-def _figures(record: Any) -> Any:
-    return None if record is None else plain(asdict(record))
+def _score(score: Score | None) -> dict[str, Any] | None:
+    return None if score is None else score.to_dict()
 
 
 def _row(name: str, score: Score | None, trial: Trial | None, accepted: bool) -> dict[str, Any]:
