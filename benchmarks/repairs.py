@@ -189,7 +189,8 @@ def _with(net: nn.Module, data: Split, way: str, samples: int) -> tuple[float, f
     start = time.perf_counter()
     if way == "recalibrate":
         vs.recalibrate(fresh, images)
-        return scored(fresh)["loss"], time.perf_counter() - start
+        seconds = time.perf_counter() - start
+        return scored(fresh)["loss"], seconds
     held = _pairs(data.test, data.test_labels, 500)
     r = vs.repair(
         fresh, images, held_out=held, method=way, max_samples=samples, max_held_out=len(data.test)
