@@ -19,8 +19,11 @@ def test_too_few_values_for_a_variance():
 
 def test_memory_that_does_not_fit_names_the_options():
     net = nn.Sequential(nn.Conv2d(3, 64, 3), nn.BatchNorm2d(64))
-    with pytest.raises(vs.ModelError, match=r"pass max_samples=\d+ or less, or raise max_bytes"):
+    sentence = r"pass max_samples=\d+ or less, or raise max_bytes"
+    with pytest.raises(vs.MemoryBoundError, match=sentence) as caught:
         vs.recalibrate(net, torch.randn(64, 3, 160, 160).split(8), max_bytes=1 << 20)
+    assert isinstance(caught.value, vs.ModelError)
+    assert 1 <= caught.value.fits < 64
 
 
 def test_overflow_inside_is_named():
