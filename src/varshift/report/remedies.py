@@ -75,10 +75,12 @@ def _verdict(result: Repair, candidate: Candidate) -> str:
 def _judged(result: Repair) -> str:
     split = "given" if result.split_seed is None else f"split off by seed {result.split_seed}"
     what = "labels" if result.judged_by == "labels" else "divergence from the noisy average"
-    return (
+    said = (
         f"Made on {result.calibration} samples, judged on {result.held_out} others ({split}) by "
-        f"{what}, paired over samples. Noisy average: many passes with the noise on."
+        f"{what}, paired over samples."
     )
+    averaged = result.reference is not None or result.judged_by != "labels"
+    return said + (" Noisy average: many passes with the noise on." if averaged else "")
 
 
 @table.register
