@@ -41,6 +41,15 @@ def test_replaced_with_the_mode_it_had_or_that_of_any_new_file(tmp_path):
     assert sorted(os.listdir(tmp_path)) == ["new", "old", "plain"]
 
 
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "real").write_text("old")
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    with replacing(tmp_path / "link") as fresh:
+        fresh.write_text("now")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_text() == "now"
+
+
 def test_a_file_that_the_block_took_away_itself(tmp_path):
     with pytest.raises(FileNotFoundError), replacing(tmp_path / "x") as fresh:
         fresh.unlink()

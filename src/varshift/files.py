@@ -17,6 +17,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
     On any error, an interrupt or a full disk included, the new file is gone and `path` untouched.
     """
+    path = path.resolve()  # a link goes on pointing at what it points at
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
     os.close(handle)
     fresh = Path(name)

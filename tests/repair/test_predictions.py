@@ -47,6 +47,7 @@ def test_one_score_per_sample_is_two_classes():
     assert found.right.tolist() == [
         (s > 0) == bool(y) for s, y in zip(score[:, 0], labels, strict=True)
     ]
+    assert Reader.of(score.sigmoid(), labels).kind == "probabilities"
     chance = Reader("probabilities").read(score.sigmoid())
     torch.testing.assert_close(chance, reader.read(score), rtol=1e-4, atol=1e-5)
 

@@ -73,7 +73,7 @@ def repair(
         model,
         batches,
         held_out=others,
-        method=method.split(",") if "," in method else method,
+        method=[name.strip() for name in method.split(",")] if "," in method else method,
         into=into,  # type: ignore[arg-type]
         labels=labels,
         passes=passes,

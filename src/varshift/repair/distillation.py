@@ -148,7 +148,10 @@ def _step(loss: Tensor, free: list[Tensor], optimiser: torch.optim.Optimizer) ->
         )
     if not bool(torch.isfinite(loss)):
         raise ModelError("the fit of the norms diverged: its loss is not finite")
-    found = torch.autograd.grad(loss, free, allow_unused=True)
+    try:
+        found = torch.autograd.grad(loss, free, allow_unused=True)
+    except RuntimeError as error:
+        raise ModelError(f"the model cannot be run backward in eval mode: {error}") from error
     for number, gradient in zip(free, found, strict=True):
         number.grad = gradient
     optimiser.step()

@@ -135,7 +135,9 @@ def _tensor_in(out: Any) -> Any:
 def _kind_of(found: Tensor, labels: Tensor | None) -> Kind:
     wide = found.ndim > 1 and found.shape[1] > 1
     if labels is not None and not labels.is_floating_point():
-        return "probabilities" if wide and _sums_to_one(found) else "logits"
+        within = bool(((found >= 0) & (found <= 1)).all())  # a sigmoid's: one chance per sample
+        chances = _sums_to_one(found) if wide else within
+        return "probabilities" if chances else "logits"
     if labels is not None or not wide:
         return "values"
     return "probabilities" if _sums_to_one(found) else "logits"
