@@ -13,28 +13,12 @@ from torch.nn import functional
 
 import varshift as vs
 from problems.noisy_nets import ByHand, Conv, Mlp
+from problems.traces import trace
 from varshift.repair.rewriting import relocate
 
 X = torch.randn(6, 8, generator=torch.Generator().manual_seed(0))
 IMAGES = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(0))
 theirs = pytest.mark.filterwarnings("ignore")  # third-party imports warn as they please
-
-
-def trace(net):
-    """Everything that must be as it was."""
-    return {
-        "modules": [(path, id(m), m.training) for path, m in net.named_modules()],
-        "plain": [
-            {k: v for k, v in vars(m).items() if isinstance(v, (int, float, str, bool))}
-            for m in net.modules()
-        ],
-        "hooks": [
-            (len(m._forward_pre_hooks), len(m._forward_pre_hooks_with_kwargs))
-            for m in net.modules()
-        ],
-        "state": [(k, v.data_ptr(), v.tolist()) for k, v in net.state_dict().items()],
-        "rng": torch.get_rng_state().tolist(),
-    }
 
 
 class TwoHeads(nn.Module):

@@ -6,9 +6,7 @@ import copy
 import json
 import math
 import pickle
-import random
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -17,6 +15,7 @@ from torch.nn import functional
 import varshift as vs
 from problems.noisy_nets import Conv, Mlp
 from problems.settling import settled
+from problems.traces import trace
 from varshift.repair.rewriting import Rewrite, replace
 
 X = torch.randn(6, 8, generator=torch.Generator().manual_seed(0))
@@ -24,23 +23,6 @@ X = torch.randn(6, 8, generator=torch.Generator().manual_seed(0))
 
 def small(noise: nn.Module) -> nn.Sequential:
     return nn.Sequential(nn.Linear(8, 8), noise, nn.BatchNorm1d(8))
-
-
-def trace(net):
-    """Everything that must be as it was."""
-    return {
-        "modules": [(path, id(module), module.training) for path, module in net.named_modules()],
-        "plain": [
-            {k: v for k, v in vars(m).items() if isinstance(v, (int, float, str, bool))}
-            for m in net.modules()
-        ],
-        "hooks": [
-            (len(m._forward_pre_hooks), len(m._forward_pre_hooks_with_kwargs))
-            for m in net.modules()
-        ],
-        "state": [(k, v.data_ptr(), v.tolist()) for k, v in net.state_dict().items()],
-        "rng": (torch.get_rng_state().tolist(), random.getstate(), np.random.get_state()[1].sum()),
-    }
 
 
 def rates(net):

@@ -23,6 +23,7 @@ from varshift.repair.edits import Edit, edit_of
 from varshift.repair.predictions import Reader
 from varshift.repair.recalibration import recalibrate
 from varshift.repair.results import Recalibration
+from varshift.repair.split import samples_of
 from varshift.repair.teaching import Teacher, taught
 from varshift.structure import Structure
 
@@ -127,13 +128,12 @@ class Bench:
 
     def _recalibrate(self, name: str) -> Edit:
         before = Buffers(self.model)
-        held = sum(batch.samples for batch in self.held)
+        held = samples_of(self.held)
         done = self._recalibrated(held)
         few = done.samples < held
         said = f"recalibrated on {done.samples} samples: more at once do not fit into memory"
         self.notes[name] = (*done.notes, *([said] if few else []))
         edit = edit_of(self.model, [(t, t.detach().clone()) for t in before.changed()])
-        before.restore()
         self.step(len(self.held))
         return edit
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from varshift.errors import DataError, UsageError
 from varshift.lending import Batch, Data, Forward, batches, piece, tensors_of
 
-__all__ = ["Split", "split_data"]
+__all__ = ["Split", "samples_of", "split_data"]
 
 _MOST_SHARED = 0.5  # of the held-out samples: beyond it the two sets are one and the same
 
