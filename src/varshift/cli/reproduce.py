@@ -1,0 +1,171 @@
+"""`varshift reproduce`."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from varshift.cli.options import Debug, TextOrJson
+from varshift.cli.output import draw, known, write
+from varshift.errors import UsageError
+
+if TYPE_CHECKING:
+    from varshift.reproduce import Experiment, Scale
+    from varshift.reproduce.estimates import Part
+
+__all__ = ["reproduce"]
+
+SCHEMA = "varshift.reproduce/1"
+
+
+def reproduce(
+    name: Annotated[
+        str | None, typer.Argument(help="fig1 … table6, all, table5 (a recipe), or slips")
+    ] = None,
+    scale: Annotated[
+        str, typer.Option(help="smoke (seconds), cpu (hours on two cores) or paper")
+    ] = "smoke",
+    seeds: Annotated[int, typer.Option(help="networks trained of each kind")] = 3,
+    folder: Annotated[
+        str, typer.Option(help="where runs are kept, and taken up again")
+    ] = "varshift-reproduce",
+    out: Annotated[
+        str | None, typer.Option(help="where page and pictures go; by default FOLDER/SCALE")
+    ] = None,
+    records: Annotated[
+        str | None, typer.Option("--from", help="rebuild from these JSON lines; trains nothing")
+    ] = None,
+    root: Annotated[
+        list[str] | None, typer.Option(help="local copy of the images: PATH, or NAME=PATH")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="processes, one thread each")] = 1,
+    device: Annotated[str, typer.Option(help="where to train, such as cuda")] = "cpu",
+    every: Annotated[float, typer.Option(help="seconds between saved states")] = 20.0,
+    list_: Annotated[bool, typer.Option("--list", help="what there is, and what it takes")] = False,
+    format: TextOrJson = "text",
+    debug: Debug = False,
+) -> None:
+    """Train the paper's networks, measure them, and put its tables beside what comes out.
+
+    Networks already trained are not trained again; a killed run goes on where it was.
+    """
+    from varshift.reproduce import chosen, imagenet_recipe, imagenet_sheet, scale_named
+    from varshift.reproduce.slips import slip_sheet
+    from varshift.reproduce.terminal import drawn, listing
+
+    known(format, ("text", "json"))
+    if list_:
+        draw(listing(seeds), None)
+    elif name is None:
+        raise UsageError("name a table or figure, or all; --list shows what there is")
+    elif name == "slips":
+        draw(drawn([slip_sheet()]), None)
+    elif name == "table5":
+        draw(drawn([imagenet_sheet()]), None)
+        write(imagenet_recipe(), None)
+    else:
+        place = Path(folder) / scale
+        made = (
+            _read(records)
+            if records
+            else _trained(
+                chosen(name),
+                scale_named(scale),
+                seeds,
+                place,
+                roots=_roots(root or [], scale_named(scale)),
+                workers=workers,
+                device=device,
+                every=every,
+            )
+        )
+        _finished(name, scale, made, Path(out) if out else place, format)
+
+
+def _trained(
+    experiments: list[Experiment],
+    scale: Scale,
+    seeds: int,
+    folder: Path,
+    *,
+    roots: dict[str, str],
+    workers: int,
+    device: str,
+    every: float,
+) -> list[dict[str, Any]]:
+    """The records of all runs, after those that had none."""
+    from varshift.report import bar
+    from varshift.reproduce import Job, Store, runs_of, work
+
+    runs = tuple(runs_of(experiments, scale, seeds))
+    progress = bar("training steps")
+    try:
+        job = Job(runs, folder, scale.budget, roots, device=device, every=every)
+        work(job, workers=workers, report=progress)
+    finally:
+        progress.close()
+    return Store(folder).records(runs)
+
+
+def _read(records: str) -> list[dict[str, Any]]:
+    from varshift.reproduce import read_lines
+
+    if not Path(records).is_file():
+        raise UsageError(f"--from: there is no file {records!r}")
+    return read_lines(Path(records))
+
+
+def _finished(name: str, scale: str, made: list[dict[str, Any]], out: Path, format: str) -> None:
+    """The page written, its tables shown."""
+    from varshift.reproduce import Book, chosen, sheets, write_page
+    from varshift.reproduce.claims import judged
+    from varshift.reproduce.tables.verdicts import verdict_sheet
+    from varshift.reproduce.terminal import drawn
+
+    experiments, book = chosen(name), Book(made)
+    again = shlex.join(
+        (
+            *("varshift", "reproduce", name, "--scale", scale),
+            *("--from", f"{out.name}/records.jsonl", "--out", out.name),
+        )
+    )
+    page = write_page(experiments, book, out, scale=scale, again=again)
+    verdicts = judged(book)
+    if format == "json":
+        claims = [
+            {"key": one.claim.key, "says": one.claim.says, "verdict": one.word}
+            | {"parts": [_part(part) for part in one.parts]}
+            for one in verdicts
+        ]
+        told: dict[str, Any] = {"schema": SCHEMA, "experiment": name, "scale": scale}
+        told |= {"page": str(page), "claims": claims}
+        write(json.dumps(told, allow_nan=False, indent=1), None)
+    else:
+        every = [sheet for held in sheets(experiments, book).values() for sheet in held]
+        draw(drawn([*every, verdict_sheet(verdicts)]), None)
+    print(f"page, pictures and records are in {out}", file=sys.stderr)
+
+
+def _part(part: Part) -> dict[str, Any]:
+    found = part.estimate
+    told = {"name": part.name, "mean": found.mean, "low": found.low, "high": found.high}
+    finite = {key: None if value != value else value for key, value in told.items()}
+    return finite | {"values": list(found.values), "verdict": part.word}
+
+
+def _roots(given: list[str], scale: Scale) -> dict[str, str]:
+    """`--root` by the name of its set; without a name it is for every set of the scale."""
+    names = {images.name for images in scale.images.values()}
+    found: dict[str, str] = {}
+    for one in given:
+        name, equals, path = one.partition("=")
+        if equals and name in names:
+            found[name] = path
+        else:
+            found |= dict.fromkeys(names, one)
+    return found

@@ -1,0 +1,64 @@
+"""Claims (iii) and (iv): where in the network the shift stands."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterator
+
+from varshift.reproduce.book import Book, Record
+from varshift.reproduce.claims.pooling import parts_of
+from varshift.reproduce.estimates import Part
+from varshift.reproduce.lines import slope
+from varshift.reproduce.nets import Placing
+
+__all__ = ["direct_law", "grows_with_depth"]
+
+A, B = Placing("a", "dropout", 0.5), Placing("b", "dropout", 0.5)
+
+
+def direct_law(book: Book) -> Iterator[Part]:
+    """At the norms right behind a dropout of 0.5: the size, and what the mean's term explains."""
+
+    def size(family: str) -> list[float]:
+        return [_relative(one) for one in book.find(family, A).values()]
+
+    def won(family: str) -> list[float]:
+        return [_won(one) for one in book.find(family, A).values()]
+
+    yield from parts_of(" relative to 1/keep_p", book.families, size, low=0.8, high=1.25)
+    yield from parts_of(" misfit won by c²/v", book.families, won, low=0)
+
+
+def _hit(record: Record) -> list[Record]:
+    return [site for site in record["sites"] if "theory" in site]
+
+
+def _relative(record: Record) -> float:
+    logs = [math.log(site["theory_without_mean"] / site["shift"]) for site in _hit(record)]
+    return math.exp(statistics.fmean(logs))
+
+
+def _won(record: Record) -> float:
+    sites = _hit(record)
+    return statistics.fmean(site["misfit_without_mean"] - site["misfit"] for site in sites)
+
+
+def grows_with_depth(book: Book) -> Iterator[Part]:
+    """Over the norms a dropout does not feed directly, so that no one-layer law applies."""
+    for label, placing in ((" (a)", A), (" (b)", B)):
+
+        def steeper(family: str, placing: Placing = placing) -> list[float]:
+            return [_slope(one) for one in book.find(family, placing).values()]
+
+        yield from parts_of(label, book.families, steeper, low=0)
+
+
+def _slope(record: Record) -> float:
+    last = max(1, len(record["sites"]) - 1)
+    points = [
+        (place / last, abs(math.log(site["paper"])))
+        for place, site in enumerate(record["sites"])
+        if "theory" not in site
+    ]
+    return slope([x for x, _ in points], [y for _, y in points])

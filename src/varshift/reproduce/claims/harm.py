@@ -1,0 +1,57 @@
+"""Claims (viii) and (ix): noise that is said not to hurt."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import combinations
+
+from varshift.reproduce.book import Book, error
+from varshift.reproduce.claims.pooling import differences, parts_of
+from varshift.reproduce.estimates import Part
+from varshift.reproduce.experiments import beta_like
+from varshift.reproduce.nets import Placing
+
+__all__ = ["MARGIN", "head_is_harmless", "uout_is_harmless"]
+
+# Points of test error. Less than this is no harm at these scales; fixed before anything was run.
+MARGIN = 1.0
+
+
+def head_is_harmless(book: Book) -> Iterator[Part]:
+    """At every rate that was run."""
+    for rate in sorted({r for f in book.families for r in book.amounts(f, "last", "dropout")}):
+        harm = partial(_harm, book, Placing("last", "dropout", rate))
+        yield from parts_of(f" drop {rate:g}", book.families, harm, high=MARGIN)
+
+
+def uout_is_harmless(book: Book) -> Iterator[Part]:
+    """β up to 0.5 against none; then dropout, Gaussian and Uout against each other."""
+    for beta in sorted({b for f in book.families for b in book.amounts(f, "b", "uout")}):
+        if beta <= 0.5:
+            harm = partial(_harm, book, Placing("b", "uout", beta))
+            yield from parts_of(f" β {beta:g}", book.families, harm, high=MARGIN)
+    for drop_p in sorted({p for f in book.families for p in book.amounts(f, "b", "gaussian")}):
+        yield from _shapes(book, drop_p)
+
+
+def _shapes(book: Book, drop_p: float) -> Iterator[Part]:
+    shapes = {
+        "dropout": Placing("b", "dropout", drop_p),
+        "Gaussian": Placing("b", "gaussian", drop_p),
+        "Uout": Placing("b", "uout", beta_like(drop_p)),
+    }
+    for first, second in combinations(shapes, 2):
+
+        def gap(family: str, first: str = first, second: str = second) -> list[float]:
+            return differences(
+                book.figures(error, family, shapes[first]),
+                book.figures(error, family, shapes[second]),
+            )
+
+        label = f" {first} − {second} at τ {drop_p / (1 - drop_p):.2g}"
+        yield from parts_of(label, book.families, gap, low=-MARGIN, high=MARGIN)
+
+
+def _harm(book: Book, placing: Placing, family: str) -> list[float]:
+    return differences(book.figures(error, family, placing), book.figures(error, family, Placing()))

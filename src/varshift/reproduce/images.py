@@ -1,0 +1,99 @@
+"""A run's images: loaded once, reduced in size, cut, and known by their hash."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from varshift.reproduce.run import Images
+from varshift.sources import load_images
+
+__all__ = ["Pixels", "crop_and_flip", "pixels"]
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """Images (N, C, side, side) normalised per channel, labels (N,), and what they are."""
+
+    name: str
+    train: Tensor
+    train_labels: Tensor
+    test: Tensor
+    test_labels: Tensor
+    sha256: str
+
+    def to(self, device: str) -> Pixels:
+        """The same images on another device."""
+        parts = ("train", "train_labels", "test", "test_labels")
+        return replace(self, **{part: getattr(self, part).to(device) for part in parts})
+
+    @property
+    def channels(self) -> int:
+        """Colour channels."""
+        return self.train.shape[1]
+
+    @property
+    def classes(self) -> int:
+        """Classes the labels name."""
+        return int(self.train_labels.max()) + 1
+
+
+@lru_cache(maxsize=2)
+def pixels(images: Images, root: str | Path | None = None) -> Pixels:
+    """The images of a run. Which ones are kept of a larger set is fixed, the same for all seeds."""
+    held = load_images(images.name, root)
+    train, train_labels = _part(held.train, held.train_labels, images.train)
+    test, test_labels = _part(held.test, held.test_labels, images.test)
+    train, test = _reduced(train, images.side), _reduced(test, images.side)
+    # Averaging pixels takes variance away: normalised once more, as the networks expect.
+    mean = train.mean((0, 2, 3), keepdim=True)
+    deviation = train.std((0, 2, 3), keepdim=True).clamp(min=1e-6)
+    train, test = (train - mean) / deviation, (test - mean) / deviation
+    name = held.name if images.side == held.train.shape[-1] else f"{held.name}, {images.side} px"
+    parts = (train, train_labels, test, test_labels)
+    return Pixels(name, *parts, sha256=_hash(parts))
+
+
+def _part(images: Tensor, labels: Tensor, count: int | None) -> tuple[Tensor, Tensor]:
+    if count is None or count >= len(images):
+        return images, labels
+    kept = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))[:count]
+    return images[kept], labels[kept]
+
+
+def _reduced(images: Tensor, side: int) -> Tensor:
+    if images.shape[-1] == side:
+        return images
+    return functional.interpolate(images, size=(side, side), mode="area")
+
+
+def _hash(parts: tuple[Tensor, ...]) -> str:
+    told = hashlib.sha256()
+    for part in parts:
+        told.update(part.contiguous().numpy().tobytes())
+    return told.hexdigest()
+
+
+def crop_and_flip(batch: Tensor, *, pad: int, flip: bool, seed: int) -> Tensor:
+    """Each image shifted by up to `pad` pixels over zeros, and mirrored or not.
+
+    `(N, C, H, W)` -> the same shape; what is drawn follows from `seed` alone.
+    """
+    count, _, high, wide = batch.shape
+    dice = torch.Generator().manual_seed(seed)
+    down, right = torch.randint(2 * pad + 1, (2, count, 1), generator=dice)
+    mirrored = torch.randint(2, (count, 1), generator=dice).bool() & flip
+    rows = down + torch.arange(high)
+    columns = torch.arange(wide)
+    columns = right + torch.where(mirrored, columns.flip(0), columns)
+    padded = functional.pad(batch, (pad, pad, pad, pad))
+    chosen = torch.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]
+    # Indexed with the channels last, the layout convolutions are fastest in on a CPU.
+    moved = padded.permute(0, 2, 3, 1)[tuple(index.to(batch.device) for index in chosen)]
+    return moved.permute(0, 3, 1, 2)

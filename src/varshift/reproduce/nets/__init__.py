@@ -1,0 +1,24 @@
+"""The paper's four networks, to scale, and the places where it puts noise into them."""
+
+from varshift.reproduce.nets.densenet import DenseNet
+from varshift.reproduce.nets.named import FAMILIES, PAPER, Shape, build
+from varshift.reproduce.nets.placing import KINDS, PLACES, Kind, Place, Placing
+from varshift.reproduce.nets.preresnet import PreResNet
+from varshift.reproduce.nets.resnext import ResNeXt
+from varshift.reproduce.nets.wide import WideResNet
+
+__all__ = [
+    "FAMILIES",
+    "KINDS",
+    "PAPER",
+    "PLACES",
+    "DenseNet",
+    "Kind",
+    "Place",
+    "Placing",
+    "PreResNet",
+    "ResNeXt",
+    "Shape",
+    "WideResNet",
+    "build",
+]

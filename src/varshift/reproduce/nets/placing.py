@@ -1,0 +1,62 @@
+"""Where a network carries its noise, and which noise: the paper's four placements."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+
+from varshift.errors import UsageError
+from varshift.nn import GaussianDropout, Uout
+
+__all__ = ["KINDS", "PLACES", "Kind", "Place", "Placing"]
+
+Place = Literal["none", "a", "b", "last"]
+Kind = Literal["dropout", "uout", "gaussian"]
+PLACES: tuple[Place, ...] = ("none", "a", "b", "last")
+KINDS: tuple[Kind, ...] = ("dropout", "uout", "gaussian")
+
+
+@dataclass(frozen=True)
+class Placing:
+    """`kind` of noise, how much of it, and where it stands.
+
+    Place "a" is right before the last norm of every block, "b" before the last convolution of
+    every block, "last" between the global pooling and the classifier, after every norm.
+    `amount` is drop_p for "dropout" and "gaussian" (Gaussian noise of the same relative variance
+    τ = drop_p / (1 − drop_p)), β for "uout". [li2019disharmony, sections 4 and 5]
+
+    >>> Placing("a", "dropout", 0.5).at("a")
+    Dropout(p=0.5, inplace=False)
+    >>> Placing("a", "dropout", 0.5).at("b")
+    Identity()
+    """
+
+    place: Place = "none"
+    kind: Kind = "dropout"
+    amount: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.place not in PLACES:
+            raise UsageError(f"no place {self.place!r}; there are {', '.join(PLACES)}")
+        if self.kind not in KINDS:
+            raise UsageError(f"no noise {self.kind!r}; there are {', '.join(KINDS)}")
+        top = "" if self.kind == "uout" else " and below 1"
+        if self.amount < 0 or (top and self.amount >= 1):
+            raise UsageError(f"the amount of noise is {self.amount}; it must be at least 0{top}")
+        if (self.place == "none") != (self.amount == 0):
+            raise UsageError(
+                f"place {self.place!r} with amount {self.amount:g}: no place and no amount go "
+                "together, and only together"
+            )
+
+    def at(self, place: Place) -> nn.Module:
+        """A noise layer where this placing has one, and an identity elsewhere."""
+        if place != self.place:
+            return nn.Identity()
+        if self.kind == "dropout":
+            return nn.Dropout(self.amount)
+        if self.kind == "gaussian":
+            return GaussianDropout.like_dropout(self.amount)
+        return Uout(self.amount)

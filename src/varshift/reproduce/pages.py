@@ -1,0 +1,58 @@
+"""Everything that follows from records, written into a folder: page, pictures, JSON lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from varshift.files import replacing
+from varshift.reproduce.book import Book
+from varshift.reproduce.claims import judged
+from varshift.reproduce.experiments import Experiment
+from varshift.reproduce.plots import draw
+from varshift.reproduce.sheet import Sheet
+from varshift.reproduce.slips import slip_sheet
+from varshift.reproduce.store import write_lines
+from varshift.reproduce.tables import sheets_of
+from varshift.reproduce.tables.beyond import budget, footprints, provenance
+from varshift.reproduce.tables.verdicts import detail_sheet, verdict_sheet
+
+__all__ = ["sheets", "write_page"]
+
+
+def sheets(experiments: Sequence[Experiment], book: Book) -> dict[str, list[Sheet]]:
+    """The tables of each experiment, by its name."""
+    return {one.name: sheets_of(one.name, book) for one in experiments}
+
+
+def write_page(
+    experiments: Sequence[Experiment], book: Book, folder: Path, *, scale: str, again: str
+) -> Path:
+    """README.md with every table and verdict, a picture per experiment, records.jsonl.
+
+    `again` is the command that makes the page from the records; it stands at its top.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    write_lines(folder / "records.jsonl", book.records)
+    verdicts = judged(book)
+    parts = [
+        f"<!-- written by `{again}` -->",
+        f"# The paper's tables and figures at scale {scale}",
+        "Rebuilt from records.jsonl by:",
+        f"```\n{again}\n```",
+        verdict_sheet(verdicts).markdown(),
+    ]
+    for experiment in experiments:
+        draw(experiment.name, book, folder / f"{experiment.name}.png")
+        parts.append(f"## {experiment.name}: {experiment.title}")
+        parts.append(f"![{experiment.title}]({experiment.name}.png)")
+        parts += [sheet.markdown() for sheet in sheets_of(experiment.name, book)]
+    parts.append("## Beyond the paper")
+    parts += [sheet.markdown() for sheet in (*footprints(book), *budget(book))]
+    parts.append("## Claims in detail")
+    parts += [detail_sheet(one).markdown() for one in verdicts]
+    parts += ["## Slips", slip_sheet().markdown(), provenance(book).markdown()]
+    path = folder / "README.md"
+    with replacing(path) as fresh:
+        fresh.write_text("\n\n".join(part.strip() for part in parts) + "\n", "utf-8")
+    return path

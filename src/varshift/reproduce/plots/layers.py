@@ -1,0 +1,139 @@
+"""Pictures of what is seen in the layers."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from varshift.reproduce.book import Book, Record, error
+from varshift.reproduce.nets import Placing
+from varshift.theory import null_band_of_mean
+
+__all__ = ["draw_angles", "draw_curves", "draw_depth", "draw_moving"]
+
+NONE = Placing()
+A = Placing("a", "dropout", 0.5)
+BLUE, RED = "#2c6fbb", "#c0392b"
+RATES = {0.0: "#7f8c8d", 0.1: "#8fbbe8", 0.3: "#2c6fbb", 0.5: "#e08a1e", 0.7: "#c0392b"}
+
+
+def draw_moving(book: Book, make: Any) -> Any:
+    """Figure 1: real over moving variance along the depth, with and without dropout."""
+    figure = make(figsize=(6, 3.2), layout="constrained")
+    panel = figure.subplots()
+    for label, placing, colour in (("no dropout", NONE, BLUE), ("Dropout-(a) 0.5", A, RED)):
+        curves = _ratios(book.find("DenseNet", placing).values(), signed=True)
+        _band(panel, curves, colour, label)
+    panel.axhline(1, color="black", lw=0.8)
+    panel.set_xlabel("norm, in the order of the data")
+    panel.set_ylabel("real / moving variance")
+    panel.set_title("DenseNet: what norms meet at test over what they have stored")
+    panel.legend()
+    return figure
+
+
+def draw_depth(book: Book, make: Any) -> Any:
+    """Figure 4: the paper's ratio by depth, a panel per network and place; errors in the legend."""
+    families = book.families or [""]
+    figure = make(figsize=(2.8 * len(families), 5.2), layout="constrained")
+    panels = figure.subplots(2, len(families), squeeze=False, sharey="row")
+    for row, place in enumerate(("a", "b")):
+        for panel, family in zip(panels[row], families, strict=True):
+            for rate in (0.0, *book.amounts(family, place, "dropout")):
+                placing = Placing(place, "dropout", rate) if rate else NONE  # type: ignore[arg-type]
+                found = list(book.find(family, placing).values())
+                if found and rate in RATES:
+                    told = statistics.fmean(error(one) for one in found)
+                    label = f"{rate:g}: {told:.1f} %"
+                    _band(panel, _ratios(found, signed=False), RATES[rate], label)
+            panel.set_title(f"{family}, ({place})")
+            panel.legend(fontsize=7, title="drop: test error", title_fontsize=7)
+            panel.set_xlabel("norm")
+        panels[row][0].set_ylabel("max(r, 1/r)")
+    return figure
+
+
+def draw_curves(book: Book, make: Any) -> Any:
+    """Figure 5: accuracy on the same training images in both modes, along the training."""
+    families = [name for name in book.families if name in ("PreResNet", "DenseNet")] or [""]
+    figure = make(figsize=(4.2 * len(families), 3.2), layout="constrained")
+    panels = figure.subplots(1, len(families), squeeze=False, sharey=True)[0]
+    for panel, family in zip(panels, families, strict=True):
+        for label, placing, colour in (("no dropout", NONE, BLUE), ("(a) 0.5", A, RED)):
+            curves = [one["curve"] for one in book.find(family, placing).values() if one["curve"]]
+            for side, style in (("noise on", "-"), ("evaluation", "--")):
+                if curves:
+                    epochs = [point["epoch"] for point in curves[0]]
+                    means = [
+                        100 * statistics.fmean(point[side] for point in points)
+                        for points in zip(*curves, strict=True)
+                    ]
+                    panel.plot(epochs, means, style, color=colour, label=f"{label}, {side}")
+        panel.set_title(family)
+        panel.set_xlabel("epoch")
+        panel.legend(fontsize=7)
+    panels[0].set_ylabel("accuracy on training images, %")
+    return figure
+
+
+def draw_angles(book: Book, make: Any) -> Any:
+    """Figure 3: d·cos²θ of each k×k convolution over its d, with the random null."""
+    figure = make(figsize=(6, 3.6), layout="constrained")
+    panel = figure.subplots()
+    largest = 2
+    for index, family in enumerate(book.families):
+        points = [
+            (conv["d"], conv["d_cos2"], conv["filters"])
+            for width in book.widths(family)
+            for one in book.find(family, NONE, width=width).values()
+            for conv in one["filters"]
+            if conv["kernel"] > 1 and conv["path"] != "stem"
+        ]
+        if points:
+            largest = max(largest, *(d for d, *_ in points))
+            panel.plot(
+                *([d for d, *_ in points], [y for _, y, _ in points]),
+                "osD^"[index % 4],
+                color=("#2c6fbb", "#c0392b", "#e08a1e", "#2e8b57")[index % 4],
+                ms=4,
+                alpha=0.6,
+                label=family,
+            )
+    widths = [2 + (largest - 2) * step / 50 for step in range(51)]
+    bands = [null_band_of_mean(round(d), 32) for d in widths]
+    panel.fill_between(
+        *(widths, [low for low, _ in bands], [high for _, high in bands]),
+        color="#7f8c8d",
+        alpha=0.3,
+        label="32 random filters, 95 %",
+    )
+    panel.axhline(1, color="black", lw=0.8)
+    panel.set_xlabel("d, entries of a filter")
+    panel.set_ylabel("mean d·cos²θ of a layer")
+    panel.legend(fontsize=8)
+    return figure
+
+
+def _ratios(records: Any, *, signed: bool) -> list[list[float]]:
+    return [
+        [site["paper"] if signed else max(site["paper"], 1 / site["paper"]) for site in sites]
+        for sites in (_sites(one) for one in records)
+    ]
+
+
+def _sites(record: Record) -> list[Record]:
+    sites: list[Record] = record["sites"]
+    return sites
+
+
+def _band(panel: Any, curves: Sequence[Sequence[float]], colour: str, label: str) -> None:
+    """The mean over seeds as a line, their range as a band."""
+    if not curves:
+        return
+    columns = list(zip(*curves, strict=True))
+    places = range(len(columns))
+    panel.plot(places, [statistics.fmean(c) for c in columns], color=colour, label=label, lw=1.3)
+    panel.fill_between(
+        places, [min(c) for c in columns], [max(c) for c in columns], color=colour, alpha=0.2, lw=0
+    )

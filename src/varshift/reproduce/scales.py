@@ -1,0 +1,143 @@
+"""Three sizes of the same experiments: in seconds, in hours on two cores, and as in the paper."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from varshift.errors import UsageError
+from varshift.reproduce.nets import PAPER, Placing, Shape
+from varshift.reproduce.recipe import PAPER_RECIPES, Recipe
+from varshift.reproduce.run import Images, Run
+
+__all__ = ["SCALES", "Scale", "scale_named"]
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Networks, images and recipes of one size, and how much of each grid is run.
+
+    Attributes:
+        name: what `--scale` says.
+        images: the data sets, by the names of the paper's tables.
+        shapes: the networks, in the paper's order.
+        recipes: how each is trained.
+        ratios: drop rates of Figures 1 and 4 beside 0 and 0.5, by network.
+        heads: drop rates of Table 4 beside 0, by network.
+        betas: β of Table 6 beside 0, by network.
+        matched: drop_p of the three noise shapes compared at one τ, by network.
+        widths: further widths of a network, trained with and without Dropout-(b).
+        budget: samples for each kind of measurement.
+    """
+
+    name: str
+    images: dict[str, Images]
+    shapes: dict[str, Shape]
+    recipes: dict[str, Recipe]
+    ratios: dict[str, tuple[float, ...]]
+    heads: dict[str, tuple[float, ...]]
+    betas: dict[str, tuple[float, ...]]
+    matched: dict[str, tuple[float, ...]]
+    widths: dict[str, tuple[int, ...]]
+    budget: Budget = field(default_factory=lambda: Budget())
+
+    def run(
+        self,
+        family: str,
+        placing: Placing,
+        seed: int,
+        *,
+        data: str | None = None,
+        width: int | None = None,
+    ) -> Run:
+        """One run at this scale."""
+        shape = self.shapes[family]
+        if width is not None:
+            shape = Shape(family, shape.blocks, width, shape.groups)
+        images = self.images[data or next(iter(self.images))]
+        return Run(shape, placing, images, self.recipes[family], seed)
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Training images, and noisy passes, of what is measured on a trained network.
+
+    Attributes:
+        train: for accuracy in both modes and the paper's moving average.
+        shift: for this project's moments in both modes.
+        repair: for the repairs.
+        footprint: for reading the noise off the checkpoint.
+        noisy: passes that the ensemble averages.
+    """
+
+    train: int = 4096
+    shift: int = 1024
+    repair: int = 2048
+    footprint: int = 512
+    noisy: int = 8
+
+
+def _everywhere(values: tuple[float, ...]) -> dict[str, tuple[float, ...]]:
+    return dict.fromkeys(PAPER, values)
+
+
+_PAPER = Scale(
+    "paper",
+    images={"C10": Images("cifar10", 32), "C100": Images("cifar100", 32)},
+    shapes=PAPER,
+    recipes=PAPER_RECIPES,
+    ratios=_everywhere((0.1, 0.3, 0.7)),
+    heads=_everywhere((0.1, 0.2, 0.3, 0.5)),
+    betas=_everywhere((0.1, 0.2, 0.3, 0.5)),
+    matched=_everywhere((0.077, 0.25)),
+    widths={"WRN": (2, 5)},
+    budget=Budget(train=49_984, shift=4096, repair=4096, footprint=4096, noisy=30),
+)
+
+# Two epochs of all 50,000 images, halved in size: one run is some two minutes on one thread.
+_CPU = Scale(
+    "cpu",
+    images={"C10": Images("cifar10", 16)},
+    shapes={
+        "PreResNet": Shape("PreResNet", 3, 8),
+        "ResNeXt": Shape("ResNeXt", 1, 8, 4),
+        "WRN": Shape("WRN", 1, 2),
+        "DenseNet": Shape("DenseNet", 3, 8),
+    },
+    recipes={
+        family: recipe.shrunk(2, batch_size=64, pad=2) for family, recipe in PAPER_RECIPES.items()
+    },
+    ratios={"PreResNet": (0.3, 0.7)},
+    heads=_everywhere((0.5,)),
+    betas=_everywhere((0.5,)),
+    matched={"PreResNet": (0.25,)},
+    widths={"WRN": (1,)},
+)
+
+_SMOKE = Scale(
+    "smoke",
+    images={"C10": Images("digits", 8, train=896, test=896)},
+    shapes={
+        "PreResNet": Shape("PreResNet", 1, 4),
+        "ResNeXt": Shape("ResNeXt", 1, 4, 2),
+        "WRN": Shape("WRN", 1, 1),
+        "DenseNet": Shape("DenseNet", 1, 4),
+    },
+    recipes={
+        family: recipe.shrunk(2, batch_size=32, pad=1) for family, recipe in PAPER_RECIPES.items()
+    },
+    ratios={"PreResNet": (0.3,)},
+    heads={"PreResNet": (0.5,)},
+    betas={"PreResNet": (0.5,)},
+    matched={"PreResNet": (0.25,)},
+    widths={"WRN": (2,)},
+    budget=Budget(train=256, shift=256, repair=256, footprint=128, noisy=3),
+)
+
+SCALES = {scale.name: scale for scale in (_SMOKE, _CPU, _PAPER)}
+
+
+def scale_named(name: str) -> Scale:
+    """Raises UsageError for a name that is none."""
+    if name not in SCALES:
+        raise UsageError(f"--scale {name!r} is none of {', '.join(SCALES)}")
+    return SCALES[name]

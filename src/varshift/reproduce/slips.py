@@ -1,0 +1,218 @@
+"""Slips in the paper and in the note this project starts from, each with its calculation.
+
+Nothing here was trained: every figure follows from what was printed, or from a closed form.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from varshift.reproduce.nets import PAPER, Placing, build
+from varshift.reproduce.paper import FIGURE_4, RATES, TABLE_2, TABLE_3, TABLE_4, TABLE_6
+from varshift.reproduce.sheet import Sheet
+from varshift.theory import (
+    d_cos2,
+    d_cos2_mean,
+    dropout_ratio,
+    tau_of,
+    tau_of_beta,
+    uout_ratio,
+)
+
+__all__ = ["SEED_DEVIATION", "Slip", "slip_sheet", "slips"]
+
+# Per-run deviation of the test error in points, inferred from the spread of the printed means.
+SEED_DEVIATION = {"C10": 0.14, "C100": 0.26}
+RUNS = 5
+
+
+@dataclass(frozen=True)
+class Slip:
+    """Where it stands, what is said there, and what the calculation gives."""
+
+    where: str
+    said: str
+    found: str
+
+
+def slips() -> Iterator[Slip]:
+    """All of them; takes a second or two, for the paper's networks are built and counted."""
+    yield _beta()
+    yield _centred()
+    yield _orthogonal()
+    yield _shape()
+    yield _matched()
+    yield _parameters()
+    yield _layers()
+    yield _outperform()
+    yield _two_baselines()
+    yield from _within_noise()
+    yield _recovered()
+
+
+def _ratio(beta: float) -> float:
+    return float(uout_ratio(torch.zeros(1), torch.ones(1), beta))
+
+
+def _beta() -> Slip:
+    return Slip(
+        "note, last line",
+        "β = 0.01 gives 300/301 = 0.9966777",
+        f"3/(3 + β²) is {_ratio(0.01):.7f} = 30000/30001 at β = 0.01; 300/301 = {_ratio(0.1):.7f} "
+        "belongs to β = 0.1",
+    )
+
+
+def _centred() -> Slip:
+    ratio = float(uout_ratio(torch.ones(1), torch.ones(1), 1.0))
+    return Slip(
+        "paper, eq. for Uout; note",
+        "Uout shifts by 3/(3 + β²)",
+        "Var(X) is put in place of E[X²], so this needs mean c = 0. With the mean it is "
+        f"v/(v + (c² + v)β²/3): at c² = v, β = 1 that is {ratio:.3f}, not {_ratio(1.0):.3f}",
+    )
+
+
+def _orthogonal() -> Slip:
+    random = [
+        float(d_cos2(torch.randn(4096, d, generator=torch.Generator().manual_seed(d))).mean())
+        for d in (16, 256, 4096)
+    ]
+    told = ", ".join(f"{value:.2f}" for value in random)
+    return Slip(
+        "note, on d·cos²θ",
+        "random directions are nearly orthogonal in many dimensions, hence d·cos²θ grows with d",
+        f"E[d·cos²θ] = {d_cos2_mean(4096):g} at every d: cos²θ falls as 1/d. 4,096 random filters "
+        f"of d = 16, 256, 4096 give {told}. Growth belongs to trained filters (Figure 3)",
+    )
+
+
+def _shape() -> Slip:
+    mean, var = torch.tensor([0.5]), torch.tensor([1.0])
+    ratio = float(dropout_ratio(mean, var, tau_of(0.25)))
+    same = float(uout_ratio(mean, var, 1.0))
+    return Slip(
+        "paper, section 5.4; note",
+        "Uout and Gaussian dropout are variance-stable, dropout is not",
+        f"the shift knows τ alone: dropout 0.25 and Uout β = 1 both have τ = 1/3 and both give "
+        f"Δ = {ratio:.4f} and {same:.4f} at c = 0.5, v = 1. Less noise shifts less",
+    )
+
+
+def _matched() -> Slip:
+    told = ", ".join(
+        f"{beta:g} ↔ {tau_of_beta(beta) / (1 + tau_of_beta(beta)):.2g}"
+        for beta in (0.1, 0.2, 0.3, 0.5, 1.0)
+    )
+    return Slip(
+        "paper, Table 6",
+        "Uout with β = 0.1 … 0.5 beside dropout with drop 0.1 … 0.5",
+        f"β carries as much noise as the drop_p of equal τ = β²/3: {told}",
+    )
+
+
+def _parameters() -> Slip:
+    net = build(PAPER["PreResNet"], Placing(), channels=3, classes=100, seed=0)
+    count = sum(weight.numel() for weight in net.parameters()) / 1e6
+    ten, hundred = TABLE_2["C10", "PreResNet"][0], TABLE_2["C100", "PreResNet"][0]
+    return Slip(
+        "paper, Table 2",
+        f"PreResNet has {hundred} M parameters on CIFAR-100",
+        f"{count:.3f} M: 90 more classes cost 90·(256 + 1) = 0.023 M beside {ten} M. The other "
+        "seven entries agree within 1 %",
+    )
+
+
+def _layers() -> Slip:
+    net = build(PAPER["PreResNet"], Placing(), channels=3, classes=10, seed=0)
+    norms = sum(isinstance(module, nn.BatchNorm2d) for module in net.modules())
+    in_line = 1 + 3 * 3 * PAPER["PreResNet"].blocks + 1
+    return Slip(
+        "paper, section 5",
+        "PreResNet-110",
+        f"54 bottlenecks are {in_line} layers deep and have {norms} norms; 110 would be 54 blocks "
+        "of two convolutions",
+    )
+
+
+def _outperform() -> Slip:
+    errors = FIGURE_4["C100", "WRN", "b"][0]
+    at = dict(zip(RATES, errors, strict=True))
+    return Slip(
+        "paper, section 5.1",
+        "WRN with Dropout-(b) outperforms its baseline at every rate up to 0.5",
+        f"on CIFAR-100 at 0.5 it does not: {at[0.5]:.2f} % against {at[0.0]:.2f} % without",
+    )
+
+
+def _two_baselines() -> Slip:
+    gaps = {
+        key[:2]: abs(FIGURE_4[key][0][0] - FIGURE_4[(*key[:2], "b")][0][0])
+        for key in FIGURE_4
+        if key[2] == "a"
+    }
+    data, net = max((key for key in gaps if key[0] == "C10"), key=lambda key: gaps[key])
+    (first, *_), (second, *_) = (FIGURE_4[data, net, place][0] for place in ("a", "b"))
+    told = ", ".join(
+        f"{_deviation([gap for key, gap in gaps.items() if key[0] == data]):.2f} ({data})"
+        for data in ("C10", "C100")
+    )
+    return Slip(
+        "paper, Figure 4",
+        f"{net} without dropout on CIFAR-10: {first} % in (a), {second} % in (b)",
+        f"it is the same network: Table 3 has {TABLE_3['C10', net][0]} %. Such pairs of "
+        f"{RUNS}-run means put the deviation of one run at {told} points",
+    )
+
+
+def _deviation(gaps: list[float]) -> float:
+    """Of one run, from differences between two means of RUNS runs each."""
+    return math.sqrt(statistics.fmean(gap * gap for gap in gaps) / (2 / RUNS))
+
+
+def _within_noise() -> Iterator[Slip]:
+    for name, table in (("Table 4", TABLE_4), ("Table 6", TABLE_6)):
+        better, clear, total = 0, 0, 0
+        for (data, _), errors in table.items():
+            # Two means of RUNS runs each: the error of their difference, and two of these.
+            bound = 2 * SEED_DEVIATION[data] * math.sqrt(2 / RUNS)
+            gains = [errors[0] - error for error in errors[1:]]
+            total += len(gains)
+            better += sum(gain > 0 for gain in gains)
+            clear += sum(gain > bound for gain in gains)
+        yield Slip(
+            f"paper, {name}",
+            f"{better} of {total} entries beat the baseline",
+            f"{clear} of them by more than two standard errors (deviation of a run taken as "
+            f"{SEED_DEVIATION['C10']} and {SEED_DEVIATION['C100']} points, {RUNS} runs)",
+        )
+
+
+def _recovered() -> Slip:
+    shares = [
+        (noisy - adjusted) / (noisy - base) for base, noisy, adjusted, _, _ in TABLE_3.values()
+    ]
+    beside = [
+        (noisy - adjusted) / (noisy - base)
+        for (_, net), (base, _, _, noisy, adjusted) in TABLE_3.items()
+        if net != "WRN"
+    ]
+    return Slip(
+        "paper, Table 3",
+        "adjusting helps in all 16 cases",
+        f"it wins back {100 * min(shares):.0f} to {100 * max(shares):.0f} % "
+        f"(median {100 * statistics.median(shares):.0f} %) of what (a) lost, and "
+        f"{100 * min(beside):.0f} to {100 * max(beside):.0f} % of (b) outside WRN",
+    )
+
+
+def slip_sheet() -> Sheet:
+    """All slips as a table; needs no records."""
+    rows = tuple((slip.where, slip.said, slip.found) for slip in slips())
+    return Sheet("Slips, recalculated", ("where", "said", "calculation"), rows)

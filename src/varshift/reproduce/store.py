@@ -1,0 +1,70 @@
+"""Where runs are kept: a folder per run, its state while it trains, its record when it is done."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from varshift.errors import DataError
+from varshift.files import replacing
+from varshift.reproduce.run import Run
+
+__all__ = ["Store", "read_lines", "write_lines"]
+
+Record = dict[str, Any]
+
+
+class Store:
+    """A folder of runs. Every file in it is written whole or not at all."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def place(self, run: Run) -> Path:
+        """The folder of one run, made if it is missing."""
+        path = self.folder / "runs" / run.id
+        path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def state(self, run: Run) -> Path:
+        """Weights, optimiser and step."""
+        return self.place(run) / "state.pt"
+
+    def lock(self, run: Run) -> Path:
+        """Held by the process that works on the run; the system lets it go when that one ends."""
+        return self.place(run) / "lock"
+
+    def record(self, run: Run) -> Record | None:
+        """What was measured, or None while the run is not done."""
+        path = self.place(run) / "record.json"
+        return json.loads(path.read_text("utf-8")) if path.is_file() else None
+
+    def keep(self, run: Run, record: Record) -> None:
+        """Write the record; the run is done."""
+        with replacing(self.place(run) / "record.json") as fresh:
+            fresh.write_text(json.dumps(record, allow_nan=False, indent=1) + "\n", "utf-8")
+
+    def records(self, runs: Iterable[Run]) -> list[Record]:
+        """The records of those runs that are done, in their order."""
+        return [record for run in runs if (record := self.record(run)) is not None]
+
+
+def write_lines(path: Path, records: Iterable[Record]) -> None:
+    """JSON lines, one record each, the file replaced whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as fresh:
+        lines = (json.dumps(record, allow_nan=False, separators=(",", ":")) for record in records)
+        fresh.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+
+
+def read_lines(path: Path) -> list[Record]:
+    """Raises DataError with the number of a line that is none of JSON."""
+    found = []
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+        try:
+            found.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise DataError(f"line {number} of {str(path)!r} is not JSON: {error}") from error
+    return found

@@ -1,0 +1,66 @@
+"""Sheets, and the list of experiments, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from varshift.reproduce.experiments import EXPERIMENTS, runs_of
+from varshift.reproduce.scales import SCALES
+from varshift.reproduce.sheet import Sheet
+
+__all__ = ["drawn", "listing"]
+
+
+def drawn(sheets: Iterable[Sheet]) -> RenderableType:
+    """One table after the other, notes below each."""
+    return Group(*(part for sheet in sheets for part in (*_parts(sheet), Text(""))))
+
+
+def _parts(sheet: Sheet) -> list[RenderableType]:
+    table = Table(
+        title=sheet.title,
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
+    for number, heading in enumerate(sheet.headings):
+        table.add_column(
+            heading,
+            header_style="dim",
+            overflow="fold",
+            justify="right" if number and _numeric(sheet, number) else "left",
+        )
+    for row in sheet.rows:
+        # Printed figures stand back behind the measured ones.
+        table.add_row(*row, style="dim" if row[0].endswith(", paper") else None)
+    return [table, *(Text(note, style="dim") for note in sheet.notes)]
+
+
+def _numeric(sheet: Sheet, column: int) -> bool:
+    """Whether a column holds figures: short cells, most of them with a digit."""
+    cells = [row[column] for row in sheet.rows]
+    return all(len(cell) < 20 for cell in cells) and any(c[:1].isdigit() for c in cells)
+
+
+def listing(seeds: int) -> RenderableType:
+    """What there is to reproduce, and how many networks each scale trains for it."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("", no_wrap=True)
+    table.add_column("shows")
+    for scale in SCALES:
+        table.add_column(scale, justify="right")
+    for name, experiment in EXPERIMENTS.items():
+        counts = [len(runs_of([experiment], scale, seeds)) for scale in SCALES.values()]
+        table.add_row(name, experiment.title, *map(str, counts))
+    every = [len(runs_of(list(EXPERIMENTS.values()), scale, seeds)) for scale in SCALES.values()]
+    table.add_row("all", "all of these; networks that they share once", *map(str, every))
+    table.add_row("table5", "ImageNet: printed as a recipe, not run", "–", "–", "–")
+    table.add_row("slips", "slips of the paper, recalculated; trains nothing", "–", "–", "–")
+    return Group(table, Text(f"Networks to train for {seeds} seeds, by scale."))

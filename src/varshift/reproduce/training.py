@@ -1,0 +1,194 @@
+"""Training that can be killed at any moment and ends with the very same weights."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from varshift.errors import ModelError
+from varshift.files import replacing
+from varshift.reproduce.images import Pixels, crop_and_flip
+from varshift.reproduce.measures import score, train_score
+from varshift.reproduce.nets import build
+from varshift.reproduce.run import Run
+
+__all__ = ["Trained", "fresh_net", "tracked", "train"]
+
+MARKS = 8
+LOOKED_AT = 1024  # training images, the same at every mark
+Step = Callable[[int], None]
+
+
+def fresh_net(run: Run, images: Pixels, device: str = "cpu") -> nn.Module:
+    """The run's network before training, channels last: the same function, faster on a CPU."""
+    net = build(
+        run.shape,
+        run.placing,
+        channels=images.channels,
+        classes=images.classes,
+        seed=run.dice("weights"),
+    )
+    return net.to(device).to(memory_format=torch.channels_last)
+
+
+def train(
+    run: Run,
+    images: Pixels,
+    saved: Path,
+    *,
+    every: float = 20.0,
+    device: str = "cpu",
+    step_done: Step = lambda step: None,
+) -> Trained:
+    """The trained network, its training loss by epoch, and its accuracy on the way.
+
+    `saved` holds the state, written whole at most `every` seconds apart; training goes on from it.
+    Everything random in a step is drawn from the run's seed and the step's number, so that an
+    interrupted run ends bit for bit where an undisturbed one does (on a CPU, one thread).
+    Raises ModelError where the loss is not finite.
+    """
+    with torch.random.fork_rng():
+        return _Training(run, images, saved, every, device).to_the_end(step_done)
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A network at the end of its training.
+
+    Attributes:
+        net: in evaluation mode.
+        losses: mean training loss of each epoch.
+        curve: at MARKS moments of the training, the epoch and the accuracy on the same training
+            images as training sees them ("noise on") and in evaluation mode (Figure 5); empty
+            where `tracked` says no.
+    """
+
+    net: nn.Module
+    losses: list[float]
+    curve: list[dict[str, float]]
+
+
+def tracked(run: Run) -> bool:
+    """Whether a run's accuracy is followed: those of Figure 5, with Dropout-(a) 0.5 and without."""
+    placing = run.placing
+    return placing.place == "none" or (placing.place, placing.amount) == ("a", 0.5)
+
+
+class _Training:
+    """One training under way."""
+
+    def __init__(self, run: Run, images: Pixels, saved: Path, every: float, device: str) -> None:
+        self.run, self.images, self.saved, self.every, self.device = (
+            *(run, images, saved),
+            *(every, device),
+        )
+        recipe = run.recipe
+        self.per_epoch = recipe.steps_per_epoch(len(images.train))
+        self.net = fresh_net(run, images, device).train()
+        self.optimiser = torch.optim.SGD(
+            self.net.parameters(),
+            recipe.rate,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+        )
+        self.step = 0
+        self.losses = [0.0] * recipe.epochs
+        self.curve: list[dict[str, float]] = []
+        self._resume()
+
+    def to_the_end(self, step_done: Step) -> Trained:
+        total = self.run.recipe.steps(len(self.images.train))
+        marks = {total * (mark + 1) // MARKS for mark in range(MARKS)} if tracked(self.run) else ()
+        last = time.monotonic()
+        started = self.step
+        while self.step < total:
+            self._one()
+            if self.step in marks:
+                self.curve.append(self._looked())
+            step_done(self.step)
+            if time.monotonic() - last >= self.every:
+                self._save()
+                last = time.monotonic()
+        if self.step > started:
+            self._save()
+        losses = [loss / self.per_epoch for loss in self.losses]
+        return Trained(self.net.eval(), losses, self.curve)
+
+    def _looked(self) -> dict[str, float]:
+        count = min(LOOKED_AT, len(self.images.train))
+        parts = (self.images.train[:count], self.images.train_labels[:count])
+        size = self.run.recipe.batch_size
+        pairs = [
+            (batch.to(self.device), labels.to(self.device))
+            for batch, labels in zip(*(part.split(size) for part in parts), strict=True)
+        ]
+        noisy = train_score(self.net, pairs, seed=self.run.dice("curve", self.step))
+        return {
+            "epoch": self.step / self.per_epoch,
+            "noise on": 1 - noisy["error"],
+            "evaluation": 1 - score(self.net, pairs)["error"],
+        }
+
+    def _one(self) -> None:
+        recipe, step = self.run.recipe, self.step
+        for group in self.optimiser.param_groups:
+            group["lr"] = recipe.rate_at(step, len(self.images.train))
+        epoch, index = divmod(step, self.per_epoch)
+        chosen = self._order(epoch)[index * recipe.batch_size :][: recipe.batch_size]
+        batch = crop_and_flip(
+            self.images.train[chosen].to(self.device),
+            pad=recipe.pad,
+            flip=recipe.flip,
+            seed=self.run.dice("augment", step),
+        )
+        torch.manual_seed(self.run.dice("noise", step))
+        self.optimiser.zero_grad(set_to_none=True)
+        labels = self.images.train_labels[chosen].to(self.device)
+        loss = functional.cross_entropy(self.net(batch), labels)
+        loss.backward()
+        self.optimiser.step()
+        self.losses[epoch] += self._finite(float(loss.detach()))
+        self.step += 1
+
+    def _finite(self, loss: float) -> float:
+        if not math.isfinite(loss):
+            raise ModelError(
+                f"the loss of {self.run.label} is {loss} at step {self.step}; "
+                "lower the rate of its recipe"
+            )
+        return loss
+
+    def _order(self, epoch: int) -> torch.Tensor:
+        if getattr(self, "_shuffled", (None,))[0] != epoch:
+            dice = torch.Generator().manual_seed(self.run.dice("order", epoch))
+            self._shuffled = epoch, torch.randperm(len(self.images.train), generator=dice)
+        return self._shuffled[1]
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "step": self.step,
+            "losses": self.losses,
+            "curve": self.curve,
+            "net": self.net.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+        }
+
+    def _save(self) -> None:
+        with replacing(self.saved) as fresh:
+            torch.save(self._state(), fresh)
+
+    def _resume(self) -> None:
+        if not self.saved.is_file():
+            return
+        held = torch.load(self.saved, map_location=self.device, weights_only=True)
+        self.step, self.losses, self.curve = held["step"], held["losses"], held["curve"]
+        self.net.load_state_dict(held["net"])
+        self.optimiser.load_state_dict(held["optimiser"])
