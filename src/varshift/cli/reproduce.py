@@ -30,7 +30,9 @@ def reproduce(
     scale: Annotated[
         str, typer.Option(help="smoke (seconds), cpu (hours on two cores) or paper")
     ] = "smoke",
-    seeds: Annotated[int, typer.Option(help="networks trained of each kind")] = 3,
+    seeds: Annotated[
+        int | None, typer.Option(help="networks of each kind; 1, 3 and 5 by scale if not said")
+    ] = None,
     folder: Annotated[
         str, typer.Option(help="where runs are kept, and taken up again")
     ] = "varshift-reproduce",
@@ -76,7 +78,7 @@ def reproduce(
             else _trained(
                 chosen(name),
                 scale_named(scale),
-                seeds,
+                scale_named(scale).seeds if seeds is None else seeds,
                 place,
                 roots=_roots(root or [], scale_named(scale)),
                 workers=workers,
@@ -128,10 +130,12 @@ def _finished(name: str, scale: str, made: list[dict[str, Any]], out: Path, form
     from varshift.reproduce.terminal import drawn
 
     experiments, book = chosen(name), Book(made)
+    # A page is passed around: it names no folder of this machine beyond what was typed.
+    typed = Path(out.name) if out.is_absolute() else out
     again = shlex.join(
         (
             *("varshift", "reproduce", name, "--scale", scale),
-            *("--from", f"{out.name}/records.jsonl", "--out", out.name),
+            *("--from", str(typed / "records.jsonl"), "--out", str(typed)),
         )
     )
     page = write_page(experiments, book, out, scale=scale, again=again)

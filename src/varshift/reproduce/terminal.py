@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from varshift.reproduce.experiments import EXPERIMENTS, runs_of
+from varshift.reproduce.experiments import EXPERIMENTS, Experiment, runs_of
 from varshift.reproduce.scales import SCALES
 from varshift.reproduce.sheet import Sheet
 
@@ -49,7 +49,7 @@ def _numeric(sheet: Sheet, column: int) -> bool:
     return all(len(cell) < 20 for cell in cells) and any(c[:1].isdigit() for c in cells)
 
 
-def listing(seeds: int) -> RenderableType:
+def listing(seeds: int | None) -> RenderableType:
     """What there is to reproduce, and how many networks each scale trains for it."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("", no_wrap=True)
@@ -57,10 +57,15 @@ def listing(seeds: int) -> RenderableType:
     for scale in SCALES:
         table.add_column(scale, justify="right")
     for name, experiment in EXPERIMENTS.items():
-        counts = [len(runs_of([experiment], scale, seeds)) for scale in SCALES.values()]
+        counts = _counts([experiment], seeds)
         table.add_row(name, experiment.title, *map(str, counts))
-    every = [len(runs_of(list(EXPERIMENTS.values()), scale, seeds)) for scale in SCALES.values()]
+    every = _counts(list(EXPERIMENTS.values()), seeds)
     table.add_row("all", "all of these; networks that they share once", *map(str, every))
     table.add_row("table5", "ImageNet: printed as a recipe, not run", "–", "–", "–")
     table.add_row("slips", "slips of the paper, recalculated; trains nothing", "–", "–", "–")
-    return Group(table, Text(f"Networks to train for {seeds} seeds, by scale."))
+    told = ", ".join(f"{seeds or scale.seeds} ({name})" for name, scale in SCALES.items())
+    return Group(table, Text(f"Networks to train by scale, with these numbers of seeds: {told}."))
+
+
+def _counts(experiments: list[Experiment], seeds: int | None) -> list[int]:
+    return [len(runs_of(experiments, scale, seeds or scale.seeds)) for scale in SCALES.values()]

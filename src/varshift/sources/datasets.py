@@ -21,7 +21,7 @@ from varshift.errors import DataError, MissingExtraError, UsageError
 
 __all__ = ["NAMES", "ImageSet", "load_images"]
 
-NAMES = ("digits", "fashion-mnist", "cifar10")
+NAMES = ("digits", "fashion-mnist", "cifar10", "cifar100")
 _DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # apt-get install dataset-fashion-mnist
 
 
@@ -55,6 +55,8 @@ def load_images(
         return _fashion(Path(root) if root else _DEBIAN, download)
     if name == "cifar10":
         return _cifar10(root, download)
+    if name == "cifar100":
+        return _cifar100(root, download)
     raise UsageError(f"no data set {name!r}; there are {', '.join(NAMES)}")
 
 
@@ -112,6 +114,12 @@ def _cifar10(root: str | Path | None, download: bool) -> ImageSet:
     if packed and packed[0].suffix == ".npz":
         return _from_npz(packed[0])
     return _from_torchvision("CIFAR10", "CIFAR-10", path, download)
+
+
+def _cifar100(root: str | Path | None, download: bool) -> ImageSet:
+    if root is None:
+        raise DataError("cifar100 needs --root: the folder of torchvision's copy")
+    return _from_torchvision("CIFAR100", "CIFAR-100", Path(root), download)
 
 
 def _from_npz(path: Path) -> ImageSet:

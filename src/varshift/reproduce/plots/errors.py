@@ -1,4 +1,4 @@
-"""Pictures of test errors: each seed a dot, each mean a bar's end."""
+"""Pictures of test errors: each seed a dot."""
 
 from __future__ import annotations
 
@@ -36,11 +36,10 @@ def draw_table3(book: Book, make: Any) -> Any:
     for panel, family in zip(panels, book.families, strict=True):
         for place, (_, placing, reading, colour) in enumerate(reversed(bars)):
             values = list(book.figures(reading, family, placing).values())
-            _bar(panel, place, values, colour)
+            _dots(panel, place, values, colour)
         panel.set_yticks(range(len(bars)), [name for name, *_ in reversed(bars)])
         panel.set_title(family)
         panel.set_xlabel("test error, %")
-        _zoom(panel)
         if panel is not panels[0]:
             panel.set_yticklabels([])
     return figure
@@ -108,15 +107,9 @@ def _against_none(book: Book, family: str, placing: Placing) -> list[float]:
     return [noisy[seed] - base[seed] for seed in noisy if seed in base]
 
 
-def _bar(panel: Any, place: int, values: Sequence[float], colour: str) -> None:
+def _dots(panel: Any, place: int, values: Sequence[float], colour: str) -> None:
+    """Every seed a dot, their mean a diamond: a bar would have to start at zero."""
     told = [value for value in values if math.isfinite(value)]
     if told:
-        panel.barh(place, sum(told) / len(told), color=colour, height=0.7, alpha=0.85)
-        panel.plot(told, [place] * len(told), ".", color="black", ms=4)
-
-
-def _zoom(panel: Any) -> None:
-    """From a little below the smallest mean: differences are what the table is about."""
-    ends = [bar.get_width() for bar in panel.patches]
-    if ends:
-        panel.set_xlim(max(0.0, min(ends) - 0.35 * (max(ends) - min(ends)) - 0.5), None)
+        panel.plot(told, [place] * len(told), "o", color=colour, ms=3.5, alpha=0.6)
+        panel.plot(sum(told) / len(told), place, "D", color=colour, ms=6)

@@ -1,0 +1,92 @@
+"""`varshift reproduce` as a process: what it lists, writes and refuses."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+
+def reproduce(*arguments, cwd=None):
+    return subprocess.run(
+        [sys.executable, "-m", "varshift", "reproduce", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=600,
+        cwd=cwd,
+    )
+
+
+def test_list_names_every_experiment_and_fits_80_columns():
+    done = reproduce("--list")
+    assert done.returncode == 0
+    names = [
+        "fig1",
+        "fig3",
+        "fig4",
+        "fig5",
+        "table1",
+        "table3",
+        "table4",
+        "table5",
+        "table6",
+        "all",
+        "slips",
+    ]
+    assert all(f"\n {name} " in done.stdout for name in names)
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_slips_and_the_imagenet_recipe_need_no_training(tmp_path):
+    slips = reproduce("slips", cwd=tmp_path)
+    recipe = reproduce("table5", cwd=tmp_path)
+    assert (slips.returncode, recipe.returncode) == (0, 0)
+    assert "30000/30001" in slips.stdout
+    assert "21.48" in recipe.stdout
+    assert "IMAGENET1K_V1" in recipe.stdout
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        ((), 2, "name a table or figure, or all; --list shows what there is"),
+        (("table9",), 2, "no experiment 'table9'; there are fig1, fig3"),
+        (("table3", "--scale", "huge"), 2, "--scale 'huge' is none of smoke, cpu, paper"),
+        (("table3", "--seeds", "0"), 2, "--seeds 0; at least one is needed"),
+        (("table3", "--workers", "0"), 2, "0 workers; at least 1 is needed"),
+        (("table3", "--from", "gone.jsonl"), 2, "there is no file 'gone.jsonl'"),
+        (("table3", "--format", "html"), 2, "--format 'html' is none of text, json"),
+        (("table3", "--scale", "cpu"), 3, "cifar10 needs --root"),
+    ],
+)
+def test_what_cannot_be_done_is_said(arguments, code, sentence, tmp_path):
+    done = reproduce(*arguments, cwd=tmp_path)
+    assert done.returncode == code
+    assert sentence in " ".join(done.stderr.split())
+
+
+def test_a_page_is_rebuilt_from_its_records(tmp_path):
+    first = reproduce("table1", "--folder", "kept", cwd=tmp_path)
+    assert first.returncode == 0, first.stderr
+    assert "Table 1, digits (scikit-learn)" in first.stdout
+    assert "page, pictures and records are in kept/smoke" in first.stderr
+    made = tmp_path / "kept" / "smoke"
+    lines = [json.loads(line) for line in (made / "records.jsonl").read_text().splitlines()]
+    assert [line["run"]["shape"]["family"] for line in lines] == [
+        *("PreResNet", "ResNeXt", "WRN", "DenseNet")
+    ]
+    for line in lines:
+        assert {"sha256", "torch", "varshift", "measured"} <= line["provenance"].keys()
+    page, picture = (made / name for name in ("README.md", "table1.png"))
+    before = page.read_bytes(), picture.read_bytes()
+    command = page.read_text().split("```")[1].split()
+    assert command[:2] == ["varshift", "reproduce"]
+    again = reproduce(*command[2:], "--format", "json", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert (page.read_bytes(), picture.read_bytes()) == before
+    told = json.loads(again.stdout)
+    assert told["schema"] == "varshift.reproduce/1"
+    assert [claim["key"] for claim in told["claims"]] == [
+        *("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x")
+    ]
