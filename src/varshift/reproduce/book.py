@@ -11,6 +11,7 @@ from varshift.reproduce.nets import FAMILIES, Placing
 
 __all__ = [
     "Book",
+    "alive",
     "error",
     "excess",
     "mean_paper_ratio",
@@ -128,17 +129,22 @@ def excess(record: Record) -> float:
 
 def mean_paper_ratio(record: Record) -> float:
     """The paper's figure, max(r, 1/r) of channel means, averaged over the norms."""
-    return _mean([max(site["paper"], 1 / site["paper"]) for site in record["sites"]])
+    return _mean([max(site["paper"], 1 / site["paper"]) for site in alive(record)])
 
 
 def mean_severity(record: Record) -> float:
     """This project's severity, averaged over the norms."""
-    return _mean([site["severity"] for site in record["sites"]])
+    return _mean([site["severity"] for site in alive(record)])
 
 
 def mean_shift(record: Record) -> float:
     """Geometric mean over the norms of the signed shift Δ: below 1 where test varies less."""
-    return math.exp(_mean([math.log(site["shift"]) for site in record["sites"]]))
+    return math.exp(_mean([math.log(site["shift"]) for site in alive(record)]))
+
+
+def alive(record: Record) -> list[Record]:
+    """Norms of which some channel varies at all."""
+    return [site for site in record["sites"] if site["live"]]
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Iterator
 
-from varshift.reproduce.book import Book, Record
+from varshift.reproduce.book import Book, Record, alive
 from varshift.reproduce.claims.pooling import parts_of
 from varshift.reproduce.estimates import Part
 from varshift.reproduce.lines import slope
@@ -31,7 +31,7 @@ def direct_law(book: Book) -> Iterator[Part]:
 
 
 def _hit(record: Record) -> list[Record]:
-    return [site for site in record["sites"] if "theory" in site]
+    return [site for site in alive(record) if "theory" in site]
 
 
 def _relative(record: Record) -> float:

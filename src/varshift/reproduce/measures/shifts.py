@@ -62,17 +62,17 @@ def site_records(
 
 
 def _as_paper(real: float, moving: float) -> dict[str, float]:
-    return {"real": real, "moving": moving, "paper": real / moving}
+    return {"real": real, "moving": moving, "paper": real / moving if moving else math.nan}
 
 
 def _record(site: Site, structure: Structure, tau: float) -> dict[str, Any]:
-    live = site.delta[site.live]
+    live = site.delta[site.live] if site.live.any() else torch.full((1,), math.nan)
     error = site.delta_se[site.live]
     placements = {route.placement for route in structure.behind(site.path)}
     hit = "a" in placements
     told: dict[str, Any] = {
         "channels": len(site.delta),
-        "live": len(live),
+        "live": int(site.live.sum()),
         "placements": sorted(placements),
         "shift": site.shift,
         "shift_se": site.shift_se,

@@ -97,6 +97,7 @@ def _changes_into(panel: Any, book: Book, place: Place, kind: Kind, label: str) 
                 ms=5,
             )
     panel.axhline(0, color="black", lw=0.8)
+    panel.set_xlim(0, 0.6)
     panel.set_xlabel(label)
     panel.set_ylabel("test error against none, points")
     panel.legend(fontsize=8)

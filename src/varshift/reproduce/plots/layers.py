@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from varshift.reproduce.book import Book, Record, error
+from varshift.reproduce.book import Book, alive, error
 from varshift.reproduce.nets import Placing
 from varshift.theory import null_band_of_mean
 
@@ -118,13 +118,8 @@ def draw_angles(book: Book, make: Any) -> Any:
 def _ratios(records: Any, *, signed: bool) -> list[list[float]]:
     return [
         [site["paper"] if signed else max(site["paper"], 1 / site["paper"]) for site in sites]
-        for sites in (_sites(one) for one in records)
+        for sites in map(alive, records)
     ]
-
-
-def _sites(record: Record) -> list[Record]:
-    sites: list[Record] = record["sites"]
-    return sites
 
 
 def _band(panel: Any, curves: Sequence[Sequence[float]], colour: str, label: str) -> None:
