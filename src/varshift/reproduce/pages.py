@@ -19,6 +19,8 @@ from varshift.reproduce.tables.verdicts import detail_sheet, verdict_sheet
 
 __all__ = ["sheets", "write_page"]
 
+SMOKE = "**A smoke run shows that everything runs. Its networks are toys: its verdicts are none.**"
+
 
 def sheets(experiments: Sequence[Experiment], book: Book) -> dict[str, list[Sheet]]:
     """The tables of each experiment, by its name."""
@@ -38,6 +40,7 @@ def write_page(
     parts = [
         f"<!-- written by `{again}` -->",
         f"# The paper's tables and figures at scale {scale}",
+        *([SMOKE] if scale == "smoke" else []),
         "Rebuilt from records.jsonl by:",
         f"```\n{again}\n```",
         verdict_sheet(verdicts).markdown(),

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from varshift.reproduce.estimates import Estimate
 
-__all__ = ["Sheet", "interval", "number", "spread"]
+__all__ = ["PAPER_ROW", "Sheet", "interval", "number", "spread"]
+
+PAPER_ROW = "  paper"  # the label of a row of printed figures, below the measured ones
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from varshift.reproduce.experiments import EXPERIMENTS, Experiment, runs_of
 from varshift.reproduce.scales import SCALES
-from varshift.reproduce.sheet import Sheet
+from varshift.reproduce.sheet import PAPER_ROW, Sheet
 
 __all__ = ["drawn", "listing"]
 
@@ -28,6 +28,7 @@ def _parts(sheet: Sheet) -> list[RenderableType]:
         title_style="bold",
         box=SIMPLE_HEAD,
         pad_edge=False,
+        show_edge=False,
         padding=(0, 1, 0, 0),
     )
     for number, heading in enumerate(sheet.headings):
@@ -35,11 +36,12 @@ def _parts(sheet: Sheet) -> list[RenderableType]:
             heading,
             header_style="dim",
             overflow="fold",
+            no_wrap=not number and all(len(row[0]) < 20 for row in sheet.rows),
             justify="right" if number and _numeric(sheet, number) else "left",
         )
     for row in sheet.rows:
         # Printed figures stand back behind the measured ones.
-        table.add_row(*row, style="dim" if row[0].endswith(", paper") else None)
+        table.add_row(*row, style="dim" if row[0] == PAPER_ROW else None)
     return [table, *(Text(note, style="dim") for note in sheet.notes)]
 
 

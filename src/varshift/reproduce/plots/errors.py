@@ -100,7 +100,8 @@ def _changes_into(panel: Any, book: Book, place: Place, kind: Kind, label: str) 
     panel.set_xlim(0, 0.6)
     panel.set_xlabel(label)
     panel.set_ylabel("test error against none, points")
-    panel.legend(fontsize=8)
+    if panel.get_legend_handles_labels()[0]:
+        panel.legend(fontsize=8)
 
 
 def _against_none(book: Book, family: str, placing: Placing) -> list[float]:

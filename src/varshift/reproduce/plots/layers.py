@@ -29,7 +29,8 @@ def draw_moving(book: Book, make: Any) -> Any:
     panel.set_xlabel("norm, in the order of the data")
     panel.set_ylabel("real / moving variance")
     panel.set_title("DenseNet: what norms meet at test over what they have stored")
-    panel.legend()
+    if len(panel.lines) > 1:
+        panel.legend()
     return figure
 
 
@@ -48,7 +49,8 @@ def draw_depth(book: Book, make: Any) -> Any:
                     label = f"{rate:g}: {told:.1f} %"
                     _band(panel, _ratios(found, signed=False), RATES[rate], label)
             panel.set_title(f"{family}, ({place})")
-            panel.legend(fontsize=7, title="drop: test error", title_fontsize=7)
+            if panel.lines:
+                panel.legend(fontsize=7, title="drop: test error", title_fontsize=7)
             panel.set_xlabel("norm")
         panels[row][0].set_ylabel("max(r, 1/r)")
     return figure
@@ -72,7 +74,8 @@ def draw_curves(book: Book, make: Any) -> Any:
                     panel.plot(epochs, means, style, color=colour, label=f"{label}, {side}")
         panel.set_title(family)
         panel.set_xlabel("epoch")
-        panel.legend(fontsize=7)
+        if panel.lines:
+            panel.legend(fontsize=7)
     panels[0].set_ylabel("accuracy on training images, %")
     return figure
 

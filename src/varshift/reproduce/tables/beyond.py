@@ -22,11 +22,13 @@ def footprints(book: Book) -> Iterator[Sheet]:
             for placing in _placings(book, family, data):
                 found = list(book.find(family, placing, data=data).values())
                 rows.append((family, _named(placing), *_remembered(found)))
-        heads = ("", "trained with", "norms fed by it", "of them claimed", "drop_p read", "others")
+        heads = ("", "trained with", "fed and judged", "of them claimed", "drop_p read", "others")
         note = (
-            "drop_p read: median over the norms the noise feeds, in dropout's terms (Uout and "
-            "Gaussian of the same τ count as such), ± deviation over seeds. Others: share of all "
-            "other norms that claim noise."
+            "Fed and judged: norms the noise feeds with no other norm between, and of which the "
+            "checkpoint says enough; behind the sum of a branch and its shortcut it does not, "
+            "where the noise of (b) goes in three of the networks. drop_p read: median over "
+            "these norms, in dropout's terms (Uout and Gaussian of the same τ count as such), ± "
+            "deviation over seeds. Others: share of all other norms that claim noise."
         )
         yield Sheet(
             f"Beyond the paper, {book.named(data)}: footprints", heads, tuple(rows), (note,)

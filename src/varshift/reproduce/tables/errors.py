@@ -16,7 +16,7 @@ from varshift.reproduce.estimates import Estimate, estimate
 from varshift.reproduce.experiments import beta_like
 from varshift.reproduce.nets import Kind, Place, Placing
 from varshift.reproduce.paper import TABLE_3, TABLE_4, TABLE_6, TABLE_RATES
-from varshift.reproduce.sheet import Sheet, number, spread
+from varshift.reproduce.sheet import PAPER_ROW, Sheet, number, spread
 
 __all__ = ["table3", "table4", "table6"]
 
@@ -49,7 +49,7 @@ def _printed3(book: Book, data: str) -> Sheet:
             ours.append(_over(book, family, noisy, data))
             ours.append(estimate(list(_after(book, family, noisy, data, "adjust-live"))))
         rows.append((family, *map(spread, ours)))
-        rows.append((f"{family}, paper", *map(number, printed)))
+        rows.append((PAPER_ROW, *map(number, printed)))
     heads = ("", "no dropout", "(a)", "(a) adjusted", "(b)", "(b) adjusted")
     note = (
         'Mean ± deviation over seeds. "Adjusted" here means: noise off, each norm normalises by '
@@ -116,7 +116,7 @@ def _by_amount(
             placing = Placing(place, kind, amount)
             cells.append(spread(_over(book, family, placing, data)))
         rows.append((family, *cells))
-        rows.append((f"{family}, paper", *map(number, printed[data, family])))
+        rows.append((PAPER_ROW, *map(number, printed[data, family])))
     heads = ("", *(f"{letter} {amount:g}" for amount in TABLE_RATES))
     return Sheet(f"{name}, {book.named(data)}: test error in %", heads, tuple(rows))
 

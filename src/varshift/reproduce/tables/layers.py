@@ -145,7 +145,7 @@ def _shift_sheet(book: Book, data: str) -> Sheet:
         rows.append(
             (
                 *(label, _over(found, mean_paper_ratio, 3), number(FIGURE_4[key][1][column], 3)),
-                *(_over(found, mean_severity, 3), _over(found, mean_shift, 3), _clear(found)),
+                *(_over(found, mean_severity, 2), _over(found, mean_shift, 2), _clear(found)),
             )
         )
     heads = ("", "paper's ratio", "paper", "severity", "Δ, signed", "Δ < 1, > 1")
