@@ -32,8 +32,9 @@ def draw_table3(book: Book, make: Any) -> Any:
         ("(b) distilled", b, best, GREEN),
     ]
     figure = make(figsize=(10, 3.2), layout="constrained")
-    panels = figure.subplots(1, max(1, len(book.families)), sharey=False, squeeze=False)[0]
-    for panel, family in zip(panels, book.families, strict=True):
+    families = book.families or [""]
+    panels = figure.subplots(1, len(families), squeeze=False)[0]
+    for panel, family in zip(panels, families, strict=True):
         for place, (_, placing, reading, colour) in enumerate(reversed(bars)):
             values = list(book.figures(reading, family, placing).values())
             _dots(panel, place, values, colour)
