@@ -36,6 +36,7 @@ class Recipe:
     flip: bool = True
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "drops", tuple(map(float, self.drops)))
         if self.epochs < 1 or self.batch_size < 2:
             raise UsageError(
                 f"a recipe of {self.epochs} epochs and batches of {self.batch_size}: at least one "
@@ -60,11 +61,17 @@ class Recipe:
         epoch = step / self.steps_per_epoch(images)
         return self.rate * self.factor ** sum(epoch >= drop for drop in self.drops)
 
-    def shrunk(self, epochs: int, *, batch_size: int | None = None, pad: int = 4) -> Recipe:
+    def shrunk(
+        self, epochs: int, *, batch_size: int | None = None, pad: int | None = None
+    ) -> Recipe:
         """The same shape in `epochs` epochs: the drops stay where they are, as shares of it."""
         drops = tuple(drop * epochs / self.epochs for drop in self.drops)
         return replace(
-            self, epochs=epochs, drops=drops, batch_size=batch_size or self.batch_size, pad=pad
+            self,
+            epochs=epochs,
+            drops=drops,
+            batch_size=self.batch_size if batch_size is None else batch_size,
+            pad=self.pad if pad is None else pad,
         )
 
 

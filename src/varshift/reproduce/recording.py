@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from varshift import __version__
+from varshift.errors import ModelError
 from varshift.footprint import footprint
 from varshift.reproduce.images import Pixels, crop_and_flip
 from varshift.reproduce.measures import (
@@ -122,7 +123,10 @@ def _plain(images: Pixels, count: int) -> list[Pair]:
 
 def _footprint(net: nn.Module, batches: list[Tensor]) -> dict[str, Any]:
     """What the checkpoint alone remembers of the noise: per site its drop_p and whether claimed."""
-    found = footprint(net, batches)
+    try:
+        found = footprint(net, batches)
+    except ModelError as error:  # so short a training that its statistics tell nothing yet
+        return {"passes": 0, "sites": [], "reason": str(error)}
     return {
         "passes": found.passes,
         "sites": [

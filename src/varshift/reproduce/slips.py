@@ -57,7 +57,7 @@ def slips() -> Iterator[Slip]:
 
 
 def _ratio(beta: float) -> float:
-    return float(uout_ratio(torch.zeros(1), torch.ones(1), beta))
+    return float(uout_ratio(torch.zeros(1).double(), torch.ones(1).double(), beta))
 
 
 def _beta() -> Slip:

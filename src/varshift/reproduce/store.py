@@ -60,7 +60,9 @@ def write_lines(path: Path, records: Iterable[Record]) -> None:
 
 
 def read_lines(path: Path) -> list[Record]:
-    """Raises DataError with the number of a line that is none of JSON."""
+    """Raises DataError for a missing file, and with the number of a line that is not JSON."""
+    if not path.is_file():
+        raise DataError(f"there is no file {str(path)!r}")
     found = []
     for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
         try:

@@ -59,11 +59,19 @@ def work(job: Job, *, workers: int = 1, report: Report = lambda done, total: Non
     others = [
         mine.Process(target=_help, args=(job, parent), daemon=True) for _ in range(workers - 1)
     ]
-    for other in others:
-        other.start()
-    _Worker(job, report, threads=None if workers == 1 else 1).to_the_end()
-    for other in others:
-        other.join()
+    threads = torch.get_num_threads()
+    try:
+        for other in others:
+            other.start()
+        _Worker(job, report, threads=None if workers == 1 else 1).to_the_end()
+        for other in others:
+            other.join()
+    finally:
+        if torch.get_num_threads() != threads:
+            torch.set_num_threads(threads)
+        for other in others:
+            if other.is_alive():
+                other.terminate()
 
 
 def _help(job: Job, parent: int) -> None:

@@ -118,7 +118,7 @@ CLAIMS = (
         *("vii", "Width reduces the shift; d·cos²θ grows with d beyond its random null."),
         "section 3.2, Figure 3, Table 1",
         "ratio at (b) of the widest less that of the narrowest network, below 0; mean d·cos²θ of "
-        "k×k filters, above 1; its slope over d, above 0",
+        "k×k filters, above 1; slope over d of all filters, above 0",
         widths.width_helps,
     ),
     Claim(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 
 from varshift.reproduce.estimates import Part, estimate
 
@@ -24,12 +25,17 @@ def parts_of(
     and seeds, not about networks nobody trained.
     """
     pooled: list[float] = []
+    seeds = 0
     for family in families:
         found = list(values(family))
         if found:
             pooled += found
+            seeds = max(seeds, len(found))
             yield Part(f"{family}{label}", estimate(found), low, high)
-    yield Part(f"all{label}", estimate(pooled), low, high)
+    whole = estimate(pooled)
+    if seeds < 2:  # networks differ, but nothing tells by how much their seeds do
+        whole = replace(whole, low=math.nan, high=math.nan)
+    yield Part(f"all{label}", whole, low, high)
 
 
 def differences(first: dict[int, float], second: dict[int, float]) -> list[float]:

@@ -38,6 +38,11 @@ class Shape:
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
             raise UsageError(f"no network {self.family!r}; there are {', '.join(FAMILIES)}")
+        if min(self.blocks, self.width, self.groups) < 1:
+            raise UsageError(
+                f"{self.family} of {self.blocks} blocks per stage, width {self.width} and "
+                f"{self.groups} groups: each must be at least 1"
+            )
 
 
 PAPER = {

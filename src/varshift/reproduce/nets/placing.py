@@ -42,9 +42,14 @@ class Placing:
             raise UsageError(f"no place {self.place!r}; there are {', '.join(PLACES)}")
         if self.kind not in KINDS:
             raise UsageError(f"no noise {self.kind!r}; there are {', '.join(KINDS)}")
-        top = "" if self.kind == "uout" else " and below 1"
-        if self.amount < 0 or (top and self.amount >= 1):
-            raise UsageError(f"the amount of noise is {self.amount}; it must be at least 0{top}")
+        # Equal placings must have equal ids, whatever kind of number was typed.
+        object.__setattr__(self, "amount", float(self.amount))
+        top = "at most 1" if self.kind == "uout" else "below 1"
+        fits = 0 <= self.amount <= 1 if self.kind == "uout" else 0 <= self.amount < 1
+        if not fits:
+            raise UsageError(
+                f"the amount of {self.kind} is {self.amount}; it must be at least 0 and {top}"
+            )
         if (self.place == "none") != (self.amount == 0):
             raise UsageError(
                 f"place {self.place!r} with amount {self.amount:g}: no place and no amount go "

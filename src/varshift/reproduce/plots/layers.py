@@ -81,30 +81,42 @@ def draw_curves(book: Book, make: Any) -> Any:
 
 
 def draw_angles(book: Book, make: Any) -> Any:
-    """Figure 3: d·cos²θ of each k×k convolution over its d, with the random null."""
+    """Figure 3: d·cos²θ of each convolution over its d, 1×1 ones hollow, with the random null."""
     figure = make(figsize=(6, 3.6), layout="constrained")
     panel = figure.subplots()
     largest = 2
     for index, family in enumerate(book.families):
-        points = [
-            (conv["d"], conv["d_cos2"], conv["filters"])
+        convs = [
+            conv
             for width in book.widths(family)
             for one in book.find(family, NONE, width=width).values()
             for conv in one["filters"]
-            if conv["kernel"] > 1 and conv["path"] != "stem"
+            if conv["path"] != "stem"
         ]
-        if points:
-            largest = max(largest, *(d for d, *_ in points))
+        largest = max([largest, *(conv["d"] for conv in convs)])
+        for pointwise in (False, True):
+            chosen = [conv for conv in convs if (conv["kernel"] == 1) is pointwise]
             panel.plot(
-                *([d for d, *_ in points], [y for _, y, _ in points]),
+                [conv["d"] for conv in chosen],
+                [conv["d_cos2"] for conv in chosen],
                 "osD^"[index % 4],
                 color=("#2c6fbb", "#c0392b", "#e08a1e", "#2e8b57")[index % 4],
+                fillstyle="none" if pointwise else "full",
                 ms=4,
                 alpha=0.6,
-                label=family,
+                label=None if pointwise else family,
             )
-    widths = [2 + (largest - 2) * step / 50 for step in range(51)]
-    bands = [null_band_of_mean(round(d), 32) for d in widths]
+    _null(panel, largest)
+    panel.set_xlabel("d, entries of a filter (hollow: 1×1)")
+    panel.set_ylabel("mean d·cos²θ of a layer")
+    panel.legend(fontsize=8)
+    return figure
+
+
+def _null(panel: Any, largest: int) -> None:
+    """Where layers of random filters lie."""
+    widths = [round(2 + (largest - 2) * step / 50) for step in range(51)]
+    bands = [null_band_of_mean(d, 32) for d in widths]
     panel.fill_between(
         *(widths, [low for low, _ in bands], [high for _, high in bands]),
         color="#7f8c8d",
@@ -112,10 +124,6 @@ def draw_angles(book: Book, make: Any) -> Any:
         label="32 random filters, 95 %",
     )
     panel.axhline(1, color="black", lw=0.8)
-    panel.set_xlabel("d, entries of a filter")
-    panel.set_ylabel("mean d·cos²θ of a layer")
-    panel.legend(fontsize=8)
-    return figure
 
 
 def _ratios(records: Any, *, signed: bool) -> list[list[float]]:

@@ -74,9 +74,10 @@ def _repairs(book: Book, data: str, place: Place) -> Sheet:
     kept = [[one["repairs"]["kept"] or "nothing" for one in held] for held in found.values()]
     rows.append(("the gate keeps", *(", ".join(names) or "–" for names in kept)))
     images = {one["repairs"]["calibration"] for held in found.values() for one in held}
-    notes = (
-        f"Repairs made on {' or '.join(f'{n:,}' for n in sorted(images))} training images, without "
-        "their labels. The gate judges by the loss on the test images of this table, seed by seed.",
+    notes = tuple(
+        f"Repairs made on {count:,} training images, without their labels. The gate judges by the "
+        "loss on the test images of this table, seed by seed."
+        for count in sorted(images)
     )
     title = f"Beyond Table 3, {book.named(data)}: test error in % after repair, ({place}) 0.5"
     return Sheet(title, ("", *found), tuple(rows), notes)

@@ -1,0 +1,256 @@
+"""Verdicts on worlds in which one knows what they must be."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from reproduce.records import MATCHED, NONE, PLACINGS, USUAL, WIDE, A, B, records
+from varshift.reproduce.book import (
+    Book,
+    error,
+    excess,
+    mean_paper_ratio,
+    mean_severity,
+    mean_shift,
+    repaired_error,
+)
+from varshift.reproduce.claims import CLAIMS, judged
+from varshift.reproduce.nets import FAMILIES, Placing
+
+KEYS = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x")
+
+
+def words(held):
+    return {one.claim.key: one.word for one in judged(Book(held))}
+
+
+def test_where_the_paper_is_right_every_claim_holds():
+    assert words(records()) == dict.fromkeys(KEYS, "holds")
+
+
+def shrinks_with_rate(it):
+    it.ratio, it.growth = 2 - it.placing.amount + 0.001 * it.seed, 0
+
+
+def indirect_is_larger(it):
+    if it.placing.place == "b":
+        it.ratio += 5
+
+
+def direct_is_off(it):
+    it.hit *= 1.6
+
+
+def mean_term_misfits(it):
+    it.misfits = (0.2 + 0.001 * it.seed, 0.05)
+
+
+def fades_with_depth(it):
+    it.growth = -it.growth
+
+
+def error_falls(it):
+    strength = it.ratio - 1
+    it.error, it.evaluation = 0.2 - 0.1 * strength, 0.02 - 0.01 * strength
+
+
+def adjusting_hurts(it):
+    it.adjusted = it.error + 0.01 + 0.001 * it.seed
+
+
+def adjusting_recovers_all(it):
+    it.adjusted = 0.04 - 0.001 * it.seed
+
+
+def width_hurts(it):
+    if it.placing == B and it.width == WIDE:
+        it.ratio += 0.5
+
+
+def filters_are_random(it):
+    it.d_cos2 = 0.8 - 0.01 * it.seed
+
+
+def filters_shrink(it):
+    it.d_growth *= -3  # steep enough for the 1×1 filters, which lie low at small d
+
+
+def head_hurts(it):
+    if it.placing.place == "last":
+        it.error += 0.02 + 0.001 * it.seed
+
+
+def uout_hurts(it):
+    if it.placing == Placing("b", "uout", 0.5):
+        it.error += 0.02 + 0.001 * it.seed
+
+
+def gaussian_is_worse(it):
+    if it.placing.kind == "gaussian":
+        it.error += 0.02 + 0.001 * it.seed
+
+
+def training_gains(it):
+    it.evaluation = it.noise_on - 0.01 - 0.001 * it.seed
+
+
+WRONG = {
+    shrinks_with_rate: "i",
+    indirect_is_larger: "ii",
+    direct_is_off: "iii",
+    mean_term_misfits: "iii",
+    fades_with_depth: "iv",
+    error_falls: "v",
+    adjusting_hurts: "vi",
+    adjusting_recovers_all: "vi",
+    width_hurts: "vii",
+    filters_are_random: "vii",
+    filters_shrink: "vii",
+    head_hurts: "viii",
+    uout_hurts: "ix",
+    gaussian_is_worse: "ix",
+    training_gains: "x",
+}
+
+
+@pytest.mark.parametrize("change", WRONG)
+def test_where_the_paper_is_wrong_its_claim_does_not_hold(change):
+    assert words(records(change))[WRONG[change]] == "does not hold"
+
+
+@pytest.mark.parametrize("change", [head_hurts, uout_hurts, gaussian_is_worse, width_hurts])
+def test_no_other_claim_falls_with_it(change):
+    fallen = {key for key, word in words(records(change)).items() if word == "does not hold"}
+    assert WRONG[change] in fallen
+    assert fallen <= {WRONG[change], "ii", "v"}  # a shift at (b) is part of these as well
+
+
+def test_one_seed_of_one_network_decides_nothing():
+    assert words(records(seeds=1, families=["WRN"])) == dict.fromkeys(KEYS, "not decided")
+
+
+def test_one_seed_decides_nothing_about_any_single_network():
+    for verdict in judged(Book(records(seeds=1))):
+        single = [part for part in verdict.parts if part not in verdict.deciding]
+        assert {part.word for part in single} == {"not decided"}
+        assert verdict.exceptions == ()
+
+
+def test_no_records_decide_nothing():
+    for verdict in judged(Book([])):
+        assert (verdict.word, verdict.parts) == ("not decided", ())
+
+
+def test_claims_whose_runs_are_missing_are_not_decided():
+    found = words(records(placings=[NONE, A]))
+    assert {key for key in KEYS if found[key] == "not decided"} == {"ii", "v", "viii", "ix"}
+
+
+def test_single_networks_that_say_the_opposite_are_named():
+    def change(it):
+        if it.family == "WRN":
+            it.evaluation = it.noise_on - 0.001 - 0.0001 * it.seed
+
+    (verdict,) = [one for one in judged(Book(records(change))) if one.claim.key == "x"]
+    assert verdict.word == "holds"
+    named = [part.name for part in verdict.exceptions]
+    assert [name for name in named if "(a)" in name] == ["WRN (a)"]
+    assert [part.name for part in verdict.deciding] == ["all (a)"]
+
+
+def test_a_verdict_that_falls_names_the_networks_where_it_would_hold():
+    def change(it):
+        if it.family != "DenseNet":
+            training_gains(it)
+            it.evaluation -= 0.05
+
+    (verdict,) = [one for one in judged(Book(records(change))) if one.claim.key == "x"]
+    assert verdict.word == "does not hold"
+    assert "DenseNet (a)" in [part.name for part in verdict.exceptions]
+
+
+def test_an_effect_within_its_noise_is_not_decided():
+    def change(it):
+        it.evaluation = it.noise_on + (0.01, -0.01, 0.001)[it.seed]
+
+    assert words(records(change))["x"] == "not decided"
+
+
+def test_effects_are_the_numbers_of_the_records():
+    verdicts = {one.claim.key: one for one in judged(Book(records(seeds=2, families=["WRN"])))}
+    (lost,) = verdicts["x"].deciding
+    assert lost.estimate.values == pytest.approx([100 * 0.05 * 0.5, 100 * 0.05 * 0.5 * 1.01])
+    won, left = verdicts["vi"].deciding
+    assert won.estimate.values == pytest.approx([3.0, 3.03])
+    assert left.estimate.values == pytest.approx([2.0, 2.02])
+    (gap,) = verdicts["ii"].deciding
+    assert gap.estimate.values == pytest.approx([0.45, 0.45 * 1.01])
+
+
+def test_the_ten_claims_are_there():
+    assert tuple(claim.key for claim in CLAIMS) == KEYS
+
+
+# The book ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def book():
+    """Two data sets, two networks in the wrong order."""
+    held = records(families=["DenseNet", "WRN"], seeds=2)
+    return Book(held + records(families=["WRN"], seeds=1, placings=[NONE, A], images="cifar100"))
+
+
+def test_records_are_found_by_what_they_are_of(book):
+    found = book.find("WRN", A)
+    assert list(found) == [0, 1]
+    for seed, one in found.items():
+        assert one["run"]["seed"] == seed
+        assert Placing(**one["run"]["placing"]) == A
+        assert one["run"]["shape"] == {"family": "WRN", "blocks": 1, "width": USUAL, "groups": 1}
+    assert list(book.find("WRN", A, data="C100")) == [0]
+    assert book.find("WRN", B, data="C100") == {}
+    assert book.find("PreResNet", A) == {}
+    wide = book.find("WRN", B, width=WIDE)
+    assert {one["run"]["shape"]["width"] for one in wide.values()} == {WIDE}
+
+
+def test_amounts_and_widths_rise(book):
+    assert book.amounts("WRN", "a", "dropout") == [0.3, 0.5, 0.7]
+    assert book.amounts("WRN", "b", "dropout") == [0.25, 0.3, 0.5, 0.7]
+    assert book.amounts("WRN", "b", "uout") == [0.5, 1.0]
+    assert book.amounts("WRN", "a", "dropout", data="C100") == [0.5]
+    assert book.amounts("PreResNet", "a", "dropout") == []
+    assert book.widths("WRN", B) == [USUAL, WIDE]
+    assert book.widths("WRN", A) == [USUAL]
+    assert book.widths("PreResNet") == []
+
+
+def test_families_stand_in_the_papers_order_and_sets_by_name(book):
+    assert book.families == ["WRN", "DenseNet"]
+    assert list(FAMILIES) == ["PreResNet", "ResNeXt", "WRN", "DenseNet"]
+    assert book.sets == ["C10", "C100"]
+    assert (book.named("C10"), book.named("C100")) == ("made up", "made up cifar100")
+    assert MATCHED[0] in PLACINGS
+
+
+def test_figures_of_a_record():
+    sites = [
+        {"paper": 2.0, "severity": 3.0, "shift": 0.25, "live": 4},
+        {"paper": 0.5, "severity": 1.0, "shift": 1.0, "live": 4},
+    ]
+    one = {
+        "sites": sites,
+        "test": {"error": 0.125},
+        "train": {"evaluation": {"error": 0.5}, "noise on": {"error": 0.25}},
+        "repairs": {"recalibrate": {"error": 0.0625}},
+    }
+    assert mean_paper_ratio(one) == 2.0  # both are off by a factor of two, each its own way
+    assert mean_severity(one) == 2.0
+    assert mean_shift(one) == pytest.approx(0.5, rel=1e-12)
+    assert (error(one), excess(one)) == (12.5, 25.0)
+    assert repaired_error("recalibrate")(one) == 6.25
+    assert math.isnan(repaired_error("distill")(one))
+    assert math.isnan(repaired_error("recalibrate")({}))

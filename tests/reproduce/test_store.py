@@ -1,0 +1,78 @@
+"""Files of runs are whole or not there; a broken line is named."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+import varshift as vs
+from reproduce.small import DROPPED, PLAIN
+from varshift.reproduce.store import Store, read_lines, write_lines
+
+
+def test_a_record_comes_back_as_it_was_kept(tmp_path):
+    store, record = Store(tmp_path), {"a": [1, 2.5, None], "β": {"x": "ü"}}
+    assert store.record(PLAIN) is None
+    store.keep(PLAIN, record)
+    assert store.record(PLAIN) == record
+    assert store.record(DROPPED) is None
+    assert [path.name for path in store.place(PLAIN).iterdir()] == ["record.json"]
+
+
+def test_every_run_has_its_own_folder(tmp_path):
+    store = Store(tmp_path)
+    assert store.place(PLAIN) == tmp_path / "runs" / PLAIN.id
+    assert store.place(PLAIN).is_dir()
+    places = {store.state(PLAIN), store.state(DROPPED), store.lock(PLAIN), store.lock(DROPPED)}
+    assert len(places) == 4
+    assert {path.parent for path in places} == {store.place(PLAIN), store.place(DROPPED)}
+
+
+def test_a_record_that_cannot_be_written_leaves_the_old_one(tmp_path):
+    store = Store(tmp_path)
+    store.keep(PLAIN, {"old": 1})
+    with pytest.raises(ValueError, match="Out of range float"):
+        store.keep(PLAIN, {"new": math.nan})
+    with pytest.raises(TypeError, match="not JSON serializable"):
+        store.keep(PLAIN, {"new": object()})
+    assert store.record(PLAIN) == {"old": 1}
+    assert [path.name for path in store.place(PLAIN).iterdir()] == ["record.json"]
+
+
+def test_records_are_those_that_are_done_in_their_order(tmp_path):
+    store = Store(tmp_path)
+    store.keep(DROPPED, {"of": "dropped"})
+    assert store.records([PLAIN, DROPPED]) == [{"of": "dropped"}]
+    store.keep(PLAIN, {"of": "plain"})
+    assert store.records([PLAIN, DROPPED]) == [{"of": "plain"}, {"of": "dropped"}]
+
+
+def test_lines_come_back(tmp_path):
+    path, held = (
+        tmp_path / "new" / "records.jsonl",
+        [{"a": 1}, {"b": "two\nlines"}, {"c": "\u2028"}],
+    )
+    write_lines(path, held)
+    assert read_lines(path) == held
+    assert len(path.read_text("utf-8").split("\n")) == len(held) + 1
+    assert json.loads(path.read_text("utf-8").split("\n")[0]) == {"a": 1}
+    write_lines(path, [])
+    assert read_lines(path) == []
+
+
+def test_a_line_that_is_no_json_is_named(tmp_path):
+    path = tmp_path / "records.jsonl"
+    path.write_text('{"a": 1}\n{"b": \n{"c": 3}\n', "utf-8")
+    with pytest.raises(vs.VarshiftError, match=r"line 2 of '.*records\.jsonl' is not JSON: Expec"):
+        read_lines(path)
+
+
+def test_lines_that_cannot_be_written_leave_the_old_file(tmp_path):
+    path = tmp_path / "records.jsonl"
+    write_lines(path, [{"a": 1}])
+    with pytest.raises(ValueError, match="Out of range float"):
+        write_lines(path, [{"a": 2}, {"a": math.inf}])
+    assert read_lines(path) == [{"a": 1}]
+    assert list(tmp_path.iterdir()) == [path]
