@@ -14,15 +14,35 @@ from safetensors.torch import load_file
 
 from problems.shifted import shifted
 
+NETS = """
+import torch
+from torch import nn
+from varshift.demo.net import PreResNet
+
+def frozen():
+    net = PreResNet(1, width=8, blocks=2, drop_p=0.7)
+    net.blocks[0].norm2.eval()
+    return net
+
+class Closed(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.drop, self.norm = nn.Dropout(0.5), nn.BatchNorm2d(3)
+
+    @torch.no_grad()
+    def forward(self, x):
+        return self.norm(self.drop(x)).mean((2, 3))
+"""
 FACTORIES = str(Path(__file__).parent.parent / "problems" / "factories.py")
 
 
-def repair(*arguments):
+def repair(*arguments, cwd=None):
     return subprocess.run(
         [sys.executable, "-m", "varshift", "repair", *arguments],
         capture_output=True,
         text=True,
         timeout=240,
+        cwd=cwd,
         env=os.environ | {"NO_COLOR": "1", "OMP_NUM_THREADS": "1"},
     )
 
@@ -82,17 +102,47 @@ def test_a_clean_model_exits_with_zero_and_writes_nothing(tmp_path):
     assert not out.exists()
 
 
+def test_kind_and_frozen_norms_are_passed_on(tmp_path):
+    asked = (*trained(tmp_path, 0), "--method", "recalibrate", "--format", "json")
+    told = json.loads(repair(*asked, "--kind", "values", "--no-labels").stdout)
+    assert told["before"]["accuracy"] is None
+    assert not any("were taken for" in note for note in told["notes"])
+    (tmp_path / "nets.py").write_text(NETS)
+    given = ("--data", "digits", "--held-out", "digits:test", "--method", "recalibrate")
+    for more, written in (((), False), (("--include-frozen",), True)):
+        done = repair(f"{tmp_path / 'nets.py'}:frozen", *given, "--format", "json", *more)
+        told = json.loads(done.stdout)
+        tensors = told["candidates"][0]["tensors"]
+        assert ("blocks.0.norm2.running_mean" in tensors) == written
+
+
+def test_a_repair_that_cannot_be_made_says_why(tmp_path):
+    (tmp_path / "nets.py").write_text(NETS)
+    done = repair(
+        *(f"{tmp_path / 'nets.py'}:Closed", "--data", f"{FACTORIES}:batches", "--kind", "values"),
+        *("--method", "recalibrate,distill"),
+    )
+    said = " ".join(done.stdout.split())
+    assert "distill failed: the model's output does not depend differentiably on its norms" in said
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
+        (("--out", "folder.pt"), "is a folder; name a file in it, as in folder.pt/fixed.pt"),
+        (("--kind", "scores"), "kind is 'scores'; pass one of logits"),
+        (("--level", "2"), "level is 2.0; pass a chance between 0 and 1"),
         (("--out", "weights.onnx"), "ends in none of"),
         (("--out", "nowhere/weights.pt"), "there is no folder"),
         (("--method", "magic"), "method 'magic' is none of auto"),
         (("--format", "xml"), "--format 'xml' is none of"),
     ],
 )
-def test_usage(arguments, said):
-    done = repair(f"{FACTORIES}:settled", "--data", f"{FACTORIES}:batches", *arguments)
+def test_usage(tmp_path, arguments, said):
+    (tmp_path / "folder.pt").mkdir()
+    given = (f"{FACTORIES}:settled", "--data", f"{FACTORIES}:batches")
+    done = repair(*given, *arguments, cwd=tmp_path)
     assert done.returncode == 2
     assert said in done.stderr
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections import namedtuple
+from collections import OrderedDict, UserDict, namedtuple
+from collections.abc import Mapping
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 import varshift as vs
-from varshift.lending import batches
+from varshift.lending import Batch, batches, call, piece
 
 NET = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(3))
 X = torch.arange(36.0).view(12, 3)
@@ -26,6 +28,35 @@ class Named(nn.Module):
 
 Pair = namedtuple("Pair", "x y")
 
+
+class Encoding(UserDict):
+    """Like a tokeniser's: no dict, more than its items, and a `to` that moves the lent one."""
+
+    def __init__(self, data, lengths):
+        super().__init__(data)
+        self.lengths = lengths
+
+    def to(self, device):
+        self.data = {}
+        return self
+
+
+class Fixed(Mapping):
+    """Cannot be written to."""
+
+    def __init__(self, items):
+        self._items = items
+
+    def __getitem__(self, key):
+        return self._items[key]
+
+    def __iter__(self):
+        return iter(self._items)
+
+    def __len__(self):
+        return len(self._items)
+
+
 FORMS = {
     "tensor": ([X], None),
     "tuple": ([(X, torch.zeros(12))], None),
@@ -33,6 +64,9 @@ FORMS = {
     "named tuple": ([Pair(X, torch.zeros(12))], None),
     "dict": ([{"x": X}], None),
     "dict in a tuple": ([({"x": X}, 1)], None),
+    "ordered dict": ([OrderedDict(x=X)], None),
+    "user's dict": ([Encoding({"x": X}, 3)], None),
+    "read-only mapping": ([Fixed({"x": X})], None),
     "callable": (lambda: iter([X]), None),
     "generator": ((x for x in [X]), None),
     "forward": ([{"image": X}], lambda model, batch: model(batch["image"])),
@@ -113,3 +147,37 @@ def test_max_samples_cuts_exactly(limit):
 def test_max_samples_must_be_positive():
     with pytest.raises(vs.UsageError, match="at least 1"):
         vs.measure(NET, [X], max_samples=0)
+
+
+@pytest.mark.parametrize("make", [dict, OrderedDict, lambda d: Encoding(d, 3), Fixed])
+def test_mappings_of_every_class_are_moved_cut_and_copied(make):
+    class Doubles(nn.Module):
+        def forward(self, x):
+            return x.mul_(2)
+
+    lent = make({"x": X.clone()})
+    (batch,) = batches([lent], nn.BatchNorm1d(3))
+    few = piece(batch, 2, 5)
+    assert few.samples == 3
+    assert torch.equal(few.value["x"], X[2:5])
+    assert torch.equal(call(Doubles(), batch, None), 2 * X)
+    assert torch.equal(lent["x"], X)  # neither moved nor written to
+    if isinstance(lent, Encoding):
+        assert few.value.lengths == 3
+
+
+def test_lists_and_arrays_with_one_item_per_sample_are_cut_along():
+    names, sizes = [str(i) for i in range(12)], np.arange(12)
+    few = piece(Batch(0, {"x": X, "names": names, "sizes": sizes, "shape": (3, 3)}, 12), 2, 5)
+    assert few.value["names"] == ["2", "3", "4"]
+    assert few.value["sizes"].tolist() == [2, 3, 4]
+    assert few.value["shape"] == (3, 3)
+    assert piece(Batch(0, [X, [1, 2]], 12), 2, 5).value[1] == [1, 2]
+
+
+def test_what_no_slice_reaches_is_not_cut():
+    class Holder:
+        def to_dict(self):
+            return {"x": X}
+
+    assert piece(Batch(0, (X, Holder()), 12), 0, 5) is None

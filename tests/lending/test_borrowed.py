@@ -111,9 +111,14 @@ def what_if(net, data):
     return vs.predict(net, data, noise={"body.3": 0.2}, moved={"body.7": "body.8"})
 
 
+def wide():
+    return [torch.ones(6, 8).cumsum(1) / (2 + i) for i in range(4)]
+
+
 def useless(net, data):
     """A repair that is tried in full and not kept: no change can be that sure."""
-    r = vs.repair(net, data, kind="values", level=1e-300, max_samples=6, max_held_out=6)
+    few = [batch for batch in data for _ in range(2)] if isinstance(data, list) else data
+    r = vs.repair(net, few, held_out=wide(), kind="values", level=1e-300)
     assert not r.accepted
     tried = {candidate.method for candidate in r.candidates if candidate.score is not None}
     assert tried == {"recalibrate", "distill"}  # there is nothing stored yet to correct
@@ -245,6 +250,57 @@ def test_spectral_norm_and_parametrised_weights_come_back():
     assert all(torch.equal(before[name], b) for name, b in net.named_buffers())
 
 
+INFERENCE = {
+    "inspect": lambda net, data: vs.inspect(net, data[0]).routes,
+    "measure": lambda net, data: vs.measure(net, data).sites["body.5"].train.var,
+    "recalibrate": lambda net, data: vs.recalibrate(net, data).sites["body.5"].after.var,
+    "explain": lambda net, data: vs.explain(net, data).factors,
+    "predict": lambda net, data: vs.predict(net, data).sites["body.5"].signal,
+    "repair": lambda net, data: [
+        c.score for c in vs.repair(net, data, held_out=wide(), kind="values").candidates
+    ],
+    "replace": lambda net, data: vs.replace(net, data[0], 0.1).changes,
+}
+
+
+@pytest.mark.parametrize("verb", INFERENCE)
+def test_a_callers_inference_mode_changes_nothing(verb):
+    torch.manual_seed(0)
+    found = []
+    for inference in (False, True):
+        net = Mlp()
+        with torch.no_grad():
+            for parameter in net.parameters():
+                parameter.copy_(torch.linspace(-1, 1, parameter.numel()).view_as(parameter).sin())
+        torch.manual_seed(0)
+        with torch.inference_mode(inference):  # the data made inside it too
+            found.append(str(INFERENCE[verb](net, good() * 4)))
+            assert torch.is_inference_mode_enabled() == inference
+        assert not any(tensor.is_inference() for tensor in net.state_dict().values())
+    assert found[0] == found[1] != "()"
+
+
+def test_a_model_made_in_inference_mode_is_refused():
+    with torch.inference_mode():
+        net = Mlp()
+    with pytest.raises(vs.ModelError, match=r"was created under torch\.inference_mode"):
+        vs.inspect(net, good()[0])
+
+
+def test_requires_grad_that_a_forward_changes_comes_back():
+    class Refreezes(Mlp):
+        def forward(self, x):
+            self.head.weight.requires_grad_(False)
+            self.head.bias.requires_grad_(True)
+            return super().forward(x)
+
+    net = Refreezes()
+    net.head.bias.requires_grad_(False)
+    vs.measure(net, good())
+    assert net.head.weight.requires_grad
+    assert not net.head.bias.requires_grad
+
+
 class Interrupt:
     """A progress callable that raises at its n-th call: an interrupt in the middle of the work."""
 
@@ -258,7 +314,7 @@ class Interrupt:
 
 
 def test_a_repair_interrupted_anywhere_leaves_no_trace():
-    data = [torch.ones(6, 8).cumsum(0), *(torch.eye(8)[:6] + 0.1 * i for i in range(3))]
+    data = [torch.ones(6, 8).cumsum(0), *(torch.eye(8)[:6] + 0.1 * i for i in range(5))]
     asked = {"kind": "values", "method": ["recalibrate", "correct", "adjust-live", "distill"]}
     whole = Interrupt(0)
     vs.repair(lent(Counting), data, progress=whole, **asked)

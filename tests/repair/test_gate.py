@@ -7,7 +7,7 @@ import pickle
 import torch
 
 from varshift.repair.gate import Score, joined, tried
-from varshift.repair.predictions import Losses
+from varshift.repair.losses import Losses
 
 
 def losses(rows, right=None):

@@ -260,18 +260,33 @@ def test_norms_without_parameters_take_it_in_their_statistics():
     assert bool((edit.values["2.running_var"] >= 0).all())
 
 
-def test_a_weight_that_two_norms_share_is_fitted_once():
+def test_a_weight_that_others_share_is_left_and_the_fit_goes_into_statistics():
     net = nn.Sequential(
-        nn.Dropout(0.5), nn.BatchNorm1d(4), nn.ReLU(), nn.BatchNorm1d(4), nn.Linear(4, 3)
+        *(nn.Dropout(0.5), nn.BatchNorm1d(4), nn.ReLU(), nn.BatchNorm1d(4), nn.Linear(4, 4)),
+        *(nn.BatchNorm1d(4), nn.LayerNorm(4), nn.BatchNorm1d(4)),
     )
     net[3].weight, net[3].bias = net[1].weight, net[1].bias
+    net[6].weight, net[6].bias = net[5].weight, net[5].bias
     data = torch.randn(64, 4)
     settled(net, data.split(16), 3)
-    with borrowed(net) as inner:
-        parts = held(inner, data.split(16))
-        targets = taught(teacher_of(inner, parts[0], 4), parts)
-        edit = distilled(inner, parts, targets, everywhere, Reader("logits"), forward=None)
-    assert set(edit.values) == {"1.weight", "1.bias", "3.running_mean", "3.running_var"}
+    edits = []
+    for into in ("affine", "statistics"):
+        with borrowed(net) as inner:
+            parts = held(inner, data.split(16))
+            targets = taught(teacher_of(inner, parts[0], 4), parts)
+            edit = distilled(
+                inner, parts, targets, everywhere, Reader("logits"), forward=None, into=into
+            )
+        edits.append(edit)
+    kinds = ("running_mean", "running_var")
+    shared = {f"{index}.{kind}" for index in (1, 3, 5) for kind in kinds}
+    assert set(edits[0].values) == shared | {"7.weight", "7.bias"}
+    # One fit, written two ways, is one function.
+    outs = []
+    for edit in edits:
+        with edit.standing_in(net), torch.no_grad():
+            outs.append(net.eval()(data))
+    torch.testing.assert_close(outs[0], outs[1], rtol=1e-4, atol=1e-4)
 
 
 def test_by_hand_norms_are_fitted_through_their_buffers():

@@ -9,7 +9,8 @@ import torch
 from torch.nn import functional
 
 import varshift as vs
-from varshift.repair.predictions import Reader, labels_of
+from varshift.lending import labels_of
+from varshift.repair.predictions import Reader
 
 LOGITS = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
 LABELS = torch.tensor([0, 1, 2, 3, 0, 1])
@@ -25,21 +26,21 @@ def test_every_form_of_the_same_scores_reads_alike():
         {"out": LOGITS, "aux": LOGITS + 1},
         SimpleNamespace(logits=LOGITS),
     ):
-        reader = Reader.of(out, LABELS)
+        reader = Reader.of(out, [LABELS])
         assert reader.kind == "logits"
         torch.testing.assert_close(reader.read(out), expected)
     chances = LOGITS.softmax(1)
-    reader = Reader.of(chances, None)
+    reader = Reader.of(chances)
     assert reader.kind == "probabilities"
     torch.testing.assert_close(reader.read(chances), expected)
-    reader = Reader.of(LOGITS, None, output=lambda out: 2 * out)
+    reader = Reader.of(LOGITS, output=lambda out: 2 * out)
     torch.testing.assert_close(reader.read(LOGITS), (2 * LOGITS).log_softmax(1))
 
 
 def test_one_score_per_sample_is_two_classes():
     score, labels = torch.randn(5, 1), torch.tensor([0, 1, 1, 0, 1])
-    reader = Reader.of(score, labels)
-    found = reader.against_labels(score, None, labels)
+    reader = Reader.of(score, [labels])
+    found = reader.scored(reader.read(score), labels)
     expected = functional.binary_cross_entropy_with_logits(
         score[:, 0], labels.float(), reduction="none"
     )
@@ -47,7 +48,7 @@ def test_one_score_per_sample_is_two_classes():
     assert found.right.tolist() == [
         (s > 0) == bool(y) for s, y in zip(score[:, 0], labels, strict=True)
     ]
-    assert Reader.of(score.sigmoid(), labels).kind == "probabilities"
+    assert Reader.of(score.sigmoid(), [labels]).kind == "probabilities"
     chance = Reader("probabilities").read(score.sigmoid())
     torch.testing.assert_close(chance, reader.read(score), rtol=1e-4, atol=1e-5)
 
@@ -55,7 +56,8 @@ def test_one_score_per_sample_is_two_classes():
 def test_dense_labels_are_averaged_over_places_and_ignored_where_marked():
     scores, labels = torch.randn(3, 4, 5, 5), torch.randint(0, 4, (3, 5, 5))
     labels[:, 0] = -100
-    found = Reader.of(scores, labels).against_labels(scores, None, labels)
+    reader = Reader.of(scores, [labels])
+    found = reader.scored(reader.read(scores), labels)
     for index in range(3):
         expected = functional.cross_entropy(scores[index : index + 1], labels[index : index + 1])
         assert float(found.loss[index]) == pytest.approx(float(expected), rel=1e-5)
@@ -65,12 +67,12 @@ def test_dense_labels_are_averaged_over_places_and_ignored_where_marked():
 
 def test_values_are_squared_errors_whatever_trailing_one_there_is():
     values, labels = torch.randn(6, 1), torch.randn(6)
-    reader = Reader.of(values, labels)
+    reader = Reader.of(values, [labels])
     assert reader.kind == "values"
-    expected = (values[:, 0] - labels).square().double()
-    torch.testing.assert_close(reader.against_labels(values, None, labels).loss, expected)
+    expected = (values[:, 0].double() - labels.double()).square()
+    torch.testing.assert_close(reader.scored(values, labels).loss, expected)
     with pytest.raises(vs.DataError, match=r"labels of shape \(6, 2\) do not fit"):
-        reader.against_labels(values, None, torch.randn(6, 2))
+        reader.scored(values, torch.randn(6, 2))
 
 
 def test_divergence_is_kullback_and_leiblers_and_zero_at_home():
@@ -106,6 +108,6 @@ def test_where_labels_are_looked_for():
 
 def test_outputs_without_a_prediction():
     with pytest.raises(vs.ModelError, match="pass output=lambda out"):
-        Reader.of({"losses": {"box": LOGITS}}, None)
+        Reader.of({"losses": {"box": LOGITS}})
     with pytest.raises(vs.ModelError, match="pass output=lambda out"):
-        Reader.of(LABELS, None)
+        Reader.of(LABELS)

@@ -14,6 +14,7 @@ import varshift as vs
 from problems.noisy_nets import Mlp
 from problems.settling import settled
 from problems.shifted import pairs, shifted
+from varshift.repair.recalibration import statistics_of
 
 
 def bits(net):
@@ -199,6 +200,7 @@ def test_dicts_forward_and_a_loss_of_ones_own():
     )
     assert three.after.loss == pytest.approx(two.after.loss, rel=1e-6)
     assert three.after.accuracy is None
+    assert not any("were taken for" in note for note in three.notes)
 
 
 def test_regression_is_judged_by_squared_error():
@@ -260,7 +262,16 @@ def test_a_single_large_batch_is_cut_in_two():
     [
         ({"method": "magic"}, "method 'magic' is none of auto, adjust-live"),
         ({"method": []}, "method is empty"),
+        ({"method": None}, "method is None; pass 'auto', the name of a repair or a list"),
+        ({"method": [1]}, "method 1 is none of auto, adjust-live"),
+        ({"method": ("auto",)}, "'auto' stands for recalibrate, correct, distill and takes no"),
+        ({"method": ["correct", "correct"]}, "method names 'correct' twice"),
+        ({"method": ""}, "method '' is none of auto"),
         ({"passes": 1}, "an average needs at least 2"),
+        ({"passes": 2.5}, r"passes is 2\.5; an average needs at least 2, a whole number"),
+        ({"seed": None}, "seed is None; pass a whole number"),
+        ({"kind": "probabilities"}, "kind is 'probabilities' .* the outputs range from"),
+        ({"labels": False, "loss": lambda out, batch: out[:, 0]}, "pass one of the two"),
         ({"level": 0.0}, "pass a chance between 0 and 1"),
         ({"into": "bias"}, "into is 'bias'; pass one of affine, statistics"),
         ({"kind": "scores"}, "kind is 'scores'; pass one of logits"),
@@ -346,9 +357,9 @@ def test_recalibration_takes_as_many_samples_as_memory_holds(monkeypatch):
         asked.append(max_samples)
         if max_samples > 100:
             raise vs.MemoryBoundError("too many", fits=max_samples - 1)
-        return vs.recalibrate(model, data, max_samples=max_samples, **options)
+        return statistics_of(model, data, max_samples=max_samples, **options)
 
-    monkeypatch.setattr(import_module("varshift.repair.candidates"), "recalibrate", bounded)
+    monkeypatch.setattr(import_module("varshift.repair.candidates"), "statistics_of", bounded)
     r = vs.repair(shifted("a", 0.7), pairs("train"), held_out=pairs("test"), method="recalibrate")
     assert asked == [899, 449, 224, 112, 56]  # at most half of what did not fit, each time
     assert r["recalibrate"].score is not None

@@ -107,6 +107,23 @@ def test_sentences(tmp_path):
     assert [x.shape for x in example_from_shapes(["3,4", "5"])] == [(2, 3, 4), (2, 5)]
 
 
+@pytest.mark.parametrize(
+    ("labels", "match"),
+    [
+        (np.array(3), r"holds a single number as labels; save a tensor of shape \(10, …\)"),
+        (np.array(["cat"] * 10), "holds an array of <U3, which torch cannot take; save numbers"),
+    ],
+)
+def test_labels_that_are_none(tmp_path, labels, match):
+    path = tmp_path / "held.npz"
+    np.savez(path, y=labels, x=np.ones((10, 3), np.float32))
+    with pytest.raises(DataError, match=match):
+        load_data(str(path), labelled=True)
+    torch.save({"x": torch.ones(10, 3), "y": [0] * 10}, tmp_path / "held.pt")
+    with pytest.raises(DataError, match="holds a list as labels"):
+        load_data(str(tmp_path / "held.pt"), labelled=True)
+
+
 def test_labels_come_along_where_they_are_asked_for(tmp_path):
     digits = load_images("digits")
     (x, y), *_ = load_data("digits", batch_size=10, labelled=True)

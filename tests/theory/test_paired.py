@@ -71,11 +71,17 @@ def test_the_interval_holds_as_often_as_it_says():
     assert sum(held) / 2000 == pytest.approx(0.95, abs=5 * (0.95 * 0.05 / 2000) ** 0.5)
 
 
-def test_equal_treatments_are_no_difference_and_constant_ones_a_sure_one():
+def test_equal_treatments_are_no_difference_and_constant_ones_are_as_sure_as_their_number():
     x = torch.arange(5.0)
     assert paired(x, x).p_value == 1.0
-    assert paired(x, x - 1).p_value == 0.0
     assert paired(x, x - 1).low == paired(x, x - 1).high == -1
+    for samples in (2, 5, 30):
+        # All sign flips: two of 2ⁿ are as far out as n equal differences.
+        first = normal(samples, 1, seed=0)[:, 0]
+        expected = stats.binomtest(samples, samples).pvalue
+        assert paired(torch.zeros(samples), torch.ones(samples)).p_value == pytest.approx(expected)
+        # Also where they are equal but for rounding.
+        assert paired(first, first - 0.1).p_value == pytest.approx(expected)
 
 
 def test_refusals():

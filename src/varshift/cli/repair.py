@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,6 +20,7 @@ from varshift.cli.options import (
     Target,
 )
 from varshift.cli.output import FORMATS, finish, known, show
+from varshift.errors import UsageError
 
 __all__ = ["repair"]
 
@@ -39,10 +41,18 @@ def repair(
     into: Annotated[
         str, typer.Option(help="where distill writes: affine or statistics")
     ] = "affine",
+    kind: Annotated[
+        str | None,
+        typer.Option(help="outputs are logits, probabilities or values; else read off the first"),
+    ] = None,
     labels: Annotated[bool, typer.Option(help="judge by labels where there are any")] = True,
     passes: Annotated[int, typer.Option(help="noisy passes that are averaged")] = 8,
+    level: Annotated[float, typer.Option(help="chance of keeping a repair that is none")] = 0.05,
     max_samples: Annotated[int, typer.Option(help="to repair with, at most")] = 2048,
     max_held_out: Annotated[int, typer.Option(help="to judge by, at most")] = 4096,
+    include_frozen: Annotated[
+        bool, typer.Option("--include-frozen", help="also change norms in eval mode")
+    ] = False,
     seed: Annotated[int, typer.Option(help="of the split, the noise and the fit")] = 0,
     root: Root = None,
     batch_size: BatchSize = 64,
@@ -62,6 +72,8 @@ def repair(
     known(format, FORMATS)
     if out is not None:
         refuse_unwritable(out)
+        if Path(out).is_dir():
+            raise UsageError(f"--out {out!r} is a folder; name a file in it, as in {out}/fixed.pt")
     model, notes = lent_model(target, checkpoint, device)
     batches = load_data(data, root=root, batch_size=batch_size, labelled=True)
     others = (
@@ -75,10 +87,13 @@ def repair(
         held_out=others,
         method=[name.strip() for name in method.split(",")] if "," in method else method,
         into=into,  # type: ignore[arg-type]
+        kind=kind,  # type: ignore[arg-type]
         labels=labels,
         passes=passes,
+        level=level,
         max_samples=max_samples,
         max_held_out=max_held_out,
+        include_frozen=include_frozen,
         seed=seed,
         progress=True,
     )

@@ -11,12 +11,15 @@ from varshift.lending.batches import (
     piece,
     tensors_of,
 )
+from varshift.lending.bits import same_bits
 from varshift.lending.borrow import Buffers, borrowed, set_training, training_flags, unwrapped
+from varshift.lending.labels import LABELS, labels_of
 from varshift.lending.progress import Progress, reporter
-from varshift.lending.rng import drawn_from, rng_state, set_rng_state
+from varshift.lending.rng import drawn_from, rng_state, seed_all, set_rng_state
 from varshift.lending.walk import walk
 
 __all__ = [
+    "LABELS",
     "Batch",
     "Buffers",
     "Data",
@@ -27,10 +30,13 @@ __all__ = [
     "call",
     "cut",
     "drawn_from",
+    "labels_of",
     "one_batch",
     "piece",
     "reporter",
     "rng_state",
+    "same_bits",
+    "seed_all",
     "set_rng_state",
     "set_training",
     "tensors_of",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -211,17 +213,42 @@ def _fresh(value: Any) -> Any:
     return _mapped(value, lambda held: held.clone(), "clone")
 
 
-def _mapped(value: Any, step: Callable[[Any], Any], method: str | None = None) -> Any:
-    """`step` applied to every tensor in nested containers, and to objects with that method."""
-    if isinstance(value, Tensor):
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, Tensor)
+
+
+def _mapped(
+    value: Any,
+    step: Callable[[Any], Any],
+    method: str | None = None,
+    leaf: Callable[[Any], bool] = _is_tensor,
+) -> Any:
+    """`step` applied to every leaf in nested containers, and to objects with that method."""
+    if leaf(value):
         return step(value)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(_mapped(item, step, method) for item in value))
+        return type(value)(*(_mapped(item, step, method, leaf) for item in value))
     if isinstance(value, (tuple, list)):
-        return type(value)(_mapped(item, step, method) for item in value)
-    if isinstance(value, dict):
-        return {key: _mapped(item, step, method) for key, item in value.items()}
+        return type(value)(_mapped(item, step, method, leaf) for item in value)
+    # Not by a `to` of theirs: that of tokenisers moves the lent batch itself.
+    if isinstance(value, Mapping) and not callable(getattr(value, "clone", None)):
+        items = {key: _mapped(item, step, method, leaf) for key, item in value.items()}
+        return _refilled(value, items)
     return step(value) if method and callable(getattr(value, method, None)) else value
+
+
+def _refilled(value: Mapping[Any, Any], items: dict[Any, Any]) -> Mapping[Any, Any]:
+    """A mapping of the same class with other values; a plain dict where that cannot be made."""
+    if type(value) is dict or not isinstance(value, MutableMapping):
+        return items
+    try:
+        # A copy, not a fresh one: such classes carry more than their items, as tokenisers' do.
+        fresh = copy.copy(value)
+        for key, item in items.items():
+            fresh[key] = item
+    except Exception:
+        return items
+    return fresh
 
 
 def cut(batch: Batch, samples: int) -> Batch:
@@ -232,11 +259,26 @@ def cut(batch: Batch, samples: int) -> Batch:
 def piece(batch: Batch, start: int, stop: int) -> Batch | None:
     """Some of its samples; None where its tensors do not share their first dimension."""
     tensors = list(tensors_of(batch.value))
-    nested = isinstance(batch.value, (Tensor, tuple, list, dict))
+    nested = isinstance(batch.value, (Tensor, tuple, list, Mapping))
     if not nested or any(t.ndim == 0 or len(t) != batch.samples for t in tensors):
         return None
-    few = _mapped(batch.value, lambda tensor: tensor[start:stop])
-    return Batch(batch.index, few, len(range(batch.samples)[start:stop]))
+    few = _mapped(
+        batch.value,
+        lambda held: held[start:stop],
+        leaf=lambda held: _is_tensor(held) or _by_sample(held, batch.samples),
+    )
+    samples = len(range(batch.samples)[start:stop])
+    if any(len(tensor) != samples for tensor in tensors_of(few)):  # held where no slice reaches
+        return None
+    return Batch(batch.index, few, samples)
+
+
+def _by_sample(value: Any, samples: int) -> bool:
+    """A list or array with one item per sample beside the tensors: names, labels."""
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0 and len(value) == samples
+    rows = isinstance(value, list) and len(value) == samples
+    return rows and next(tensors_of(value), None) is None
 
 
 def _where(model: nn.Module, traceback: TracebackType | None) -> str:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from varshift.errors import ModelError, UsageError
+from varshift.lending.bits import same_bits
 from varshift.lending.rng import rng_state, set_rng_state
 from varshift.lending.walk import walk
 
@@ -39,7 +40,8 @@ def borrowed(model: nn.Module) -> Iterator[nn.Module]:
     """Lend the unwrapped model: eager, without gradients, and restored whatever happens.
 
     Restored are the training flag of every module, plain attributes (momentum, counters), buffers
-    and tensor attributes (same object, same storage, same bits), and every random generator.
+    and tensor attributes (same object, same storage, same bits), `requires_grad` of every
+    parameter, and every random generator.
     """
     inner = unwrapped(model)
     _refuse_unready(inner)
@@ -50,6 +52,8 @@ def borrowed(model: nn.Module) -> Iterator[nn.Module]:
         stack.callback(set_rng_state, random)
         stack.callback(_give_back, inner, root_flag, lent)
         stack.enter_context(_eager())
+        # A caller's inference mode would hide every operation from the modes that follow the data.
+        stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.no_grad())
         yield inner
 
@@ -65,10 +69,6 @@ class Buffers:
             for name, tensor in module._buffers.items()
             if tensor is not None
         ]
-
-    def changed(self) -> list[Tensor]:
-        """The buffers whose bits are others by now."""
-        return [held.tensor for held in self._held if not _same_bits(held.tensor, held.copy)]
 
     def restore(self) -> None:
         """Undo what a pass wrote."""
@@ -105,6 +105,11 @@ def _refuse_unready(model: nn.Module) -> None:
                 )
             if tensor.is_meta:
                 raise ModelError(f"{full!r} is on the meta device; load its weights first")
+            if tensor.is_inference() and (name in module._parameters or "running" in name):
+                raise ModelError(
+                    f"{full!r} was created under torch.inference_mode(), so nothing can be "
+                    "written to it; make or load the model outside of it"
+                )
 
 
 @contextmanager
@@ -153,7 +158,7 @@ class _Tensor:
             self.tensor.data = self.alias
         # Untouched contents are not rewritten: a write would bump the version counter and break
         # a graph that the user has not yet run backward through.
-        if not _same_bits(self.tensor, self.copy):
+        if not same_bits(self.tensor, self.copy):
             self.tensor.copy_(self.copy)
 
 
@@ -167,16 +172,18 @@ class _Lent:
     buffers: list[_Tensor]
     attributes: list[_Tensor]
     known: frozenset[str]
+    asking: list[tuple[nn.Parameter, bool]]
 
     @classmethod
     def of(cls, module: nn.Module) -> _Lent:
         own = module.__dict__
+        asking = [(p, p.requires_grad) for p in module.parameters(recurse=False)]
         # Sharded wrappers keep lazily built state in plain attributes; taking half of it back
         # would break them.
         foreign = type(module).__module__.startswith("torch.distributed")
         if foreign or isinstance(module, torch.jit.ScriptModule):
             held = dict(module.named_buffers(recurse=False))
-            return cls(module, module.training, {}, _tensors(held), [], frozenset())
+            return cls(module, module.training, {}, _tensors(held), [], frozenset(), asking)
         plain = {name: value for name, value in own.items() if type(value) in _PLAIN}
         training = plain.pop("training", module.training)
         attributes = {name: value for name, value in own.items() if isinstance(value, Tensor)}
@@ -187,6 +194,7 @@ class _Lent:
             buffers=_tensors(own["_buffers"]),
             attributes=_tensors(attributes, own),
             known=frozenset(own),
+            asking=asking,
         )
 
     def restore(self) -> None:
@@ -203,6 +211,9 @@ class _Lent:
             tensor.restore()
         for tensor in self.attributes:
             tensor.restore()
+        for parameter, asked in self.asking:
+            if parameter.requires_grad != asked:
+                parameter.requires_grad_(asked)
 
 
 def _tensors(held: dict[str, Any], holder: dict[str, Any] | None = None) -> list[_Tensor]:
@@ -220,13 +231,3 @@ def _same_place(one: Tensor, other: Tensor) -> bool:
     if one.layout != torch.strided or other.layout != torch.strided:
         return one is other or one.layout == other.layout
     return one.data_ptr() == other.data_ptr() and one.stride() == other.stride()
-
-
-def _same_bits(one: Tensor, other: Tensor) -> bool:
-    """Equality that takes NaN for equal to itself and tells +0 from −0."""
-    if one.numel() == 0:
-        return True
-    if one.layout != torch.strided:
-        return False
-    one, other = one.contiguous().reshape(-1), other.contiguous().reshape(-1)
-    return torch.equal(one.view(torch.uint8), other.view(torch.uint8))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["drawn_from", "rng_state", "set_rng_state"]
+__all__ = ["drawn_from", "rng_state", "seed_all", "set_rng_state"]
 
 State = dict[str, Any]
 
@@ -36,6 +36,13 @@ def set_rng_state(state: State) -> None:
         torch.cuda.set_rng_state_all(state["cuda"])
     if "mps" in state:
         torch.mps.set_rng_state(state["mps"])
+
+
+def seed_all(seed: int) -> None:
+    """Start Python's, numpy's and torch's global generators at a seed."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
 
 
 def drawn_from(before: State, after: State) -> tuple[str, ...]:

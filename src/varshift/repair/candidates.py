@@ -7,22 +7,21 @@ done once, however many candidates need them.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
+from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from varshift.errors import MemoryBoundError, UsageError
-from varshift.lending import Batch, Buffers, Forward, borrowed
+from varshift.lending import Batch, Forward, borrowed, seed_all
 from varshift.repair.adjusting import adjusted
 from varshift.repair.correction import corrected
 from varshift.repair.distillation import Into, distilled
 from varshift.repair.edits import Edit, edit_of
 from varshift.repair.predictions import Reader
-from varshift.repair.recalibration import recalibrate
-from varshift.repair.results import Recalibration
+from varshift.repair.recalibration import Found, statistics_of
 from varshift.repair.split import samples_of
 from varshift.repair.teaching import Teacher, taught
 from varshift.structure import Structure
@@ -35,18 +34,30 @@ METHODS = ("adjust-live", "adjust-once", "correct", "distill", "recalibrate")
 AUTO = ("recalibrate", "correct", "distill")
 
 
-def parsed(method: str | tuple[str, ...] | list[str]) -> tuple[str, ...]:
+def parsed(method: str | Sequence[str]) -> tuple[str, ...]:
     """The candidates that `method=` asks for; UsageError names the ones there are."""
+    if not isinstance(method, (str, Sequence)):
+        raise UsageError(f"method is {method!r}; pass 'auto', the name of a repair or a list")
     asked = AUTO if method == "auto" else (method,) if isinstance(method, str) else tuple(method)
     for name in asked:
-        unknown = [part for part in name.split("+") if part not in METHODS]
-        if unknown or not name:
-            raise UsageError(
-                f"method {name!r} is none of auto, {', '.join(METHODS)}, or several joined by +"
-            )
+        _refuse_name(name)
     if not asked:
         raise UsageError("method is empty; pass 'auto' or the name of a repair")
+    twice = [name for place, name in enumerate(asked) if name in asked[:place]]
+    if twice:
+        raise UsageError(f"method names {twice[0]!r} twice; each is tried once")
     return asked
+
+
+def _refuse_name(name: Any) -> None:
+    if name == "auto":
+        raise UsageError(
+            f"'auto' stands for {', '.join(AUTO)} and takes no others beside it; list their names"
+        )
+    if not isinstance(name, str) or any(part not in METHODS for part in name.split("+")):
+        raise UsageError(
+            f"method {name!r} is none of auto, {', '.join(METHODS)}, or several joined by +"
+        )
 
 
 def wild(structure: Structure) -> bool:
@@ -98,9 +109,7 @@ class Bench:
         """The noise-averaged predictions of the calibration batches."""
         if self._targets is None:
             start = time.perf_counter()
-            with borrowed(self.model):
-                torch.manual_seed(self.seed)
-                self._targets = taught(self.teacher, self.held, self.step)
+            self._targets = taught(self.teacher, self.held, self.step, seed=self.seed)
             self._teaching = time.perf_counter() - start
         return self._targets
 
@@ -110,7 +119,7 @@ class Bench:
             self.noisy_targets()  # of the model as trained, so not inside the block below
         start = time.perf_counter()
         with borrowed(self.model), done.standing_in(self.model):
-            torch.manual_seed(self.seed)
+            seed_all(self.seed)
             edit: Edit = getattr(self, f"_{last.replace('-', '_')}")(name)
         # What it would take alone: teaching is done once, and counted for each that needs it.
         taught_ = self._teaching if last == "distill" else 0.0
@@ -127,20 +136,18 @@ class Bench:
         return self._wanted(path) and (reached or wild(self.structure))
 
     def _recalibrate(self, name: str) -> Edit:
-        before = Buffers(self.model)
         held = samples_of(self.held)
-        done = self._recalibrated(held)
-        few = done.samples < held
-        said = f"recalibrated on {done.samples} samples: more at once do not fit into memory"
-        self.notes[name] = (*done.notes, *([said] if few else []))
-        edit = edit_of(self.model, [(t, t.detach().clone()) for t in before.changed()])
+        found = self._statistics(held)
+        few = found.samples < held
+        said = f"recalibrated on {found.samples} samples: more at once do not fit into memory"
+        self.notes[name] = (*found.notes, *([said] if few else []))
         self.step(len(self.held))
-        return edit
+        return edit_of(self.model, found.pairs())
 
-    def _recalibrated(self, samples: int) -> Recalibration:
+    def _statistics(self, samples: int) -> Found:
         """On so many samples, or on as many as memory holds: each error says how many may fit."""
         try:
-            return recalibrate(
+            return statistics_of(
                 self.model,
                 [batch.value for batch in self.held],
                 forward=self.forward,
@@ -153,7 +160,7 @@ class Bench:
             fewer = min(error.fits, samples // 2)
             if fewer < 2:
                 raise
-        return self._recalibrated(fewer)
+        return self._statistics(fewer)
 
     def _correct(self, name: str) -> Edit:
         edit, self.notes[name] = corrected(

@@ -8,6 +8,7 @@ that any choice of its statistics could.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from varshift.errors import ModelError
-from varshift.lending import Batch, Forward, call, piece, set_training
+from varshift.lending import Batch, Forward, call, piece, set_training, walk
 from varshift.repair.edits import Edit, names_of
 from varshift.repair.predictions import Reader
 from varshift.repair.steering import Affine, NormCall, Steered
@@ -175,7 +176,10 @@ def _constant(model: nn.Module) -> Iterator[None]:
 
 @dataclass(frozen=True, eq=False)
 class _Site:
-    """A norm as the pass met it, and the names of its tensors in the state_dict; None: nameless."""
+    """A norm as the pass met it, and the names of its tensors in the state_dict.
+
+    None stands for a tensor without a name, or a weight that serves others too.
+    """
 
     call: NormCall
     names: dict[str, str | None]
@@ -198,7 +202,7 @@ def _sites(
 ) -> dict[str, _Site]:
     with torch.no_grad(), _Meet(model) as mode:
         call(model, batch, forward)
-    names = names_of(model)
+    names = _names_of_own(model, mode.met)
     return {
         path: _Site(
             met,
@@ -212,13 +216,19 @@ def _sites(
     }
 
 
+def _names_of_own(model: nn.Module, met: dict[str, NormCall]) -> dict[int, str]:
+    """Names by id; of no weight that several norms share: which cannot take all fits."""
+    held = Counter(id(p) for _, module in walk(model) for p in module._parameters.values())
+    used = Counter(id(one.arguments.get(key)) for one in met.values() for key in ("weight", "bias"))
+    names = names_of(model)
+    return {key: name for key, name in names.items() if max(held[key], used[key]) <= 1}
+
+
 def _folded(sites: dict[str, _Site], affine: dict[str, Affine], into: Into) -> Edit:
     values: dict[str, Tensor] = {}
     for path, site in sites.items():
         found = _into_affine(site, affine[path]) if into == "affine" else None
-        if found is None or values.keys() & found.keys():  # no affine, or one shared by two norms
-            found = _into_statistics(site, affine[path])
-        values |= found
+        values |= _into_statistics(site, affine[path]) if found is None else found
     return Edit(values)
 
 

@@ -6,6 +6,7 @@ at all, not even in version counters. Only what is accepted is written, into the
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from varshift.errors import UsageError
 from varshift.lending import walk
 
 __all__ = ["Edit", "Undo", "edit_of", "named", "names_of", "write"]
@@ -41,7 +43,7 @@ class Edit:
                 stand_in = value.to(own.device, own.dtype).reshape(own.shape).clone()
                 if isinstance(own, nn.Parameter):
                     stand_in = nn.Parameter(stand_in, requires_grad=False)
-                for holder, key in _places(model, own):
+                for _, holder, key in _places(model, own):
                     stack.callback(holder.__setitem__, key, own)
                     holder[key] = stand_in
             yield
@@ -50,11 +52,8 @@ class Edit:
 def names_of(model: nn.Module) -> dict[int, str]:
     """The name of every parameter, buffer and tensor attribute of the model, by its id."""
     found: dict[int, str] = {}
-    for path, module in walk(model):
-        for holder in (module._parameters, module._buffers, vars(module)):
-            for key, tensor in holder.items():
-                if isinstance(tensor, Tensor):
-                    found.setdefault(id(tensor), f"{path}.{key}".lstrip("."))
+    for name, holder, key in _held(model):
+        found.setdefault(id(holder[key]), name)
     return found
 
 
@@ -64,31 +63,58 @@ def edit_of(model: nn.Module, pairs: Iterable[tuple[Tensor, Tensor]]) -> Edit:
     return Edit({names[id(tensor)]: value for tensor, value in pairs})
 
 
-class Undo:
-    """What the edited tensors held before, and the way back. May be called again."""
+@dataclass(frozen=True, eq=False)
+class _Held:
+    """What a tensor held, and every name under which the model holds it."""
 
-    def __init__(self, held: dict[str, tuple[Tensor, Tensor]]) -> None:
+    names: tuple[str, ...]
+    old: Tensor
+
+
+class Undo:
+    """What the edited tensors held before, and the way back. May be called again.
+
+    Goes by name, since `model.double()` makes other tensors of the buffers; does not keep the
+    model alive.
+    """
+
+    def __init__(self, model: nn.Module, held: dict[str, _Held]) -> None:
+        self._model = weakref.ref(model)
         self._held = held
 
     def __call__(self) -> None:
-        """Put the old values back, bit for bit, into the same storage."""
+        """Put the old values back, bit for bit where the dtype is still the same; all or none."""
+        model = self._model()
+        if model is None:
+            raise UsageError("the model that was changed no longer exists: nothing to undo")
+        pairs = [
+            (_found(model, name, held.old), held.old)
+            for held in self._held.values()
+            for name in held.names
+        ]
         with torch.no_grad():
-            for tensor, old in self._held.values():
+            for tensor, old in pairs:
                 tensor.copy_(old)
 
     def __iter__(self) -> Iterator[tuple[str, Tensor]]:
         """Each tensor that was written, by name, with what it held."""
-        return ((name, old) for name, (_, old) in self._held.items())
+        return ((name, held.old) for name, held in self._held.items())
 
 
 def write(edit: Edit, model: nn.Module) -> Undo:
     """Write the new values in place, all of them or none."""
-    held = {name: (named(model, name), named(model, name).detach().clone()) for name in edit.values}
-    undo = Undo(held)
+    own = {name: named(model, name) for name in edit.values}
+    undo = Undo(
+        model,
+        {
+            name: _Held(tuple(n for n, _, _ in _places(model, tensor)), tensor.detach().clone())
+            for name, tensor in own.items()
+        },
+    )
     try:
         with torch.no_grad():
             for name, value in edit.values.items():
-                held[name][0].copy_(value.reshape(held[name][0].shape))
+                own[name].copy_(value.reshape(own[name].shape))
     except BaseException:
         undo()
         raise
@@ -98,19 +124,43 @@ def write(edit: Edit, model: nn.Module) -> Undo:
 def named(model: nn.Module, name: str) -> Tensor:
     """The parameter, buffer or tensor attribute of that name."""
     path, _, key = name.rpartition(".")
-    module = model.get_submodule(path)
-    for holder in (module._parameters, module._buffers, vars(module)):
+    for holder in _holders(model.get_submodule(path)):
         if isinstance(found := holder.get(key), Tensor):
             return found
     raise KeyError(name)
 
 
-def _places(model: nn.Module, own: Tensor) -> list[tuple[dict[str, Any], str]]:
-    """Every dictionary of the model that holds this very tensor, and under which key."""
-    return [
-        (holder, key)
-        for _, module in walk(model)
-        for holder in (module._parameters, module._buffers, vars(module))
-        for key, held in holder.items()
-        if held is own
-    ]
+def _found(model: nn.Module, name: str, old: Tensor) -> Tensor:
+    try:
+        tensor = named(model, name)
+    except (KeyError, AttributeError):
+        raise UsageError(
+            f"{name!r} was changed and is no longer in the model: nothing was put back"
+        ) from None
+    if tensor.shape != old.shape:
+        raise UsageError(
+            f"{name!r} had shape {tuple(old.shape)} and now has {tuple(tensor.shape)}: nothing was "
+            "put back"
+        )
+    return tensor
+
+
+def _places(model: nn.Module, own: Tensor) -> list[tuple[str, dict[str, Any], str]]:
+    """Every dictionary of the model that holds this very tensor: its name, and under which key."""
+    return [place for place in _held(model) if place[1][place[2]] is own]
+
+
+def _held(model: nn.Module) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Every tensor that a module holds: its name, the dictionary and the key."""
+    for path, module in walk(model):
+        for holder in _holders(module):
+            for key, value in holder.items():
+                if isinstance(value, Tensor):
+                    yield f"{path}.{key}".lstrip("."), holder, key
+
+
+def _holders(module: nn.Module) -> tuple[dict[str, Any], ...]:
+    # Scripted modules keep their tensors in C++, out of reach: nothing there is changed.
+    if isinstance(module, torch.jit.ScriptModule):
+        return ()
+    return module._parameters, module._buffers, vars(module)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from varshift.repair.predictions import Losses
+from varshift.repair.losses import Losses
 from varshift.results import plain
 from varshift.theory.paired import Paired, paired
 
@@ -114,4 +114,5 @@ def joined(parts: list[Losses]) -> Losses:
     return Losses(
         torch.cat([part.loss for part in parts]).cpu(),
         torch.cat(right).cpu() if len(right) == len(parts) else None,
+        sum(part.ignored for part in parts),
     )

@@ -7,9 +7,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from varshift.errors import DataError
-from varshift.lending import Batch, Forward, call, set_training, training_flags
-from varshift.repair.predictions import Kind, Loss, Losses, Output, Reader, labels_of
+from varshift.errors import DataError, UsageError
+from varshift.lending import Batch, Forward, borrowed, call, labels_of, set_training
+from varshift.repair.kinds import Kind
+from varshift.repair.losses import Loss, Losses
+from varshift.repair.predictions import Output, Reader
 from varshift.repair.teaching import off_flags
 
 __all__ = ["Judge", "judge_of"]
@@ -17,11 +19,10 @@ __all__ = ["Judge", "judge_of"]
 
 @dataclass(frozen=True)
 class Judge:
-    """Gives each held-out sample its loss. `guessed`: what was taken for granted, in a sentence."""
+    """Gives each held-out sample its loss."""
 
     reader: Reader
     labelled: bool
-    guessed: str | None = None
 
     @property
     def by(self) -> str:
@@ -36,7 +37,8 @@ class Judge:
     def losses(self, out: Any, batch: Batch, target: Tensor | None) -> Losses:
         """Of each sample of a batch; `target` is its noise-averaged prediction."""
         if self.labelled:
-            return self.reader.against_labels(out, batch.value, labels_of(batch.value))
+            own = self.reader.loss is not None
+            return self.reader.against_labels(out, batch, None if own else labels_of(batch.value))
         assert target is not None
         return Losses(self.reader.divergence(self.reader.read(out), target).double())
 
@@ -52,22 +54,18 @@ def judge_of(
     loss: Loss | None,
 ) -> Judge:
     """See whether there are labels, and read off a first output what kind of predictions it has."""
-    told = [labels_of(batch.value) for batch in held_out]
-    labelled = loss is not None or (labels and any(label is not None for label in told))
-    if labelled and loss is None and any(label is None for label in told):
+    if loss is not None and not labels:
+        raise UsageError(
+            "loss= judges by what it is given, labels=False without: pass one of the two"
+        )
+    told = [labels_of(batch.value) for batch in held_out] if labels and loss is None else []
+    known = [label for label in told if label is not None]
+    if known and len(known) < len(told):
         raise DataError(
             "some held-out batches carry labels and some do not; pass labels=False to judge without"
         )
-    lent = training_flags(model)
-    set_training(off_flags(model))
-    out = call(model, held_out[0], forward)
-    set_training(lent)
-    known = told[0] if labelled and loss is None else None
+    with borrowed(model):
+        set_training(off_flags(model))
+        out = call(model, held_out[0], forward)
     reader = Reader.of(out, known, kind=kind, output=output, loss=loss)
-    guessed = None
-    if kind is None and known is None and reader.kind == "logits":
-        guessed = (
-            "without labels the outputs were taken for scores of classes; pass kind='values' if "
-            "they are numbers to be predicted"
-        )
-    return Judge(reader, labelled, guessed)
+    return Judge(reader, loss is not None or bool(known))

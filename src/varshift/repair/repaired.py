@@ -66,6 +66,7 @@ class Repair(Result):
         judged_by: "labels" or "noise-averaged prediction".
         calibration, held_out: samples on either side of the split.
         split_seed: of the split; None where held-out data was given.
+        structure: the noises, norms and routes, without the model: `inspect` it for `prove()`.
     """
 
     accepted: bool
@@ -87,8 +88,13 @@ class Repair(Result):
     def undo(self) -> None:
         """Put back what was there before, bit for bit, in the same storage."""
         if self._undo is None:
-            raise UsageError("nothing was changed, or the result was loaded: nothing to undo")
+            raise UsageError(
+                "nothing was changed, or this result was loaded or copied: nothing to undo"
+            )
         self._undo()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_undo": None}  # a copy or a file goes without the model
 
     def __getitem__(self, method: str) -> Candidate:
         """The candidate of that name."""

@@ -2,39 +2,41 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from numbers import Integral
 from typing import get_args
 
 import torch
 import torch.distributed as dist
-from torch import Tensor, nn
+from torch import nn
 
-from varshift.errors import UsageError, VarshiftError
+from varshift.errors import ModelError, UsageError
 from varshift.lending import (
+    Batch,
     Data,
     Forward,
     Progress,
     borrowed,
-    call,
     cut,
     reporter,
-    set_training,
     training_flags,
     unwrapped,
 )
 from varshift.repair.candidates import Bench, parsed, wild
-from varshift.repair.distillation import Into, cost
-from varshift.repair.edits import Edit, named, write
-from varshift.repair.gate import Score, joined, tried
+from varshift.repair.distillation import Into
+from varshift.repair.edits import Undo, named, write
 from varshift.repair.judging import Judge, judge_of
-from varshift.repair.predictions import Kind, Loss, Losses, Output, labels_of
-from varshift.repair.reasons import nothing_to_do, why_kept, why_none, why_refused
-from varshift.repair.repaired import Candidate, Repair, Rewrote
-from varshift.repair.split import Split, split_data
-from varshift.repair.teaching import Teacher, noisy_flags, off_flags, taught
-from varshift.structure import Structure, inspect
+from varshift.repair.kinds import Kind, refuse_kind
+from varshift.repair.likeness import unlike
+from varshift.repair.losses import Loss
+from varshift.repair.predictions import Output
+from varshift.repair.reasons import nothing_to_do, why_kept, why_none
+from varshift.repair.repaired import Repair, Rewrote
+from varshift.repair.running import Meter, Outcome, Run, refuse_few
+from varshift.repair.split import Split, samples_of, split_data
+from varshift.repair.teaching import Teacher, noisy_flags
+from varshift.structure import Structure, alone, inspect
 
 __all__ = ["repair"]
 
@@ -80,8 +82,8 @@ def repair(
             one after the other; or a list of such names, to be tried.
         held_out: batches to judge by. By default `data` is split, seeded; the two never overlap.
         labels: False to judge without labels though there are some.
-        loss: `lambda out, batch: …`, one loss per sample, in place of cross entropy (integer
-            labels) or squared error (floating ones).
+        loss: `lambda out, batch: …`, one loss per sample, in place of cross entropy (classes,
+            shares of classes, zeros and ones) or squared error (other floating labels).
         output: `lambda out: …`, where the predictions are in what the model returns.
         kind: "logits", "probabilities" or "values"; by default read off the first output.
         into: where distill puts its result: "affine" (weight and bias of the norms) or
@@ -104,7 +106,8 @@ def repair(
     Raises:
         UsageError: no such method, or a process group of several ranks (use `recalibrate`).
         ModelError, DataError: as in `measure`; labels that do not fit; held-out samples that are
-            calibration samples. The model is then what it was.
+            calibration samples, or fewer than 20; noisy passes that return something else than
+            evaluation. The model is then what it was.
 
     Example:
         >>> import torch, varshift as vs
@@ -118,8 +121,10 @@ def repair(
         (True, True)
         >>> r.undo()
     """
-    asked = parsed(method if isinstance(method, str) else tuple(method))
-    _refuse(passes, level, into)
+    asked = parsed(method)
+    _refuse(passes, level, into, seed)
+    if kind is not None:
+        refuse_kind(kind)
     with borrowed(model) as inner, reporter(progress) as report:
         if not inner.training:
             inner.train()
@@ -135,6 +140,8 @@ def repair(
         structure = inspect(model, example.value, forward=forward)
         if not (structure.routes or wild(structure)):
             return _untouched(structure, split)
+        held = samples_of(split.held_out)
+        refuse_few(held)
         judge = judge_of(
             *(inner, split.held_out),
             labels=labels,
@@ -143,15 +150,18 @@ def repair(
             output=output,
             loss=loss,
         )
-        lent = training_flags(inner)
-        flags = noisy_flags(inner, lent, structure, example, forward)
-        set_training(lent)
-        run = _Run(
+        meter = Meter(report)
+        flags = noisy_flags(inner, training_flags(inner), structure, example, forward)
+        teacher = Teacher(inner, flags, judge.reader, forward, passes)
+        teaching = not judge.labelled or any("distill" in name for name in asked)
+        teacher, said = _checked(teacher, example, judge) if teaching else (teacher, None)
+        run = Run(
             split=split,
             judge=judge,
             level=level,
             seed=seed,
-            report=report,
+            meter=meter,
+            unlike=said,
             bench=Bench(
                 model=inner,
                 held=split.calibration,
@@ -159,20 +169,23 @@ def repair(
                 structure=structure,
                 include_frozen=include_frozen,
                 reader=judge.reader,
-                teacher=Teacher(inner, flags, judge.reader, forward, passes),
+                teacher=teacher,
                 forward=forward,
                 into=into,
                 seed=seed,
                 max_bytes=max_bytes,
+                step=meter,
             ),
         )
         outcome = run.outcome(asked)
     return _kept(unwrapped(model), run, outcome)
 
 
-def _refuse(passes: int, level: float, into: str) -> None:
-    if passes < 2:
-        raise UsageError(f"passes is {passes}; an average needs at least 2")
+def _refuse(passes: int, level: float, into: str, seed: int) -> None:
+    if not isinstance(passes, Integral) or passes < 2:
+        raise UsageError(f"passes is {passes!r}; an average needs at least 2, a whole number")
+    if not isinstance(seed, Integral):
+        raise UsageError(f"seed is {seed!r}; pass a whole number, so that the repair can be redone")
     if not 0 < level < 1:
         raise UsageError(f"level is {level}; pass a chance between 0 and 1, such as 0.05")
     if into not in get_args(Into):
@@ -184,107 +197,20 @@ def _refuse(passes: int, level: float, into: str) -> None:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class _Outcome:
-    """What came of the candidates."""
+def _checked(teacher: Teacher, example: Batch, judge: Judge) -> tuple[Teacher, str | None]:
+    """The teacher, silenced where it reads another output than evaluation's, and a note on that.
 
-    before: Score
-    candidates: list[Candidate]
-    best: Candidate | None
-    edit: Edit
-    reference: Score | None
-
-
-@dataclass
-class _Run:
-    """One repair in progress."""
-
-    split: Split
-    judge: Judge
-    bench: Bench
-    level: float
-    seed: int
-    report: Callable[[int, int | None], None]
-    _done: int = 0
-    _planned: int = 0
-    _taught: list[Tensor] | None = None
-
-    def outcome(self, asked: tuple[str, ...]) -> _Outcome:
-        """Make every candidate, put it to the test, and choose."""
-        self.bench.step = self._step
-        self._planned = self._passes(asked)
-        before = self._losses(Edit({}))
-        candidates = [self._candidate(method, before, len(asked)) for method in asked]
-        passed = [c for c in candidates if c.accepted and c.score is not None]
-        best = min(passed, key=lambda c: c.score.loss if c.score else 0.0, default=None)
-        return _Outcome(
-            before=Score.of(before),
-            candidates=candidates,
-            best=best,
-            edit=Edit({}) if best is None else self.bench.edit(best.method),
-            reference=self._reference(asked),
-        )
-
-    def _candidate(self, method: str, before: Losses, tests: int) -> Candidate:
-        try:
-            edit = self.bench.edit(method)
-            after = self._losses(edit)
-        except VarshiftError as error:
-            return Candidate(method, False, None, None, math.nan, (), str(error))
-        trial = tried(before, after)
-        return Candidate(
-            method=method,
-            accepted=trial.passes(self.level, tests),
-            score=Score.of(after),
-            trial=trial,
-            seconds=self.bench.seconds[method],
-            tensors=tuple(sorted(edit.values)),
-            reason=why_refused(trial, self.level, tests),
-            notes=self.bench.notes.get(method, ()),
-        )
-
-    def _losses(self, edit: Edit) -> Losses:
-        """What every held-out sample scores under an edit, in one clean pass."""
-        model, parts = self.bench.model, []
-        targets = [None] * len(self.split.held_out) if self.judge.labelled else self._teach()
-        with borrowed(model), edit.standing_in(model):
-            set_training(off_flags(model))
-            for batch, target in zip(self.split.held_out, targets, strict=True):
-                out = call(model, batch, self.bench.forward)
-                parts.append(self.judge.losses(out, batch, target))
-                self._step(1)
-        return joined(parts)
-
-    def _teach(self) -> list[Tensor]:
-        """The noise-averaged predictions of the held-out batches."""
-        if self._taught is None:
-            with borrowed(self.bench.model):
-                torch.manual_seed(self.seed + 1)  # draws of its own, not those of calibration
-                self._taught = taught(self.bench.teacher, self.split.held_out, self._step)
-        return self._taught
-
-    def _reference(self, asked: tuple[str, ...]) -> Score | None:
-        """What the average of the noisy passes scores against the labels: the aim of distilling."""
-        reader = self.judge.reader
-        if not self.judge.labelled or reader.loss or not any("distill" in m for m in asked):
-            return None
-        labels = [labels_of(batch.value) for batch in self.split.held_out]
-        pairs = zip(self._teach(), labels, strict=True)
-        return Score.of(joined([reader.scored(taught_, label) for taught_, label in pairs]))
-
-    def _passes(self, asked: tuple[str, ...]) -> int:
-        """About how many batches have to pass, for the progress bar."""
-        held, ours = len(self.split.held_out), len(self.split.calibration)
-        steps = {part for method in asked for part in method.split("+")}
-        fits = sum("distill" in method for method in asked)
-        taught_ = (
-            self.bench.teacher.passes * (held + ours) if fits or not self.judge.labelled else 0
-        )
-        return held * (1 + len(asked)) + ours * len(steps) + fits * cost(self.bench.held) + taught_
-
-    def _step(self, passes: int) -> None:
-        self._done += passes
-        self.report(self._done, max(self._planned, self._done))
+    Raises ModelError instead where its average is all there is to judge by.
+    """
+    try:
+        said = unlike(teacher.model, teacher.flags, example, teacher.forward, teacher.reader)
+    except ModelError as error:
+        if not judge.labelled:
+            raise
+        return replace(teacher, refused=str(error)), None
+    if said is not None and not judge.labelled:
+        raise ModelError(f"{said}; else pass labels, or loss=, to judge by")
+    return teacher, said
 
 
 def _untouched(structure: Structure, split: Split) -> Repair:
@@ -302,20 +228,29 @@ def _untouched(structure: Structure, split: Split) -> Repair:
         calibration=0,
         held_out=0,
         split_seed=split.seed,
-        structure=structure,
+        structure=alone(structure),
         notes=structure.notes,
     )
 
 
-def _kept(model: nn.Module, run: _Run, outcome: _Outcome) -> Repair:
+def _kept(model: nn.Module, run: Run, outcome: Outcome) -> Repair:
     """Write the best candidate, now that the model has been given back, and say what was done."""
-    best, before, measure = outcome.best, outcome.before, run.judge.measure
+    best = outcome.best
     undo = None if best is None else write(outcome.edit, model)
-    changes = (
-        {}
-        if undo is None
-        else {name: Rewrote(old, named(model, name).detach().clone()) for name, old in undo}
-    )
+    try:
+        return _said(model, run, outcome, undo)
+    except BaseException:  # an interrupt between the write and the return: nobody could undo it
+        if undo is not None:
+            undo()
+        raise
+
+
+def _said(model: nn.Module, run: Run, outcome: Outcome, undo: Undo | None) -> Repair:
+    best, before, measure = outcome.best, outcome.before, run.judge.measure
+    written = {} if undo is None else dict(undo)
+    changes = {
+        name: Rewrote(old, named(model, name).detach().clone()) for name, old in written.items()
+    }
     ours, theirs = run.split.counts
     return Repair(
         accepted=best is not None,
@@ -334,19 +269,23 @@ def _kept(model: nn.Module, run: _Run, outcome: _Outcome) -> Repair:
         calibration=ours,
         held_out=theirs,
         split_seed=run.split.seed,
-        structure=run.bench.structure,
-        notes=tuple(dict.fromkeys([*run.bench.structure.notes, *_notes(run, best)])),
+        structure=alone(run.bench.structure),
+        notes=tuple(dict.fromkeys([*run.bench.structure.notes, *_notes(run, outcome)])),
         _undo=undo,
     )
 
 
-def _notes(run: _Run, best: Candidate | None) -> Iterator[str]:
+def _notes(run: Run, outcome: Outcome) -> Iterator[str]:
     if run.split.shared:
         yield (
             f"{run.split.shared} held-out samples equal a calibration sample: the data holds "
             "duplicates, so the held-out figures may be too good"
         )
-    if run.judge.guessed:
-        yield run.judge.guessed
-    if best is not None:
-        yield from best.notes
+    if run.judge.reader.guessed:
+        yield run.judge.reader.guessed
+    if run.unlike:
+        yield run.unlike
+    if outcome.ignored:
+        yield f"{outcome.ignored} held-out samples have a label to be ignored (-100): left out"
+    if outcome.best is not None:
+        yield from outcome.best.notes

@@ -51,8 +51,13 @@ class Recalibration(Result):
     def undo(self) -> None:
         """Restore the statistics that were there before, bit for bit, in the same storage."""
         if self._undo is None:
-            raise UsageError("this result was loaded without its model; there is nothing to undo")
+            raise UsageError(
+                "this result has no model (it was loaded or copied): there is nothing to undo"
+            )
         self._undo()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_undo": None}  # a copy or a file goes without the model
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: the buffers written, old and new values."""

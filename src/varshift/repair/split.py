@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from varshift.errors import DataError, UsageError
-from varshift.lending import Batch, Data, Forward, batches, piece, tensors_of
+from varshift.lending import Batch, Data, Forward, batches, labels_of, piece, tensors_of
 
 __all__ = ["Split", "samples_of", "split_data"]
 
@@ -101,18 +101,39 @@ def _dealt(taken: list[Batch], share: float, seed: int) -> tuple[list[Batch], li
 
 
 def _shared(ours: list[Batch], theirs: list[Batch]) -> int:
-    known = {mark for batch in ours for mark in _marks(batch)}
-    return sum(mark in known for batch in theirs for mark in _marks(batch))
+    """How many of theirs are among ours: in every tensor, and in their labels if both have some."""
+    told = all(_labels(batch) is not None for batch in [*ours, *theirs])
+    known = {mark for batch in ours for mark in _marks(batch, told)}
+    return sum(mark in known for batch in theirs for mark in _marks(batch, told))
 
 
-def _marks(batch: Batch) -> list[bytes]:
-    """A fingerprint of each sample's input; none where rows are no samples."""
-    first = next((t for t in tensors_of(batch.value) if t.ndim and t.layout == torch.strided), None)
-    if first is None or len(first) != batch.samples or first.ndim < 2:
+def _marks(batch: Batch, told: bool) -> list[bytes]:
+    """A fingerprint of each sample; none where rows are no samples, or say too little."""
+    labels = _labels(batch)
+    rows = [
+        tensor.detach().cpu().contiguous().reshape(batch.samples, -1)
+        for tensor in tensors_of(batch.value)
+        if (told or tensor is not labels) and _by_sample(tensor, batch.samples)
+    ]
+    if not any(len(row[0]) > 1 for row in rows):
         return []
-    return [_mark(row) for row in first.detach().cpu().contiguous()]
+    return [_mark([row[index] for row in rows]) for index in range(batch.samples)]
 
 
-def _mark(row: Tensor) -> bytes:
-    raw = row.contiguous().flatten().view(torch.uint8).numpy().tobytes()
-    return hashlib.blake2b(raw, digest_size=16).digest()
+def _labels(batch: Batch) -> Tensor | None:
+    try:
+        return labels_of(batch.value)
+    except DataError:  # of another form; whether that matters depends on what is judged by
+        return None
+
+
+def _by_sample(tensor: Tensor, samples: int) -> bool:
+    filled = tensor.ndim > 0 and tensor.layout == torch.strided and tensor.numel() > 0
+    return filled and len(tensor) == samples
+
+
+def _mark(rows: list[Tensor]) -> bytes:
+    digest = hashlib.blake2b(digest_size=16)
+    for row in rows:
+        digest.update(row.view(torch.uint8).numpy().tobytes())
+    return digest.digest()

@@ -13,12 +13,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from varshift.errors import ModelError
 from varshift.lending import (
     Batch,
     Forward,
+    borrowed,
     call,
     drawn_from,
     rng_state,
+    seed_all,
     set_training,
     training_flags,
 )
@@ -58,11 +61,11 @@ def _draws_as(
     model: nn.Module, flags: Flags, structure: Structure, batch: Batch, forward: Forward | None
 ) -> bool:
     """Whether every source of the training pass draws under these flags too."""
-    set_training(flags)
     before = rng_state()
-    with tracing(model, batch.value) as tracer, Steered(model):
+    with borrowed(model), tracing(model, batch.value) as tracer, Steered(model):
+        set_training(flags)
         call(model, batch, forward)
-    moved = drawn_from(before, rng_state())
+        moved = drawn_from(before, rng_state())
     met = {(source.path, source.operation) for source in tracer.sources}
     wanted = {(n.path, n.operation) for n in structure.noises if n.active and n.module != ""}
     outside = {n.operation.split()[0] for n in structure.noises if n.active and n.module == ""}
@@ -71,13 +74,14 @@ def _draws_as(
 
 @dataclass(frozen=True, eq=False)
 class Teacher:
-    """Averages `passes` noisy predictions of each batch."""
+    """Averages `passes` noisy predictions of each batch; `refused` says why that would be wrong."""
 
     model: nn.Module
     flags: Flags
     reader: Reader
     forward: Forward | None
     passes: int
+    refused: str | None = None
 
     def __call__(self, batch: Batch) -> Tensor:
         """The noise-averaged prediction of a batch, and on the way nothing of the model moves."""
@@ -90,11 +94,19 @@ class Teacher:
 
 
 def taught(
-    teacher: Teacher, held: list[Batch], step: Callable[[int], None] = lambda passes: None
+    teacher: Teacher,
+    held: list[Batch],
+    step: Callable[[int], None] = lambda passes: None,
+    *,
+    seed: int = 0,
 ) -> list[Tensor]:
-    """The noise-averaged prediction of every batch."""
+    """The noise-averaged prediction of every batch, all generators started at `seed`."""
+    if teacher.refused is not None:
+        raise ModelError(teacher.refused)
     found = []
-    for batch in held:
-        found.append(teacher(batch))
-        step(teacher.passes)
+    with borrowed(teacher.model):
+        seed_all(seed)
+        for batch in held:
+            found.append(teacher(batch))
+            step(teacher.passes)
     return found

@@ -12,6 +12,8 @@ from varshift.report.layout import MOST, columns, group, more, table
 
 __all__: list[str] = []
 
+_NONE = "no repair helped"
+
 
 @table.register
 def _repair(result: Repair) -> RenderableType:
@@ -20,7 +22,7 @@ def _repair(result: Repair) -> RenderableType:
     if result.before is None:
         return group(parts, [], result.notes)
     parts.append(_candidates(result, result.before))
-    lines = [_judged(result)]
+    lines = [_judged(result), *_failures(result)]
     if result.accepted:
         kinds = sorted({name.rpartition(".")[2] for name in result.changes})
         lines.append(f"{len(result.changes)} tensors were written ({', '.join(kinds)}).")
@@ -29,7 +31,8 @@ def _repair(result: Repair) -> RenderableType:
 
 def _sentence(result: Repair) -> str:
     """The reason, or where the table says it all, only its first part."""
-    return result.reason if result.accepted or not result.candidates else "no repair helped."
+    told = not result.accepted and result.reason.startswith(_NONE)
+    return f"{_NONE}." if told else result.reason
 
 
 def _candidates(result: Repair, before: Score) -> RenderableType:
@@ -70,6 +73,15 @@ def _verdict(result: Repair, candidate: Candidate) -> str:
     if candidate.trial is None:
         return "failed"
     return "passed" if candidate.accepted else candidate.reason.partition(":")[0]
+
+
+def _failures(result: Repair) -> list[str]:
+    """Why a repair could not be made, in full."""
+    return [
+        f"{candidate.method} failed: {candidate.reason}."
+        for candidate in result.candidates
+        if candidate.trial is None
+    ]
 
 
 def _judged(result: Repair) -> str:

@@ -11,12 +11,11 @@ import torch
 from torch import Tensor
 
 from varshift.errors import DataError, UsageError
+from varshift.lending import LABELS
 from varshift.sources.datasets import NAMES, load_images
 from varshift.sources.factories import load_factory
 
 __all__ = ["example_from_shapes", "load_data"]
-
-_LABELS = ("y", "label", "labels", "target", "targets")
 
 
 def example_from_shapes(shapes: Sequence[str]) -> Any:
@@ -98,18 +97,37 @@ def _inputs(path: Path) -> tuple[Tensor, Tensor | None]:
         raise DataError(f"{str(path)!r} cannot be read ({type(error).__name__})") from error
     labels = None
     if isinstance(found, dict):
-        labels = next((found[name] for name in _LABELS if name in found), None)
-        rest = [value for name, value in found.items() if name not in _LABELS]
+        labels = next((found[name] for name in LABELS if name in found), None)
+        rest = [value for name, value in found.items() if name not in LABELS]
         found = next(iter(rest), None)
-    found, labels = (
-        torch.from_numpy(held) if isinstance(held, np.ndarray) else held for held in (found, labels)
-    )
+    found, labels = (_as_tensor(held, path) for held in (found, labels))
     if not isinstance(found, Tensor) or found.ndim == 0:
         raise DataError(f"{str(path)!r} holds no tensor of inputs; save one of shape (N, …)")
-    if isinstance(labels, Tensor) and len(labels) != len(found):
-        raise DataError(f"{str(path)!r} holds {len(found)} inputs but {len(labels)} labels")
     inputs = found.float() if found.dtype == torch.uint8 else found
-    return inputs, labels if isinstance(labels, Tensor) else None
+    return inputs, None if labels is None else _checked(labels, len(found), path)
+
+
+def _checked(labels: Any, inputs: int, path: Path) -> Tensor:
+    """Labels of a file, one for each input."""
+    if not isinstance(labels, Tensor) or labels.ndim == 0:
+        kind = "a single number" if isinstance(labels, Tensor) else f"a {type(labels).__name__}"
+        raise DataError(
+            f"{str(path)!r} holds {kind} as labels; save a tensor of shape ({inputs}, …) with "
+            "whole numbers for classes, or leave them out"
+        )
+    if len(labels) != inputs:
+        raise DataError(f"{str(path)!r} holds {inputs} inputs but {len(labels)} labels")
+    return labels
+
+
+def _as_tensor(held: Any, path: Path) -> Any:
+    try:
+        return torch.from_numpy(held) if isinstance(held, np.ndarray) else held
+    except TypeError as error:
+        raise DataError(
+            f"{str(path)!r} holds an array of {held.dtype}, which torch cannot take; save numbers "
+            "(for labels, whole numbers from 0)"
+        ) from error
 
 
 def _read(path: Path) -> Any:

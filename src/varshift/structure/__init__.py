@@ -11,6 +11,7 @@ from varshift.structure.results import (
     Route,
     Sharing,
     Structure,
+    alone,
 )
 from varshift.structure.sites import Handle, norm_handles, untracked
 
@@ -25,6 +26,7 @@ __all__ = [
     "Route",
     "Sharing",
     "Structure",
+    "alone",
     "inspect",
     "norm_handles",
     "traced",

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, NoReturn
 
 from varshift.errors import UsageError, listed
 from varshift.results import Result, plain
 
-__all__ = ["Layer", "Line", "Noise", "Norm", "Placement", "Proof", "Route", "Sharing", "Structure"]
+__all__ = [
+    *("Layer", "Line", "Noise", "Norm", "Placement", "Proof", "Route", "Sharing", "Structure"),
+    "alone",
+]
 
 Placement = Literal["a", "b", "through-norm"]
 Sharing = Literal["element", "channel", "sample", "block", "other"]
@@ -171,10 +174,16 @@ class Structure(Result):
         Runs the model twice more on the example that was inspected, and gives it back as it was.
         """
         if self._prove is None:
-            raise UsageError("this structure was loaded without its model; inspect it again")
+            raise UsageError(
+                "this structure has no model (it was loaded or copied, or is part of another "
+                "result); inspect it again"
+            )
         if route not in self.routes:
             raise UsageError(f"{route.noise!r} → {route.norm!r} is not a route of this structure")
         return self._prove(self, route)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_prove": None}  # a copy or a file goes without the model
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, top level `schema`, `noises`, `norms`, `routes`, `notes`."""
@@ -200,6 +209,11 @@ class Structure(Result):
             }
             for route in self.routes
         ]
+
+
+def alone(structure: Structure) -> Structure:
+    """The same without its model, as part of another result: that shall not keep it alive."""
+    return replace(structure, _prove=None)
 
 
 def _missing(name: str, names: list[str]) -> NoReturn:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
@@ -30,9 +31,12 @@ class Handle:
 
 
 def norm_handles(model: nn.Module) -> dict[str, Handle]:
-    """Every module with a `running_mean` and a `running_var`, by path. InstanceNorm is not one."""
+    """Every module with a `running_mean` and a `running_var`, by path. InstanceNorm is not one.
+
+    Nor are those inside scripted modules, whose tensors lie in C++: `untracked` lists them.
+    """
     found: dict[str, Handle] = {}
-    for path, module in walk(model):
+    for path, module in _open(model):
         mean, var = _held_as(module, "running_mean"), _held_as(module, "running_var")
         if isinstance(module, _InstanceNorm):
             continue
@@ -45,7 +49,13 @@ def untracked(model: nn.Module) -> dict[str, str]:
     """Normalisations that look like norm sites and are none, by path, with the reason."""
     reasons: dict[str, str] = {}
     for path, module in walk(model):
-        if isinstance(module, _BatchNorm) and module.running_mean is None:
+        if isinstance(module, torch.jit.ScriptModule):
+            if {"running_mean", "running_var"} <= dict(module.named_buffers(recurse=False)).keys():
+                reasons[path] = (
+                    "inside a scripted module, whose tensors lie in C++: it can be neither "
+                    "measured nor changed; script the model afterwards"
+                )
+        elif isinstance(module, _BatchNorm) and module.running_mean is None:
             reasons[path] = (
                 "keeps no running statistics (track_running_stats=False): it uses the batch's own "
                 "in both modes, so nothing stored can shift"
@@ -65,11 +75,18 @@ def owners(model: nn.Module) -> dict[int, tuple[str, nn.Module]]:
     and the tensor's name, as for statistics handed to `F.batch_norm` from other buffers.
     """
     found: dict[int, tuple[str, nn.Module]] = {}
-    for path, module in walk(model):
+    for path, module in _open(model):
         for name, tensor in _held(module):
             site = path if name == "running_mean" else f"{path}.{name}".lstrip(".")
             found.setdefault(id(tensor), (site, module))
     return found
+
+
+def _open(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The modules that hold their tensors in Python."""
+    for path, module in walk(model):
+        if not isinstance(module, torch.jit.ScriptModule):
+            yield path, module
 
 
 def _held_as(module: nn.Module, name: str) -> object:

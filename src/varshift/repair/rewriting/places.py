@@ -11,7 +11,16 @@ import torch
 from torch import Tensor, nn
 
 from varshift.errors import ModelError
-from varshift.lending import Forward, borrowed, call, one_batch, tensors_of, unwrapped, walk
+from varshift.lending import (
+    Forward,
+    borrowed,
+    call,
+    one_batch,
+    same_bits,
+    tensors_of,
+    unwrapped,
+    walk,
+)
 from varshift.repair.rewriting.journal import Home, homes
 from varshift.structure import Noise, Structure
 
@@ -128,11 +137,4 @@ def _returns(module: nn.Module, args: Any, kwargs: Any) -> bool:
         out = module.forward(*fresh, **named)
     finally:
         module.training = flag
-    return isinstance(out, Tensor) and _same_bits(out, x)
-
-
-def _same_bits(one: Tensor, other: Tensor) -> bool:
-    if one.shape != other.shape or one.dtype != other.dtype or one.layout != torch.strided:
-        return False
-    flat = (x.detach().contiguous().reshape(-1).view(torch.uint8) for x in (one, other))
-    return torch.equal(*flat)
+    return isinstance(out, Tensor) and same_bits(out, x)

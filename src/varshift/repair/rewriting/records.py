@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from dataclasses import replace as with_fields
 
 from torch import nn
 
@@ -13,7 +12,7 @@ from varshift.repair.rewriting.journal import Journal
 from varshift.repair.rewriting.places import Place
 from varshift.repair.rewriting.rates import tau_now
 from varshift.repair.rewriting.results import Patch, Rewrite, Rewritten
-from varshift.structure import Line, Structure
+from varshift.structure import Line, Structure, alone
 
 __all__ = ["Draft", "compiled_anew"]
 
@@ -68,7 +67,7 @@ class Draft:
             added=self.added,
             patches=tuple(self.patches),
             # The old structure's proofs would run on the model as it is now.
-            before=with_fields(before, _prove=None),
+            before=alone(before),
             after=after,
             severities=self.severities,
             notes=tuple(dict.fromkeys([*said, *self.notes])),

@@ -91,8 +91,13 @@ class Rewrite(Result):
     def undo(self) -> None:
         """Put back the very modules and values that were there; what was added is removed."""
         if self._undo is None:
-            raise UsageError("this result was loaded without its model; there is nothing to undo")
+            raise UsageError(
+                "this result has no model (it was loaded or copied): there is nothing to undo"
+            )
         self._undo()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_undo": None}  # a copy or a file goes without the model
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: changes, patches with their diffs, and both structures."""
