@@ -7,12 +7,13 @@ STAMP := $(VENV)/.installed
 WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS)
 
-.PHONY: help install demo test check format lint types floors tests doctests bench clean
+.PHONY: help install demo test check format lint types floors tests doctests bench docs clean
 
 help:
 	@echo "make demo      train a small network twice, find its shift, repair it (about 90 s)"
 	@echo "make test      everything continuous integration runs (the same as make check)"
 	@echo "make bench     time and accuracy side by side with other tools"
+	@echo "make docs      build the documentation into build/site, readable without a network"
 	@echo "make format    rewrite the code in the project's format"
 
 install: $(STAMP)
@@ -55,5 +56,10 @@ bench: install
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python -m benchmarks
 
+# The notice that mkdocs-material prints of its own end of life (May 2027) is not about this site.
+docs: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build/site .pytest_cache .mypy_cache .ruff_cache .hypothesis

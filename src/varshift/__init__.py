@@ -6,6 +6,7 @@
     m = vs.measure(model, data)         # how far the statistics shift between training and test
     x = vs.explain(model, data)         # whose fault it is: noise, stale statistics, batches, data
     f = vs.predict(model, data, noise={"*": 0.2})   # what if; data is optional
+    c = vs.check(model, example)        # what shifts too much: a linter with codes
     r = vs.repair(model, data)          # the best repair, kept only if measured to help; r.undo()
     r = vs.recalibrate(model, data)     # the one everybody needs, alone: exact noise-off statistics
     r = vs.relocate(model, example)     # before training: no noise before any norm
@@ -22,6 +23,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from varshift.check import Finding, Findings, Rule, check
     from varshift.errors import (
         CheckpointError,
         DataError,
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
         replace,
     )
     from varshift.structure import Layer, Line, Noise, Norm, Proof, Route, Structure, inspect
+    from varshift.testing import assert_no_variance_shift
 
 __version__ = "0.1.0"
 
@@ -61,6 +64,8 @@ __all__ = [
     "Explanation",
     "Factors",
     "Figure",
+    "Finding",
+    "Findings",
     "Footprint",
     "FootprintSite",
     "Layer",
@@ -80,12 +85,15 @@ __all__ = [
     "Repair",
     "Rewrite",
     "Route",
+    "Rule",
     "Score",
     "Site",
     "Statistics",
     "Structure",
     "UsageError",
     "VarshiftError",
+    "assert_no_variance_shift",
+    "check",
     "explain",
     "footprint",
     "inspect",
@@ -98,6 +106,7 @@ __all__ = [
 ]
 
 _ROOMS = {
+    "check": ("Finding", "Findings", "Rule", "check"),
     "errors": (
         "CheckpointError",
         "DataError",
@@ -117,10 +126,11 @@ _ROOMS = {
         *("recalibrate", "relocate", "repair", "replace"),
     ),
     "structure": ("Layer", "Line", "Noise", "Norm", "Proof", "Route", "Structure", "inspect"),
+    "testing": ("assert_no_variance_shift",),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 
-_OPEN = ("nn", "theory")  # rooms that are used by their own names: vs.nn.Uout, vs.theory.uout
+_OPEN = ("nn", "testing", "theory")  # rooms used by their own names: vs.nn.Uout, vs.theory.uout
 
 
 class _Varshift(ModuleType):

@@ -18,7 +18,7 @@ from varshift.cli.options import (
     Root,
     Target,
 )
-from varshift.cli.output import FORMATS, finish, known, show
+from varshift.cli.output import FORMATS, Report, finish, known, show
 
 __all__ = ["explain"]
 
@@ -34,6 +34,7 @@ def explain(
     device: Device = None,
     format: Format = "text",
     out: Out = None,
+    report: Report = None,
     exit_zero: ExitZero = False,
     debug: Debug = False,
 ) -> None:
@@ -41,10 +42,10 @@ def explain(
     from varshift.explain import explain as verb
     from varshift.sources import load_data
 
-    known(format, FORMATS)
+    known(format, FORMATS, report)
     model, notes = lent_model(target, checkpoint, device)
     batches = load_data(data, root=root, batch_size=batch_size)
     others = None if test_data is None else load_data(test_data, root=root, batch_size=batch_size)
     explanation = verb(model, batches, test_data=others, max_samples=max_samples, progress=True)
-    show(explanation, format, out, notes)
+    show(explanation, format, out, notes, report)
     finish(explanation.verdict != "none", exit_zero)

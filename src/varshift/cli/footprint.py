@@ -19,7 +19,7 @@ from varshift.cli.options import (
     Root,
     Target,
 )
-from varshift.cli.output import FORMATS, finish, known, show
+from varshift.cli.output import FORMATS, Report, finish, known, show
 
 __all__ = ["footprint"]
 
@@ -38,6 +38,7 @@ def footprint(
     device: Device = None,
     format: Format = "text",
     out: Out = None,
+    report: Report = None,
     exit_zero: ExitZero = False,
     debug: Debug = False,
 ) -> None:
@@ -45,9 +46,9 @@ def footprint(
     from varshift.footprint import footprint as verb
     from varshift.sources import load_data
 
-    known(format, FORMATS)
+    known(format, FORMATS, report)
     model, notes = lent_model(target, checkpoint, device)
     batches = load_data(data, root=root, batch_size=batch_size)
     found = verb(model, batches, places=place, max_samples=max_samples, progress=True)
-    show(found, format, out, notes)
+    show(found, format, out, notes, report)
     finish(bool(found.claimed), exit_zero)

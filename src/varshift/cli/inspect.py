@@ -8,7 +8,7 @@ import typer
 
 from varshift.cli.lending import first_batch, lent_model
 from varshift.cli.options import Checkpoint, Debug, ExitZero, Format, Out, Root, Target
-from varshift.cli.output import FORMATS, finish, known, show
+from varshift.cli.output import FORMATS, Report, finish, known, show
 from varshift.errors import UsageError
 
 __all__ = ["inspect"]
@@ -26,6 +26,7 @@ def inspect(
     root: Root = None,
     format: Format = "text",
     out: Out = None,
+    report: Report = None,
     exit_zero: ExitZero = False,
     debug: Debug = False,
 ) -> None:
@@ -33,11 +34,11 @@ def inspect(
     from varshift.sources import example_from_shapes
     from varshift.structure import inspect as verb
 
-    known(format, FORMATS)
+    known(format, FORMATS, report)
     if (data is None) == (not input_shape):
         raise UsageError("give an example: either --input-shape 3,64,64 or --data")
     model, notes = lent_model(target, checkpoint)
     example = first_batch(data, root) if data else example_from_shapes(input_shape or [])
     structure = verb(model, example)
-    show(structure, format, out, notes)
+    show(structure, format, out, notes, report)
     finish(bool(structure.direct()), exit_zero)

@@ -18,7 +18,7 @@ from varshift.cli.options import (
     Root,
     Target,
 )
-from varshift.cli.output import FORMATS, finish, known, show
+from varshift.cli.output import FORMATS, Report, finish, known, show
 
 __all__ = ["measure"]
 
@@ -35,6 +35,7 @@ def measure(
     device: Device = None,
     format: Format = "text",
     out: Out = None,
+    report: Report = None,
     exit_zero: ExitZero = False,
     debug: Debug = False,
 ) -> None:
@@ -42,11 +43,11 @@ def measure(
     from varshift.measure import measure as verb
     from varshift.sources import load_data
 
-    known(format, FORMATS)
+    known(format, FORMATS, report)
     model, notes = lent_model(target, checkpoint, device)
     batches = load_data(data, root=root, batch_size=batch_size)
     measurement = verb(model, batches, max_samples=max_samples, progress=True)
-    show(measurement, format, out, notes)
+    show(measurement, format, out, notes, report)
     severe = [
         site
         for site in measurement.sites.values()

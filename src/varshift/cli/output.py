@@ -1,42 +1,76 @@
-"""How a command answers: as a table, as JSON, as a page; and with which exit code."""
+"""How a command answers: as a table, as JSON, as a page, or both; and with which exit code."""
 
 from __future__ import annotations
 
 import json
 import sys
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from varshift.errors import UsageError
+from varshift.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     from varshift.results import Result
 
-__all__ = ["FORMATS", "draw", "finish", "known", "show", "write"]
+__all__ = ["FORMATS", "Report", "draw", "finish", "known", "show", "write"]
 
 FORMATS = ("text", "json", "html")
 
+Report = Annotated[
+    str | None, typer.Option(metavar="FILE.html", help="write a page with pictures there as well")
+]
 
-def known(format: str, formats: tuple[str, ...]) -> None:
-    """Refuse a format before any work is done for it."""
+
+def known(format: str, formats: tuple[str, ...], report: str | None = None) -> None:
+    """Refuse a format, or a page that could not be written, before any work is done for it."""
     if format not in formats:
         raise UsageError(f"--format {format!r} is none of {', '.join(formats)}")
+    if report is not None:
+        _writable(report)
 
 
-def show(result: Result, format: str, out: str | None, notes: tuple[str, ...]) -> None:
-    """The result in the format asked for; notes on standard error, JSON stays alone."""
+def show(
+    result: Result,
+    format: str,
+    out: str | None,
+    notes: tuple[str, ...],
+    report: str | None = None,
+) -> None:
+    """The result in the format asked for, and as a page at `report`.
+
+    Notes, and where the page is, on standard error: JSON stays alone. A text that goes to a file
+    named as a page becomes one.
+    """
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
     if format == "json":
         write(json.dumps(result.to_dict(), allow_nan=False, indent=1), out)
-    elif format == "html":
-        if out is None:
-            raise UsageError("--format html needs --out FILE.html")
+    elif out is not None and (format == "html" or _page(out)):
         result.to_html(out)
+    elif format == "html":
+        if report is None:
+            raise UsageError("--format html needs --out FILE.html")
     else:
         draw(result.table(), out)
+    if report is not None:
+        result.to_html(report)
+        print(f"the report is in {report}", file=sys.stderr)
+
+
+def _page(path: str) -> bool:
+    return Path(path).suffix.lower() in (".html", ".htm")
+
+
+def _writable(report: str) -> None:
+    if not _page(report):
+        raise UsageError(f"--report {report!r} is a page: give it a name that ends in .html")
+    if not Path(report).absolute().parent.is_dir():
+        raise UsageError(f"--report {report!r}: there is no folder {str(Path(report).parent)!r}")
+    if find_spec("jinja2") is None:
+        raise MissingExtraError("jinja2", "report", "--report")
 
 
 def write(text: str, out: str | None) -> None:

@@ -19,7 +19,7 @@ from varshift.cli.options import (
     Root,
     Target,
 )
-from varshift.cli.output import FORMATS, finish, known, show
+from varshift.cli.output import FORMATS, Report, finish, known, show
 from varshift.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def predict(
     device: Device = None,
     format: Format = "text",
     out: Out = None,
+    report: Report = None,
     exit_zero: ExitZero = False,
     debug: Debug = False,
 ) -> None:
@@ -56,7 +57,7 @@ def predict(
     from varshift.predict import predict as verb
     from varshift.sources import example_from_shapes, load_data
 
-    known(format, FORMATS)
+    known(format, FORMATS, report)
     if (data is None) == (not input_shape):
         raise UsageError("give either --data, or --input-shape 3,64,64 to predict without data")
     model, notes = lent_model(target, checkpoint, device)
@@ -74,7 +75,7 @@ def predict(
         max_samples=max_samples if data is not None else None,
         progress=data is not None,
     )
-    show(prediction, format, out, notes)
+    show(prediction, format, out, notes, report)
     if format == "text" and out is None:
         _say_largest(prediction, max_severity)
     severe = [site for site in prediction.sites.values() if site.severity > max_severity]

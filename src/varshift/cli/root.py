@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from varshift import __version__
+from varshift.cli.check import check
 from varshift.cli.demo import demo
 from varshift.cli.explain import explain
 from varshift.cli.footprint import footprint
@@ -15,6 +16,7 @@ from varshift.cli.inspect import inspect
 from varshift.cli.measure import measure
 from varshift.cli.predict import predict
 from varshift.cli.repair import repair
+from varshift.cli.reproduce import reproduce
 from varshift.cli.theory import theory
 from varshift.errors import LentError, VarshiftError
 
@@ -28,7 +30,7 @@ app = typer.Typer(
     help="Find, measure and repair the variance shift that dropout causes at BatchNorm.",
     epilog="Exit codes: 0 fine, 1 findings, 2 usage, 3 the model or the data failed.",
 )
-for _command in (demo, inspect, measure, explain, predict, footprint, repair):
+for _command in (demo, check, inspect, measure, explain, predict, footprint, repair, reproduce):
     app.command()(_command)
 app.add_typer(theory, name="theory")
 

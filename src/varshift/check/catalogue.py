@@ -1,0 +1,161 @@
+"""What there is to find: one entry per code, never renumbered. docs/rules has a page for each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from varshift.errors import UsageError, listed
+
+__all__ = ["RULES", "Rule", "rule"]
+
+_PAPER = "https://arxiv.org/abs/1801.05134"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A code and what it stands for.
+
+    Attributes:
+        code: stable, "VS" and three digits.
+        name: the same in words.
+        summary: one sentence on what is wrong.
+        why: the formula, and where it is derived.
+        fix: what to do.
+        source: URL of the paper that the rule rests on; "" where it has none of its own.
+    """
+
+    code: str
+    name: str
+    summary: str
+    why: str
+    fix: str
+    source: str = _PAPER
+
+    @property
+    def page(self) -> str:
+        """The page of the documentation, from the repository's root."""
+        return f"docs/rules/{self.code}.md"
+
+
+_BEFORE_LAST = "move the noise behind the last norm (varshift.relocate), or draw less of it"
+
+RULES: dict[str, Rule] = {
+    held.code: held
+    for held in (
+        Rule(
+            "VS101",
+            "noise-before-norm",
+            "Noise per element stands before a norm with nothing with weights between.",
+            "Δ = v / (v + τ(c² + v)), placement (a) [li2019disharmony, eq. 8]",
+            f"{_BEFORE_LAST} (varshift.replace with max_severity)",
+        ),
+        Rule(
+            "VS102",
+            "noise-through-weights",
+            "Noise per element reaches a norm through a linear or convolution layer.",
+            "var_train = var_test + τN, N = Σ wᵢ² E[xᵢ²], placement (b) [li2019disharmony, sec. 3]",
+            f"{_BEFORE_LAST}, or widen the layer",
+        ),
+        Rule(
+            "VS103",
+            "channel-noise-before-norm",
+            "Whole channels share one draw (Dropout2d) before a norm.",
+            "var_train = var_test + τN, N = Σ_c E[(w_c ∗ x_c)²]: what a kernel sums within a "
+            "channel is switched as one",
+            f"{_BEFORE_LAST}; element noise of the same rate shifts less through smooth kernels",
+        ),
+        Rule(
+            "VS104",
+            "residual-noise-before-norm",
+            "Stochastic depth or DropBlock in the residual stream reaches a norm.",
+            "var_train = var_test + τN, N = E[(Wx)²] for one draw per sample: no width averages "
+            "it out",
+            "lower the rate; recalibrate after training (varshift.recalibrate), or end the branch "
+            "with a norm whose γ starts at 0",
+        ),
+        Rule(
+            "VS105",
+            "noise-through-sample-norm",
+            "Noise reaches a norm through LayerNorm or GroupNorm, which do not take it out.",
+            "a norm per sample rescales noise and signal alike: Δ stays that of (a) or (b)",
+            f"{_BEFORE_LAST}, or use LayerNorm throughout",
+        ),
+        Rule(
+            "VS106",
+            "noise-carried-on",
+            "Noise reaches a norm through earlier BatchNorms, and still shifts it.",
+            "Each norm divides by a variance that held the noise; what it hands on at test is "
+            "smaller by its own Δ [li2019disharmony, fig. 4]",
+            "fix the noise in front of the first of them; recalibrate once trained",
+        ),
+        Rule(
+            "VS107",
+            "control-flow-noise",
+            "What runs is drawn in Python (layer drop), and a norm behind it shifts.",
+            "var_train is that of a mixture of networks, var_test of one: no closed form",
+            "lower the rate; recalibrate after training with the draw switched off",
+        ),
+        Rule(
+            "VS201",
+            "statistics-never-updated",
+            "Momentum 0: the running statistics stay what they were made with.",
+            "running_var ← (1 − 0)·running_var + 0·s²: evaluation divides by the initial 1",
+            "give the norm a momentum (0.1), or recalibrate before evaluation",
+        ),
+        Rule(
+            "VS202",
+            "statistics-too-slow",
+            "Momentum too small for the steps taken: the initial 1 is still in running_var.",
+            "running_var = w·1 + (1 − w)·V with w = (1 − momentum)^steps, so V = (S − w)/(1 − w)",
+            "recalibrate (varshift.recalibrate), train longer, or raise the momentum",
+        ),
+        Rule(
+            "VS203",
+            "statistics-averaged-from-the-start",
+            "Momentum None: the statistics of the first steps weigh as much as the last.",
+            "running_var = mean of s² over all steps, while the weights moved",
+            "use momentum 0.1 while weights move, None only to recalibrate",
+        ),
+        Rule(
+            "VS204",
+            "frozen-norm-in-training",
+            "A norm in eval mode inside a training model does not fit what reaches it.",
+            "both modes divide by a running_var that no step updates",
+            "recalibrate before freezing, or let the norm train",
+        ),
+        Rule(
+            "VS205",
+            "norm-untouched-by-training",
+            "Evaluation runs a norm that training never reaches.",
+            "its running_var is never updated, so evaluation divides by the initial 1",
+            "run the branch in training too, or recalibrate it",
+        ),
+        Rule(
+            "VS206",
+            "statistics-do-not-fit",
+            "The stored variance fits neither training nor evaluation on the data given.",
+            "staleness = train within batches ÷ running_var",
+            "recalibrate (varshift.recalibrate); varshift.explain tells age from other data",
+        ),
+        Rule(
+            "VS301",
+            "noise-biases-regression",
+            "Noise, then a nonlinearity, then weights: the output's mean moves at test.",
+            "E[f(noisy)] ≠ f(E[noisy]); the bias b adds b² to the squared error, severity "
+            "1 + (b/σ)² [Özgür & Nar 2020]",
+            "put the dropout right before the last linear layer, or take it out",
+            "",
+        ),
+    )
+}
+
+
+def rule(code: str) -> Rule:
+    """The rule of a code.
+
+    >>> rule("VS102").name
+    'noise-through-weights'
+    """
+    if code not in RULES:
+        raise UsageError(f"there is no rule {code!r}; there are {listed(RULES)}")
+    return RULES[code]

@@ -1,0 +1,210 @@
+"""The verb: a model is looked at, and what shifts too much is listed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from varshift.check.catalogue import RULES
+from varshift.check.evidence import Evidence, Task
+from varshift.check.results import Finding, Findings
+from varshift.check.rules import ALL
+from varshift.check.silencing import Silence
+from varshift.errors import DataError, UsageError
+from varshift.lending import Batch, Data, Forward, batches, borrowed, one_batch, unwrapped
+from varshift.structure import Structure, inspect
+
+__all__ = ["check"]
+
+_FEW = 32  # values per channel below which a variance from the example is rough
+
+
+def check(
+    model: nn.Module,
+    example: Any = None,
+    *,
+    data: Data | None = None,
+    max_severity: float = 1.1,
+    select: Iterable[str] | None = None,
+    ignore: Iterable[str] | None = None,
+    per_module_ignores: Mapping[str, Iterable[str]] | None = None,
+    task: Task | None = None,
+    forward: Forward | None = None,
+    device: torch.device | str | None = None,
+    max_samples: int | None = None,
+    docs: str = "",
+) -> Findings:
+    """List what shifts the variance between training and test by more than is allowed.
+
+    The size of each finding is measured where `data` is given. Without, it is predicted: from the
+    checkpoint's statistics and weights, else (untrained norms, noise that no closed form follows
+    there) with every norm settled on the example. Presence alone is no finding. The model comes
+    back as it was.
+
+    Args:
+        model: any module; in train mode, as it is trained, frozen norms are seen as such.
+        example: one batch, as in `inspect`; 16 samples or more make figures steady. Not needed
+            where `data` is given.
+        data: training batches, as in `measure`; kept in memory.
+        max_severity: largest max(Δ, 1/Δ) allowed, of every norm.
+        select: code prefixes such as "VS1"; all by default.
+        ignore: prefixes to leave out; of two that fit the longer one decides.
+        per_module_ignores: `{glob: prefixes}` over paths of norms and names of noise sources.
+        task: "regression" asks VS301 of every output, not only of single numbers.
+        forward: `lambda model, batch: …` for batches of any other form.
+        device: where to put batches; by default where the model is.
+        max_samples: stop after so many samples of `data`.
+        docs: URL of a folder with the rules' pages, for the result's links.
+
+    Returns:
+        `Findings`, the worst first; empty and false where nothing shifts too much. `notes` says
+        what could not be analysed.
+
+    Raises:
+        UsageError: neither example nor data, a prefix without a code, a threshold below 1.
+        ModelError, DataError: as in `measure`.
+
+    Example:
+        >>> import torch, varshift as vs
+        >>> _ = torch.manual_seed(0)
+        >>> model = torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.BatchNorm1d(4))
+        >>> found = vs.check(model, torch.randn(512, 4))
+        >>> [(f.code, f.place, round(f.severity, 1)) for f in found]      # mean 0: 1/Δ = 1/keep_p
+        [('VS101', '1', 2.0)]
+        >>> len(vs.check(model, torch.randn(512, 4), ignore=["VS101"]))
+        0
+    """
+    if not max_severity >= 1:
+        raise UsageError(f"max_severity is {max_severity}; pass a number of at least 1, as in 1.1")
+    if task not in (None, "regression"):
+        raise UsageError(f"task is {task!r}; leave it out or pass 'regression'")
+    if example is None and data is None:
+        raise UsageError("give example= (one batch), or data= to measure instead of predicting")
+    silence = Silence.of(select, ignore, per_module_ignores)
+    lent_training = unwrapped(model).training
+    with borrowed(model) as inner:
+        options: dict[str, Any] = {"forward": forward, "device": device}
+        held = _held(inner, example, data, max_samples, options)
+        if not inner.training:
+            inner.train()
+        evidence = Evidence(
+            model=inner,
+            structure=inspect(inner, held[0].value, **options),
+            held=held,
+            real=data is not None,
+            lent_training=lent_training,
+            max_severity=max_severity,
+            task=task,
+            forward=forward,
+        )
+        found = [
+            finding
+            for prefix, look in ALL.items()
+            if any(silence.asks_for(code) for code in RULES if code.startswith(prefix))
+            for finding in look(evidence)
+        ]
+        notes = [*_notes(evidence), *_fitting(evidence, found)]
+    return _findings(found, silence, evidence.structure, max_severity, notes, docs)
+
+
+def _held(
+    model: nn.Module, example: Any, data: Data | None, most: int | None, options: dict[str, Any]
+) -> list[Batch]:
+    if data is None:
+        return [one_batch(example, model, **options)]
+    held = list(batches(data, model, max_samples=most, **options))
+    if not held:
+        raise DataError("data gave no batches: pass at least one")
+    return held
+
+
+def _findings(
+    found: list[Finding],
+    silence: Silence,
+    structure: Structure,
+    max_severity: float,
+    notes: list[str],
+    docs: str,
+) -> Findings:
+    found.sort(key=lambda finding: -finding.severity)
+    heard, silenced = (
+        [finding for finding in found if silence.silences(finding) is quiet]
+        for quiet in (False, True)
+    )
+    return Findings(
+        findings=tuple(_one_for_all(heard, "VS106")),
+        silenced=tuple(_one_for_all(silenced, "VS106")),
+        max_severity=max_severity,
+        norms=len(structure.norms),
+        sources=sum(noise.active for noise in structure.noises),
+        notes=tuple(dict.fromkeys(notes)),
+        docs=docs,
+    )
+
+
+def _one_for_all(heard: list[Finding], code: str) -> Iterator[Finding]:
+    """What is carried on and on has one cause, and one finding: at the norm it shifts most."""
+    carried = [finding for finding in heard if finding.code == code]
+    for finding in heard:
+        if finding.code != code:
+            yield finding
+        elif finding is carried[0]:
+            yield replace(finding, also=tuple(other.place for other in carried[1:]))
+
+
+def _notes(evidence: Evidence) -> list[str]:
+    notes = [*evidence.structure.notes, *evidence.notes]
+    if not evidence.lent_training:
+        notes.append(
+            "lent in eval mode and looked at after model.train(): norms that training keeps frozen "
+            "cannot be told (VS204)"
+        )
+    if not evidence.real and evidence.trained:
+        notes.append(
+            "without data, stored statistics are taken as they are, but for the steps they count: "
+            "whether they fit takes data (VS203 to VS206)"
+        )
+    if "seen" not in evidence.__dict__:
+        return notes
+    if evidence.seen.lasting:
+        notes.append(
+            "noise stays on in eval mode: what it does in both modes is no shift, and is not "
+            "counted; check that F.dropout is given training=self.training"
+        )
+    if evidence.seen.fresh and evidence.__dict__.get("sizes"):
+        notes.append(
+            "no norm has been trained: the figures are those of the weights as they are now, the "
+            f"statistics settled on the {evidence.basis}"
+        )
+    if not evidence.real:
+        few = [
+            path
+            for path, met in evidence.seen.sites.items()
+            if 0 < met.train.count / len(evidence.rounds) < _FEW
+        ]
+        if few:
+            notes.append(
+                f"{len(few)} norms get fewer than {_FEW} values per channel from the example "
+                f"(first {few[0]}): their figures are rough; pass more samples, or data"
+            )
+    return notes
+
+
+def _fitting(evidence: Evidence, found: list[Finding]) -> Iterator[str]:
+    """Norms that shift in training, but whose stored statistics are those of evaluation."""
+    if not evidence.real:
+        return
+    fit = [
+        finding.place
+        for finding in found
+        if finding.code.startswith("VS10") and evidence.fits_evaluation(finding.place)
+    ]
+    if fit:
+        yield (
+            f"{len(fit)} norms found (first {fit[0]}) store the statistics of evaluation, as "
+            "after varshift.recalibrate: evaluation is right as it is; training on will shift it"
+        )

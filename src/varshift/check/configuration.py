@@ -1,0 +1,110 @@
+"""`[tool.varshift]` of the nearest pyproject.toml: what a project asks of its linter."""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from varshift.errors import UsageError
+
+__all__ = ["Configuration", "configuration"]
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """The table's keys, with - for _; None where a key is not given.
+
+    Attributes:
+        file: the pyproject.toml; None where none holds the table.
+        target: what to check, as on the command line.
+        input_shape: shapes without the batch, "3,64,64".
+        data, checkpoint: as on the command line.
+        max_severity: largest severity allowed.
+        select, ignore: code prefixes.
+        per_module_ignores: glob → code prefixes.
+        task: "regression" or nothing.
+        docs_url: folder of the rules' pages, for links in SARIF.
+    """
+
+    file: Path | None = None
+    target: str | None = None
+    input_shape: tuple[str, ...] | None = None
+    data: str | None = None
+    checkpoint: str | None = None
+    max_severity: float | None = None
+    select: tuple[str, ...] | None = None
+    ignore: tuple[str, ...] | None = None
+    per_module_ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    task: str | None = None
+    docs_url: str | None = None
+
+
+_KEYS = [held.name.replace("_", "-") for held in fields(Configuration) if held.name != "file"]
+_LISTS = ("select", "ignore", "input-shape")
+
+
+def configuration(folder: Path) -> Configuration:
+    """The table of the nearest pyproject.toml that has one, `folder` itself first.
+
+    Raises UsageError for a file that is no TOML, an unknown key, or a value of the wrong kind.
+    """
+    folder = folder.resolve()
+    for place in (folder, *folder.parents):
+        file = place / "pyproject.toml"
+        table = _table(file) if file.is_file() else None
+        if table is not None:
+            return Configuration(file=file, **_values(table, file))
+    return Configuration()
+
+
+def _table(file: Path) -> Mapping[str, Any] | None:
+    try:
+        held = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} is no TOML: {error}") from error
+    tool = held.get("tool")
+    found = tool.get("varshift") if isinstance(tool, dict) else None
+    if found is not None and not isinstance(found, dict):
+        raise UsageError(f"{file}: tool.varshift must be a table, [tool.varshift]")
+    return found
+
+
+def _values(table: Mapping[str, Any], file: Path) -> dict[str, Any]:
+    found = {}
+    for key, value in table.items():
+        if key not in _KEYS:
+            near = difflib.get_close_matches(key, _KEYS, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(_KEYS)}"
+            raise UsageError(f"{file}: [tool.varshift] has no key {key!r}; {hint}")
+        found[key.replace("-", "_")] = _value(key, value, file)
+    return found
+
+
+def _value(key: str, value: Any, file: Path) -> Any:
+    if key in _LISTS:
+        return _strings(key, value, file)
+    if key == "per-module-ignores":
+        if not isinstance(value, dict):
+            raise UsageError(
+                f'{file}: per-module-ignores is a table, as in "encoder.*" = ["VS102"]'
+            )
+        return {glob: _strings(f"{key} {glob!r}", codes, file) for glob, codes in value.items()}
+    if key == "max-severity":
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise UsageError(f"{file}: max-severity is {value!r}; write a number, as in 1.1")
+        return float(value)
+    if not isinstance(value, str):
+        raise UsageError(f"{file}: {key} is {value!r}; write a string")
+    return value
+
+
+def _strings(key: str, value: Any, file: Path) -> tuple[str, ...]:
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    raise UsageError(f"{file}: {key} is {value!r}; write a list of strings")

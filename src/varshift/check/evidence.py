@@ -1,0 +1,141 @@
+"""What the rules look at: the structure at once, passes and sizes when a rule first asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+from torch import Tensor, nn
+
+from varshift.check.passes import Seen, look
+from varshift.check.places import class_line
+from varshift.check.results import Basis
+from varshift.check.sizes import Size, from_checkpoint, from_example, from_measure
+from varshift.check.staleness import against
+from varshift.lending import Batch, Buffers, Forward
+from varshift.structure import Handle, Line, Noise, Structure, norm_handles
+
+__all__ = ["Evidence", "Task"]
+
+Task = Literal["regression"]
+_ROUNDS = 4  # how often an example is passed: enough for a band
+_WILD_ROUNDS = 32  # what is drawn in Python is sized by drawing alone
+
+
+@dataclass
+class Evidence:
+    """A borrowed model in training mode, the batches, and what has been found out so far.
+
+    `real`: the batches are data, not an example. `notes` is what rules could not analyse.
+    """
+
+    model: nn.Module
+    structure: Structure
+    held: Sequence[Batch]
+    real: bool
+    lent_training: bool
+    max_severity: float
+    task: Task | None = None
+    forward: Forward | None = None
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def basis(self) -> Basis:
+        """What a figure from the passes rests on."""
+        return "data" if self.real else "example"
+
+    @property
+    def wild(self) -> bool:
+        """Whether what runs is drawn in Python."""
+        return any(noise.active and noise.law == "control-flow" for noise in self.structure.noises)
+
+    @cached_property
+    def rounds(self) -> list[Batch]:
+        """The batches to pass; an example several times, for fresh noise each time."""
+        if self.real:
+            return list(self.held)
+        return list(self.held) * (_WILD_ROUNDS if self.wild else _ROUNDS)
+
+    @cached_property
+    def seen(self) -> Seen:
+        """What each norm met in both modes, as lent."""
+        return look(self.model, self.rounds, self.forward)
+
+    def stored(self, path: str) -> tuple[Tensor, int] | None:
+        """The stored variances of a norm (C,) float64 and the steps it has counted."""
+        handle = self._handles.get(path)
+        if handle is None:
+            return None
+        steps = getattr(handle.module, "num_batches_tracked", None)
+        return (
+            handle.running_var.detach().double().cpu(),
+            int(steps) if isinstance(steps, Tensor) else 0,
+        )
+
+    @property
+    def trained(self) -> bool:
+        """Whether any norm holds other statistics than it was made with."""
+        return any(
+            bool((h.running_var != 1).any() or (h.running_mean != 0).any())
+            for h in self._handles.values()
+        )
+
+    def fits_evaluation(self, path: str) -> bool:
+        """Whether the stored variance is that of evaluation and not that of training."""
+        met = self.seen.sites.get(path)
+        if met is None:
+            return False
+        off, on = (against(tally, met.stored.var) for tally in (met.test, met.train))
+        return (
+            off is not None and on is not None and off.severity <= self.max_severity < on.severity
+        )
+
+    @cached_property
+    def _handles(self) -> dict[str, Handle]:
+        return norm_handles(self.model)
+
+    @cached_property
+    def frozen(self) -> set[str]:
+        """Norms that use stored statistics in training."""
+        return {norm.path for norm in self.structure.norms if norm.frozen}
+
+    @cached_property
+    def sizes(self) -> dict[str, Size]:
+        """The shift by noise at every norm that noise reaches."""
+        reached = {route.norm for route in self.structure.routes}
+        if not reached and not self.wild:
+            return {}
+        if self.real:
+            return self._settled(from_measure)
+        found: dict[str, Size] = {}
+        if not self.seen.fresh:
+            found = from_checkpoint(self.model, self.held[0], self.forward)
+        if reached - set(found) or self.wild:
+            example = from_example(self.model, self.rounds, self.forward, self.seen, self.structure)
+            found = example | found
+        return found
+
+    def _settled(
+        self, sizing: Callable[[nn.Module, Sequence[Batch], Forward | None], dict[str, Size]]
+    ) -> dict[str, Size]:
+        buffers = Buffers(self.model)
+        try:
+            seen = self.seen
+            seen.settle(self.frozen)
+            return sizing(self.model, self.held, self.forward)
+        finally:
+            buffers.restore()
+
+    def surely(self, low: float) -> bool:
+        """Whether the lower end of a severity's band exceeds what is allowed."""
+        return low > self.max_severity
+
+    def line(self, noises: Sequence[Noise], place: str) -> Line | None:
+        """Where to point: the first noise that has a line, else the class around it or the norm."""
+        for noise in noises:
+            if noise.line is not None:
+                return noise.line
+        around = noises[0].path if noises else place
+        return class_line(self.model, around)

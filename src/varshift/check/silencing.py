@@ -1,0 +1,72 @@
+"""What a reader asked not to hear: code prefixes, and patterns of module paths."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from varshift.check.catalogue import RULES
+from varshift.check.results import Finding
+from varshift.errors import UsageError, listed
+
+__all__ = ["Silence"]
+
+
+@dataclass(frozen=True)
+class Silence:
+    """`select` and `ignore` are code prefixes, the longer one wins; `per_module` maps path globs.
+
+    A pattern silences a finding if it matches the place or any noise source behind it.
+    """
+
+    select: tuple[str, ...] = ("VS",)
+    ignore: tuple[str, ...] = ()
+    per_module: Mapping[str, tuple[str, ...]] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        select: Iterable[str] | None,
+        ignore: Iterable[str] | None,
+        per_module: Mapping[str, Iterable[str]] | None,
+    ) -> Silence:
+        """Checked: a prefix that fits no code would silence nothing and is refused."""
+        made = cls(
+            _prefixes(("VS",) if select is None else select, "select"),
+            _prefixes(ignore or (), "ignore"),
+            {
+                glob: _prefixes(codes, f"per-module-ignores {glob!r}")
+                for glob, codes in (per_module or {}).items()
+            },
+        )
+        return made
+
+    def silences(self, finding: Finding) -> bool:
+        """Whether the finding is not to be heard."""
+        return not self.asks_for(finding.code) or any(
+            _longest(codes, finding.code) > 0
+            for glob, codes in (self.per_module or {}).items()
+            if any(fnmatchcase(path, glob) for path in (finding.place, *finding.noises))
+        )
+
+    def asks_for(self, code: str) -> bool:
+        """Whether a code is selected and not ignored, of two prefixes the longer one deciding."""
+        return _longest(self.select, code) > _longest(self.ignore, code)
+
+
+def _longest(prefixes: Iterable[str], code: str) -> int:
+    return max((len(prefix) for prefix in prefixes if code.startswith(prefix)), default=0)
+
+
+def _prefixes(given: Iterable[str], where: str) -> tuple[str, ...]:
+    if isinstance(given, str):
+        given = given.split(",")
+    found = tuple(prefix.strip() for prefix in given)
+    for prefix in found:
+        if not prefix or not any(code.startswith(prefix) for code in RULES):
+            raise UsageError(
+                f"{where}: {prefix!r} is no code and no beginning of one; there are {listed(RULES)}"
+                " and more in docs/rules/index.md"
+            )
+    return found

@@ -1,0 +1,133 @@
+"""How bad it is: the shift at every norm that noise reaches, predicted or measured.
+
+With data it is measured. Without, a checkpoint's own statistics and weights say it where they can;
+else the norms are settled on the example and theory says what the noise does there. In all three
+the noise alone is sized: what stale statistics do is another rule's matter.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from varshift.check.passes import Seen
+from varshift.check.results import Basis
+from varshift.errors import ModelError
+from varshift.lending import Batch, Buffers, Forward
+from varshift.measure import Site, measure
+from varshift.predict import Expected, predict
+from varshift.predict.expected import median
+from varshift.structure import Structure
+
+__all__ = ["Size", "from_checkpoint", "from_example", "from_measure", "worse"]
+
+# How far N from Gaussian moments, and stored statistics, are off (docs/predict.md).
+_OFF = {"moments": 0.10, "inverted": 0.05}
+
+
+@dataclass(frozen=True)
+class Size:
+    """The shift at one norm site by noise, and how it was had.
+
+    `low` and `high` bound the severity; `alone` is the severity of each direct source by itself,
+    where a closed form says it.
+    """
+
+    shift: float
+    severity: float
+    low: float
+    high: float
+    how: str
+    basis: Basis
+    alone: Mapping[str, float]
+
+
+def worse(ratio: float) -> float:
+    """max(r, 1/r).
+
+    >>> worse(0.5), worse(3.0)
+    (2.0, 3.0)
+    """
+    return max(ratio, 1 / ratio) if ratio > 0 else math.inf
+
+
+def from_measure(
+    model: nn.Module, held: Sequence[Batch], forward: Forward | None
+) -> dict[str, Size]:
+    """Measured on the batches; the model is settled on them."""
+    found = measure(model, [batch.value for batch in held], forward=forward)
+    return {path: _measured(site) for path, site in found.sites.items() if _finite(site.shift)}
+
+
+def from_checkpoint(model: nn.Module, first: Batch, forward: Forward | None) -> dict[str, Size]:
+    """From stored statistics and weights, by the direct noise alone."""
+    found = predict(model, example=first.value, forward=forward)
+    return {
+        path: _stored(site)
+        for path, site in found.sites.items()
+        if site.energies and _finite(site.shift)
+    }
+
+
+def from_example(
+    model: nn.Module,
+    held: Sequence[Batch],
+    forward: Forward | None,
+    seen: Seen,
+    structure: Structure,
+) -> dict[str, Size]:
+    """By theory on the example, every norm settled on it first."""
+    buffers = Buffers(model)
+    try:
+        seen.settle({norm.path for norm in structure.norms if norm.frozen})
+        found = predict(model, [batch.value for batch in held], forward=forward)
+    except ModelError:
+        if structure.norms:
+            raise
+        return {}
+    finally:
+        buffers.restore()
+    return {path: _expected(site) for path, site in found.sites.items() if _finite(site.shift)}
+
+
+def _measured(site: Site) -> Size:
+    error = 2 * site.shift_se if _finite(site.shift_se) else 0.0
+    band = site.shift - error, site.shift + error
+    return Size(site.shift, site.severity, *_band(*band), "measured", "data", {})
+
+
+def _expected(site: Expected) -> Size:
+    band = (site.low, site.high) if _finite(site.low) else (site.shift, site.shift)
+    return Size(site.shift, site.severity, *_band(*band), site.how, "example", _alone(site))
+
+
+def _stored(site: Expected) -> Size:
+    own = site.local()
+    off = _OFF.get(site.how, 0.0)
+    shift, low, high = (median(1 - (1 - own) * (1 + sign * off)) for sign in (0, 1, -1))
+    return Size(shift, worse(shift), *_band(low, high), site.how, "checkpoint", _alone(site))
+
+
+def _alone(site: Expected) -> dict[str, float]:
+    return {
+        source: worse(median(_ratio(site.signal, site.taus[source] * energy)))
+        for source, energy in site.energies.items()
+    }
+
+
+def _ratio(signal: Tensor, noise: Tensor) -> Tensor:
+    return (signal / (signal + noise)).where(signal > 0, math.nan)
+
+
+def _band(low: float, high: float) -> tuple[float, float]:
+    """Bounds of the severity from those of Δ; 1 is the least where Δ may be 1."""
+    low, high = max(low, 1e-6), max(high, 1e-6)
+    ends = sorted((worse(low), worse(high)))
+    return (1.0, ends[1]) if low <= 1 <= high else (ends[0], ends[1])
+
+
+def _finite(value: float) -> bool:
+    return math.isfinite(value)

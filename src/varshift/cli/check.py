@@ -1,0 +1,209 @@
+"""`varshift check`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from varshift.cli.lending import lent_model
+from varshift.cli.options import (
+    BatchSize,
+    Checkpoint,
+    Debug,
+    Device,
+    ExitZero,
+    MaxSamples,
+    Out,
+    Root,
+)
+from varshift.cli.output import draw, finish, known, write
+from varshift.errors import UsageError
+
+if TYPE_CHECKING:
+    from varshift.check import Findings
+    from varshift.check.configuration import Configuration
+
+__all__ = ["check"]
+
+_FORMATS = ("text", "json", "sarif", "github")
+# Samples of a random example: enough for a variance per channel, few enough to be quick.
+_LEAST, _MOST, _NUMBERS = 16, 256, 2**18
+_HOW = ("relocate", "uout", "gaussian", "dropout", "channel")
+
+
+def check(
+    target: Annotated[
+        str | None,
+        typer.Argument(help="package.module:factory or file.py:factory; else from pyproject.toml"),
+    ] = None,
+    input_shape: Annotated[
+        list[str] | None, typer.Option(help="such as 3,64,64 without the batch; repeatable")
+    ] = None,
+    data: Annotated[
+        str | None, typer.Option(help="measure on it: module:factory, a file, or a named set")
+    ] = None,
+    max_severity: Annotated[
+        float | None, typer.Option(help="largest max(Δ, 1/Δ) allowed  [default: 1.1]")
+    ] = None,
+    select: Annotated[list[str] | None, typer.Option(help="code prefixes, VS1,VS301")] = None,
+    ignore: Annotated[list[str] | None, typer.Option(help="code prefixes to leave out")] = None,
+    ignore_module: Annotated[
+        list[str] | None, typer.Option(help="'GLOB=VS102,VS104': silence these there; repeatable")
+    ] = None,
+    task: Annotated[str | None, typer.Option(help="regression: ask VS301 of every output")] = None,
+    fix: Annotated[
+        str | None, typer.Option(help="write a patch there, - for standard output")
+    ] = None,
+    fix_with: Annotated[
+        str, typer.Option(help="relocate, or less noise by uout, gaussian, dropout, channel")
+    ] = "relocate",
+    checkpoint: Checkpoint = None,
+    root: Root = None,
+    batch_size: BatchSize = 64,
+    max_samples: MaxSamples = 1024,
+    device: Device = None,
+    format: Annotated[str, typer.Option(help="text, json, sarif or github")] = "text",
+    out: Out = None,
+    exit_zero: ExitZero = False,
+    debug: Debug = False,
+) -> None:
+    """What shifts the variance by more than is allowed. Exits with 1 if anything does.
+
+    Options left out are read from [tool.varshift] of the nearest pyproject.toml.
+    """
+    from varshift.check import check as verb
+    from varshift.check.configuration import configuration
+    from varshift.check.places import factory_line
+
+    known(format, _FORMATS)
+    if fix_with not in _HOW:
+        raise UsageError(f"--fix-with {fix_with!r} is none of {', '.join(_HOW)}")
+    said = configuration(Path.cwd())
+    target = target or said.target
+    if target is None:
+        raise UsageError("nothing to check: give a TARGET, or target = in [tool.varshift]")
+    lent = _lent(input_shape, data, said, root, batch_size)
+    if fix is not None and isinstance(lent.get("data"), Iterator):
+        lent["data"] = list(lent["data"])  # the patch reads it once more
+    model, notes = lent_model(target, checkpoint or said.checkpoint, device)
+    found = verb(
+        model,
+        **lent,
+        max_severity=_bound(max_severity, said),
+        select=_codes(select) if select else said.select,
+        ignore=_codes(ignore) if ignore else said.ignore,
+        per_module_ignores={**said.per_module_ignores, **_globs(ignore_module)},
+        task=task or said.task,  # type: ignore[arg-type]  # the verb refuses what it does not know
+        max_samples=max_samples if "data" in lent else None,
+        docs=said.docs_url or "",
+    ).at(factory_line(target))
+    for note in notes:
+        print(f"note: {note}", file=sys.stderr)
+    _show(found, format, out, to_stderr=fix == "-")
+    if fix is not None:
+        _fix(model, lent, found, fix, fix_with)
+    finish(bool(found), exit_zero)
+
+
+def _lent(
+    shapes: list[str] | None, data: str | None, said: Configuration, root: str | None, size: int
+) -> dict[str, Any]:
+    """The data or the example; what the command line names goes before what the project says."""
+    from varshift.sources import load_data
+
+    if shapes and data is not None:
+        raise UsageError("give either --input-shape to predict, or --data to measure")
+    if not shapes and data is None:
+        shapes, data = (None, said.data) if said.data else (list(said.input_shape or ()), None)
+    if data is not None:
+        return {"data": load_data(data, root=root, batch_size=size)}
+    if not shapes:
+        raise UsageError("give an example: either --input-shape 3,64,64 or --data")
+    return {"example": _example(shapes)}
+
+
+def _example(shapes: list[str]) -> Any:
+    """Random normal inputs, more of them than an inspection needs; of small ones more still."""
+    import torch
+
+    from varshift.sources import example_from_shapes
+
+    made = example_from_shapes(shapes)
+    generator = torch.Generator().manual_seed(0)
+    one = isinstance(made, torch.Tensor)
+    first = made if one else made[0]
+    samples = min(_MOST, max(_LEAST, _NUMBERS // first[0].numel()))
+    wide = tuple(
+        torch.randn(samples, *held.shape[1:], generator=generator)
+        for held in ([made] if one else made)
+    )
+    return wide[0] if one else wide
+
+
+def _bound(given: float | None, said: Configuration) -> float:
+    if given is not None:
+        return given
+    return 1.1 if said.max_severity is None else said.max_severity
+
+
+def _codes(given: list[str]) -> list[str]:
+    return [code for item in given for code in item.split(",")]
+
+
+def _globs(given: list[str] | None) -> dict[str, tuple[str, ...]]:
+    found = {}
+    for item in given or ():
+        glob, equals, codes = item.rpartition("=")
+        if not equals or not glob:
+            raise UsageError(
+                f"--ignore-module {item!r} has no '='; write it as 'encoder.*=VS102,VS104'"
+            )
+        found[glob] = tuple(codes.split(","))
+    return found
+
+
+def _show(found: Findings, format: str, out: str | None, *, to_stderr: bool) -> None:
+    from varshift.report import sarif, workflow_commands
+
+    if format == "json":
+        text = json.dumps(found.to_dict(), allow_nan=False, indent=1)
+    elif format == "sarif":
+        text = json.dumps(sarif(found, Path.cwd()), allow_nan=False, indent=1)
+    elif format == "github":
+        text = workflow_commands(found, Path.cwd())
+    elif to_stderr and out is None:
+        from rich.console import Console
+
+        Console(stderr=True, width=80).print(found.table())
+        return
+    else:
+        draw(found.table(), out)
+        return
+    if text or out is not None:
+        if to_stderr and out is None:
+            print(text, file=sys.stderr)
+        else:
+            write(text, out)
+
+
+def _fix(model: Any, lent: dict[str, Any], found: Findings, place: str, how: str) -> None:
+    """The patch to a file or standard output; what is no code to patch on standard error."""
+    from varshift.check.fixing import fix
+
+    data = lent.get("data")
+    example = lent["example"] if data is None else next(iter(data() if callable(data) else data))
+    made = fix(model, found, example, how=how, data=data)
+    for step in made.steps:
+        print(f"fix: {step}", file=sys.stderr)
+    if place == "-":
+        sys.stdout.write(made.diff)
+    elif made.diff:
+        Path(place).write_text(made.diff, encoding="utf-8")
+        print(f"fix: patch written, apply it with: git apply -p0 {place}", file=sys.stderr)
+    if not made.diff:
+        print("fix: no code to patch, nothing was written", file=sys.stderr)

@@ -1,0 +1,25 @@
+"""What a page says about each kind of result. Importing this registers them all."""
+
+from varshift.report.page.bodies import (
+    explanation as _explanation,
+)
+from varshift.report.page.bodies import (
+    footprint as _footprint,
+)
+from varshift.report.page.bodies import (
+    measurement as _measurement,
+)
+from varshift.report.page.bodies import (
+    prediction as _prediction,
+)
+from varshift.report.page.bodies import (
+    repairs as _repairs,
+)
+from varshift.report.page.bodies import (
+    structure as _structure,
+)
+from varshift.report.page.bodies.plain import body
+
+_REGISTERED = (_explanation, _footprint, _measurement, _prediction, _repairs, _structure)
+
+__all__ = ["body"]

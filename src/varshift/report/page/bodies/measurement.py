@@ -1,0 +1,207 @@
+"""The page of `measure`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from varshift.measure import Measurement, Site
+from varshift.report.figures import measured, shortened
+from varshift.report.page.bodies.plain import body
+from varshift.report.page.bodies.shared import (
+    EXPLAIN,
+    REPAIR,
+    add_routes,
+    add_what_if,
+    direct_routes,
+    median,
+    middle_channel,
+    preset,
+    sources,
+)
+from varshift.report.page.parts import (
+    Body,
+    Cell,
+    Column,
+    Part,
+    Table,
+    counted,
+    name_cell,
+    names_cell,
+    number_cell,
+)
+from varshift.report.page.pictures import Cloud, Series, boxes, by_depth, scatter
+from varshift.structure import Route
+
+__all__: list[str] = []
+
+_SEVERE = 1.1
+_CLOUDS = 6
+
+
+@body.register
+def _measurement(result: Measurement) -> Body:
+    made = Body(
+        _summary(result),
+        missing=[EXPLAIN, REPAIR],
+        facts={"samples": f"{result.samples:,}", "batches": f"{result.batches:,}"},
+        skipped=result.skipped,
+    )
+    sites = list(result.sites.values())
+    made.add(
+        "depth",
+        "Training against test, norm by norm",
+        "The same batches, passed twice: noise on, as in training, and noise off, as at test. "
+        "Where the two part, a norm divides at test by a number it learned under noise.",
+        _depth(sites) if sites else [],
+    )
+    made.add(
+        "channels",
+        "Channel by channel",
+        "A layer's figure is a median; here is how its channels scatter about it. On the level "
+        "(or the diagonal) nothing shifts.",
+        _channels(sites),
+    )
+    add_routes(made, result.structure, {site.path: site.severity for site in sites})
+    add_what_if(made, _presets(result))
+    made.add("sites", "All norms", "", [_table(result)] if sites else [])
+    return made
+
+
+def _summary(result: Measurement) -> list[str]:
+    sites = sorted(result.sites.values(), key=lambda site: -_sure(site))
+    passed = (
+        f"{counted(len(sites), 'norm')} measured over {counted(result.samples, 'sample')} in "
+        f"{counted(result.batches, 'batch')}."
+    )
+    severe = [site for site in sites if _sure(site) > _SEVERE]
+    if not severe:
+        return [passed, "No norm's variance shifts by more than 10 %, two standard errors aside."]
+    worst = severe[0]
+    behind = sources(result.structure, worst.path)
+    said = (
+        f"Worst: {shortened(worst.path, 80)}. At test the variance of its input is "
+        f"{measured(worst.shift, worst.shift_se)} times that in training "
+        f"(severity {measured(worst.severity, worst.severity_se, 2)})"
+    )
+    where = f"directly behind: {behind}" if behind else "no noise directly behind it"
+    verb = "is" if len(severe) == 1 else "are"
+    return [
+        passed,
+        f"{counted(len(severe), 'norm')} {verb} shifted by more than 10 %, beyond two standard "
+        "errors.",
+        f"{said}; {where}.",
+    ]
+
+
+def _sure(site: Site) -> float:
+    error = site.severity_se if site.severity_se == site.severity_se else 0.0
+    return site.severity - 2 * error if site.severity == site.severity else 0.0
+
+
+def _depth(sites: list[Site]) -> list[Part]:
+    names = [site.path for site in sites]
+    kinds = (("stored", "stored"), ("train", "training"), ("test", "test"))
+    series = [
+        Series(role, word, [median(getattr(site, role).var, site.live) for site in sites])
+        for role, word in kinds
+    ]
+    variance = by_depth(
+        names,
+        series,
+        "variance of the norm's input, median over channels",
+        "Variance of each norm's input in training, at test, and as stored",
+        gap=True,
+    )
+    shift = Series(
+        "test",
+        "Δ",
+        [site.shift for site in sites],
+        [site.shift - 2 * site.shift_se for site in sites],
+        [site.shift + 2 * site.shift_se for site in sites],
+    )
+    ratio = by_depth(
+        names,
+        [shift],
+        "shift Δ = variance at test ÷ variance in training, ± 2 standard errors",
+        "Shift at each norm",
+        reference=1.0,
+    )
+    return [variance, ratio]
+
+
+def _channels(sites: list[Site]) -> list[Part]:
+    if not sites:
+        return []
+    spread = boxes(
+        [site.path for site in sites],
+        [site.delta for site in sites],
+        "Δ per channel: median, middle half, 5 to 95 %",
+        "Scatter of the shift over the channels of each norm",
+    )
+    worst = sorted(sites, key=lambda site: -_sure(site))[:_CLOUDS]
+    clouds = [
+        scatter(Cloud(site.path, site.train.var[site.live], site.test.var[site.live]))
+        for site in worst
+        if bool(site.live.any())
+    ]
+    return [spread, *clouds]
+
+
+def _presets(result: Measurement) -> Iterator[dict[str, Any]]:
+    """Norms right behind one noise of known law, the worst first.
+
+    There the calculator repeats what was measured.
+    """
+    direct = direct_routes(result.structure)
+    for site in sorted(result.sites.values(), key=lambda site: -_sure(site)):
+        path = site.path
+        routes = direct.get(path, [])
+        channel = middle_channel(site.delta)
+        if len(routes) != 1 or routes[0].placements != ("a",) or channel is None:
+            continue
+        tau = result.structure.noise(routes[0].noise).tau
+        if tau is not None:
+            mean, var = float(site.test.mean[channel]), float(site.test.var[channel])
+            found = preset(path, mean, var, tau)
+            if found:
+                yield found
+
+
+def _table(result: Measurement) -> Table:
+    columns = [
+        Column("#", "place in the model"),
+        Column("norm", numeric=False),
+        Column("Δ test/train", "variance at test ÷ variance in training, ± one standard error"),
+        Column("severity", "Δ or 1/Δ, whichever is larger; median over channels"),
+        Column("paper's", "ratio of channel means against the stored variance, as Li et al."),
+        Column("stored", "running_var, median over live channels"),
+        Column("training", "variance with noise on"),
+        Column("test", "variance with noise off"),
+        Column("channels", "and how many of them are dead"),
+        Column("noise directly behind", numeric=False),
+    ]
+    direct = direct_routes(result.structure)
+    sites = enumerate(result.sites.values(), 1)
+    return Table(
+        counted(len(result.sites), "norm"),
+        columns,
+        [_row(index, site, direct.get(site.path, [])) for index, site in sites],
+    )
+
+
+def _row(index: int, site: Site, direct: list[Route]) -> list[Cell]:
+    dead = f" ({len(site.dead)} dead)" if site.dead else ""
+    return [
+        number_cell(index),
+        name_cell(site.path),
+        Cell(measured(site.shift, site.shift_se), site.shift),
+        Cell(measured(site.severity, site.severity_se, 2), site.severity),
+        Cell(measured(site.paper, site.paper_se, 2), site.paper),
+        *(
+            number_cell(median(getattr(site, side).var, site.live))
+            for side in ("stored", "train", "test")
+        ),
+        Cell(f"{len(site.delta)}{dead}", float(len(site.delta))),
+        names_cell(route.noise for route in direct),
+    ]

@@ -1,0 +1,50 @@
+"""The page of a result that has no drawing of its own: its rows as a table, names as they are."""
+
+from __future__ import annotations
+
+from functools import singledispatch
+from typing import Any
+
+from varshift.report.page.parts import (
+    Body,
+    Cell,
+    Column,
+    Table,
+    counted,
+    name_cell,
+    number_cell,
+)
+from varshift.results import Result
+
+__all__ = ["body", "rows_table"]
+
+
+@singledispatch
+def body(result: Result) -> Body:
+    """All that the page says about `result`."""
+    reason, rows = getattr(result, "reason", ""), len(result.rows())
+    counts = [f"{counted(rows, 'line')} in the table below."] if rows else []
+    made = Body([reason] if reason else counts)
+    made.add("figures", "Figures", "", rows_table(result, "All figures"))
+    return made
+
+
+def rows_table(result: Result, caption: str) -> list[Table]:
+    """`result.rows()` as a table; nothing where there are no rows."""
+    rows = result.rows()
+    if not rows:
+        return []
+    columns = [Column(name, numeric=_numeric(rows, name)) for name in rows[0]]
+    return [Table(caption, columns, [[_cell(row[name]) for name in rows[0]] for row in rows])]
+
+
+def _numeric(rows: list[dict[str, Any]], name: str) -> bool:
+    return all(isinstance(row[name], (int, float, type(None))) for row in rows)
+
+
+def _cell(value: Any) -> Cell:
+    if isinstance(value, bool):
+        return Cell("yes" if value else "no", str(value))
+    if value is None or isinstance(value, (int, float)):
+        return number_cell(value)
+    return name_cell(", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value))

@@ -1,0 +1,192 @@
+"""The page of `predict`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from varshift.predict import Expected, Prediction
+from varshift.report.figures import figure, shortened
+from varshift.report.page.bodies.plain import body
+from varshift.report.page.bodies.shared import (
+    MEASURE,
+    REPAIR,
+    add_routes,
+    add_what_if,
+    median,
+    middle_channel,
+    preset,
+)
+from varshift.report.page.parts import (
+    Body,
+    Cell,
+    Column,
+    Missing,
+    Part,
+    Table,
+    counted,
+    name_cell,
+    names_cell,
+    number_cell,
+)
+from varshift.report.page.pictures import Series, boxes, by_depth
+
+__all__: list[str] = []
+
+_BOUND = 1.1
+_WITH_DATA = Missing(
+    "how much wider a layer would have to be for Δ ≥ 0.95, and exact closed forms",
+    "vs.predict(model, data).to_html(path)",
+)
+
+
+@body.register
+def _prediction(result: Prediction) -> Body:
+    facts = {"samples": f"{result.samples:,}" if result.samples else "none: from the weights alone"}
+    made = Body(
+        _summary(result),
+        missing=[MEASURE, *([] if result.samples else [_WITH_DATA]), REPAIR],
+        facts=facts,
+        skipped=result.skipped,
+    )
+    sites = list(result.sites.values())
+    made.add(
+        "depth",
+        "Training against test, norm by norm",
+        "What theory expects, weights held fixed: the variance in training under the noise asked "
+        "for, the variance at test, and their ratio.",
+        _depth(sites),
+    )
+    made.add(
+        "channels",
+        "Channel by channel",
+        "How the expected shift scatters over the channels of each norm.",
+        _channels(sites),
+    )
+    made.add("asked", "Noise asked for", "", _asked(result))
+    add_routes(made, result.structure, {site.path: site.severity for site in sites})
+    add_what_if(made, _presets(result))
+    made.add("sites", "All norms", "", [_table(result)] if sites else [])
+    return made
+
+
+def _summary(result: Prediction) -> list[str]:
+    source = counted(result.samples, "sample") if result.samples else "the checkpoint alone"
+    said = [f"Shift that theory expects at {counted(len(result.sites), 'norm')}, from {source}."]
+    known = [site for site in result.sites.values() if site.severity == site.severity]
+    if not known:
+        return [*said, "No norm has a figure."]
+    worst = max(known, key=lambda site: site.severity)
+    said.append(
+        f"Worst: {shortened(worst.path, 80)}. At test the variance of its input would be "
+        f"{figure(worst.shift, 3)} times that in training (severity {figure(worst.severity, 3)})."
+    )
+    largest = result.max_drop_p(_BOUND)
+    if largest:
+        said.append(
+            f"A drop_p of at most {figure(largest[''], 3)} everywhere would keep every severity "
+            f"at or below {_BOUND}, as far as noise that reaches a norm directly goes."
+        )
+    return said
+
+
+def _depth(sites: list[Expected]) -> list[Part]:
+    if not sites:
+        return []
+    names = [site.path for site in sites]
+    kinds = (("train", "training"), ("test", "test"))
+    series = [
+        Series(role, word, [median(getattr(site, f"var_{role}")) for site in sites])
+        for role, word in kinds
+    ]
+    label = "variance of the norm's input, median over channels"
+    about = "Expected variance of each norm's input in training and at test"
+    shift = Series(
+        *("test", "Δ", [site.shift for site in sites]),
+        *([site.low for site in sites], [site.high for site in sites]),
+    )
+    ratio = by_depth(names, [shift], "Δ, and its band", "Expected shift", reference=1.0)
+    return [by_depth(names, series, label, about, gap=True), ratio]
+
+
+def _channels(sites: list[Expected]) -> list[Part]:
+    if not sites:
+        return []
+    names, deltas = [site.path for site in sites], [site.delta for site in sites]
+    label = "Δ per channel: median, middle half, 5 to 95 %"
+    return [boxes(names, deltas, label, "Scatter of the expected shift over channels")]
+
+
+def _asked(result: Prediction) -> list[Table]:
+    rows = [
+        [name_cell(name), number_cell(tau), number_cell(tau / (1 + tau) if tau >= 0 else None)]
+        for name, tau in result.asked.items()
+    ]
+    columns = [
+        Column("noise source", numeric=False),
+        Column("τ", "relative variance of the noise"),
+        Column("drop_p", "of a dropout with as much noise, τ/(1 + τ)"),
+    ]
+    return [Table(counted(len(rows), "noise source"), columns, rows)] if rows else []
+
+
+def _presets(result: Prediction) -> Iterator[dict[str, Any]]:
+    """Norms straight behind one noise: v is the signal, and N = c² + v gives c."""
+    for site in sorted(result.sites.values(), key=_mildness):
+        path = site.path
+        channel = middle_channel(site.delta)
+        if site.how != "law (a)" or len(site.energies) != 1 or channel is None:
+            continue
+        (source, energy), *_ = site.energies.items()
+        var = float(site.signal[channel])
+        mean = math.sqrt(max(float(energy[channel]) - var, 0.0))
+        found = preset(path, mean, var, site.taus[source])
+        if found:
+            yield found
+
+
+def _mildness(site: Expected) -> float:
+    """Orders sites from the worst on, those without a figure last."""
+    return -site.severity if site.severity == site.severity else 0.0
+
+
+def _table(result: Prediction) -> Table:
+    columns = [
+        Column("#", "place in the model"),
+        Column("norm", numeric=False),
+        Column("Δ test/train", "variance at test ÷ variance in training"),
+        Column("band", "two standard errors with data; without, what Gaussian moments leave open"),
+        Column("severity", "Δ or 1/Δ, whichever is larger; median over channels"),
+        Column("how", "the law used, or why none", False),
+        Column("training", "expected variance with noise on"),
+        Column("test", "expected variance with noise off"),
+        Column("max drop_p", f"largest that keeps the severity at or below {_BOUND}"),
+        Column("width", "how many times as wide for Δ ≥ 0.95; needs data"),
+        Column("noise", "that reaches it directly", False),
+    ]
+    largest, widths = result.max_drop_p(_BOUND), result.min_width(0.95)
+    rows = [
+        _row(index, site, largest, widths) for index, site in enumerate(result.sites.values(), 1)
+    ]
+    return Table(counted(len(rows), "norm"), columns, rows)
+
+
+def _row(
+    index: int, site: Expected, largest: Mapping[str, float], widths: Mapping[str, float]
+) -> list[Cell]:
+    known = site.low == site.low and site.high == site.high
+    band = f"{figure(site.low, 3)} to {figure(site.high, 3)}" if known else "n/a"
+    return [
+        number_cell(index),
+        name_cell(site.path),
+        number_cell(site.shift),
+        Cell(band, site.low if known else ""),
+        number_cell(site.severity),
+        Cell(site.how, site.how),
+        number_cell(median(site.var_train)),
+        number_cell(median(site.var_test)),
+        number_cell(largest.get(site.path), 3),
+        number_cell(widths.get(site.path), 3),
+        names_cell(site.energies),
+    ]

@@ -1,0 +1,164 @@
+"""`varshift check`: as a process once, then in this one."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from varshift.cli.root import main
+
+HERE = Path(__file__).parent.parent
+FACTORIES = str(HERE / "problems" / "factories.py")
+NOISY, CLEAN, DATA = (f"{FACTORIES}:{name}" for name in ("noisy", "clean", "batches"))
+SHAPE = ("--input-shape", "3,8,8")
+
+
+@pytest.fixture
+def varshift(capsys, monkeypatch, tmp_path):
+    """The command in this process: (exit code, standard output, standard error)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["varshift", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        held = capsys.readouterr()
+        return end.value.code or 0, held.out, held.err
+
+    return run
+
+
+def test_as_a_process(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "varshift", "check", NOISY, *SHAPE],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        cwd=tmp_path,
+        env=os.environ | {"NO_COLOR": "1", "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 1, done.stderr
+    assert "VS102 noise-through-weights" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    assert "\x1b" not in done.stdout
+
+
+def test_exit_codes(varshift):
+    assert varshift("check", CLEAN, *SHAPE)[0] == 0
+    code, out, _ = varshift("check", NOISY, *SHAPE, "--exit-zero")
+    assert code == 0
+    assert "1 finding above severity 1.1" in out
+    assert varshift("check", NOISY, *SHAPE, "--max-severity", "50")[0] == 0
+    assert varshift("check", NOISY, *SHAPE, "--ignore", "VS102,VS2")[0] == 0
+    assert varshift("check", NOISY, *SHAPE, "--select", "VS2")[0] == 0
+    assert varshift("check", NOISY, *SHAPE, "--ignore-module", "2=VS102")[0] == 0
+    assert varshift("check", NOISY, "--data", DATA)[0] == 1
+
+
+def test_json_is_measured_with_data(varshift):
+    code, out, _ = varshift("check", NOISY, "--data", DATA, "--format", "json")
+    told = json.loads(out)
+    assert code == 1
+    assert told["schema"] == "varshift.findings/1"
+    assert [(f["code"], f["basis"], f["how"]) for f in told["findings"]] == [
+        ("VS102", "data", "measured")
+    ]
+    assert told["findings"][0]["line"]["file"] == FACTORIES  # a bare Sequential: its factory
+
+
+def test_sarif_and_github(varshift, tmp_path):
+    code, _, _ = varshift("check", NOISY, *SHAPE, "--format", "sarif", "--out", "found.sarif")
+    assert code == 1
+    log = json.loads((tmp_path / "found.sarif").read_text(encoding="utf-8"))
+    assert log["runs"][0]["results"][0]["ruleId"] == "VS102"
+    code, out, _ = varshift("check", NOISY, *SHAPE, "--format", "github")
+    assert code == 1
+    assert out.startswith("::warning title=VS102 noise-through-weights::")
+    code, out, _ = varshift("check", CLEAN, *SHAPE, "--format", "github")
+    assert (code, out) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("check",), 2, "nothing to check: give a TARGET"),
+        (("check", NOISY), 2, "give an example: either --input-shape"),
+        (("check", NOISY, *SHAPE, "--data", DATA), 2, "either --input-shape to predict, or --data"),
+        (("check", NOISY, *SHAPE, "--format", "html"), 2, "none of text, json, sarif, github"),
+        (("check", NOISY, *SHAPE, "--select", "E5"), 2, "select: 'E5' is no code"),
+        (("check", NOISY, *SHAPE, "--ignore-module", "VS1"), 2, "has no '='"),
+        (("check", NOISY, *SHAPE, "--fix-with", "luck", "--fix", "-"), 2, "none of relocate"),
+        (("check", NOISY, *SHAPE, "--task", "sorting"), 2, "leave it out or pass 'regression'"),
+        (("check", NOISY, "--input-shape", "3,8"), 3, "the model raised"),
+        (("check", f"{FACTORIES}:breaks", *SHAPE), 3, "no such weights"),
+        (("check", NOISY, "--data", f"{FACTORIES}:raising_loader"), 3, "disk gone"),
+    ],
+)
+def test_errors_are_sentences(varshift, arguments, code, said):
+    found, out, error = varshift(*arguments)
+    assert found == code
+    assert said in error
+    assert "Traceback" not in error
+    assert out == ""
+
+
+def test_the_project_says_what_the_command_line_does_not(varshift, tmp_path):
+    place = tmp_path / "pyproject.toml"
+    head = f'[tool.varshift]\ntarget = "{NOISY}"\ninput-shape = "3,8,8"\n'
+    place.write_text(head, encoding="utf-8")
+    assert varshift("check")[0] == 1
+    assert varshift("check", CLEAN)[0] == 0
+    place.write_text(head + "max-severity = 50\n", encoding="utf-8")
+    assert varshift("check")[0] == 0
+    assert varshift("check", "--max-severity", "1.1")[0] == 1
+    silent = head + '[tool.varshift.per-module-ignores]\n"2" = ["VS102"]\n'
+    place.write_text(silent, encoding="utf-8")
+    assert varshift("check")[0] == 0
+    place.write_text(head + "max_severity = 50\n", encoding="utf-8")
+    code, _, error = varshift("check")
+    assert code == 2
+    assert "has no key 'max_severity'; did you mean 'max-severity'?" in error
+
+
+NET = """\
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.norm, self.head = nn.BatchNorm1d(8), nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.head(self.norm(F.dropout(x, 0.5, self.training)))
+
+
+def make():
+    torch.manual_seed(0)
+    return Net()
+"""
+
+
+def test_fix_writes_a_patch_that_ends_the_finding(varshift, tmp_path):
+    (tmp_path / "net.py").write_text(NET, encoding="utf-8")
+    code, out, error = varshift("check", "net.py:make", "--input-shape", "8", "--fix", "-")
+    assert code == 1
+    assert out.startswith("--- net.py\n+++ net.py\n@@")
+    assert "VS101 noise-before-norm" in error
+    code, out, error = varshift("check", "net.py:make", "--input-shape", "8", "--fix", "a.patch")
+    assert code == 1
+    assert "git apply -p0 a.patch" in error
+    subprocess.run(["git", "apply", "-p0", "a.patch"], cwd=tmp_path, check=True)
+    assert varshift("check", "net.py:make", "--input-shape", "8")[0] == 0
+    code, out, error = varshift("check", NOISY, *SHAPE, "--fix", "b.patch")
+    assert "0: Dropout(p=0.5, inplace=False) → Dropout(p=0.0, inplace=False)" in error
+    assert "no code to patch" in error
+    assert not (tmp_path / "b.patch").exists()
