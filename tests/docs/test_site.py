@@ -1,0 +1,108 @@
+"""The site builds strictly, without a warning, holds every page, and is read without a network."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+
+from docs.pages import DOCS, ROOT
+
+for _needed in ("mkdocs", "material", "mkdocstrings", "mkdocstrings_handlers.python"):
+    pytest.importorskip(_needed, reason="the site needs `pip install '.[docs]'`")
+
+LOADED = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src"}
+# A link that loads nothing: the page's own address, the neighbours in the order of reading.
+NOT_LOADED = {"canonical", "prev", "next", "alternate"}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """The folder of the site and what the build printed."""
+    folder = tmp_path_factory.mktemp("site")
+    done = subprocess.run(
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)],
+        cwd=ROOT,
+        env=os.environ | {"NO_MKDOCS_2_WARNING": "1", "NO_COLOR": "1", "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=900,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder, done.stdout + done.stderr
+
+
+def test_no_warning(built):
+    lines = [line for line in built[1].splitlines() if re.match(r"(WARNING|ERROR)\b", line)]
+    assert not lines, "\n".join(lines)
+
+
+def test_every_page_is_there(built):
+    folder, printed = built
+    for page in DOCS.rglob("*.md"):
+        name = page.relative_to(DOCS).with_suffix(".html")
+        if name.name == "README.html":
+            name = name.with_name("index.html")
+        assert (folder / name).exists(), f"{page.name} is not in the site"
+    assert "not included in the" not in printed, printed
+
+
+class _Loads(HTMLParser):
+    """Addresses that a page loads by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag, attrs):
+        held = dict(attrs)
+        if tag == "link" and set((held.get("rel") or "").split()) & NOT_LOADED:
+            return
+        address = held.get(LOADED.get(tag, ""))
+        if address:
+            self.found.append(address)
+
+
+def test_nothing_is_fetched(built):
+    folder, _ = built
+    for page in folder.rglob("*.html"):
+        reader = _Loads()
+        reader.feed(page.read_text())
+        assert reader.found
+        remote = [address for address in reader.found if re.match(r"(\w+:)?//", address)]
+        assert not remote, f"{page.relative_to(folder)} loads {remote}"
+        # The theme's script would fetch a drawing library for such a block.
+        assert 'class="mermaid"' not in page.read_text(), page
+    for sheet in folder.rglob("*.css"):
+        assert not re.search(r"(url\(|@import\s*)[\"']?(https?:)?//", sheet.read_text()), sheet
+
+
+def test_what_would_be_fetched_is_seen():
+    reader = _Loads()
+    reader.feed(
+        '<link rel="stylesheet" href="https://fonts.example/a.css"><link rel="next" href="/">'
+    )
+    assert reader.found == ["https://fonts.example/a.css"]
+
+
+def test_doctests_are_code(built):
+    page = (built[0] / "api" / "theory.html").read_text()
+    assert "dropout_ratio" in page
+    assert "<blockquote>" not in page
+
+
+def test_scripts_of_the_gallery_stand_in_their_pages(built):
+    for script in (DOCS / "gallery").glob("*.py"):
+        page = (built[0] / "gallery" / f"{script.stem}.html").read_text()
+        assert "assert" in page, script
+        assert "<!-- include" not in page, script
+
+
+def test_a_pending_page_is_named_and_not_linked(built):
+    page = (built[0] / "reproduce.html").read_text()
+    there = (DOCS / "results" / "reproduction" / "README.md").exists()
+    assert ("(to come)" in page) is not there
