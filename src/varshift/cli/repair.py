@@ -19,7 +19,7 @@ from varshift.cli.options import (
     Root,
     Target,
 )
-from varshift.cli.output import FORMATS, finish, known, show
+from varshift.cli.output import FORMATS, Report, finish, known, show
 from varshift.errors import UsageError
 
 __all__ = ["repair"]
@@ -58,7 +58,7 @@ def repair(
     batch_size: BatchSize = 64,
     device: Device = None,
     format: Format = "text",
-    report: Annotated[str | None, typer.Option(help="write the report there")] = None,
+    report: Report = None,
     exit_zero: ExitZero = False,
     debug: Debug = False,
 ) -> None:
@@ -69,7 +69,7 @@ def repair(
     from varshift.repair import repair as verb
     from varshift.sources import load_data, refuse_unwritable, save_checkpoint
 
-    known(format, FORMATS)
+    known(format, FORMATS, report)
     if out is not None:
         refuse_unwritable(out)
         if Path(out).is_dir():
@@ -99,7 +99,7 @@ def repair(
     )
     if out is not None and done.accepted:
         save_checkpoint(model, out)
-    show(done, format, report, notes)
+    show(done, format, None, notes, report)
     if out is not None:
         said = "the repaired weights are in" if done.accepted else "nothing was written to"
         print(f"{said} {out}", file=sys.stderr)
