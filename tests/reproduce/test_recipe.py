@@ -8,7 +8,7 @@ import varshift as vs
 from varshift.reproduce.recipe import PAPER_RECIPES, Recipe
 
 IMAGES = 50_000
-# Epochs, drops, factor, weight decay, batch size, as printed in section 5.
+# Epochs, drops, factor, weight decay, batch size, as printed.
 PRINTED = {
     "PreResNet": (164, (81, 122), 0.1, 1e-4, 128),
     "ResNeXt": (300, (150, 225), 0.1, 5e-4, 128),

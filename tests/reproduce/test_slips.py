@@ -100,7 +100,7 @@ def test_random_filters_do_not_grow(told):
 
 def test_one_tau_gives_one_shift(told):
     """τ = 1/3, c = ½, v = 1: 1/(1 + (¼ + 1)/3) = 12/17."""
-    slip = found(told, "section 5.4", "variance-stable")
+    slip = found(told, "on Uout", "variance-stable")
     assert f"Δ = {12 / 17:.4f} and {12 / 17:.4f}" in slip.found
 
 
@@ -138,14 +138,14 @@ def test_parameters_of_preresnet(told):
 
 
 def test_layers_of_preresnet(told):
-    slip = found(told, "section 5", "PreResNet-110")
+    slip = found(told, "its networks", "PreResNet-110")
     depth, norms = 1 + 54 * 3 + 1, 54 * 3 + 1
     assert (depth, norms) == (164, 163)
     assert f"{depth} layers deep and have {norms} norms" in slip.found
 
 
 def test_wrn_does_not_outperform_at_half(told):
-    slip = found(told, "section 5.1", "outperforms")
+    slip = found(told, "on Figure 4", "outperforms")
     assert "19.48 % against 19.18 %" in slip.found
     assert FIGURE_4["C100", "WRN", "b"][0][RATES.index(0.5)] == 19.48
 

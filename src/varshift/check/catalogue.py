@@ -53,7 +53,7 @@ RULES: dict[str, Rule] = {
             "VS102",
             "noise-through-weights",
             "Noise per element reaches a norm through a linear or convolution layer.",
-            "var_train = var_test + τN, N = Σ wᵢ² E[xᵢ²], placement (b) [li2019disharmony, sec. 3]",
+            "var_train = var_test + τN, N = Σ wᵢ² E[xᵢ²], placement (b) [li2019disharmony]",
             f"{_BEFORE_LAST}, or widen the layer",
         ),
         Rule(

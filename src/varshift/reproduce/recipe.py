@@ -75,7 +75,7 @@ class Recipe:
         )
 
 
-# li2019disharmony, section 5 and the implementations it names.
+# li2019disharmony, and the implementations it names.
 PAPER_RECIPES = {
     "PreResNet": Recipe(164, (81, 122), 0.1, 1e-4),
     "ResNeXt": Recipe(300, (150, 225), 0.1, 5e-4),

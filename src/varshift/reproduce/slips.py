@@ -98,7 +98,7 @@ def _shape() -> Slip:
     ratio = float(dropout_ratio(mean, var, tau_of(0.25)))
     same = float(uout_ratio(mean, var, 1.0))
     return Slip(
-        "paper, section 5.4; note",
+        "paper, on Uout; note",
         "Uout and Gaussian dropout are variance-stable, dropout is not",
         f"the shift knows τ alone: dropout 0.25 and Uout β = 1 both have τ = 1/3 and both give "
         f"Δ = {ratio:.4f} and {same:.4f} at c = 0.5, v = 1. Less noise shifts less",
@@ -134,7 +134,7 @@ def _layers() -> Slip:
     norms = sum(isinstance(module, nn.BatchNorm2d) for module in net.modules())
     in_line = 1 + 3 * 3 * PAPER["PreResNet"].blocks + 1
     return Slip(
-        "paper, section 5",
+        "paper, its networks",
         "PreResNet-110",
         f"54 bottlenecks are {in_line} layers deep and have {norms} norms; 110 would be 54 blocks "
         "of two convolutions",
@@ -145,7 +145,7 @@ def _outperform() -> Slip:
     errors = FIGURE_4["C100", "WRN", "b"][0]
     at = dict(zip(RATES, errors, strict=True))
     return Slip(
-        "paper, section 5.1",
+        "paper, on Figure 4",
         "WRN with Dropout-(b) outperforms its baseline at every rate up to 0.5",
         f"on CIFAR-100 at 0.5 it does not: {at[0.5]:.2f} % against {at[0.0]:.2f} % without",
     )

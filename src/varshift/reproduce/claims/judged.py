@@ -77,13 +77,13 @@ def _verdict(claim: Claim, book: Book) -> Verdict:
 CLAIMS = (
     Claim(
         *("i", "The shift grows with the drop rate, in (a) and in (b)."),
-        "section 5.1, Figure 4",
+        "Figure 4",
         "difference of the mean shift ratio between two drop rates; above 0",
         sizes.grows_with_rate,
     ),
     Claim(
         *("ii", "Dropout-(a) shifts more than Dropout-(b)."),
-        "section 5.1, Figure 4",
+        "Figure 4",
         "mean shift ratio at (a) less that at (b), drop 0.5; above 0",
         sizes.direct_shifts_more,
     ),
@@ -96,47 +96,47 @@ CLAIMS = (
     ),
     Claim(
         *("iv", "The shift grows with depth."),
-        "section 5.1, Figure 4",
+        "Figure 4",
         "slope of log max(r, 1/r) over relative depth, at norms not hit directly; above 0",
         depth.grows_with_depth,
     ),
     Claim(
         *("v", "The test error grows with the shift."),
-        "section 5.1, Figure 4",
+        "Figure 4",
         "rank correlation of mean shift ratio and test error over the drop rates of a network; "
         "and of the shift and what evaluation mode adds to the error on training images; above 0",
         repairs.error_follows_shift,
     ),
     Claim(
         *("vi", "Adjusting the statistics recovers part of the loss, never all."),
-        "section 5.2, Table 3",
+        "Table 3",
         "points of test error won by adjusting (live), above 0; points still lost against no "
         "dropout, above 0; (a) 0.5",
         repairs.adjusting_recovers,
     ),
     Claim(
         *("vii", "Width reduces the shift; d·cos²θ grows with d beyond its random null."),
-        "section 3.2, Figure 3, Table 1",
+        "Figure 3, Table 1",
         "ratio at (b) of the widest less that of the narrowest network, below 0; mean d·cos²θ of "
         "k×k filters, above 1; slope over d of all filters, above 0",
         widths.width_helps,
     ),
     Claim(
         *("viii", "One dropout after all norms does not hurt."),
-        "section 5.3, Table 4",
+        "Table 4",
         "points of test error against no dropout; below the margin",
         harm.head_is_harmless,
     ),
     Claim(
         *("ix", "Uout with β ≤ 0.5 does not hurt; at equal τ no noise is better than another."),
-        "section 5.4, Table 6; the second half is this project's",
+        "Table 6; the second half is this project's",
         "points of test error against no dropout, below the margin; differences between three "
         "noises of one τ, within the margin",
         harm.uout_is_harmless,
     ),
     Claim(
         *("x", "Training images themselves are classified worse in evaluation mode."),
-        "section 5.1, Figure 5",
+        "Figure 5",
         "points of error on training images, evaluation less noise on; (a) 0.5; above 0",
         repairs.training_suffers,
     ),

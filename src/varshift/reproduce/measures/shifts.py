@@ -26,7 +26,7 @@ def paper_means(net: nn.Module, batches: Sequence[Tensor]) -> dict[str, tuple[fl
 
     The paper's procedure: parameters and statistics fixed, evaluation mode, augmented training
     images; `real_var` is the moving average, momentum 0.1, of unbiased batch variances. The paper
-    prints max(r, 1/r) of their ratio, which hides the direction. [li2019disharmony, section 5.1]
+    prints max(r, 1/r) of their ratio, which hides the direction. [li2019disharmony]
     """
     stored: dict[str, Tensor] = {}
     real: dict[str, Tensor] = {}

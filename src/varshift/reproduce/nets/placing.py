@@ -25,7 +25,7 @@ class Placing:
     Place "a" is right before the last norm of every block, "b" before the last convolution of
     every block, "last" between the global pooling and the classifier, after every norm.
     `amount` is drop_p for "dropout" and "gaussian" (Gaussian noise of the same relative variance
-    τ = drop_p / (1 − drop_p)), β for "uout". [li2019disharmony, sections 4 and 5]
+    τ = drop_p / (1 − drop_p)), β for "uout". [li2019disharmony]
 
     >>> Placing("a", "dropout", 0.5).at("a")
     Dropout(p=0.5, inplace=False)
