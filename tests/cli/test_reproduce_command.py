@@ -55,7 +55,10 @@ def test_slips_and_the_imagenet_recipe_need_no_training(tmp_path):
         (("table3", "--scale", "huge"), 2, "--scale 'huge' is none of smoke, cpu, paper"),
         (("table3", "--seeds", "0"), 2, "--seeds 0; at least one is needed"),
         (("table3", "--workers", "0"), 2, "0 workers; at least 1 is needed"),
-        (("table3", "--from", "gone.jsonl"), 2, "there is no file 'gone.jsonl'"),
+        (("table3", "--from", "gone.jsonl", "--out", "x"), 2, "there is no file 'gone.jsonl'"),
+        (("table3", "--from", "gone.jsonl"), 2, "--from needs --out FOLDER"),
+        (("table3", "--root", "cifar=x"), 2, "scale smoke has no set 'cifar', but digits"),
+        (("table3", "--every", "0"), 2, "0.0 seconds between two saved states"),
         (("table3", "--format", "html"), 2, "--format 'html' is none of text, json"),
         (("table3", "--scale", "cpu"), 3, "cifar10 needs --root"),
     ],
@@ -70,8 +73,8 @@ def test_a_page_is_rebuilt_from_its_records(tmp_path):
     first = reproduce("table1", "--folder", "kept", cwd=tmp_path)
     assert first.returncode == 0, first.stderr
     assert "Table 1, digits (scikit-learn)" in first.stdout
-    assert "page, pictures and records are in kept/smoke" in first.stderr
-    made = tmp_path / "kept" / "smoke"
+    assert "page, pictures and records are in kept/smoke/table1" in first.stderr
+    made = tmp_path / "kept" / "smoke" / "table1"
     lines = [json.loads(line) for line in (made / "records.jsonl").read_text().splitlines()]
     assert [line["run"]["shape"]["family"] for line in lines] == [
         *("PreResNet", "ResNeXt", "WRN", "DenseNet")
@@ -87,6 +90,7 @@ def test_a_page_is_rebuilt_from_its_records(tmp_path):
     assert (page.read_bytes(), picture.read_bytes()) == before
     told = json.loads(again.stdout)
     assert told["schema"] == "varshift.reproduce/1"
+    assert told["scale"] == "smoke"
     assert [claim["key"] for claim in told["claims"]] == [
         *("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x")
     ]

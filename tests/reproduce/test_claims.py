@@ -140,12 +140,15 @@ def test_one_seed_decides_nothing_about_any_single_network():
 
 def test_no_records_decide_nothing():
     for verdict in judged(Book([])):
-        assert (verdict.word, verdict.parts) == ("not decided", ())
+        assert verdict.word == "not decided"
+        assert all(not part.estimate.values for part in verdict.parts)
 
 
 def test_claims_whose_runs_are_missing_are_not_decided():
+    """Without (b), half of (i), (iv) and (vii) was not run; a half may not carry the whole."""
     found = words(records(placings=[NONE, A]))
-    assert {key for key in KEYS if found[key] == "not decided"} == {"ii", "v", "viii", "ix"}
+    decided = {key for key in KEYS if found[key] != "not decided"}
+    assert decided == {"iii", "vi", "x"}
 
 
 def test_single_networks_that_say_the_opposite_are_named():

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import statistics
 
 import pytest
 from scipy import stats
 
-from varshift.reproduce.estimates import LEVEL, Estimate, Part, estimate
+from varshift.reproduce.estimates import LEVEL, Estimate, Part, estimate, estimate_over
 from varshift.reproduce.lines import rank_correlation, slope
 from varshift.reproduce.sheet import interval, number, spread
 
@@ -100,3 +101,29 @@ def test_lines_that_cannot_be_laid_are_nan():
     assert math.isnan(rank_correlation([1, 2], [1, 2]))
     assert math.isnan(rank_correlation([1, 1, 1], [1, 2, 3]))
     assert math.isnan(rank_correlation([1, 2, 3], [1, 1, 1]))
+
+
+def test_the_mean_over_networks_has_the_interval_of_their_seeds():
+    """Welch: two networks of equal n and s have the interval of the difference of their means."""
+    one, two = [1.0, 2.5, 3.0], [8.0, 6.0, 7.5]
+    found = estimate_over([one, two])
+    shares = [statistics.variance(seeds) / 3 for seeds in (one, two)]
+    freedom = sum(shares) ** 2 / sum(share**2 / 2 for share in shares)
+    reach = stats.t.ppf(0.975, freedom) * sum(shares) ** 0.5 / 2
+    assert found.mean == pytest.approx(4.666666666666667, rel=1e-12)
+    assert found.high - found.mean == pytest.approx(reach, rel=1e-9)
+    # What differs between networks is no error: moved apart, they keep their interval.
+    apart = estimate_over([one, [value + 100 for value in two]])
+    assert apart.high - apart.low == pytest.approx(found.high - found.low, rel=1e-9)
+
+
+def test_one_seed_of_a_network_gives_no_interval():
+    assert math.isnan(estimate_over([[1.0, 2.0], [3.0]]).low)
+    assert estimate_over([[1.0, 1.0], [3.0, 3.0]]).low == 2.0
+
+
+def test_a_part_tells_whether_every_seed_is_outside():
+    assert Part("", estimate([-1.0, -2.0]), low=0).outside
+    assert not Part("", estimate([-1.0, 2.0]), low=0).outside
+    assert not Part("", estimate([-1.0]), low=0).outside
+    assert Part("", estimate([1.0, 2.0]), low=0).inside

@@ -19,7 +19,7 @@ def test_ten_kills_leave_the_same_tables(tmp_path):
     subprocess.run([*RUN, tmp_path / "calm"], check=True, capture_output=True, timeout=900)
     _kill_ten_times(tmp_path / "killed")
     subprocess.run([*RUN, tmp_path / "killed"], check=True, capture_output=True, timeout=900)
-    calm, killed = (tmp_path / name / "smoke" for name in ("calm", "killed"))
+    calm, killed = (tmp_path / name / "smoke" / "all" for name in ("calm", "killed"))
     assert _records(calm) == _records(killed)
     assert _tables(calm) == _tables(killed)
     pictures = sorted(path.name for path in calm.glob("*.png"))

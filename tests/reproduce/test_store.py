@@ -6,6 +6,7 @@ import json
 import math
 
 import pytest
+import torch
 
 import varshift as vs
 from reproduce.small import DROPPED, PLAIN
@@ -52,27 +53,46 @@ def test_records_are_those_that_are_done_in_their_order(tmp_path):
 def test_lines_come_back(tmp_path):
     path, held = (
         tmp_path / "new" / "records.jsonl",
-        [{"a": 1}, {"b": "two\nlines"}, {"c": "\u2028"}],
+        [{"run": 1}, {"run": "two\nlines"}, {"run": "\u2028"}],
     )
     write_lines(path, held)
     assert read_lines(path) == held
     assert len(path.read_text("utf-8").split("\n")) == len(held) + 1
-    assert json.loads(path.read_text("utf-8").split("\n")[0]) == {"a": 1}
+    assert json.loads(path.read_text("utf-8").split("\n")[0]) == {"run": 1}
     write_lines(path, [])
     assert read_lines(path) == []
 
 
 def test_a_line_that_is_no_json_is_named(tmp_path):
     path = tmp_path / "records.jsonl"
-    path.write_text('{"a": 1}\n{"b": \n{"c": 3}\n', "utf-8")
+    path.write_text('{"run": 1}\n{"run": \n{"run": 3}\n', "utf-8")
     with pytest.raises(vs.VarshiftError, match=r"line 2 of '.*records\.jsonl' is not JSON: Expec"):
         read_lines(path)
 
 
 def test_lines_that_cannot_be_written_leave_the_old_file(tmp_path):
     path = tmp_path / "records.jsonl"
-    write_lines(path, [{"a": 1}])
+    write_lines(path, [{"run": 1}])
     with pytest.raises(ValueError, match="Out of range float"):
-        write_lines(path, [{"a": 2}, {"a": math.inf}])
-    assert read_lines(path) == [{"a": 1}]
+        write_lines(path, [{"run": 2}, {"run": math.inf}])
+    assert read_lines(path) == [{"run": 1}]
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_line_that_is_no_record_is_named(tmp_path):
+    path = tmp_path / "records.jsonl"
+    path.write_text('{"run": 1}\n{}\n', "utf-8")
+    with pytest.raises(vs.VarshiftError, match=r"line 2 of '.*' is no record of a run; pass a"):
+        read_lines(path)
+
+
+def test_a_finished_run_leaves_its_weights_alone(tmp_path):
+    store = Store(tmp_path)
+    store.state(PLAIN).write_bytes(b"state")
+    (store.place(PLAIN) / ".state.pt.killed.pt").write_bytes(b"half written")
+    store.sweep(PLAIN)
+    assert [path.name for path in store.place(PLAIN).iterdir()] == ["state.pt"]
+    store.finish(PLAIN, {"run": 1}, {"weight": torch.ones(2)})
+    names = sorted(path.name for path in store.place(PLAIN).iterdir())
+    assert names == ["record.json", "weights.pt"]
+    assert torch.load(store.weights(PLAIN))["weight"].tolist() == [1, 1]

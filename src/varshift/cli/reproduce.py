@@ -17,6 +17,7 @@ from varshift.errors import UsageError
 if TYPE_CHECKING:
     from varshift.reproduce import Experiment, Scale
     from varshift.reproduce.estimates import Part
+    from varshift.reproduce.sheet import Sheet
 
 __all__ = ["reproduce"]
 
@@ -37,7 +38,7 @@ def reproduce(
         str, typer.Option(help="where runs are kept, and taken up again")
     ] = "varshift-reproduce",
     out: Annotated[
-        str | None, typer.Option(help="where page and pictures go; by default FOLDER/SCALE")
+        str | None, typer.Option(help="where page and pictures go; by default FOLDER/SCALE/NAME")
     ] = None,
     records: Annotated[
         str | None, typer.Option("--from", help="rebuild from these JSON lines; trains nothing")
@@ -56,37 +57,53 @@ def reproduce(
 
     Networks already trained are not trained again; a killed run goes on where it was.
     """
-    from varshift.reproduce import chosen, imagenet_recipe, imagenet_sheet, scale_named
+    from varshift.reproduce import chosen, imagenet_recipe, imagenet_sheet, scale_named, scale_of
     from varshift.reproduce.slips import slip_sheet
-    from varshift.reproduce.terminal import drawn, listing
+    from varshift.reproduce.terminal import listing
 
     known(format, ("text", "json"))
     if list_:
         draw(listing(seeds), None)
     elif name is None:
         raise UsageError("name a table or figure, or all; --list shows what there is")
-    elif name == "slips":
-        draw(drawn([slip_sheet()]), None)
-    elif name == "table5":
-        draw(drawn([imagenet_sheet()]), None)
-        write(imagenet_recipe(), None)
+    elif name in ("slips", "table5"):
+        sheet = slip_sheet() if name == "slips" else imagenet_sheet()
+        text = imagenet_recipe() if name == "table5" else None
+        _told(sheet, text, format)
+    elif records:
+        if out is None:
+            raise UsageError("--from needs --out FOLDER, where the page goes")
+        chosen(name)
+        made = _read(records)
+        _finished(name, scale_of(made), made, Path(out), format)
     else:
+        held = scale_named(scale)
         place = Path(folder) / scale
-        made = (
-            _read(records)
-            if records
-            else _trained(
-                chosen(name),
-                scale_named(scale),
-                scale_named(scale).seeds if seeds is None else seeds,
-                place,
-                roots=_roots(root or [], scale_named(scale)),
-                workers=workers,
-                device=device,
-                every=every,
-            )
+        made = _trained(
+            chosen(name),
+            held,
+            held.seeds if seeds is None else seeds,
+            place,
+            roots=_roots(root or [], held),
+            workers=workers,
+            device=device,
+            every=every,
         )
-        _finished(name, scale, made, Path(out) if out else place, format)
+        _finished(name, scale, made, Path(out) if out else place / name, format)
+
+
+def _told(sheet: Sheet, text: str | None, format: str) -> None:
+    """What needs no records."""
+    from varshift.reproduce.terminal import drawn
+
+    if format == "json":
+        rows = [dict(zip(sheet.headings, row, strict=True)) for row in sheet.rows]
+        told = {"schema": SCHEMA, "title": sheet.title, "rows": rows, "recipe": text}
+        write(json.dumps(told, ensure_ascii=False, indent=1), None)
+        return
+    draw(drawn([sheet]), None)
+    if text is not None:
+        write(text, None)
 
 
 def _trained(
@@ -139,19 +156,22 @@ def _finished(name: str, scale: str, made: list[dict[str, Any]], out: Path, form
         )
     )
     page = write_page(experiments, book, out, scale=scale, again=again)
-    verdicts = judged(book)
+    verdicts = [(book.named(data), judged(book.only(data))) for data in book.sets]
     if format == "json":
         claims = [
-            {"key": one.claim.key, "says": one.claim.says, "verdict": one.word}
+            {"data": named, "key": one.claim.key, "says": one.claim.says, "verdict": one.word}
             | {"parts": [_part(part) for part in one.parts]}
-            for one in verdicts
+            for named, every in verdicts
+            for one in every
         ]
         told: dict[str, Any] = {"schema": SCHEMA, "experiment": name, "scale": scale}
         told |= {"page": str(page), "claims": claims}
         write(json.dumps(told, allow_nan=False, indent=1), None)
     else:
-        every = [sheet for held in sheets(experiments, book).values() for sheet in held]
-        draw(drawn([*every, verdict_sheet(verdicts)]), None)
+        tables = [sheet for held in sheets(experiments, book).values() for sheet in held]
+        draw(drawn([*tables, *(verdict_sheet(every, named) for named, every in verdicts)]), None)
+    for one in book.failed:
+        print(f"not trained: {one['label']}: {one['failed']}", file=sys.stderr)
     print(f"page, pictures and records are in {out}", file=sys.stderr)
 
 
@@ -159,17 +179,22 @@ def _part(part: Part) -> dict[str, Any]:
     found = part.estimate
     told = {"name": part.name, "mean": found.mean, "low": found.low, "high": found.high}
     finite = {key: None if value != value else value for key, value in told.items()}
-    return finite | {"values": list(found.values), "verdict": part.word}
+    return finite | {"values": list(found.values), "verdict": part.word, "role": part.role}
 
 
 def _roots(given: list[str], scale: Scale) -> dict[str, str]:
     """`--root` by the name of its set; without a name it is for every set of the scale."""
-    names = {images.name for images in scale.images.values()}
-    found: dict[str, str] = {}
+    names = [images.name for images in scale.images.values()]
+    named: dict[str, str] = {}
+    every: dict[str, str] = {}
     for one in given:
         name, equals, path = one.partition("=")
-        if equals and name in names:
-            found[name] = path
+        if not equals:
+            every = dict.fromkeys(names, one)
+        elif name in names:
+            named[name] = path
         else:
-            found |= dict.fromkeys(names, one)
-    return found
+            raise UsageError(
+                f"--root {one!r}: scale {scale.name} has no set {name!r}, but {', '.join(names)}"
+            )
+    return every | named

@@ -8,7 +8,7 @@ from varshift.reproduce.nets import PAPER, Placing, Shape, build
 from varshift.reproduce.pages import sheets, write_page
 from varshift.reproduce.recipe import PAPER_RECIPES, Recipe
 from varshift.reproduce.run import Images, Run
-from varshift.reproduce.scales import SCALES, Scale, scale_named
+from varshift.reproduce.scales import SCALES, Scale, scale_named, scale_of
 from varshift.reproduce.slips import slips
 from varshift.reproduce.store import Store, read_lines
 from varshift.reproduce.working import Job, work
@@ -36,6 +36,7 @@ __all__ = [
     "read_lines",
     "runs_of",
     "scale_named",
+    "scale_of",
     "sheets",
     "slips",
     "work",

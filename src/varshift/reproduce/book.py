@@ -29,7 +29,13 @@ class Book:
     """All records at hand, found by network, placing, data and width."""
 
     def __init__(self, records: Iterable[Record]) -> None:
-        self.records = list(records)
+        held = list(records)
+        self.records = [record for record in held if "failed" not in record]
+        self.failed = [record for record in held if "failed" in record]
+
+    def only(self, data: str) -> Book:
+        """The records of one data set."""
+        return Book(one for one in (*self.records, *self.failed) if _set(one) == data)
 
     @property
     def families(self) -> list[str]:
@@ -42,15 +48,25 @@ class Book:
         """The data sets there are: "C10" or "C100"."""
         return list(dict.fromkeys(_set(record) for record in self.records))
 
+    @property
+    def _first(self) -> str:
+        return self.sets[0] if self.records else "C10"
+
     def named(self, data: str) -> str:
         """What the images really are, for titles: a re-encoded copy says so."""
         there = [one["provenance"]["data"] for one in self.records if _set(one) == data]
         return ", ".join(dict.fromkeys(there))
 
     def find(
-        self, family: str, placing: Placing = NONE, *, data: str = "C10", width: int | None = None
+        self,
+        family: str,
+        placing: Placing = NONE,
+        *,
+        data: str | None = None,
+        width: int | None = None,
     ) -> dict[int, Record]:
-        """By seed. Without a `width`, the one that network has in the tables."""
+        """By seed. Without `data`, of the first set; without a `width`, the tables' one."""
+        data = data or self._first
         wide = self._usual(family, data) if width is None else width
         return {
             record["run"]["seed"]: record
@@ -67,13 +83,17 @@ class Book:
         """A figure of each of these records, by seed."""
         return {seed: figure(one) for seed, one in self.find(family, placing, **where).items()}
 
-    def amounts(self, family: str, place: str, kind: str, *, data: str = "C10") -> list[float]:
+    def amounts(
+        self, family: str, place: str, kind: str, *, data: str | None = None
+    ) -> list[float]:
         """Which amounts of a noise at a place there are, rising."""
+        data = data or self._first
         placings = {_placing(one) for one in self.records if _of(one, family, data)}
         return sorted(p.amount for p in placings if (p.place, p.kind) == (place, kind))
 
-    def widths(self, family: str, placing: Placing = NONE, *, data: str = "C10") -> list[int]:
+    def widths(self, family: str, placing: Placing = NONE, *, data: str | None = None) -> list[int]:
         """Which widths of a network there are, rising."""
+        data = data or self._first
         return sorted(
             {
                 one["run"]["shape"]["width"]

@@ -10,10 +10,11 @@ from typing import Literal
 
 from varshift.theory import student_quantile
 
-__all__ = ["LEVEL", "Estimate", "Part", "Word", "estimate"]
+__all__ = ["LEVEL", "Estimate", "Part", "Role", "Word", "estimate", "estimate_over"]
 
 LEVEL = 0.95
 Word = Literal["holds", "does not hold", "not decided"]
+Role = Literal["decides", "network", "beside"]
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,35 @@ def estimate(values: Sequence[float]) -> Estimate:
     return Estimate(mean, mean - reach, mean + reach, told)
 
 
+def estimate_over(networks: Sequence[Sequence[float]]) -> Estimate:
+    """The mean over networks of their means over seeds, with the interval that seeds give it.
+
+    The networks are these and no sample of others: what differs between them is no error. Each
+    mean has the variance s²/n of its own seeds; degrees of freedom by [welch1947generalization].
+
+    >>> found = estimate_over([[1.0, 2.0, 3.0], [5.0, 6.0, 7.0]])
+    >>> round(found.mean, 2), round(found.low, 2), round(found.high, 2)
+    (4.0, 2.87, 5.13)
+    """
+    told = [[value for value in seeds if math.isfinite(value)] for seeds in networks]
+    told = [seeds for seeds in told if seeds]
+    values = tuple(value for seeds in told for value in seeds)
+    if not told:
+        return Estimate(math.nan, math.nan, math.nan, ())
+    mean = statistics.fmean(statistics.fmean(seeds) for seeds in told)
+    if min(map(len, told)) < 2:
+        return Estimate(mean, math.nan, math.nan, values)
+    shares = [statistics.variance(seeds) / len(seeds) for seeds in told]
+    whole = sum(shares)
+    if whole == 0:
+        return Estimate(mean, mean, mean, values)
+    freedom = whole**2 / sum(
+        share**2 / (len(seeds) - 1) for share, seeds in zip(shares, told, strict=True)
+    )
+    reach = student_quantile(LEVEL, freedom) * math.sqrt(whole) / len(told)
+    return Estimate(mean, mean - reach, mean + reach, values)
+
+
 @dataclass(frozen=True)
 class Part:
     """One figure of a claim: its estimate, and the range it would have to lie in.
@@ -52,12 +82,27 @@ class Part:
         estimate: over seeds; over networks and seeds where it is about several.
         low, high: the claim holds here if the whole interval lies between them, and does not if
             the whole interval lies outside. ±inf for no bound.
+        role: "decides" over networks, detail of one "network", or "beside": a control or a
+            figure of interest that the verdict does not rest on.
     """
 
     name: str
     estimate: Estimate
     low: float = -math.inf
     high: float = math.inf
+    role: Role = "network"
+
+    @property
+    def outside(self) -> bool:
+        """Whether every seed, and there are several, lies outside."""
+        values = self.estimate.values
+        return len(values) > 1 and all(not self.low <= value <= self.high for value in values)
+
+    @property
+    def inside(self) -> bool:
+        """Whether every seed, and there are several, lies inside."""
+        values = self.estimate.values
+        return len(values) > 1 and all(self.low <= value <= self.high for value in values)
 
     @property
     def word(self) -> Word:

@@ -35,27 +35,42 @@ def write_page(
     `again` is the command that makes the page from the records; it stands at its top.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    write_lines(folder / "records.jsonl", book.records)
-    verdicts = judged(book)
+    write_lines(folder / "records.jsonl", (*book.records, *book.failed))
+    whole = [book.only(data) for data in book.sets] or [book]
+    verdicts = [(one, judged(one)) for one in whole]
     parts = [
         f"<!-- written by `{again}` -->",
         f"# The paper's tables and figures at scale {scale}",
         *([SMOKE] if scale == "smoke" else []),
+        *(f"Not trained: {one['label']}. {one['failed']}" for one in book.failed),
         "Rebuilt from records.jsonl by:",
         f"```\n{again}\n```",
-        verdict_sheet(verdicts).markdown(),
+        *(verdict_sheet(told, _name(one)).markdown() for one, told in verdicts),
     ]
     for experiment in experiments:
-        draw(experiment.name, book, folder / f"{experiment.name}.png")
         parts.append(f"## {experiment.name}: {experiment.title}")
-        parts.append(f"![{experiment.title}]({experiment.name}.png)")
+        for one in whole:
+            picture = _picture(experiment.name, one, book)
+            draw(experiment.name, one, folder / picture)
+            parts.append(f"![{experiment.title}]({picture})")
         parts += [sheet.markdown() for sheet in sheets_of(experiment.name, book)]
     parts.append("## Beyond the paper")
     parts += [sheet.markdown() for sheet in (*footprints(book), *budget(book))]
-    parts.append("## Claims in detail")
-    parts += [detail_sheet(one).markdown() for one in verdicts]
+    for one, told in verdicts:
+        parts.append(f"## Claims in detail, {_name(one)}")
+        parts += [detail_sheet(verdict).markdown() for verdict in told]
     parts += ["## Slips", slip_sheet().markdown(), provenance(book).markdown()]
     path = folder / "README.md"
     with replacing(path) as fresh:
         fresh.write_text("\n\n".join(part.strip() for part in parts) + "\n", "utf-8")
     return path
+
+
+def _name(book: Book) -> str:
+    return book.named(book.sets[0]) if book.sets else "nothing run"
+
+
+def _picture(name: str, one: Book, book: Book) -> str:
+    """The first set's pictures go by the experiment's name alone."""
+    first = not book.sets or one.sets == book.sets[:1]
+    return f"{name}.png" if first else f"{name}-{one.sets[0]}.png"

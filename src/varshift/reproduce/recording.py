@@ -31,7 +31,7 @@ from varshift.reproduce.scales import Budget
 from varshift.reproduce.training import Trained
 from varshift.theory import tau_of, tau_of_beta
 
-__all__ = ["SCHEMA", "record_of", "tau_of_placing"]
+__all__ = ["SCHEMA", "failure_of", "record_of", "tau_of_placing"]
 
 SCHEMA = "varshift.reproduce.run/1"
 
@@ -86,7 +86,7 @@ def record_of(run: Run, trained: Trained, images: Pixels, budget: Budget) -> dic
                 passes=budget.noisy,
                 seed=run.dice("repair") % 2**31,
             )
-    return {**rounded(told), "provenance": _provenance(images, began)}
+    return {**rounded(told), "run": run.to_dict(), "provenance": _provenance(images, began)}
 
 
 def _methods(run: Run) -> tuple[str, ...]:
@@ -95,6 +95,12 @@ def _methods(run: Run) -> tuple[str, ...]:
         return ()
     tabled = run.placing.kind == "dropout" and run.placing.amount == 0.5
     return METHODS if tabled else ("recalibrate",)
+
+
+def failure_of(run: Run, error: ModelError, images: Pixels) -> dict[str, Any]:
+    """In place of a record: the run, and why there is none."""
+    told = {"schema": SCHEMA, "id": run.id, "label": run.label, "run": run.to_dict()}
+    return {**told, "failed": str(error), "provenance": _provenance(images, time.time())}
 
 
 def _batches(images: Tensor, labels: Tensor, size: int = 500) -> list[Pair]:

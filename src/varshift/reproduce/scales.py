@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from varshift.errors import UsageError
 from varshift.reproduce.nets import PAPER, Placing, Shape
 from varshift.reproduce.recipe import PAPER_RECIPES, Recipe
 from varshift.reproduce.run import Images, Run
 
-__all__ = ["SCALES", "Scale", "scale_named"]
+__all__ = ["SCALES", "Budget", "Scale", "scale_named", "scale_of"]
 
 
 @dataclass(frozen=True)
@@ -145,3 +147,18 @@ def scale_named(name: str) -> Scale:
     if name not in SCALES:
         raise UsageError(f"--scale {name!r} is none of {', '.join(SCALES)}")
     return SCALES[name]
+
+
+def scale_of(records: Iterable[dict[str, Any]]) -> str:
+    """The scale whose images and length of training all records have; else UsageError."""
+    held = [one["run"] for one in records]
+    for scale in SCALES.values():
+        images = [asdict(one) for one in scale.images.values()]
+        lengths = {(one.epochs, one.batch_size) for one in scale.recipes.values()}
+        if all(
+            run["images"] in images
+            and (run["recipe"]["epochs"], run["recipe"]["batch_size"]) in lengths
+            for run in held
+        ):
+            return scale.name
+    raise UsageError("the records are of no scale, or of several: give those of one alone")

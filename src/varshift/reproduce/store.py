@@ -7,6 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from varshift.errors import DataError
 from varshift.files import replacing
 from varshift.reproduce.run import Run
@@ -31,6 +34,22 @@ class Store:
     def state(self, run: Run) -> Path:
         """Weights, optimiser and step."""
         return self.place(run) / "state.pt"
+
+    def weights(self, run: Run) -> Path:
+        """The trained weights, a state_dict."""
+        return self.place(run) / "weights.pt"
+
+    def sweep(self, run: Run) -> None:
+        """Take away what a killed process left half written. Only under the run's lock."""
+        for path in self.place(run).glob(".*"):
+            path.unlink()
+
+    def finish(self, run: Run, record: Record, weights: dict[str, Tensor]) -> None:
+        """Write the record, which ends the run; of its state the weights stay."""
+        self.keep(run, record)
+        with replacing(self.weights(run)) as fresh:
+            torch.save(weights, fresh)
+        self.state(run).unlink(missing_ok=True)
 
     def lock(self, run: Run) -> Path:
         """Held by the process that works on the run; the system lets it go when that one ends."""
@@ -69,4 +88,9 @@ def read_lines(path: Path) -> list[Record]:
             found.append(json.loads(line))
         except json.JSONDecodeError as error:
             raise DataError(f"line {number} of {str(path)!r} is not JSON: {error}") from error
+        if not isinstance(found[-1], dict) or "run" not in found[-1]:
+            raise DataError(
+                f"line {number} of {str(path)!r} is no record of a run; pass a records.jsonl that "
+                "varshift reproduce wrote"
+            )
     return found

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from varshift.errors import ModelError
+from varshift.errors import DataError, ModelError
 from varshift.files import replacing
 from varshift.reproduce.images import Pixels, crop_and_flip
 from varshift.reproduce.measures import score, train_score
@@ -53,7 +53,7 @@ def train(
     `saved` holds the state, written whole at most `every` seconds apart; training goes on from it.
     Everything random in a step is drawn from the run's seed and the step's number, so that an
     interrupted run ends bit for bit where an undisturbed one does (on a CPU, one thread).
-    Raises ModelError where the loss is not finite.
+    Raises ModelError where the loss is not finite, DataError where the state is of other images.
     """
     with torch.random.fork_rng():
         return _Training(run, images, saved, every, device).to_the_end(step_done)
@@ -175,6 +175,7 @@ class _Training:
     def _state(self) -> dict[str, Any]:
         return {
             "step": self.step,
+            "images": self.images.sha256,
             "losses": self.losses,
             "curve": self.curve,
             "net": self.net.state_dict(),
@@ -189,6 +190,11 @@ class _Training:
         if not self.saved.is_file():
             return
         held = torch.load(self.saved, map_location=self.device, weights_only=True)
+        if held.get("images", self.images.sha256) != self.images.sha256:
+            raise DataError(
+                f"{str(self.saved)!r} was begun on other images of the same name; point --folder "
+                "elsewhere, or --root at the images it was begun on"
+            )
         self.step, self.losses, self.curve = held["step"], held["losses"], held["curve"]
         self.net.load_state_dict(held["net"])
         self.optimiser.load_state_dict(held["optimiser"])

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import torch
 
-from varshift.errors import MissingExtraError, UsageError
+from varshift.errors import MissingExtraError, ModelError, UsageError
 from varshift.reproduce.images import pixels
-from varshift.reproduce.recording import record_of
+from varshift.reproduce.recording import failure_of, record_of
 from varshift.reproduce.run import Run
 from varshift.reproduce.scales import Budget
 from varshift.reproduce.store import Store
@@ -53,6 +53,8 @@ def work(job: Job, *, workers: int = 1, report: Report = lambda done, total: Non
     Each takes runs that no living process holds, so that further processes may be started by hand,
     and any may be killed. `report` gets training steps done and to be done.
     """
+    if not job.every > 0:
+        raise UsageError(f"{job.every} seconds between two saved states; pass more than 0")
     if workers < 1:
         raise UsageError(f"{workers} workers; at least 1 is needed")
     mine, parent = multiprocessing.get_context("spawn"), os.getpid()
@@ -113,15 +115,21 @@ class _Worker:
         images = pixels(run.images, self.job.roots.get(run.images.name)).to(self.job.device)
         others = [run_ for run_ in self.missing if run_ != run and self.store.record(run_) is None]
         before = self.total - sum(self.steps[run_] for run_ in (*others, run))
-        trained = train(
-            run,
-            images,
-            self.store.state(run),
-            every=self.job.every,
-            device=self.job.device,
-            step_done=lambda step: self.report(before + step, self.total),
-        )
-        self.store.keep(run, record_of(run, trained, images, self.job.budget))
+        self.store.sweep(run)
+        try:
+            trained = train(
+                run,
+                images,
+                self.store.state(run),
+                every=self.job.every,
+                device=self.job.device,
+                step_done=lambda step: self.report(before + step, self.total),
+            )
+        except ModelError as error:  # it would fail again: say so on the page, and go on
+            self.store.keep(run, failure_of(run, error, images))
+            return
+        record = record_of(run, trained, images, self.job.budget)
+        self.store.finish(run, record, trained.net.state_dict())
 
     def _tell(self, left: Sequence[Run]) -> None:
         self.report(self.total - sum(self.steps[run] for run in left), self.total)

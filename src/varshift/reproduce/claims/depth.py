@@ -45,7 +45,7 @@ def _won(record: Record) -> float:
 
 
 def grows_with_depth(book: Book) -> Iterator[Part]:
-    """Over the norms a dropout does not feed directly, so that no one-layer law applies."""
+    """Where no one-layer law applies: behind the first dropout, past other norms."""
     for label, placing in ((" (a)", A), (" (b)", B)):
 
         def steeper(family: str, placing: Placing = placing) -> list[float]:
@@ -55,10 +55,12 @@ def grows_with_depth(book: Book) -> Iterator[Part]:
 
 
 def _slope(record: Record) -> float:
-    last = max(1, len(record["sites"]) - 1)
+    """Norms before the first dropout are left out: they cannot shift, and would tilt the line."""
+    sites = record["sites"]
+    first = next((place for place, site in enumerate(sites) if site["placements"]), len(sites))
     points = [
-        (place / last, abs(math.log(site["paper"])))
-        for place, site in enumerate(record["sites"])
-        if "theory" not in site
+        (place / max(1, len(sites) - 1), abs(math.log(site["paper"])))
+        for place, site in enumerate(sites)
+        if place > first and site["live"] and not site["placements"]
     ]
     return slope([x for x, _ in points], [y for _, y in points])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -22,7 +21,7 @@ class Claim:
         says: the claim in a sentence.
         source: where the paper makes it.
         figure: the effect that is measured, and what it must be.
-        parts: the estimates; those whose name begins with "all" decide, the rest are detail.
+        parts: the estimates; the role of each says whether it decides.
     """
 
     key: str
@@ -42,30 +41,32 @@ class Verdict:
 
     @property
     def deciding(self) -> tuple[Part, ...]:
-        """The parts over all networks together."""
-        return tuple(part for part in self.parts if part.name.startswith("all"))
+        """The parts over networks."""
+        return tuple(part for part in self.parts if part.role == "decides")
 
     @property
     def exceptions(self) -> tuple[Part, ...]:
-        """Single networks that say the opposite of the verdict."""
-        opposite = {"holds": "does not hold", "does not hold": "holds"}.get(self.word)
-        return tuple(
-            part for part in self.parts if part not in self.deciding and part.word == opposite
-        )
+        """Single networks all of whose seeds say the opposite of the verdict."""
+        single = [part for part in self.parts if part.role == "network"]
+        if self.word == "holds":
+            return tuple(part for part in single if part.outside)
+        if self.word == "does not hold":
+            return tuple(part for part in single if part.inside)
+        return ()
 
 
 def judged(book: Book) -> list[Verdict]:
-    """Every claim, put to the records at hand.
+    """Every claim, put to the records of one data set.
 
     A claim holds where all its deciding parts do, does not where one of them does not, and is not
-    decided at this scale otherwise: too few seeds, too small an effect, or no records at all.
+    decided otherwise: too few seeds, too small an effect, or something that was not run.
     """
     return [_verdict(claim, book) for claim in CLAIMS]
 
 
 def _verdict(claim: Claim, book: Book) -> Verdict:
-    parts = tuple(part for part in claim.parts(book) if not math.isnan(part.estimate.mean))
-    words = {part.word for part in parts if part.name.startswith("all")}
+    parts = tuple(claim.parts(book))
+    words = {part.word for part in parts if part.role == "decides"}
     word: Word = "not decided"
     if "does not hold" in words:
         word = "does not hold"
@@ -97,7 +98,8 @@ CLAIMS = (
     Claim(
         *("iv", "The shift grows with depth."),
         "Figure 4",
-        "slope of log max(r, 1/r) over relative depth, at norms not hit directly; above 0",
+        "slope of log max(r, 1/r) over relative depth, from the first norm that dropout feeds on, "
+        "at norms it does not feed but through other norms; above 0",
         depth.grows_with_depth,
     ),
     Claim(
@@ -108,23 +110,25 @@ CLAIMS = (
         repairs.error_follows_shift,
     ),
     Claim(
-        *("vi", "Adjusting the statistics recovers part of the loss, never all."),
+        *("vi", "Adjusting the statistics recovers part of what (a) lost, not all."),
         "Table 3",
         "points of test error won by adjusting (live), above 0; points still lost against no "
-        "dropout, above 0; (a) 0.5",
+        "dropout, above 0; (a) 0.5. Beside it: what is lost against the average of noisy passes, "
+        "and what adjusting wins at (b)",
         repairs.adjusting_recovers,
     ),
     Claim(
         *("vii", "Width reduces the shift; d·cos²θ grows with d beyond its random null."),
         "Figure 3, Table 1",
         "ratio at (b) of the widest less that of the narrowest network, below 0; mean d·cos²θ of "
-        "k×k filters, above 1; slope over d of all filters, above 0",
+        "k×k filters, above 1; its slope over d among filters of one kernel size, above 0",
         widths.width_helps,
     ),
     Claim(
         *("viii", "One dropout after all norms does not hurt."),
         "Table 4",
-        "points of test error against no dropout; below the margin",
+        "points of test error against no dropout; below the margin (one point, or a tenth of the "
+        "error without noise where that is less)",
         harm.head_is_harmless,
     ),
     Claim(

@@ -1,41 +1,46 @@
-"""One part per network, and one over all networks and seeds together."""
+"""One part per network, and one over all of them that decides."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 
-from varshift.reproduce.estimates import Part, estimate
+from varshift.reproduce.estimates import Part, estimate, estimate_over
 
-__all__ = ["differences", "parts_of"]
+__all__ = ["beside", "differences", "parts_of"]
+
+Values = Callable[[str], Iterable[float]]
 
 
 def parts_of(
     label: str,
     families: Iterable[str],
-    values: Callable[[str], Iterable[float]],
+    values: Values,
     *,
     low: float = -math.inf,
     high: float = math.inf,
 ) -> Iterator[Part]:
-    """The network's own estimates, and the deciding one over all of their values.
+    """Each network's own estimate, and the deciding one over all that have the figure.
 
-    Seeds of one network are alike, so the pooled interval is about the mean over these networks
-    and seeds, not about networks nobody trained.
+    The deciding part is there even without a figure: what was not run leaves a claim undecided.
     """
-    pooled: list[float] = []
-    seeds = 0
+    names = list(families)
+    found = {family: seeds for family in names if (seeds := list(values(family)))}
+    if len(found) != 1:
+        for family, seeds in found.items():
+            yield Part(f"{family}{label}", estimate(seeds), low, high)
+    # "all" must be all: a figure of one network goes by that network's name.
+    who = "all" if len(found) in (0, len(names)) else ", ".join(found)
+    yield Part(f"{who}{label}", estimate_over(list(found.values())), low, high, "decides")
+
+
+def beside(
+    label: str, families: Iterable[str], values: Values, *, low: float = -math.inf
+) -> Iterator[Part]:
+    """Each network's estimate, for comparison: the verdict does not rest on it."""
     for family in families:
-        found = list(values(family))
-        if found:
-            pooled += found
-            seeds = max(seeds, len(found))
-            yield Part(f"{family}{label}", estimate(found), low, high)
-    whole = estimate(pooled)
-    if seeds < 2:  # networks differ, but nothing tells by how much their seeds do
-        whole = replace(whole, low=math.nan, high=math.nan)
-    yield Part(f"all{label}", whole, low, high)
+        if seeds := list(values(family)):
+            yield Part(f"{family}{label}", estimate(seeds), low, role="beside")
 
 
 def differences(first: dict[int, float], second: dict[int, float]) -> list[float]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import partial
+from itertools import pairwise
 from typing import Literal
 
 from varshift.reproduce.book import Book, mean_paper_ratio
 from varshift.reproduce.claims.pooling import differences, parts_of
 from varshift.reproduce.estimates import Part
 from varshift.reproduce.nets import Placing
+from varshift.reproduce.paper import RATES
 
 __all__ = ["direct_shifts_more", "grows_with_rate"]
 
@@ -24,7 +26,9 @@ def _at(place: Side, rate: float) -> Placing:
 def grows_with_rate(book: Book) -> Iterator[Part]:
     """From none to 0.5 in every network, and from rate to rate where more were run."""
     for place in SIDES:
-        for lower, upper in ((0.0, 0.5), (0.3, 0.5), (0.5, 0.7)):
+        run = sorted({r for f in book.families for r in book.amounts(f, place, "dropout")})
+        chain = [0.0, *(rate for rate in run if rate in RATES)]
+        for lower, upper in dict.fromkeys([(0.0, 0.5), *pairwise(chain)]):
             step = partial(_step, book, place, lower, upper)
             yield from parts_of(f" ({place}) {lower:g} → {upper:g}", book.families, step, low=0)
 

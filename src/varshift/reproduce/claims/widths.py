@@ -8,7 +8,7 @@ from varshift.reproduce.book import Book, mean_paper_ratio
 from varshift.reproduce.claims.pooling import differences, parts_of
 from varshift.reproduce.estimates import Part
 from varshift.reproduce.nets import Placing
-from varshift.reproduce.tables.layers import d_slope, wide_filters
+from varshift.reproduce.tables.layers import d_slope_within, wide_filters
 
 __all__ = ["width_helps"]
 
@@ -31,7 +31,7 @@ def width_helps(book: Book) -> Iterator[Part]:
         return [wide_filters(one) for one in book.find(family, NONE).values()]
 
     def steep(family: str) -> list[float]:
-        return [d_slope(one) for one in book.find(family, NONE).values()]
+        return [d_slope_within(one) for one in book.find(family, NONE).values()]
 
     yield from parts_of(" wide − narrow", book.families, narrower, high=0)
     yield from parts_of(" d·cos²θ", book.families, above, low=1)

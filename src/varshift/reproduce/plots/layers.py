@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from varshift.reproduce.book import Book, alive, error
+from varshift.reproduce.book import Book, Record, error
 from varshift.reproduce.nets import Placing
 from varshift.theory import null_band_of_mean
 
@@ -91,7 +92,7 @@ def draw_angles(book: Book, make: Any) -> Any:
             for width in book.widths(family)
             for one in book.find(family, NONE, width=width).values()
             for conv in one["filters"]
-            if conv["path"] != "stem"
+            if conv["path"] != "stem" and conv["d_cos2"] is not None
         ]
         largest = max([largest, *(conv["d"] for conv in convs)])
         for pointwise in (False, True):
@@ -127,10 +128,15 @@ def _null(panel: Any, largest: int) -> None:
 
 
 def _ratios(records: Any, *, signed: bool) -> list[list[float]]:
-    return [
-        [site["paper"] if signed else max(site["paper"], 1 / site["paper"]) for site in sites]
-        for sites in map(alive, records)
-    ]
+    """Per record the ratio at every norm, NaN where all its channels are dead."""
+    return [[_ratio(site, signed) for site in one["sites"]] for one in records]
+
+
+def _ratio(site: Record, signed: bool) -> float:
+    if not site["live"]:
+        return math.nan
+    ratio: float = site["paper"]
+    return ratio if signed else max(ratio, 1 / ratio)
 
 
 def _band(panel: Any, curves: Sequence[Sequence[float]], colour: str, label: str) -> None:

@@ -12,32 +12,33 @@ from varshift.reproduce.sheet import Sheet, interval
 __all__ = ["detail_sheet", "verdict_sheet"]
 
 
-def verdict_sheet(verdicts: Sequence[Verdict]) -> Sheet:
-    """One row per claim: its word and the effects it rests on."""
+def verdict_sheet(verdicts: Sequence[Verdict], data: str) -> Sheet:
+    """One row per claim: its word and the effects it rests on. `data` names the images."""
     rows = tuple(
         (
             one.claim.key,
             one.claim.says,
             one.word,
-            "; ".join(_told(part) for part in one.deciding) or "no records",
+            "; ".join(_told(part) for part in one.deciding) or "not run",
             ", ".join(part.name for part in one.exceptions) or "–",
         )
         for one in verdicts
     )
     notes = (
-        f"Mean [{100 * LEVEL:.0f} % interval] over networks and seeds, Student's t. *Holds*: every "
-        "interval lies wholly where the claim puts it; *does not hold*: one lies wholly elsewhere; "
-        "else *not decided at this scale*. Intervals are not corrected for their number.",
+        f"Mean over these networks [{100 * LEVEL:.0f} % interval from their seeds, Student's t]. "
+        "*Holds*: every interval lies wholly where the claim puts it; *does not hold*: one lies "
+        "wholly elsewhere; else *not decided at this scale*. The last column: networks of which "
+        "all seeds say the opposite. Intervals are not corrected for their number.",
     )
-    heads = ("", "claim", "verdict", "effects", "single networks that say the opposite")
-    return Sheet("The paper's claims", heads, rows, notes)
+    heads = ("", "claim", "verdict", "effects", "but not")
+    return Sheet(f"The paper's claims, {data}", heads, rows, notes)
 
 
 def detail_sheet(verdict: Verdict) -> Sheet:
     """Every estimate of one claim, network by network."""
     rows = tuple(
         (
-            part.name,
+            f"{part.name} (beside)" if part.role == "beside" else part.name,
             interval(part.estimate, 3),
             _range(part),
             str(len(part.estimate.values)),
@@ -52,7 +53,8 @@ def detail_sheet(verdict: Verdict) -> Sheet:
 
 
 def _told(part: Part) -> str:
-    return f"{part.name.removeprefix('all').strip() or 'all'}: {interval(part.estimate)}"
+    name = part.name.removeprefix("all").strip() or "all"
+    return f"{name}: {interval(part.estimate) if part.estimate.values else 'not run'}"
 
 
 def _range(part: Part) -> str:
