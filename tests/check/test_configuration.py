@@ -33,7 +33,8 @@ def test_every_key_is_read_from_the_nearest_table(tmp_path):
     inner = write(tmp_path / "a" / "b", "[tool.other]\nx = 1\n")  # a file without the table
     said = configuration(inner)
     assert said.file == (tmp_path / "pyproject.toml").resolve()
-    assert (said.target, said.input_shape, said.max_severity) == ("net.py:make", ("3,8,8",), 2.0)
+    assert said.target == f"{tmp_path.resolve() / 'net.py'}:make"
+    assert (said.input_shape, said.max_severity) == (("3,8,8",), 2.0)
     assert (said.select, said.ignore, said.task) == (("VS1", "VS2"), ("VS106",), "regression")
     assert said.per_module_ignores == {"encoder.*": ("VS102", "VS104"), "head": ("VS1",)}
     assert said.docs_url == "https://example.org/rules"
@@ -64,3 +65,28 @@ def test_a_table_that_is_none(tmp_path):
     write(tmp_path, "[tool]\nvarshift = 1\n")
     with pytest.raises(vs.UsageError, match="must be a table"):
         configuration(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "placed"),
+    [
+        ("target", "lib/net.py:make", True),
+        ("target", "package.module:make", False),
+        ("data", "loaders.py:train", True),
+        ("data", "x.npy", True),
+        ("data", "cifar10:test", False),
+        ("data", "package.module:loader", False),
+        ("checkpoint", "weights.safetensors", True),
+        ("checkpoint", "weights", True),
+        ("docs-url", "x.py", False),
+    ],
+)
+def test_files_are_found_from_the_tables_folder(tmp_path, key, value, placed):
+    write(tmp_path, f'[tool.varshift]\n{key} = "{value}"\n')
+    inner = tmp_path / "a"
+    inner.mkdir()
+    said = getattr(configuration(inner), key.replace("-", "_"))
+    assert said == (str(tmp_path.resolve() / value) if placed else value)
+    away = tmp_path.resolve() / "elsewhere" / "net.py"
+    write(tmp_path, f'[tool.varshift]\ntarget = "{away.as_posix()}:make"\n')
+    assert configuration(inner).target == f"{away}:make"

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import math
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -9,6 +13,7 @@ from torch import nn
 import varshift as vs
 from problems.noisy_nets import Mlp
 from problems.settling import settled
+from varshift.report import sarif
 
 
 def only(found, code):
@@ -249,3 +254,87 @@ def test_noise_that_stays_on_is_said():
     found = vs.check(Always(), torch.randn(512, 4))
     assert len(found) == 0
     assert any("noise stays on in eval mode" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("given", ["example", "data"])
+def test_frozen_norms_have_no_shift_of_their_own(given):
+    """Nothing updates their statistics: training and test divide by the same."""
+    x = torch.randn(512, 4)
+    net = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(4))
+    lent = {"example": x} if given == "example" else {"data": [x, x]}
+    assert only(vs.check(net, **lent), "VS101")
+    net[1].eval()
+    assert len(vs.check(net, **lent, select=["VS1"])) == 0
+    drawn = LayerDrop(2.0)
+    if given == "example":  # two batches are too few draws to be sure
+        assert only(vs.check(drawn, **lent, select=["VS107"]), "VS107")
+    drawn.norm.eval()
+    assert len(vs.check(drawn, **lent, select=["VS107"])) == 0
+
+
+@pytest.mark.parametrize("given", ["example", "data"])
+def test_a_variance_of_noise_alone_is_infinitely_worse(given):
+    """Inputs that stand still: Δ = 0/τc², and no NaN in any format."""
+    x = torch.full((256, 4), 3.0)
+    net = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(4))
+    found = vs.check(net, **({"example": x} if given == "example" else {"data": [x, x]}))
+    f = only(found, "VS101")
+    assert (f.shift, f.severity) == (0.0, math.inf)
+    assert "nan" not in f.message
+    log = sarif(found, Path.cwd())["runs"][0]["results"][0]
+    assert json.loads(json.dumps(log, allow_nan=False))["properties"]["severity"] is None
+
+
+def test_causes_that_have_nothing_in_common_are_two_findings():
+    class Towers(nn.Module):
+        def __init__(self):
+            super().__init__()
+
+            def tower():
+                return nn.Sequential(
+                    *(nn.Dropout(0.7), nn.BatchNorm1d(8)),
+                    *(nn.Linear(8, 8), nn.BatchNorm1d(8), nn.Linear(8, 8), nn.BatchNorm1d(8)),
+                )
+
+            self.one, self.other = tower(), tower()
+
+        def forward(self, x):
+            return self.one(x), self.other(x)
+
+    found = vs.check(Towers(), torch.randn(2048, 8)).by_code()["VS106"]
+    assert {f.noises for f in found} == {("one.0",), ("other.0",)}
+    for f in found:
+        tower = f.noises[0].partition(".")[0]
+        assert {f.place, *f.also} == {f"{tower}.3", f"{tower}.5"}
+
+
+def test_a_bias_is_not_said_to_be_nothing():
+    net = nn.Sequential(nn.Dropout(0.5), nn.Linear(1, 1), nn.ReLU())
+    with torch.no_grad():
+        net[1].weight.fill_(1.0)
+        net[1].bias.fill_(-1.0)
+    found = vs.check(net, torch.ones(4000, 1))
+    only(found, "VS301")
+    assert not any("nothing can shift" in note for note in found.notes)
+    quiet = vs.check(nn.Sequential(nn.Linear(1, 1)), torch.ones(16, 1))
+    assert any("nothing can shift" in note for note in quiet.notes)
+
+
+def test_a_recalibrated_checkpoint_is_sized_on_the_example():
+    """Its running_var has no noise in it to take out."""
+    x = [torch.randn(256, 8) for _ in range(8)]
+    net = settled(Mlp(), x, 20)
+    assert {f.basis for f in vs.check(net, x[0])} == {"checkpoint"}
+    vs.recalibrate(net, x)
+    alone = vs.check(net, x[0])
+    assert {f.basis for f in alone} == {"example"}
+    assert any("sized on the example" in note for note in alone.notes)
+    measured = {f.place: f for f in vs.check(net, data=x)}["body.5"].severity
+    f = {f.place: f for f in alone}["body.5"]
+    assert f.severity == pytest.approx(measured, rel=0.05)
+
+
+def test_dropout_of_everything_is_said():
+    net = nn.Sequential(nn.Dropout(1.0), nn.BatchNorm1d(4))
+    notes = vs.check(net, torch.randn(64, 4)).notes
+    assert any(note.startswith("0: drop_p 1 lets nothing pass") for note in notes)

@@ -58,6 +58,8 @@ def test_exit_codes(varshift):
     assert varshift("check", NOISY, *SHAPE, "--ignore", "VS102,VS2")[0] == 0
     assert varshift("check", NOISY, *SHAPE, "--select", "VS2")[0] == 0
     assert varshift("check", NOISY, *SHAPE, "--ignore-module", "2=VS102")[0] == 0
+    two = ("--ignore-module", "2=VS102", "--ignore-module", "2=VS2")
+    assert varshift("check", NOISY, *SHAPE, *two)[0] == 0
     assert varshift("check", NOISY, "--data", DATA)[0] == 1
 
 
@@ -94,6 +96,14 @@ def test_sarif_and_github(varshift, tmp_path):
         (("check", NOISY, *SHAPE, "--select", "E5"), 2, "select: 'E5' is no code"),
         (("check", NOISY, *SHAPE, "--ignore-module", "VS1"), 2, "has no '='"),
         (("check", NOISY, *SHAPE, "--fix-with", "luck", "--fix", "-"), 2, "none of relocate"),
+        (
+            ("check", NOISY, *SHAPE, "--out", "no/a.json"),
+            2,
+            "--out 'no/a.json': there is no folder",
+        ),
+        (("check", NOISY, *SHAPE, "--fix", "no/a.patch"), 2, "--fix 'no/a.patch': there is no"),
+        (("check", NOISY, *SHAPE, "--out", "."), 2, "--out '.' is a folder"),
+        (("check", f"{FACTORIES}:breaks", *SHAPE, "--out", "no/a"), 2, "there is no folder 'no'"),
         (("check", NOISY, *SHAPE, "--task", "sorting"), 2, "leave it out or pass 'regression'"),
         (("check", NOISY, "--input-shape", "3,8"), 3, "the model raised"),
         (("check", f"{FACTORIES}:breaks", *SHAPE), 3, "no such weights"),
@@ -124,6 +134,40 @@ def test_the_project_says_what_the_command_line_does_not(varshift, tmp_path):
     code, _, error = varshift("check")
     assert code == 2
     assert "has no key 'max_severity'; did you mean 'max-severity'?" in error
+
+
+def test_the_project_is_found_from_further_down(varshift, tmp_path, monkeypatch):
+    (tmp_path / "net.py").write_text(NET, encoding="utf-8")
+    table = '[tool.varshift]\ntarget = "net.py:make"\ninput-shape = "8"\n'
+    (tmp_path / "pyproject.toml").write_text(table, encoding="utf-8")
+    (tmp_path / "deep").mkdir()
+    monkeypatch.chdir(tmp_path / "deep")
+    code, _, error = varshift("check")
+    assert code == 1, error
+    monkeypatch.chdir(tmp_path)
+    code, out, error = varshift("check", "--fix", "-")
+    assert code == 1, error
+    assert out.startswith("--- net.py\n+++ net.py\n@@")
+
+
+def test_the_projects_checkpoint_is_for_the_projects_target(varshift, tmp_path):
+    table = f'[tool.varshift]\ntarget = "{NOISY}"\ncheckpoint = "w.pt"\ninput-shape = "3,8,8"\n'
+    (tmp_path / "pyproject.toml").write_text(table, encoding="utf-8")
+    assert varshift("check")[0] == 3  # there is no such file
+    assert varshift("check", CLEAN)[0] == 0
+
+
+def test_annotations_are_relative_to_the_checkout(varshift, tmp_path, monkeypatch):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "net.py").write_text(NET, encoding="utf-8")
+    monkeypatch.chdir(tmp_path / "deep")
+    monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
+    arguments = ("check", "net.py:make", "--input-shape", "8", "--format", "github")
+    assert varshift(*arguments)[1].startswith("::warning file=net.py,")
+    (tmp_path / ".git").mkdir()
+    assert varshift(*arguments)[1].startswith("::warning file=deep/net.py,")
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(tmp_path / "deep"))
+    assert varshift(*arguments)[1].startswith("::warning file=net.py,")
 
 
 NET = """\

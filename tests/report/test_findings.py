@@ -148,3 +148,32 @@ def test_links_go_where_the_project_says():
     found = vs.check(net, torch.randn(512, 3), docs="https://example.org/rules/")
     (rule,) = sarif(found, Path.cwd())["runs"][0]["tool"]["driver"]["rules"]
     assert rule["helpUri"] == "https://example.org/rules/VS101.md"
+
+
+def prints(found):
+    return [
+        r["partialFingerprints"]["varshift/v1"] for r in sarif(found, HERE)["runs"][0]["results"]
+    ]
+
+
+def test_fingerprints_stay_while_figures_move(found):
+    def with_first(code, **changes):
+        one = replace(found.findings[0], code=code, noises=("a", "b"))
+        return [prints(replace(found, findings=(f,)))[0] for f in (one, replace(one, **changes))]
+
+    before, after = with_first("VS102", noises=("b", "a"))  # the other is the stronger now
+    assert before == after
+    before, after = with_first("VS102", place="elsewhere")
+    assert before != after
+    for code in ("VS106", "VS107"):  # their place is the worst of several
+        before, after = with_first(code, place="elsewhere")
+        assert before == after
+
+
+def test_half_a_surrogate_pair_is_no_harm():
+    net = nn.Sequential()
+    net.add_module("drop\udc80", nn.Dropout(0.5))
+    net.add_module("norm\udc80", nn.BatchNorm1d(3))
+    found = vs.check(net, torch.randn(512, 3)).at(Line("a\udc80.py", 3, "f", ""))
+    log = json.dumps(sarif(found, Path.cwd()), allow_nan=False)
+    assert "VS101" in log

@@ -208,6 +208,15 @@ def test_what_cannot_be_is_said(every, opened, name, typed, said):
     assert page.said == []
 
 
+def test_without_a_signal_there_is_no_ratio(every, opened):
+    page = opened(every["structure"])
+    page.check("input[name=placement][value=b]")
+    for name, typed in (("rho", "1"), ("d_cos2", "0"), ("drop_p", "0")):  # A = v(1 − ρ)
+        page.fill(f"#set-{name}", typed)
+    assert "no variance is left without the noise" in page.inner_text("#law")
+    assert page.inner_text("#shift") == "—"
+
+
 def test_a_preset_is_the_channel_that_was_measured(opened):
     torch.manual_seed(0)
     net = nn.Sequential(nn.Dropout(0.3), nn.BatchNorm1d(3), nn.Dropout(0.6), nn.BatchNorm1d(3))

@@ -5,6 +5,8 @@ import copy
 import html
 import io
 import json
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -125,3 +127,27 @@ def test_the_bar_is_silent_where_nobody_looks(capfd):
     running(1, 2)
     running.close()
     assert capfd.readouterr() == ("", "")
+
+
+def test_without_rich_only_the_terminal_says_which_extra():
+    code = """
+import sys, tempfile
+from pathlib import Path
+sys.modules["rich"] = None
+import torch, varshift as vs
+found = vs.check(
+    torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.BatchNorm1d(3)), torch.randn(512, 3)
+)
+from varshift.report import sarif, workflow_commands
+assert "VS101" in found._repr_html_() and "VS101" in workflow_commands(found, Path.cwd())
+assert len(found.to_frame()) == len(sarif(found, Path.cwd())["runs"][0]["results"]) == 1
+with tempfile.TemporaryDirectory() as folder:
+    found.to_html(folder + "/page.html")
+try:
+    found.table()
+except vs.MissingExtraError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "table() needs rich, which is not installed: pip install 'varshift[cli]'" in done.stdout

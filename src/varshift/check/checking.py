@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ from torch import nn
 
 from varshift.check.catalogue import RULES
 from varshift.check.evidence import Evidence, Task
+from varshift.check.keeping import kept
 from varshift.check.results import Finding, Findings
 from varshift.check.rules import ALL
 from varshift.check.silencing import Silence
@@ -20,6 +22,7 @@ from varshift.structure import Structure, inspect
 
 __all__ = ["check"]
 
+_NO_NORM = "no normalisation with running statistics"  # how the structure's note begins
 _FEW = 32  # values per channel below which a variance from the example is rough
 
 
@@ -86,7 +89,7 @@ def check(
         raise UsageError("give example= (one batch), or data= to measure instead of predicting")
     silence = Silence.of(select, ignore, per_module_ignores)
     lent_training = unwrapped(model).training
-    with borrowed(model) as inner:
+    with borrowed(model) as inner, kept(inner):
         options: dict[str, Any] = {"forward": forward, "device": device}
         held = _held(inner, example, data, max_samples, options)
         if not inner.training:
@@ -107,7 +110,7 @@ def check(
             if any(silence.asks_for(code) for code in RULES if code.startswith(prefix))
             for finding in look(evidence)
         ]
-        notes = [*_notes(evidence), *_fitting(evidence, found)]
+        notes = [*_notes(evidence, found), *_fitting(evidence, found)]
     return _findings(found, silence, evidence.structure, max_severity, notes, docs)
 
 
@@ -130,7 +133,7 @@ def _findings(
     notes: list[str],
     docs: str,
 ) -> Findings:
-    found.sort(key=lambda finding: -finding.severity)
+    found.sort(key=lambda finding: (math.isnan(finding.severity), -finding.severity))
     heard, silenced = (
         [finding for finding in found if silence.silences(finding) is quiet]
         for quiet in (False, True)
@@ -147,17 +150,45 @@ def _findings(
 
 
 def _one_for_all(heard: list[Finding], code: str) -> Iterator[Finding]:
-    """What is carried on and on has one cause, and one finding: at the norm it shifts most."""
-    carried = [finding for finding in heard if finding.code == code]
+    """What is carried on and on has one cause, and one finding: at the norm it shifts most.
+
+    Findings share a cause where they share a noise, if only by way of a third.
+    """
+    groups: list[list[Finding]] = []
+    for finding in heard:
+        if finding.code != code:
+            continue
+        near = [group for group in groups if any(_shared(finding, other) for other in group)]
+        groups = [group for group in groups if not any(group is other for other in near)]
+        groups.append([*(other for group in near for other in group), finding])
+    for group in groups:
+        group.sort(key=heard.index)
     for finding in heard:
         if finding.code != code:
             yield finding
-        elif finding is carried[0]:
-            yield replace(finding, also=tuple(other.place for other in carried[1:]))
+            continue
+        group = next(group for group in groups if finding in group)
+        if finding is group[0]:
+            noises = dict.fromkeys(name for other in group for name in other.noises)
+            places = tuple(other.place for other in group[1:])
+            yield replace(finding, noises=tuple(noises), also=places)
 
 
-def _notes(evidence: Evidence) -> list[str]:
+def _shared(one: Finding, other: Finding) -> bool:
+    return not set(one.noises).isdisjoint(other.noises)
+
+
+def _notes(evidence: Evidence, found: list[Finding]) -> list[str]:
     notes = [*evidence.structure.notes, *evidence.notes]
+    if any(finding.code == "VS301" for finding in found):
+        # Without a norm no variance shifts, but the finding is that something else does.
+        notes = [note for note in notes if not note.startswith(_NO_NORM)]
+    notes += [
+        f"{noise.name}: drop_p 1 lets nothing pass in training, so no ratio says what it does to "
+        "the norms behind it; give a drop_p below 1, or take the branch out"
+        for noise in evidence.structure.noises
+        if evidence.structure.norms and noise.drop_p is not None and noise.drop_p >= 1
+    ]
     if not evidence.lent_training:
         notes.append(
             "lent in eval mode and looked at after model.train(): norms that training keeps frozen "

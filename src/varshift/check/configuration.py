@@ -20,9 +20,9 @@ class Configuration:
 
     Attributes:
         file: the pyproject.toml; None where none holds the table.
-        target: what to check, as on the command line.
+        target: what to check, as on the command line; files are those beside the pyproject.toml.
         input_shape: shapes without the batch, "3,64,64".
-        data, checkpoint: as on the command line.
+        data, checkpoint: as on the command line, found from the file's folder likewise.
         max_severity: largest severity allowed.
         select, ignore: code prefixes.
         per_module_ignores: glob → code prefixes.
@@ -45,6 +45,7 @@ class Configuration:
 
 _KEYS = [held.name.replace("_", "-") for held in fields(Configuration) if held.name != "file"]
 _LISTS = ("select", "ignore", "input-shape")
+_FILES = (".py", ".pt", ".npy", ".npz", ".safetensors")
 
 
 def configuration(folder: Path) -> Configuration:
@@ -99,7 +100,20 @@ def _value(key: str, value: Any, file: Path) -> Any:
         return float(value)
     if not isinstance(value, str):
         raise UsageError(f"{file}: {key} is {value!r}; write a string")
-    return value
+    return _placed(key, value, file.parent)
+
+
+def _placed(key: str, value: str, folder: Path) -> str:
+    """A relative file as seen from the table's folder: the command may be run further down."""
+    if key not in ("target", "data", "checkpoint"):
+        return value
+    # A factory stands behind the last colon; a drive letter's colon has a slash behind it.
+    place, colon, name = value.rpartition(":")
+    if not colon or "/" in name or "\\" in name or Path(place).suffix != ".py":
+        place, colon, name = value, "", ""
+    if key == "checkpoint" or Path(place).suffix in _FILES:
+        place = str(folder / Path(place).expanduser())
+    return place + colon + name
 
 
 def _strings(key: str, value: Any, file: Path) -> tuple[str, ...]:

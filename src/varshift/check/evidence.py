@@ -111,11 +111,22 @@ class Evidence:
             return self._settled(from_measure)
         found: dict[str, Size] = {}
         if not self.seen.fresh:
-            found = from_checkpoint(self.model, self.held[0], self.forward)
+            found = self._of_training(from_checkpoint(self.model, self.held[0], self.forward))
         if reached - set(found) or self.wild:
             example = from_example(self.model, self.rounds, self.forward, self.seen, self.structure)
             found = example | found
         return found
+
+    def _of_training(self, found: dict[str, Size]) -> dict[str, Size]:
+        """Those that store the variance of training, as the checkpoint's sizes take for granted."""
+        fit = [p for p in found if p not in self.frozen and self.fits_evaluation(p)]
+        if fit:
+            self.notes.append(
+                f"{len(fit)} norms (first {fit[0]}) store the statistics that evaluation has on "
+                "the example, as after varshift.recalibrate: sized on the example, not from the "
+                "checkpoint; evaluation may be right as it is: pass data to see"
+            )
+        return {path: size for path, size in found.items() if path not in fit}
 
     def _settled(
         self, sizing: Callable[[nn.Module, Sequence[Batch], Forward | None], dict[str, Size]]
@@ -123,6 +134,8 @@ class Evidence:
         buffers = Buffers(self.model)
         try:
             seen = self.seen
+            if not seen.sites:  # statistics in a list or dict: no tap tells whose they are
+                return {}
             seen.settle(self.frozen)
             return sizing(self.model, self.held, self.forward)
         finally:

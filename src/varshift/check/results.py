@@ -24,7 +24,8 @@ class Finding:
     Attributes:
         code: "VS102"; `rule` has the rest.
         place: path of the norm site, or the name of the output.
-        noises: names of the noise sources behind it, the strongest first; empty for statistics.
+        noises: names of the noise sources behind it, the strongest first, then those of `also`;
+            empty for statistics.
         severity: max(Δ, 1/Δ) as predicted or measured.
         low, high: its band; None where the figure follows exactly from stored numbers.
         shift: Δ itself, below 1 where the norm divides by too much; None for outputs.

@@ -46,12 +46,12 @@ class Size:
 
 
 def worse(ratio: float) -> float:
-    """max(r, 1/r).
+    """max(r, 1/r): infinite for 0, NaN for NaN.
 
     >>> worse(0.5), worse(3.0)
     (2.0, 3.0)
     """
-    return max(ratio, 1 / ratio) if ratio > 0 else math.inf
+    return math.inf if ratio <= 0 else max(ratio, 1 / ratio)
 
 
 def from_measure(
@@ -90,18 +90,22 @@ def from_example(
         return {}
     finally:
         buffers.restore()
-    return {path: _expected(site) for path, site in found.sites.items() if _finite(site.shift)}
+    sizes = {path: _expected(site) for path, site in found.sites.items()}
+    return {path: size for path, size in sizes.items() if _finite(size.shift)}
 
 
 def _measured(site: Site) -> Size:
     error = 2 * site.shift_se if _finite(site.shift_se) else 0.0
     band = site.shift - error, site.shift + error
-    return Size(site.shift, site.severity, *_band(*band), "measured", "data", {})
+    severity = _severity(site.severity, site.shift)
+    return Size(site.shift, severity, *_band(*band), "measured", "data", {})
 
 
 def _expected(site: Expected) -> Size:
-    band = (site.low, site.high) if _finite(site.low) else (site.shift, site.shift)
-    return Size(site.shift, site.severity, *_band(*band), site.how, "example", _alone(site))
+    shift = site.shift if _finite(site.shift) else _ratio(site.var_test, site.var_train)
+    band = (site.low, site.high) if _finite(site.low) else (shift, shift)
+    severity = _severity(site.severity, shift)
+    return Size(shift, severity, *_band(*band), site.how, "example", _alone(site))
 
 
 def _stored(site: Expected) -> Size:
@@ -111,15 +115,23 @@ def _stored(site: Expected) -> Size:
     return Size(shift, worse(shift), *_band(low, high), site.how, "checkpoint", _alone(site))
 
 
+def _severity(given: float, shift: float) -> float:
+    """The median of max(Δ, 1/Δ) has no number where channels stand still at test: Δ = 0."""
+    return given if _finite(given) else worse(shift)
+
+
 def _alone(site: Expected) -> dict[str, float]:
-    return {
-        source: worse(median(_ratio(site.signal, site.taus[source] * energy)))
+    ratios = {
+        source: _ratio(site.signal, site.signal + site.taus[source] * energy)
         for source, energy in site.energies.items()
     }
+    return {source: worse(ratio) for source, ratio in ratios.items() if _finite(ratio)}
 
 
-def _ratio(signal: Tensor, noise: Tensor) -> Tensor:
-    return (signal / (signal + noise)).where(signal > 0, math.nan)
+def _ratio(signal: Tensor, whole: Tensor) -> float:
+    """Median of signal ÷ whole over channels that have a signal; 0 where noise is all there is."""
+    live = signal > 0
+    return median((signal / whole).where(live if bool(live.any()) else whole > 0, math.nan))
 
 
 def _band(low: float, high: float) -> tuple[float, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +22,7 @@ from varshift.cli.options import (
     Out,
     Root,
 )
-from varshift.cli.output import draw, finish, known, write
+from varshift.cli.output import draw, finish, known, write, written
 from varshift.errors import UsageError
 
 if TYPE_CHECKING:
@@ -84,13 +85,18 @@ def check(
     if fix_with not in _HOW:
         raise UsageError(f"--fix-with {fix_with!r} is none of {', '.join(_HOW)}")
     said = configuration(Path.cwd())
-    target = target or said.target
+    if fix not in (None, "-"):
+        written("--fix", fix)
+    if out is not None:
+        written("--out", out)
+    if not target:  # the table's checkpoint belongs to the table's target
+        target, checkpoint = said.target, checkpoint or said.checkpoint
     if target is None:
         raise UsageError("nothing to check: give a TARGET, or target = in [tool.varshift]")
     lent = _lent(input_shape, data, said, root, batch_size)
     if fix is not None and isinstance(lent.get("data"), Iterator):
         lent["data"] = list(lent["data"])  # the patch reads it once more
-    model, notes = lent_model(target, checkpoint or said.checkpoint, device)
+    model, notes = lent_model(target, checkpoint, device)
     found = verb(
         model,
         **lent,
@@ -156,14 +162,14 @@ def _codes(given: list[str]) -> list[str]:
 
 
 def _globs(given: list[str] | None) -> dict[str, tuple[str, ...]]:
-    found = {}
+    found: dict[str, tuple[str, ...]] = {}
     for item in given or ():
         glob, equals, codes = item.rpartition("=")
         if not equals or not glob:
             raise UsageError(
                 f"--ignore-module {item!r} has no '='; write it as 'encoder.*=VS102,VS104'"
             )
-        found[glob] = tuple(codes.split(","))
+        found[glob] = (*found.get(glob, ()), *codes.split(","))
     return found
 
 
@@ -175,7 +181,7 @@ def _show(found: Findings, format: str, out: str | None, *, to_stderr: bool) -> 
     elif format == "sarif":
         text = json.dumps(sarif(found, Path.cwd()), allow_nan=False, indent=1)
     elif format == "github":
-        text = workflow_commands(found, Path.cwd())
+        text = workflow_commands(found, _repository())
     elif to_stderr and out is None:
         from rich.console import Console
 
@@ -189,6 +195,16 @@ def _show(found: Findings, format: str, out: str | None, *, to_stderr: bool) -> 
             print(text, file=sys.stderr)
         else:
             write(text, out)
+
+
+def _repository() -> Path:
+    """Where GitHub's paths start: the checkout, wherever in it the command is run."""
+    said = os.environ.get("GITHUB_WORKSPACE")
+    if said:
+        return Path(said)
+    here = Path.cwd()
+    # A worktree's .git is a file.
+    return next((place for place in (here, *here.parents) if (place / ".git").exists()), here)
 
 
 def _fix(model: Any, lent: dict[str, Any], found: Findings, place: str, how: str) -> None:

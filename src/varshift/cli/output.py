@@ -15,7 +15,7 @@ from varshift.errors import MissingExtraError, UsageError
 if TYPE_CHECKING:
     from varshift.results import Result
 
-__all__ = ["FORMATS", "Report", "draw", "finish", "known", "show", "write"]
+__all__ = ["FORMATS", "Report", "draw", "finish", "known", "show", "write", "written"]
 
 FORMATS = ("text", "json", "html")
 
@@ -67,14 +67,23 @@ def _page(path: str) -> bool:
 def _writable(report: str) -> None:
     if not _page(report):
         raise UsageError(f"--report {report!r} is a page: give it a name that ends in .html")
-    if not Path(report).absolute().parent.is_dir():
-        raise UsageError(f"--report {report!r}: there is no folder {str(Path(report).parent)!r}")
+    written("--report", report)
     if find_spec("jinja2") is None:
         raise MissingExtraError("jinja2", "report", "--report")
 
 
+def written(option: str, path: str) -> None:
+    """Refuse a file that has no folder to go into, before any work is done for it."""
+    if not Path(path).absolute().parent.is_dir():
+        raise UsageError(f"{option} {path!r}: there is no folder {str(Path(path).parent)!r}")
+    if Path(path).is_dir():
+        raise UsageError(f"{option} {path!r} is a folder: give it the name of a file")
+
+
 def write(text: str, out: str | None) -> None:
     """Text to standard output or into a file."""
+    # A name may hold half a surrogate pair, which no encoding has: it becomes "?".
+    text = text.encode("utf-8", errors="replace").decode("utf-8")
     if out is None:
         print(text)
     else:
@@ -90,7 +99,7 @@ def draw(drawn: Any, out: str | None) -> None:
         # Piped output has no width of its own; 80 columns are what the tables are made for.
         Console(width=console.width if console.is_terminal else 80).print(drawn)
     else:
-        with open(out, "w", encoding="utf-8") as file:
+        with open(out, "w", encoding="utf-8", errors="replace") as file:
             Console(file=file, width=80).print(drawn)
 
 

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from varshift.check import Finding, Findings, Rule
 from varshift.check.catalogue import RULES
 from varshift.report.annotations import inside
+from varshift.results import plain
 
 __all__ = ["sarif"]
 
@@ -87,14 +88,16 @@ def _result(finding: Finding, codes: list[str], folder: Path) -> dict[str, Any]:
         "message": {"text": finding.message},
         "locations": [location],
         "partialFingerprints": {"varshift/v1": _fingerprint(finding)},
-        "properties": {
-            "severity": finding.severity,
-            "low": finding.low,
-            "high": finding.high,
-            "how": finding.how,
-            "basis": finding.basis,
-            "noises": list(finding.noises),
-        },
+        "properties": plain(
+            {
+                "severity": finding.severity,
+                "low": finding.low,
+                "high": finding.high,
+                "how": finding.how,
+                "basis": finding.basis,
+                "noises": finding.noises,
+            }
+        ),
     }
 
 
@@ -102,10 +105,15 @@ def _artifact(file: str, folder: Path) -> dict[str, str]:
     relative = inside(file, folder)
     if relative is None:
         return {"uri": Path(file).resolve().as_uri()}
-    return {"uri": quote(relative), "uriBaseId": _ROOT}
+    return {"uri": quote(relative, errors="replace"), "uriBaseId": _ROOT}
 
 
 def _fingerprint(finding: Finding) -> str:
-    """The same for the same finding while figures and lines move."""
-    what = "\0".join((finding.code, finding.place, *finding.noises))
-    return hashlib.sha256(what.encode()).hexdigest()[:32]
+    """The same for the same finding while figures and lines move.
+
+    So noises go by name, not by strength, and VS106 and VS107 without the norm that is worst now.
+    """
+    place = () if finding.code in ("VS106", "VS107") else (finding.place,)
+    what = "\0".join((finding.code, *place, *sorted(finding.noises)))
+    # Names come from the user's code and may hold what UTF-8 does not.
+    return hashlib.sha256(what.encode("utf-8", "replace")).hexdigest()[:32]

@@ -16,7 +16,9 @@ def control_flow(evidence: Evidence) -> Iterator[Finding]:
     if not drawn:
         return
     routed = {route.norm for route in evidence.structure.routes}
-    free = {path: size for path, size in evidence.sizes.items() if path not in routed}
+    # Nothing updates the statistics of frozen norms: training and test divide by the same.
+    skipped = routed | evidence.frozen
+    free = {path: size for path, size in evidence.sizes.items() if path not in skipped}
     names = tuple(noise.name for noise in drawn)
     over = [path for path, size in free.items() if evidence.surely(size.low)]
     if not over:

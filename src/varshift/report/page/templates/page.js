@@ -66,6 +66,7 @@ function wrong(at) {
   if (at.placement === "b" && !(at.rho >= -1 && at.rho <= 1)) return "ρ goes from −1 to 1";
   if (at.placement === "b" && !(at.d_cos2 >= 0)) return "d·cos²θ is 0 or more";
   if (!(theory.signal(at) >= 0)) return "no inputs have such c, v, ρ under such a filter";
+  if (theory.signal(at) === 0) return "no variance is left without the noise (A = 0), so there is no Δ";
   return false;
 }
 

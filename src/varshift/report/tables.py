@@ -1,0 +1,42 @@
+"""What is drawn with rich, which is imported when first drawn with: pages and SARIF go without."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from varshift.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from varshift.report.progress import Bar
+
+__all__ = ["bar", "table"]
+
+# Importing these registers their tables.
+_DRAWN = ("causes", "findings", "remedies", "terminal")
+
+
+def table(result: Any) -> RenderableType:
+    """A renderable of the whole result, what could not be seen included."""
+    _needed("table()")
+    for name in _DRAWN:
+        import_module(f"varshift.report.{name}")
+    from varshift.report import layout
+
+    return layout.table(result)
+
+
+def bar(label: str = "") -> Bar:
+    """A progress bar on stderr that is already running."""
+    _needed("a progress bar")
+    from varshift.report import progress
+
+    return progress.bar(label)
+
+
+def _needed(purpose: str) -> None:
+    if find_spec("rich") is None:
+        raise MissingExtraError("rich", "cli", purpose)
