@@ -144,7 +144,9 @@ def test_the_bench_with_all_its_batches_goes_at_once():
     try:
         vs.repair(net, data, kind="values", method="recalibrate")
         left = [type(held) for held in gc.get_objects()]
-        ours = {kind.__name__ for kind in left if kind.__module__.startswith("varshift.repair")}
+        ours = {
+            kind.__name__ for kind in left if str(kind.__module__).startswith("varshift.repair")
+        }
         assert not ours & {"Bench", "Run"}  # by counting references alone: they are in no cycle
     finally:
         gc.enable()
