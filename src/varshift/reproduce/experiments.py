@@ -11,9 +11,10 @@ from varshift.reproduce.run import Run
 from varshift.reproduce.scales import Scale
 from varshift.theory import beta_of, tau_of
 
-__all__ = ["EXPERIMENTS", "Experiment", "beta_like", "chosen", "runs_of"]
+__all__ = ["EXPERIMENTS", "NOISES", "Experiment", "beta_like", "chosen", "runs_of", "three_noises"]
 
 NONE = Placing()
+NOISES = ("dropout", "Gaussian", "Uout")  # the order of `three_noises`, for people
 Cells = Iterator[tuple[str, Placing, int | None]]
 
 
@@ -33,6 +34,15 @@ def beta_like(drop_p: float) -> float:
     1.0
     """
     return round(beta_of(tau_of(drop_p)), 6)
+
+
+def three_noises(drop_p: float) -> tuple[Placing, Placing, Placing]:
+    """Dropout, Gaussian noise and Uout at (b), all of the τ of `drop_p`."""
+    return (
+        Placing("b", "dropout", drop_p),
+        Placing("b", "gaussian", drop_p),
+        Placing("b", "uout", beta_like(drop_p)),
+    )
 
 
 def _figure1(scale: Scale) -> Cells:
@@ -86,9 +96,7 @@ def _table6(scale: Scale) -> Cells:
         for beta in scale.betas.get(family, ()):
             yield family, Placing("b", "uout", beta), None
         for drop_p in scale.matched.get(family, ()):
-            yield family, Placing("b", "dropout", drop_p), None
-            yield family, Placing("b", "gaussian", drop_p), None
-            yield family, Placing("b", "uout", beta_like(drop_p)), None
+            yield from ((family, placing, None) for placing in three_noises(drop_p))
 
 
 EXPERIMENTS = {

@@ -10,7 +10,7 @@ from itertools import combinations
 from varshift.reproduce.book import Book, error
 from varshift.reproduce.claims.pooling import differences, parts_of
 from varshift.reproduce.estimates import Part
-from varshift.reproduce.experiments import beta_like
+from varshift.reproduce.experiments import NOISES, three_noises
 from varshift.reproduce.nets import Placing
 
 __all__ = ["MARGIN", "head_is_harmless", "margin", "uout_is_harmless"]
@@ -44,11 +44,7 @@ def uout_is_harmless(book: Book) -> Iterator[Part]:
 
 
 def _shapes(book: Book, drop_p: float) -> Iterator[Part]:
-    shapes = {
-        "dropout": Placing("b", "dropout", drop_p),
-        "Gaussian": Placing("b", "gaussian", drop_p),
-        "Uout": Placing("b", "uout", beta_like(drop_p)),
-    }
+    shapes = dict(zip(NOISES, three_noises(drop_p), strict=True))
     for first, second in combinations(shapes, 2):
 
         def gap(family: str, first: str = first, second: str = second) -> list[float]:

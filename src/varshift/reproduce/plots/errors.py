@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from varshift.reproduce.book import Book, Figure, error, repaired_error
-from varshift.reproduce.experiments import beta_like
+from varshift.reproduce.claims.pooling import differences
+from varshift.reproduce.experiments import NOISES, three_noises
 from varshift.reproduce.nets import Kind, Place, Placing
 
 __all__ = ["draw_amounts", "draw_table3", "draw_table6"]
@@ -59,12 +60,7 @@ def draw_table6(book: Book, make: Any) -> Any:
     ticks: list[str] = []
     for family in book.families:
         for drop_p in book.amounts(family, "b", "gaussian"):
-            shapes = (
-                ("dropout", Placing("b", "dropout", drop_p)),
-                ("Gaussian", Placing("b", "gaussian", drop_p)),
-                ("Uout", Placing("b", "uout", beta_like(drop_p))),
-            )
-            for name, placing in shapes:
+            for name, placing in zip(NOISES, three_noises(drop_p), strict=True):
                 values = _against_none(book, family, placing)
                 right.plot([len(ticks)] * len(values), values, "o", color=BLUE, ms=4)
                 if values:
@@ -106,8 +102,7 @@ def _changes_into(panel: Any, book: Book, place: Place, kind: Kind, label: str) 
 
 
 def _against_none(book: Book, family: str, placing: Placing) -> list[float]:
-    base, noisy = book.figures(error, family), book.figures(error, family, placing)
-    return [noisy[seed] - base[seed] for seed in noisy if seed in base]
+    return differences(book.figures(error, family, placing), book.figures(error, family))
 
 
 def _dots(panel: Any, place: int, values: Sequence[float], colour: str) -> None:

@@ -13,7 +13,7 @@ from varshift.reproduce.book import (
     repaired_error,
 )
 from varshift.reproduce.estimates import Estimate, estimate
-from varshift.reproduce.experiments import beta_like
+from varshift.reproduce.experiments import three_noises
 from varshift.reproduce.nets import Kind, Place, Placing
 from varshift.reproduce.paper import TABLE_3, TABLE_4, TABLE_6, TABLE_RATES
 from varshift.reproduce.sheet import PAPER_ROW, Sheet, number, spread
@@ -127,12 +127,7 @@ def _matched(book: Book, data: str) -> Sheet:
     rows = []
     for family in book.families:
         for drop_p in book.amounts(family, "b", "gaussian", data=data):
-            shapes = (
-                Placing("b", "dropout", drop_p),
-                Placing("b", "gaussian", drop_p),
-                Placing("b", "uout", beta_like(drop_p)),
-            )
-            for placing in shapes:
+            for placing in three_noises(drop_p):
                 found = book.figures(mean_severity, family, placing, data=data)
                 rows.append(
                     (
