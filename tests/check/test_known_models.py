@@ -6,21 +6,14 @@ asks for the same code, at the same places, at about the same size.
 
 from __future__ import annotations
 
-import warnings
-
 import pytest
 import torch
 from torch import nn
 
 import varshift as vs
+from problems.libraries import library, patchtst
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # third-party imports warn as they please
-
-
-def library(name):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return pytest.importorskip(name)
 
 
 CLEAN = (
@@ -88,21 +81,8 @@ def test_pyg_gcn():
 
 
 def test_patchtst():
-    transformers = library("transformers")
     rates = ("dropout", "attention_dropout", "ff_dropout", "path_dropout", "positional_dropout")
-    config = transformers.PatchTSTConfig(
-        num_input_channels=3,
-        context_length=32,
-        prediction_length=4,
-        patch_length=8,
-        patch_stride=8,
-        d_model=16,
-        num_attention_heads=2,
-        ffn_dim=32,
-        num_hidden_layers=3,
-        **dict.fromkeys(rates, 0.2),
-    )
-    model = transformers.PatchTSTForPrediction(config)
+    model = patchtst(3, **dict.fromkeys(rates, 0.2))
     found = vs.check(model, {"past_values": torch.randn(32, 32, 3)})
     assert [f.code for f in found] == ["VS101"] * 6
     for f in found:

@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 import varshift as vs
+from problems.libraries import patchtst
 from problems.noisy_nets import ByHand, Conv, Mlp
 from problems.traces import trace
 from varshift.repair.rewriting import relocate
@@ -235,21 +236,7 @@ def test_a_graph_network():
 
 @theirs
 def test_a_library_says_its_own_number():
-    transformers = pytest.importorskip("transformers")
-    config = transformers.PatchTSTConfig(
-        num_input_channels=3,
-        context_length=32,
-        prediction_length=4,
-        patch_length=8,
-        patch_stride=8,
-        d_model=16,
-        num_attention_heads=2,
-        ffn_dim=32,
-        num_hidden_layers=2,
-        attention_dropout=0.2,
-        ff_dropout=0.1,
-    )
-    net = transformers.PatchTSTForPrediction(config)
+    net = patchtst(2, attention_dropout=0.2, ff_dropout=0.1)
     r = relocate(net, {"past_values": torch.randn(2, 32, 3)})
     names = [f"model.encoder.layers.{i}.self_attn" for i in (0, 1)]
     assert [patch.noise for patch in r.patches] == names

@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
-
 import pytest
 import torch
 
 import varshift as vs
+from problems.libraries import library, patchtst
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # third-party imports warn as they please
-
-
-def library(name):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return pytest.importorskip(name)
 
 
 def hit(structure):
@@ -97,21 +90,8 @@ def test_pyg_gcn_is_hit_at_every_norm_after_the_first():
 
 
 def test_patchtst_is_hit_everywhere():
-    transformers = library("transformers")
     rates = ("dropout", "attention_dropout", "ff_dropout", "path_dropout", "positional_dropout")
-    config = transformers.PatchTSTConfig(
-        num_input_channels=3,
-        context_length=32,
-        prediction_length=4,
-        patch_length=8,
-        patch_stride=8,
-        d_model=16,
-        num_attention_heads=2,
-        ffn_dim=32,
-        num_hidden_layers=3,
-        **dict.fromkeys(rates, 0.2),
-    )
-    model = transformers.PatchTSTForPrediction(config)
+    model = patchtst(3, **dict.fromkeys(rates, 0.2))
     s = vs.inspect(model, {"past_values": torch.randn(2, 32, 3)})
     assert len(s.norms) == 6
     assert len(hit(s)) == 6
