@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 import torch
-import torch.nn.functional as F
-from torch import nn
 
 import varshift as vs
 from problems.noisy_nets import Conv, Mlp
@@ -85,27 +83,3 @@ def test_the_example_is_borrowed_too():
     kept = x.clone()
     vs.check(Conv(), x)
     assert torch.equal(x, kept)
-
-
-class Listed(nn.Module):
-    """Statistics where no buffer is."""
-
-    def __init__(self):
-        super().__init__()
-        self.pair = [torch.zeros(4), torch.ones(4)]
-        self.named = {"deep": ({"mean": torch.zeros(4), "var": torch.ones(4)},)}
-        self.drop = nn.Dropout(0.5)
-
-    def forward(self, x):
-        x = F.batch_norm(self.drop(x), *self.pair, training=self.training)
-        held = self.named["deep"][0]
-        return F.batch_norm(self.drop(x), held["mean"], held["var"], training=self.training)
-
-
-@pytest.mark.parametrize("real", [False, True])
-def test_statistics_in_lists_and_dicts_come_back(real):
-    net, x = Listed(), torch.randn(64, 4)
-    held = (*net.pair, *net.named["deep"][0].values())
-    found = vs.check(net, data=[x, x]) if real else vs.check(net, x)
-    assert found or any("its size is not known" in note for note in found.notes)
-    assert [tensor.unique().tolist() for tensor in held] == [[0.0], [1.0], [0.0], [1.0]]

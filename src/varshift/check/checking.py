@@ -12,7 +12,6 @@ from torch import nn
 
 from varshift.check.catalogue import RULES
 from varshift.check.evidence import Evidence, Task
-from varshift.check.keeping import kept
 from varshift.check.results import Finding, Findings
 from varshift.check.rules import ALL
 from varshift.check.silencing import Silence
@@ -89,7 +88,7 @@ def check(
         raise UsageError("give example= (one batch), or data= to measure instead of predicting")
     silence = Silence.of(select, ignore, per_module_ignores)
     lent_training = unwrapped(model).training
-    with borrowed(model) as inner, kept(inner):
+    with borrowed(model) as inner:
         options: dict[str, Any] = {"forward": forward, "device": device}
         held = _held(inner, example, data, max_samples, options)
         if not inner.training:

@@ -13,6 +13,7 @@ from varshift.lending.batches import (
 )
 from varshift.lending.bits import same_bits
 from varshift.lending.borrow import Buffers, borrowed, set_training, training_flags, unwrapped
+from varshift.lending.containers import tensors_within
 from varshift.lending.labels import LABELS, labels_of
 from varshift.lending.progress import Progress, reporter
 from varshift.lending.rng import drawn_from, rng_state, seed_all, set_rng_state
@@ -40,6 +41,7 @@ __all__ = [
     "set_rng_state",
     "set_training",
     "tensors_of",
+    "tensors_within",
     "training_flags",
     "unwrapped",
     "walk",

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from varshift.errors import ModelError, UsageError
 from varshift.lending.bits import same_bits
+from varshift.lending.containers import Container, containers_of
 from varshift.lending.rng import rng_state, set_rng_state
 from varshift.lending.walk import walk
 
@@ -40,8 +41,8 @@ def borrowed(model: nn.Module) -> Iterator[nn.Module]:
     """Lend the unwrapped model: eager, without gradients, and restored whatever happens.
 
     Restored are the training flag of every module, plain attributes (momentum, counters), buffers
-    and tensor attributes (same object, same storage, same bits), `requires_grad` of every
-    parameter, and every random generator.
+    and tensor attributes (same object, same storage, same bits), what lists, dicts and sets of a
+    module hold, `requires_grad` of every parameter, and every random generator.
     """
     inner = unwrapped(model)
     _refuse_unready(inner)
@@ -59,16 +60,19 @@ def borrowed(model: nn.Module) -> Iterator[nn.Module]:
 
 
 class Buffers:
-    """All buffers of a model as they are now; `restore()` puts their contents back."""
+    """All that a pass may write to, as it is now; `restore()` puts the contents back.
+
+    That is buffers and whatever else serves as one: tensors in attributes, lists and dicts.
+    """
 
     def __init__(self, model: nn.Module) -> None:
-        self._held = [
-            _Tensor.of(module._buffers, name, tensor)
-            for module in _modules(model)
-            if not isinstance(module, torch.jit.ScriptModule)
-            for name, tensor in module._buffers.items()
-            if tensor is not None
-        ]
+        self._held: list[_Tensor | Container] = []
+        for module in _modules(model):
+            if not isinstance(module, torch.jit.ScriptModule):
+                own = module.__dict__
+                self._held += _tensors(own["_buffers"])
+                self._held += _tensors(_attributes(own), own)
+                self._held += containers_of(module)
 
     def restore(self) -> None:
         """Undo what a pass wrote."""
@@ -171,6 +175,7 @@ class _Lent:
     plain: dict[str, Any]
     buffers: list[_Tensor]
     attributes: list[_Tensor]
+    containers: list[Container]
     known: frozenset[str]
     asking: list[tuple[nn.Parameter, bool]]
 
@@ -183,16 +188,16 @@ class _Lent:
         foreign = type(module).__module__.startswith("torch.distributed")
         if foreign or isinstance(module, torch.jit.ScriptModule):
             held = dict(module.named_buffers(recurse=False))
-            return cls(module, module.training, {}, _tensors(held), [], frozenset(), asking)
+            return cls(module, module.training, {}, _tensors(held), [], [], frozenset(), asking)
         plain = {name: value for name, value in own.items() if type(value) in _PLAIN}
         training = plain.pop("training", module.training)
-        attributes = {name: value for name, value in own.items() if isinstance(value, Tensor)}
         return cls(
             module=module,
             training=training,
             plain=plain,
             buffers=_tensors(own["_buffers"]),
-            attributes=_tensors(attributes, own),
+            attributes=_tensors(_attributes(own), own),
+            containers=containers_of(module),
             known=frozenset(own),
             asking=asking,
         )
@@ -211,6 +216,8 @@ class _Lent:
             tensor.restore()
         for tensor in self.attributes:
             tensor.restore()
+        for container in self.containers:
+            container.restore()
         for parameter, asked in self.asking:
             if parameter.requires_grad != asked:
                 parameter.requires_grad_(asked)
@@ -219,6 +226,10 @@ class _Lent:
 def _tensors(held: dict[str, Any], holder: dict[str, Any] | None = None) -> list[_Tensor]:
     place = held if holder is None else holder
     return [_Tensor.of(place, name, value) for name, value in held.items() if value is not None]
+
+
+def _attributes(own: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in own.items() if isinstance(value, Tensor)}
 
 
 def _added(value: Any) -> bool:

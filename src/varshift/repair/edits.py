@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from varshift.errors import UsageError
-from varshift.lending import walk
+from varshift.lending import tensors_within, walk
 
 __all__ = ["Edit", "Undo", "edit_of", "named", "names_of", "write"]
 
@@ -43,14 +43,19 @@ class Edit:
                 stand_in = value.to(own.device, own.dtype).reshape(own.shape).clone()
                 if isinstance(own, nn.Parameter):
                     stand_in = nn.Parameter(stand_in, requires_grad=False)
-                for _, holder, key in _places(model, own):
+                for place, holder, key in _places(model, own):
+                    if isinstance(holder, tuple):
+                        raise UsageError(
+                            f"{place!r} lies in a tuple, where no other tensor can stand in for "
+                            "it; keep it in a list, or as a buffer (register_buffer)"
+                        )
                     stack.callback(holder.__setitem__, key, own)
                     holder[key] = stand_in
             yield
 
 
 def names_of(model: nn.Module) -> dict[int, str]:
-    """The name of every parameter, buffer and tensor attribute of the model, by its id."""
+    """The name of every parameter, buffer and other tensor that the model holds, by its id."""
     found: dict[int, str] = {}
     for name, holder, key in _held(model):
         found.setdefault(id(holder[key]), name)
@@ -122,12 +127,25 @@ def write(edit: Edit, model: nn.Module) -> Undo:
 
 
 def named(model: nn.Module, name: str) -> Tensor:
-    """The parameter, buffer or tensor attribute of that name."""
+    """The parameter, buffer, tensor attribute or tensor in a list or dict of that name."""
     path, _, key = name.rpartition(".")
-    for holder in _holders(model.get_submodule(path)):
-        if isinstance(found := holder.get(key), Tensor):
-            return found
+    for module in _submodule(model, path):
+        for holder in _holders(module):
+            if isinstance(found := holder.get(key), Tensor):
+                return found
+    for place, within, at in _held(model):
+        if place == name:
+            tensor: Tensor = within[at]
+            return tensor
     raise KeyError(name)
+
+
+def _submodule(model: nn.Module, path: str) -> Iterator[nn.Module]:
+    """The one of that path; none where the path goes on into a list or a dict."""
+    try:
+        yield model.get_submodule(path)
+    except AttributeError:
+        return
 
 
 def _found(model: nn.Module, name: str, old: Tensor) -> Tensor:
@@ -145,18 +163,21 @@ def _found(model: nn.Module, name: str, old: Tensor) -> Tensor:
     return tensor
 
 
-def _places(model: nn.Module, own: Tensor) -> list[tuple[str, dict[str, Any], str]]:
-    """Every dictionary of the model that holds this very tensor: its name, and under which key."""
+def _places(model: nn.Module, own: Tensor) -> list[tuple[str, Any, Any]]:
+    """Every container of the model that holds this very tensor: its name, and under which key."""
     return [place for place in _held(model) if place[1][place[2]] is own]
 
 
-def _held(model: nn.Module) -> Iterator[tuple[str, dict[str, Any], str]]:
-    """Every tensor that a module holds: its name, the dictionary and the key."""
+def _held(model: nn.Module) -> Iterator[tuple[str, Any, Any]]:
+    """Every tensor that a module holds: its name, the container and the key."""
     for path, module in walk(model):
         for holder in _holders(module):
             for key, value in holder.items():
                 if isinstance(value, Tensor):
                     yield f"{path}.{key}".lstrip("."), holder, key
+        if not isinstance(module, torch.jit.ScriptModule):
+            for name, within, at in tensors_within(module):
+                yield f"{path}.{name}".lstrip("."), within, at
 
 
 def _holders(module: nn.Module) -> tuple[dict[str, Any], ...]:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
-from varshift.lending import walk
+from varshift.lending import tensors_within, walk
 
 __all__ = ["Handle", "norm_handles", "owners", "untracked"]
 
@@ -72,7 +72,8 @@ def owners(model: nn.Module) -> dict[int, tuple[str, nn.Module]]:
     """Where each tensor that could be a running mean lives: id → (site path, owner).
 
     The site's path is the owner's own for a tensor called `running_mean`, else the owner's path
-    and the tensor's name, as for statistics handed to `F.batch_norm` from other buffers.
+    and the tensor's name, as for statistics handed to `F.batch_norm` from other buffers, or from
+    a list: `stats.0`.
     """
     found: dict[int, tuple[str, nn.Module]] = {}
     for path, module in _open(model):
@@ -101,3 +102,5 @@ def _held(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
     for name, value in vars(module).items():
         if isinstance(value, Tensor):
             yield name, value
+    for name, holder, key in tensors_within(module):
+        yield name, holder[key]
