@@ -10,6 +10,13 @@ from docs.pages import DOCS, blocks, differences, run
 PAGES = [DOCS / "tutorial.md", *sorted((DOCS / "howto").glob("*.md"))]
 
 
+# Lightning's own, about torch and about how few cores there are.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*:Warning:lightning"),
+    pytest.mark.filterwarnings("ignore:.*num_workers"),
+]
+
+
 @pytest.fixture(autouse=True)
 def _as_found(tmp_path, monkeypatch):
     """Pages seed torch and may write files: nothing of that leaves the test."""
