@@ -13,6 +13,8 @@ from torch import nn
 import varshift as vs
 from varshift.check.fixing import fix
 from varshift.check.places import class_line, factory_line
+from varshift.repair.rewriting.constructing import constructions
+from varshift.sources import load_model
 
 NET = """\
 import torch.nn.functional as F
@@ -98,3 +100,123 @@ def test_places(net, tmp_path):
     found = vs.check(nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(8)), X)
     assert found.findings[0].line is None
     assert found.at(factory_line("net.py:made")).findings[0].line.number == 20
+
+
+BLOCKS = """\
+import torch.nn.functional as F
+from torch import nn
+
+
+class Block(nn.Module):
+    def __init__(self, p):
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Dropout(p), nn.BatchNorm1d(8))
+
+    def forward(self, x):
+        return self.body(x)
+
+
+class Net(nn.Module):
+    def __init__(self, second=0.5):
+        super().__init__()
+        self.drop, self.norm = nn.Dropout(), nn.BatchNorm1d(8)
+        self.blocks = nn.Sequential(Block(0.5), Block(second))
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.head(self.blocks(self.norm(self.drop(x))))
+
+
+def uneven():
+    return Net(0.001)
+
+
+def silent():
+    return Net(0.0)
+"""
+
+
+@pytest.fixture
+def blocks(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text(BLOCKS, encoding="utf-8")
+
+    def factory(name="Net"):
+        torch.manual_seed(0)
+        with constructions() as built:
+            return load_model(f"net.py:{name}"), built
+
+    return factory
+
+
+def applied(made, folder):
+    subprocess.run(["git", "apply", "-p0"], input=made.diff.encode(), cwd=folder, check=True)
+    return (folder / "net.py").read_text(encoding="utf-8")
+
+
+def test_layers_are_patched_where_they_are_constructed(blocks, tmp_path):
+    net, built = blocks()
+    found = vs.check(net, X)
+    assert found
+    made = fix(net, found, X, built=built)
+    text = applied(made, tmp_path)
+    assert "nn.ReLU(), nn.Dropout(0.0), nn.BatchNorm1d(8)" in text
+    assert "self.drop, self.norm = nn.Dropout(p=0.0), nn.BatchNorm1d(8)" in text
+    assert [step for step in made.steps if "where it is constructed" in step] == []
+    assert any(step.endswith("the new number is that of every such layer") for step in made.steps)
+    fixed, _ = blocks()
+    assert not vs.check(fixed, X)
+    fixed.load_state_dict(net.state_dict(), strict=True)
+
+
+@pytest.mark.parametrize("how", ["uout", "gaussian", "dropout", "channel"])
+def test_less_noise_where_layers_are_constructed(blocks, tmp_path, how):
+    net, built = blocks()
+    made = fix(net, vs.check(net, X), X, how=how, built=built)
+    applied(made, tmp_path)
+    fixed, _ = blocks()
+    worst = max(f.severity for f in vs.check(fixed, X, max_severity=1.0))
+    assert worst < 1.4  # each norm 1.1 of its own; three in a row carry some on
+    assert max(f.severity for f in vs.check(net, X)) > 2
+
+
+def test_one_constructor_of_several_layers(blocks, tmp_path):
+    net, built = blocks("uneven")
+    found = vs.check(net, X, select=["VS101"], per_module_ignores={"blocks.1.*": ["VS"]})
+    made = fix(net, found, X, built=built)
+    assert (
+        "blocks.0.body.2: Dropout(p=0.5, inplace=False) → Dropout(p=0.0, inplace=False), but "
+        "net.py:8 constructs 'blocks.1.body.2' too, which is to stay" in made.steps
+    )
+    assert "nn.Dropout(p)" in applied(made, tmp_path)
+    net, built = blocks("silent")
+    assert "nn.Dropout(p)" not in applied(fix(net, vs.check(net, X), X, built=built), tmp_path)
+
+
+def test_what_was_silenced_is_not_fixed(blocks, tmp_path):
+    net, built = blocks()
+    found = vs.check(net, X, per_module_ignores={"norm": ["VS"], "drop": ["VS"]})
+    text = applied(fix(net, found, X, built=built), tmp_path)
+    assert "self.drop, self.norm = nn.Dropout(), nn.BatchNorm1d(8)" in text
+    assert "nn.Dropout(0.0)" in text
+
+
+def test_constructors_that_no_patch_reaches(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text(
+        "from functools import partial\n"
+        "from torch import nn\n\n\n"
+        "half = partial(nn.Dropout, 0.5)\n\n\n"
+        "def make():\n"
+        "    return nn.Sequential(half(), nn.BatchNorm1d(8))\n",
+        encoding="utf-8",
+    )
+    with constructions() as built:
+        net = load_model("net.py:make")
+    made = fix(net, vs.check(net, X), X, built=built)
+    assert made.diff == ""
+    assert any("net.py:9: half() is no plain constructor" in step for step in made.steps)
+    outside = fix(net, vs.check(net, X), X)
+    assert "0: Dropout(p=0.5, inplace=False) → Dropout(p=0.0, inplace=False), where it is " in (
+        " ".join(outside.steps)
+    )

@@ -184,7 +184,7 @@ def test_noise_in_code_is_left_and_said():
     assert r.changes == ()
     patch = r.patches[0]
     assert patch.old.strip() == "x = functional.dropout(x, 0.4, self.training)"
-    assert patch.new.strip() == "x = x"
+    assert patch.new == ""
     assert "no module with weights" in " ".join(r.notes)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,12 @@ from torch import nn
 
 from varshift.check.results import Findings
 from varshift.errors import UsageError
-from varshift.lending import Data, Forward
+from varshift.lending import Data, Forward, walk
 from varshift.repair import Patch, Rewrite, relocate, replace
-from varshift.repair.rewriting.edits import united_diff
+from varshift.repair.rewriting.constructing import Built, Constructions
+from varshift.repair.rewriting.constructors import constructor_patch
+from varshift.repair.rewriting.edits import Source, united_diff
+from varshift.structure import inspect
 
 __all__ = ["HOW", "Fix", "fix"]
 
@@ -36,47 +40,133 @@ def fix(
     how: str = "relocate",
     data: Data | None = None,
     forward: Forward | None = None,
+    built: Constructions | None = None,
 ) -> Fix:
     """The change that `relocate` makes, or `replace` by less noise of that law. Undone at once.
 
-    Noise that is drawn by a line inside the current folder comes back as a diff; layers, and noise
-    drawn inside a library, as sentences.
+    Only the noise behind the findings is changed, and not what was silenced. What a line inside the
+    current folder draws, or constructs (as far as `built` knows), comes back as a diff; the rest,
+    and noise drawn inside a library, as sentences.
     """
     if how not in HOW:
         raise UsageError(f"fix with {how!r} is none of {', '.join(HOW)}")
-    noises = {name for finding in found for name in finding.noises}
+    noises = _noises(model, found, example, forward)
     if not noises:
         return Fix("", ("nothing found that another noise would change",))
+    before = {path: (module, getattr(module, "p", None)) for path, module in walk(model)}
     if how == "relocate":
-        rewrite = relocate(model, example, forward=forward)
+        rewrite = relocate(model, example, only=noises, forward=forward)
     else:
         rewrite = replace(
             model,
             example,
             dict.fromkeys(sorted(noises), how),
             max_severity=max(found.max_severity, 1.001),  # replace asks for more than 1
-            data=data,
+            # An untrained model's own statistics say nothing, so the example stands for data.
+            data=[example] if data is None else data,
             forward=forward,
         )
     try:
-        own = [patch for patch in rewrite.patches if patch.new is not None and _own(patch)]
-        diff = united_diff([patch._source for patch in own if patch._source is not None])
-        return Fix(diff, tuple(dict.fromkeys(_steps(rewrite, own))))
+        layers = _Layers(before, dict(walk(model)), built or Constructions(), rewrite)
+        own = [p for p in rewrite.patches if p.new is not None and _own(p)]
+        sources = [patch._source for patch in own if patch._source is not None]
+        return Fix(
+            united_diff([*sources, *layers.sources]),
+            tuple(dict.fromkeys(_steps(rewrite, own, layers))),
+        )
     finally:
         rewrite.undo()
 
 
+def _noises(model: nn.Module, found: Findings, example: Any, forward: Forward | None) -> set[str]:
+    """What the findings name, and what else reaches their norms directly: they sum it up."""
+    named = {name for finding in found for name in finding.noises}
+    if not named:
+        return named
+    places = {
+        place for finding in found if finding.noises for place in (finding.place, *finding.also)
+    }
+    silenced = {name for finding in found.silenced for name in finding.noises}
+    routes = inspect(model, example, forward=forward).direct()
+    beside = {route.noise for route in routes if route.norm in places}
+    return named | (beside - silenced)
+
+
+class _Layers:
+    """The layers that a rewrite changed: as patches of their constructors, or by hand."""
+
+    def __init__(
+        self,
+        before: dict[str, tuple[nn.Module, Any]],
+        after: dict[str, nn.Module],
+        built: Constructions,
+        rewrite: Rewrite,
+    ) -> None:
+        self._rewrite = rewrite
+        self._together: dict[Built, list[str]] = {}
+        for path, (module, _) in before.items():
+            if (place := built.of(module)) is not None and _inside(place.file):
+                self._together.setdefault(place, []).append(path)
+        changed = {change.path: change for change in rewrite.changes if change.path in after}
+        self._patches: dict[str, Patch] = {}
+        for place, paths in self._together.items():
+            moved = [path for path in paths if path in changed]
+            if not moved or any(before[path][1] != 0 for path in paths if path not in changed):
+                continue
+            # One call can construct one kind of layer: the one with the least noise serves all.
+            least = min(moved, key=lambda path: changed[path].tau_after or 0.0)
+            patch = _patch(least, place, before[least], after[least])
+            self._patches |= dict.fromkeys(moved, patch)
+
+    @property
+    def sources(self) -> list[Source]:
+        """The changes to make, one per constructor."""
+        return [patch._source for patch in self._patches.values() if patch._source is not None]
+
+    def steps(self) -> Iterator[str]:
+        """A sentence for what no patch changes, and what to know of those that do."""
+        for change in self._rewrite.changes:
+            patch = self._patches.get(change.path)
+            if patch is None or patch.new is None:
+                where = self._where(change.path) if patch is None else _said(patch)
+                yield f"{change.path}: {change.before} → {change.after}, {where}"
+            elif patch.why:
+                yield f"{patch.noise}: {patch.why}"
+
+    def _where(self, path: str) -> str:
+        for place, paths in self._together.items():
+            if path in paths:
+                changed = {change.path for change in self._rewrite.changes}
+                other = next(other for other in paths if other not in changed)
+                where = f"{os.path.relpath(place.file)}:{place.line}"
+                return f"but {where} constructs {other!r} too, which is to stay"
+        return "where it is constructed"
+
+
+def _patch(path: str, place: Built, before: tuple[nn.Module, Any], after: nn.Module) -> Patch:
+    old, rate = before
+    moved = getattr(after, "p", None)
+    same = type(after) is type(old) and isinstance(moved, float) and moved != rate
+    return constructor_patch(path, place, moved if same else None, after)
+
+
+def _said(patch: Patch) -> str:
+    line = patch.line
+    return patch.why if line is None else f"{os.path.relpath(line.file)}:{line.number}: {patch.why}"
+
+
 def _own(patch: Patch) -> bool:
+    return patch.line is not None and _inside(patch.line.file)
+
+
+def _inside(file: str) -> bool:
     """Whether the line is the user's to change: inside the current folder, in no environment."""
-    if patch.line is None:
-        return False
-    path = Path(patch.line.file).resolve()
+    path = Path(file).resolve()
     return path.is_relative_to(Path.cwd().resolve()) and "site-packages" not in path.parts
 
 
-def _steps(rewrite: Rewrite, own: list[Patch]) -> Iterator[str]:
-    for change in rewrite.changes:
-        yield f"{change.path}: {change.before} → {change.after}, where it is constructed"
+def _steps(rewrite: Rewrite, own: list[Patch], layers: _Layers) -> Iterator[str]:
+    yield from layers.steps()
     if rewrite.added is not None:
         row = next(row for row in rewrite.rows() if row["how"] == "added")
         yield f"{rewrite.added}: put {row['after']} right before it"

@@ -28,6 +28,7 @@ from varshift.errors import UsageError
 if TYPE_CHECKING:
     from varshift.check import Findings
     from varshift.check.configuration import Configuration
+    from varshift.repair.rewriting.constructing import Constructions
 
 __all__ = ["check"]
 
@@ -80,6 +81,8 @@ def check(
     from varshift.check import check as verb
     from varshift.check.configuration import configuration
     from varshift.check.places import factory_line
+    from varshift.lending import seed_all
+    from varshift.repair.rewriting.constructing import constructions
 
     known(format, _FORMATS)
     if fix_with not in _HOW:
@@ -96,7 +99,9 @@ def check(
     lent = _lent(input_shape, data, said, root, batch_size)
     if fix is not None and isinstance(lent.get("data"), Iterator):
         lent["data"] = list(lent["data"])  # the patch reads it once more
-    model, notes = lent_model(target, checkpoint, device)
+    seed_all(0)  # a linter says the same twice, whatever weights a factory draws
+    with constructions() as built:
+        model, notes = lent_model(target, checkpoint, device)
     found = verb(
         model,
         **lent,
@@ -112,7 +117,7 @@ def check(
         print(f"note: {note}", file=sys.stderr)
     _show(found, format, out, to_stderr=fix == "-")
     if fix is not None:
-        _fix(model, lent, found, fix, fix_with)
+        _fix(model, lent, found, fix, fix_with, built)
     finish(bool(found), exit_zero)
 
 
@@ -207,13 +212,20 @@ def _repository() -> Path:
     return next((place for place in (here, *here.parents) if (place / ".git").exists()), here)
 
 
-def _fix(model: Any, lent: dict[str, Any], found: Findings, place: str, how: str) -> None:
+def _fix(
+    model: Any,
+    lent: dict[str, Any],
+    found: Findings,
+    place: str,
+    how: str,
+    built: Constructions,
+) -> None:
     """The patch to a file or standard output; what is no code to patch on standard error."""
     from varshift.check.fixing import fix
 
     data = lent.get("data")
     example = lent["example"] if data is None else next(iter(data() if callable(data) else data))
-    made = fix(model, found, example, how=how, data=data)
+    made = fix(model, found, example, how=how, data=data, built=built)
     for step in made.steps:
         print(f"fix: {step}", file=sys.stderr)
     if place == "-":

@@ -127,7 +127,8 @@ def _patches(patches: tuple[Patch, ...]) -> RenderableType:
             made.add_row(escape(where), escape(patch.why))
             continue
         made.add_row(escape(where), Text(f"- {patch.old.strip()}", style="red"))
-        made.add_row("", Text(f"+ {patch.new.strip()}", style="green"))
+        if patch.new.strip():
+            made.add_row("", Text(f"+ {patch.new.strip()}", style="green"))
     return made
 
 

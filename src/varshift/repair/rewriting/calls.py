@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from varshift.repair.rewriting.edits import lines_of
@@ -66,6 +66,50 @@ class Text:
         begun = [call for call in spanning if call.node.lineno == number]
         smallest = sorted(spanning, key=lambda call: len(self.cut(call.node)))[:1]
         return begun or smallest
+
+    def call_at(self, line: int, start: int, last: int, end: int) -> ast.Call | None:
+        """The call whose text stands just there."""
+        return next(
+            (
+                node
+                for node in ast.walk(self.tree)
+                if isinstance(node, ast.Call)
+                and (node.lineno, node.col_offset) == (line, start)
+                and (node.end_lineno, node.end_col_offset) == (last, end)
+            ),
+            None,
+        )
+
+    def idle(self, call: Call) -> tuple[int, int] | None:
+        """The whole lines of `x = f(x, …)`, or of `f(x, …)` alone, which without f does nothing.
+
+        None where the statement does more, shares its lines, or is all that its block holds.
+        """
+        given = call.arguments["input"]
+        for block in _blocks(self.tree):
+            for statement in block:
+                if getattr(statement, "value", None) is not call.node or len(block) == 1:
+                    continue
+                if not isinstance(given, (ast.Name, ast.Attribute)):
+                    return None
+                aims = statement.targets if isinstance(statement, ast.Assign) else []
+                if not isinstance(statement, (ast.Assign, ast.Expr)):
+                    return None
+                if any(self.cut(aim) != self.cut(given) for aim in aims):
+                    return None
+                held = statement.lineno, statement.end_lineno
+                whole = held == (call.node.lineno, call.node.end_lineno)
+                return self._alone(statement) if whole else None
+        return None
+
+    def _alone(self, statement: ast.stmt) -> tuple[int, int] | None:
+        last = statement.end_lineno or statement.lineno
+        start, end = self._starts[statement.lineno - 1], self._starts[last]
+        begun = self._place(statement.lineno, statement.col_offset)
+        ended = self._place(last, statement.end_col_offset)
+        after = self.text[ended:end].strip()
+        alone = not self.text[start:begun].strip() and (not after or after.startswith("#"))
+        return (start, end) if alone else None
 
     def spelled(self, full: str) -> tuple[str, str]:
         """How the file can write a dotted name, and the import line it needs for that."""
@@ -141,6 +185,15 @@ class Text:
             base = self._full(node.value)
             return f"{base}.{node.attr}" if base else ""
         return ""
+
+
+def _blocks(tree: ast.AST) -> Iterator[list[ast.stmt]]:
+    """Every list of statements: of a function, a loop, either branch of an if."""
+    for node in ast.walk(tree):
+        for name in ("body", "orelse", "finalbody"):
+            block = getattr(node, name, None)
+            if isinstance(block, list):
+                yield block
 
 
 def _names(nodes: Iterable[ast.AST]) -> dict[str, str]:

@@ -104,6 +104,9 @@ def _edits(text: Text, call: Call, wish: Wish, noise: Noise) -> list[Edit]:
         return [Edit(*text.span(call.arguments["p"]), rate)]
     given = call.arguments["input"]
     if wish.tau is None:
+        idle = text.idle(call)
+        if idle is not None:
+            return [Edit(*idle, "")]
         inner = text.cut(given)
         single = isinstance(given, _SINGLE) and given.lineno == given.end_lineno
         return [Edit(*text.span(call.node), inner if single else f"({inner})")]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from varshift.errors import UsageError
+from varshift.errors import UsageError, listed
 from varshift.lending import Forward
 from varshift.repair.rewriting.heads import Head, find_head
 from varshift.repair.rewriting.journal import Journal
@@ -35,6 +36,7 @@ def relocate(
     *,
     drop_p: float | None = None,
     before: str | None = None,
+    only: Iterable[str] | None = None,
     forward: Forward | None = None,
     device: torch.device | str | None = None,
 ) -> Rewrite:
@@ -53,6 +55,8 @@ def relocate(
             else 0.5. 0 adds none.
         before: path of the module that it goes before; by default the last module with weights
             that runs after the last norm. If noise stands there already, none is added.
+        only: names of noise sources, as `inspect` gives them, that are to go; by default all with
+            a route to a norm. The others stay, and `clean` says no.
         forward: `lambda model, batch: …` for batches of any other form.
         device: where to put the example; by default where the model is.
 
@@ -60,7 +64,8 @@ def relocate(
         A `Rewrite`: `changes`, `added`, `patches`, `clean`, `undo()`.
 
     Raises:
-        UsageError: no module `before`, it runs before a norm, or a rate out of range.
+        UsageError: no module `before`, it runs before a norm, a rate out of range, or a name in
+            `only` of which no noise reaches a norm.
         ModelError, DataError: as in `inspect`; the model is then what it was.
 
     Example:
@@ -78,7 +83,7 @@ def relocate(
         tau_of(drop_p)  # refuses what is no rate
     options: dict[str, Any] = {"forward": forward, "device": device}
     found = inspect(model, example, **options)
-    routed = {route.noise for route in found.routes}
+    routed = _chosen({route.noise for route in found.routes}, only)
     head = find_head(model, example, before, **options)
     draft = Draft()
     with Journal() as journal:
@@ -98,6 +103,18 @@ def relocate(
     draft.patches += [by_hand(noise, _DECIDES) for noise in found.noises if _decides(noise)]
     draft.notes += _elsewhere(draft, found.noises, routed)
     return draft.result(found, after, journal)
+
+
+def _chosen(routed: set[str], only: Iterable[str] | None) -> set[str]:
+    if only is None:
+        return routed
+    wanted = {only} if isinstance(only, str) else set(only)
+    if unknown := sorted(wanted - routed):
+        raise UsageError(
+            f"only={unknown[0]!r} is no noise that reaches a norm; these do: "
+            f"{listed(sorted(routed))}"
+        )
+    return wanted
 
 
 def _silence(place: Place, routed: set[str], journal: Journal, draft: Draft) -> list[nn.Module]:

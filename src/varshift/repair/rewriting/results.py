@@ -39,7 +39,7 @@ class Patch:
         noise: the source's name in the structure.
         line: where it draws; None where torch itself draws, with no line of the user's below.
         old: the source lines of the call as they are; "" where no call was found.
-        new: the same lines rewritten; None where it takes a person.
+        new: the same lines rewritten, "" where they go; None where it takes a person.
         why: what to know, or what to do by hand; "" where the diff says all.
     """
 
@@ -126,7 +126,7 @@ class Rewrite(Result):
                 "noise": patch.noise,
                 "how": "by hand" if patch.new is None else "patch",
                 "before": patch.old.strip(),
-                "after": (patch.new or patch.why).strip(),
+                "after": (patch.why if patch.new is None else patch.new).strip(),
                 "tau_before": self.before.noise(patch.noise).tau,
                 "tau_after": None,
             }
