@@ -184,7 +184,7 @@ def _show(found: Findings, format: str, out: str | None, *, to_stderr: bool) -> 
     if format == "json":
         text = json.dumps(found.to_dict(), allow_nan=False, indent=1)
     elif format == "sarif":
-        text = json.dumps(sarif(found, Path.cwd()), allow_nan=False, indent=1)
+        text = json.dumps(sarif(found, _repository()), allow_nan=False, indent=1)
     elif format == "github":
         text = workflow_commands(found, _repository())
     elif to_stderr and out is None:
@@ -203,7 +203,7 @@ def _show(found: Findings, format: str, out: str | None, *, to_stderr: bool) -> 
 
 
 def _repository() -> Path:
-    """Where GitHub's paths start: the checkout, wherever in it the command is run."""
+    """Where the paths of annotations start: the checkout, wherever in it the command is run."""
     said = os.environ.get("GITHUB_WORKSPACE")
     if said:
         return Path(said)

@@ -44,5 +44,6 @@ def _beta(source: Noise, tau: float) -> float:
         raise UsageError(
             f"{source.name!r}: Uout reaches no more than τ = 1/3 (β = 1, drop_p = 0.25), and "
             f"τ = {tau:.4g} (drop_p = {drop_p_of(tau):.4g}) is asked of it; ask for 'gaussian' "
-            f"(σ = {sigma_of(tau):.4g}), a lower rate, or lower it with max_severity="
+            f"(σ = {sigma_of(tau):.4g}), a lower rate, or max_severity= with data= (without data, "
+            "untrained norms have no figure to lower it by)"
         ) from error
