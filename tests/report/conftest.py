@@ -35,4 +35,5 @@ def every():
         "repair": vs.repair(copy.deepcopy(net), labelled, loss=far),
         "rewrite": vs.relocate(copy.deepcopy(net), x[:2]),
         "calculation": calculator.direct(calculator.amount(drop_p=0.5), mean=1.0, var=2.0),
+        "findings": vs.check(net, data=x.split(8), ignore=["VS106"], docs="https://example.org/x"),
     }

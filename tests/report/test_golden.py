@@ -22,7 +22,7 @@ HOME = torch.__version__.startswith("2.14.") and platform.machine() == "x86_64"
 
 NAMES = (
     *("structure", "measurement", "explanation", "prediction", "without-data"),
-    *("footprint", "recalibration", "repair", "rewrite", "calculation"),
+    *("footprint", "recalibration", "repair", "rewrite", "calculation", "findings"),
 )
 
 

@@ -11,7 +11,8 @@ from varshift.report.figures import figure, shortened
 from varshift.report.page.canvas import Canvas
 
 __all__ = [
-    *("Body", "Cell", "Column", "Missing", "Part", "Section", "Table", "WhatIf"),
+    *("Body", "Cell", "Column", "Entries", "Entry", "Missing", "Part", "Section", "Table"),
+    "WhatIf",
     *("chance_cell", "counted", "name_cell", "names_cell", "number_cell"),
 ]
 
@@ -70,7 +71,26 @@ class WhatIf:
     kind: str = "what-if"
 
 
-Part = Canvas | Table | WhatIf
+@dataclass(frozen=True)
+class Entry:
+    """A heading, what is said under it, a formula, and where to read on."""
+
+    title: str
+    lines: Sequence[str]
+    formula: str = ""
+    page: str = ""
+    link: str = ""
+
+
+@dataclass(frozen=True)
+class Entries:
+    """Entries below each other."""
+
+    entries: Sequence[Entry]
+    kind: str = "entries"
+
+
+Part = Canvas | Table | WhatIf | Entries
 
 
 @dataclass(frozen=True)

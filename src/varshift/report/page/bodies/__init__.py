@@ -4,6 +4,9 @@ from varshift.report.page.bodies import (
     explanation as _explanation,
 )
 from varshift.report.page.bodies import (
+    findings as _findings,
+)
+from varshift.report.page.bodies import (
     footprint as _footprint,
 )
 from varshift.report.page.bodies import (
@@ -20,6 +23,8 @@ from varshift.report.page.bodies import (
 )
 from varshift.report.page.bodies.plain import body
 
-_REGISTERED = (_explanation, _footprint, _measurement, _prediction, _repairs, _structure)
+_REGISTERED = (
+    *(_explanation, _findings, _footprint, _measurement, _prediction, _repairs, _structure),
+)
 
 __all__ = ["body"]
