@@ -32,13 +32,17 @@ __all__ = [
 ]
 
 RATES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+"""The drop rates that a table runs over."""
 
-# Not all of torch.nn.functional: softmax and glu are not elementwise, dropout and rrelu draw.
 ACTIVATIONS = (
     *("celu", "elu", "gelu", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "leaky_relu"),
     *("logsigmoid", "mish", "relu", "relu6", "selu", "sigmoid", "silu", "softplus", "softshrink"),
     *("softsign", "tanh", "tanhshrink"),
 )
+"""Names of `torch.nn.functional` that `moments` takes.
+
+Not all of them: softmax and glu are not elementwise, dropout and rrelu draw.
+"""
 
 _WIDTHS = (9, 64, 576, 4608)
 _TAU_OF: dict[str, Callable[[float], float]] = {
@@ -50,13 +54,27 @@ _TAU_OF: dict[str, Callable[[float], float]] = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Calculation(Result):
     """One law with its numbers: what went in, what came out, and a table beside it.
 
-    `headline` names the outputs that answer the question. NaN stands for what has no value (the Δ
-    of a dead channel), `math.inf` for what no finite number reaches; None for a β that would exceed
-    1. In JSON all three are null.
+    NaN stands for what has no value (the Δ of a dead channel), `math.inf` for what no finite number
+    reaches; None for a β that would exceed 1. In JSON all three are null.
+
+    Attributes:
+        name: of the law: "direct", "after", "width", "invert", "angle" or "moments".
+        formula: the law.
+        inputs: what went in.
+        outputs: what came out.
+        headline: names of the outputs that answer the question.
+        lines: the table: by drop rate, or by d for "angle".
+        notes: what else a reader must know.
+
+    >>> made = direct(amount(drop_p=0.5), mean=0, var=1)
+    >>> made.headline, made.outputs["shift"], made.outputs["severity"]
+    (('shift',), 0.5, 2.0)
+    >>> len(made.rows()) == len(RATES)
+    True
     """
 
     name: str
@@ -87,7 +105,15 @@ class Calculation(Result):
 
 @dataclass(frozen=True)
 class Amount:
-    """How much noise, in the one unit it was given in: drop_p, keep_p, sigma, beta or tau."""
+    """How much noise, in the one unit it was given in: drop_p, keep_p, sigma, beta or tau.
+
+    Attributes:
+        unit: which of the five.
+        value: the number given.
+
+    >>> Amount("drop_p", 0.5).equal()
+    {'drop_p': 0.5, 'tau': 1.0, 'sigma': 1.0, 'beta': None}
+    """
 
     unit: str
     value: float
@@ -119,6 +145,9 @@ def amount(
 ) -> Amount:
     """The noise from exactly one of its rates; `drop_p` is torch's p and `keep_p` the paper's.
 
+    Raises:
+        UsageError: not exactly one rate, or one out of its range.
+
     >>> amount(keep_p=0.5).tau
     1.0
     """
@@ -137,6 +166,9 @@ def amount(
 def direct(noise: Amount, mean: float, var: float, bound: float = 0.95) -> Calculation:
     """Δ where noise feeds the norm directly, placement (a); `mean` and `var` are noise-free.
 
+    Raises:
+        UsageError: numbers that are not finite, a negative variance, or a bound outside (0, 1).
+
     >>> direct(amount(drop_p=0.5), mean=1, var=2).outputs["shift"]
     0.4
     """
@@ -152,6 +184,9 @@ def direct(noise: Amount, mean: float, var: float, bound: float = 0.95) -> Calcu
 
 def after(noise: Amount, var_test: float, energy: float, bound: float = 0.95) -> Calculation:
     """Δ after weights, placement (b), from the noise energy N of the layer between.
+
+    Raises:
+        UsageError: numbers that are not finite or negative, or a bound outside (0, 1).
 
     >>> after(amount(tau=2.0), var_test=2, energy=3).outputs["shift"]
     0.25
@@ -224,6 +259,9 @@ def width(
 
     The fit is d·cos²θ = slope·d + intercept, of trained filters; give both or neither.
 
+    Raises:
+        UsageError: numbers that no inputs have, half a fit, or a bound outside (0, 1).
+
     >>> width(amount(drop_p=0.5), mean=0, var=1, rho=0.5, d_cos2=5).outputs["shift"]
     0.75
     """
@@ -247,7 +285,7 @@ def width(
         if outputs["min_width"] == math.inf:
             notes.append(f"no width brings Δ to {bound:g} with this fit")
     if d_cos2 == 1:
-        notes.append("d·cos²θ = 1 is that of random filters: Δ is that of no weights at all")
+        notes.append("d·cos²θ = 1, the average of random filters, shifts as no weights at all do")
 
     def line(tau: float) -> dict[str, float | None]:
         shift = theory.width_ratio(mean, var, rho, tau, filters)
@@ -268,6 +306,9 @@ def width(
 
 def invert(noise: Amount, mean: float, stored_var: float) -> Calculation:
     """The noise-free variance from stored statistics alone, placement (a).
+
+    Raises:
+        UsageError: numbers that are not finite, or a negative variance.
 
     >>> invert(amount(drop_p=0.5), mean=1, stored_var=5).outputs["var"]
     2.0
@@ -302,6 +343,9 @@ def angle(d: int, filters: int | None = None, level: float = 0.95) -> Calculatio
 
     With `filters`, also the band of the mean over so many of them.
 
+    Raises:
+        UsageError: a d below 2, filters below 1, or a level outside (0, 1).
+
     >>> angle(576).outputs["d_cos2_mean"]
     1.0
     """
@@ -333,6 +377,9 @@ def moments(activation: str, mean: float = 0.0, var: float = 1.0) -> Calculation
     """Mean and variance of a torch.nn.functional activation of N(mean, var), by quadrature.
 
     The table is that of dropout right after the activation, placement (a).
+
+    Raises:
+        UsageError: no such activation, or numbers that are not finite.
 
     >>> round(moments("relu").outputs["var"], 6)  # 1/2 − 1/(2π)
     0.340845

@@ -2,7 +2,8 @@
 
 Prose is compared by its numbers, section by section, so that a failure names the section that
 is missing or behind. A new section of README.md goes to the same place in the translation: the
-error says after which heading.
+error says after which heading. Code is compared with its comments taken out, since they are
+translated; each must stand where the other has one.
 """
 
 from __future__ import annotations
@@ -16,18 +17,22 @@ from docs.pages import ROOT
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"`[^`\n]+`")
 _LINK = re.compile(r"\]\(([^)]+)\)")
+_COMMENT = re.compile(r"(?<!\S)#.*$", re.MULTILINE)
+_HAN = re.compile(r"[\u4e00-\u9fff]")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 # Number words that the English text spells out and the translation may write either way are no
 # digits in either: only digits are compared.
 
 # README.md's headings and their translations. A new section needs a line here and its text there.
 HEADINGS = {
+    "": "",  # what stands above the first heading
     "varshift": "varshift",
-    "Two commands": "两条命令",
-    "In your own code": "在你自己的代码里",
-    "What it does": "它做什么",
+    "Quick start": "快速开始",
+    "What the demo prints": "演示输出什么",
+    "In your own code": "在自己的代码中使用",
+    "What it does": "功能",
     "How exact, how fast": "有多精确，有多快",
-    "What it does not do yet": "它还不做什么",
+    "What it does not do yet": "尚不支持",
     "Documentation": "文档",
 }
 
@@ -42,7 +47,8 @@ def sections(name: str) -> dict[str, str]:
         if not any(start <= match.start() < end for start, end in code)
     ]
     ends = [*(head.start() for head in heads[1:]), len(text)]
-    return {head[1]: text[head.end() : end] for head, end in zip(heads, ends, strict=True)}
+    top = {"": text[: heads[0].start()]}
+    return top | {head[1]: text[head.end() : end] for head, end in zip(heads, ends, strict=True)}
 
 
 ENGLISH, CHINESE = sections("README.md"), sections("README.zh-CN.md")
@@ -70,11 +76,31 @@ def _pairs():
             yield heading, text, CHINESE[translated]
 
 
-def test_code_blocks_are_the_same():
+def bare(block: str) -> str:
+    """Code with each comment cut down to its #, so that only where it stands is compared."""
+    return re.sub(r" +#$", " #", _COMMENT.sub("#", block), flags=re.MULTILINE)
+
+
+def test_code_blocks_are_the_same_but_for_their_comments():
     for heading, english, chinese in _pairs():
         both = zip_longest(_FENCE.findall(english), _FENCE.findall(chinese), fillvalue="(none)")
         for number, (block, other) in enumerate(both, 1):
-            assert other == block, f"section {heading!r}, code block {number} differs"
+            assert bare(other) == bare(block), f"section {heading!r}, code block {number} differs"
+
+
+def test_comments_are_translated():
+    for heading, _, chinese in _pairs():
+        for block in _FENCE.findall(chinese):
+            for comment in _COMMENT.findall(block):
+                name = comment[1:].strip()
+                assert _HAN.search(name) or name == "pandas", f"section {heading!r}: {comment}"
+
+
+def test_a_difference_in_code_is_seen_behind_a_comment():
+    assert bare("a(1)  # one\n# two") == bare("a(1)   # 一\n# 二")
+    assert bare("a(1)  # one") != bare("a(2)  # one")
+    assert bare("a(1)  # one") != bare("a(1)")
+    assert bare("f('#1')  # one") != bare("f('#2')  # one")
 
 
 def test_links_are_the_same():

@@ -1,4 +1,4 @@
-"""Every law stands on the page of tests, and every test it names exists."""
+"""Every law is derived and has its test: names, tests and sources on the two pages of theory."""
 
 from __future__ import annotations
 
@@ -9,12 +9,44 @@ from varshift import theory
 
 PAGE = (DOCS / "theory-tests.md").read_text()
 DERIVED = (DOCS / "theory.md").read_text()
+DERIVATIONS, _, SOURCES = DERIVED.partition("\n## Sources\n")
+# [key] or [key, where]; not [key](address).
+CITED = re.compile(r"\[((?:[a-z]+\d{4}[a-z]+|dlmf)(?:, [^\];]*)?(?:; [a-z]+\d{4}[a-z]+)*)\]")
+
+
+def keys(text):
+    """What a text cites; several keys may share their brackets."""
+    return {
+        part.split(",")[0].strip()
+        for found in CITED.findall(text)
+        for part in found.split(";")
+        if re.match(r"\s*([a-z]+\d{4}[a-z]+|dlmf)\b", part)
+    }
+
+
+def listed():
+    return set(re.findall(r"^- \[([a-z\d]+)\]", SOURCES, re.MULTILINE))
 
 
 def test_every_public_name_has_its_row():
     rows = "\n".join(line for line in PAGE.splitlines() if line.startswith("| "))
     missing = [name for name in theory.__all__ if f"`{name}`" not in rows]
     assert not missing, f"docs/theory-tests.md has no row for {missing}"
+
+
+def test_every_public_name_is_derived():
+    named = set(re.findall(r"`(\w+)`", DERIVATIONS))
+    # The name of a law stands in brackets behind its formula.
+    for tag in re.findall(r"^    .*\s\(([a-z]\w+(?:, [a-z]\w+)*)\)$", DERIVATIONS, re.MULTILINE):
+        named |= set(tag.split(", "))
+    missing = [name for name in theory.__all__ if name not in named]
+    assert not missing, f"docs/theory.md does not name {missing}"
+
+
+def test_names_behind_formulas_exist():
+    for line in DERIVATIONS.splitlines():
+        tag = re.search(r"^    .*\s\(([a-z]\w*_\w+|paired)(?:, \w+)*\)$", line)
+        assert tag is None or hasattr(theory, tag[1]), line
 
 
 def test_every_named_test_exists():
@@ -25,7 +57,21 @@ def test_every_named_test_exists():
         assert f"\ndef {function}(" in path.read_text(), f"{file} has no {function}"
 
 
-def test_every_source_is_listed():
-    cited = set(re.findall(r"\[([a-z]+\d{4}[a-z]+|dlmf)(?:,[^\]]*)?\]", DERIVED))
-    listed = set(re.findall(r"^- \[([a-z\d]+)\]", DERIVED, re.MULTILINE))
-    assert cited == listed
+def test_no_formula_is_cut():
+    """At 1280 pixels a line of code holds some 75 characters; the page cuts what is longer."""
+    for line in DERIVATIONS.splitlines():
+        assert not line.startswith("    ") or len(line) <= 4 + 73, line
+
+
+def test_every_source_is_listed_and_cited():
+    assert keys(DERIVATIONS) <= listed()
+    pages = [path.read_text() for path in DOCS.rglob("*.md") if path.name != "theory.md"]
+    code = [path.read_text() for path in (ROOT / "src").rglob("*.py")]
+    elsewhere = set().union(*map(keys, pages + code))
+    assert elsewhere <= listed(), elsewhere - listed()
+    assert listed() <= elsewhere | keys(DERIVATIONS)
+
+
+def test_several_keys_in_one_bracket_are_seen():
+    text = "[li2019disharmony, eq. 8] [dlmf, 8.17; student1908probable] [shown](li.md) [x2019]"
+    assert keys(text) == {"li2019disharmony", "dlmf", "student1908probable"}

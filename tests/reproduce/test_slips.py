@@ -98,6 +98,31 @@ def test_random_filters_do_not_grow(told):
         assert abs(mean - 1) < 5 * d * law.std() / 4096**0.5 + 0.005
 
 
+def test_width_alone_does_not_bring_the_ratio_to_one(told):
+    """c = 0.4, v = 0.34, τ = 1, ρ = 0.1, d·cos²θ = 0.0214d − 1.9, in exact arithmetic."""
+    second, var, rho = Fraction(16 + 34, 100), Fraction(34, 100), Fraction(1, 10)
+
+    def ratio(rho, d_cos2):
+        signal = var * (1 + rho * (d_cos2 - 1))
+        return signal / (signal + second)
+
+    def fit(d):
+        return Fraction(214, 10_000) * d - Fraction(19, 10)
+
+    slip = found(told, "Δ(p, d)", "as wide as possible")
+    alone = f"{float(ratio(0, fit(4096))):.3f}"
+    assert alone == f"{float(ratio(rho, 1)):.3f}" == f"{34 / 84:.3f}"
+    told_twice = f"it is {alone} at every width if ρ = 0, and {alone} where d·cos²θ = 1"
+    assert told_twice in slip.found
+    assert ratio(rho, fit(12_725)) >= Fraction(95, 100) > ratio(rho, fit(12_724))
+    assert "Δ ≥ 0.95 takes d = 12,725" in slip.found
+    widest = 64 * 10 * 3 * 3  # the last stage of WRN-28-10, 3×3 kernels
+    assert (
+        f"widest filters have {widest:,} and Δ = {float(ratio(rho, fit(widest))):.3f}" in slip.found
+    )
+    assert "PreResNet is flat" in slip.found
+
+
 def test_one_tau_gives_one_shift(told):
     """τ = 1/3, c = ½, v = 1: 1/(1 + (¼ + 1)/3) = 12/17."""
     slip = found(told, "on Uout", "variance-stable")
@@ -212,4 +237,4 @@ def test_what_adjusting_wins_back(told):
 
 def test_the_sheet_has_every_slip(told):
     assert slip_sheet().rows == tuple((one.where, one.said, one.found) for one in told)
-    assert len(told) == 12
+    assert len(told) == 13

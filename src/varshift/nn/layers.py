@@ -111,6 +111,9 @@ class GaussianDropout(nn.Module):
             drop_p: torch's `p`, below 1.
             options: Further arguments of the layer.
 
+        Raises:
+            UsageError: For a rate outside [0, 1).
+
         >>> GaussianDropout.like_dropout(0.5)
         GaussianDropout(sigma=1.0, inplace=False)
         """

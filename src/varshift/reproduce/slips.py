@@ -19,15 +19,20 @@ from varshift.reproduce.sheet import Sheet
 from varshift.theory import (
     d_cos2,
     d_cos2_mean,
+    d_cos2_of_width,
     dropout_ratio,
+    min_width,
     tau_of,
     tau_of_beta,
     uout_ratio,
+    width_ratio,
 )
 
 __all__ = ["Slip", "run_deviation", "slip_sheet", "slips"]
 
 RUNS = 5
+# d·cos²θ = 0.0214d − 1.9 of WRN on CIFAR-10, read from the paper's Figure 3.
+WRN_FIT = (0.0214, -1.9)
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ def slips() -> Iterator[Slip]:
     yield _beta()
     yield _centred()
     yield _orthogonal()
+    yield _wide()
     yield _shape()
     yield _matched()
     yield _parameters()
@@ -88,6 +94,30 @@ def _orthogonal() -> Slip:
         "random directions are nearly orthogonal in many dimensions, hence d·cos²θ grows with d",
         f"E[d·cos²θ] = {d_cos2_mean(4096):g} at every d: cos²θ falls as 1/d. 4,096 random filters "
         f"of d = 16, 256, 4096 give {told}. Growth belongs to trained filters (Figure 3)",
+    )
+
+
+def _wide() -> Slip:
+    mean, var, rho, tau = 0.4, 0.34, 0.1, tau_of(0.5)  # c and v about those of a ReLU on N(0, 1)
+
+    def ratio(rho: float, of_filters: float) -> str:
+        return f"{width_ratio(mean, var, rho, tau, of_filters):.3f}"
+
+    alone = {ratio(0.0, d_cos2_of_width(d, *WRN_FIT)) for d in (64, 4096, 10**9)}
+    random = {ratio(rho, d_cos2_mean(d)) for d in (64, 4096, 10**9)}
+    needed = min_width(mean, var, rho, tau, *WRN_FIT, 0.95)
+    with torch.device("meta"):
+        net = build(PAPER["WRN"], Placing(), channels=3, classes=10, seed=0)
+    widest = max(layer.weight[0].numel() for layer in net.modules() if isinstance(layer, nn.Conv2d))
+    return Slip(
+        "paper, on Δ(p, d); note",
+        "d → ∞ makes Δ → 1: the network is to be as wide as possible",
+        "Δ depends on d through ρ(d·cos²θ − 1) alone. At c = 0.4, v = 0.34, drop 0.5 it is "
+        f"{' … '.join(sorted(alone))} at every width if ρ = 0, and {' … '.join(sorted(random))} "
+        "where d·cos²θ = 1, the average of random filters. By the paper's own Figure 3 PreResNet "
+        "is flat. With WRN's fit, "
+        f"{WRN_FIT[0]}d − {-WRN_FIT[1]}, and ρ = {rho}, Δ ≥ 0.95 takes d = {needed:,.0f}; its "
+        f"widest filters have {widest:,} and Δ = {ratio(rho, d_cos2_of_width(widest, *WRN_FIT))}",
     )
 
 
@@ -143,7 +173,7 @@ def _outperform() -> Slip:
     errors = FIGURE_4["C100", "WRN", "b"][0]
     at = dict(zip(RATES, errors, strict=True))
     return Slip(
-        "paper, on Figure 4",
+        "paper, on Figure 4; note",
         "WRN with Dropout-(b) outperforms its baseline at every rate up to 0.5",
         f"on CIFAR-100 at 0.5 it does not: {at[0.5]:.2f} % against {at[0.0]:.2f} % without",
     )

@@ -29,12 +29,15 @@ __all__ = [
     "invert_alpha_stored",
 ]
 
-# −λα of SELU, the digits torch uses.
 ALPHA_PRIME = -1.7580993408473766
+"""α′ = −λα of SELU, what a dropped value becomes; the digits torch uses."""
 
 
 def alpha_affine(drop_p: float) -> tuple[float, float]:
     """The a and b of torch: a kept x becomes a·x + b, a dropped one a·α' + b.
+
+    Raises:
+        UsageError: a rate outside [0, 1).
 
     >>> a, b = alpha_affine(0.0)
     >>> a, abs(b)
@@ -48,6 +51,9 @@ def alpha_affine(drop_p: float) -> tuple[float, float]:
 def alpha_scale(drop_p: float) -> float:
     """The scale s = a·keep_p = √(keep_p/(1 + drop_p·α'²)), at most 1: E[y] = s·E[x].
 
+    Raises:
+        UsageError: a rate outside [0, 1).
+
     >>> alpha_scale(0.0)
     1.0
     """
@@ -56,6 +62,11 @@ def alpha_scale(drop_p: float) -> float:
 
 def alpha_mean(mean: Tensor, drop_p: float) -> Tensor:
     """E[y] = s·c: unlike dropout, AlphaDropout moves the mean unless it is 0.
+
+    `mean` may have any shape.
+
+    Raises:
+        UsageError: a rate outside [0, 1).
 
     >>> import torch
     >>> alpha_mean(torch.zeros(1), 0.5).item()
@@ -67,7 +78,11 @@ def alpha_mean(mean: Tensor, drop_p: float) -> Tensor:
 def alpha_train_var(mean: Tensor, var: Tensor, drop_p: float) -> Tensor:
     """var_train = (v + drop_p(c − α')²) / (1 + drop_p·α'²), placement (a).
 
-    s² times the law of dropout at mean c − α'. It equals v at c = 0, v = 1, what SELU aims at.
+    s² times the law of dropout at mean c − α'; `mean`, `var` and the result are `(channels,)`. It
+    equals v at c = 0, v = 1, what SELU aims at. [klambauer2017selfnormalizing]
+
+    Raises:
+        UsageError: shapes that differ, negative variances, or a rate outside [0, 1).
 
     >>> import torch
     >>> alpha_train_var(torch.zeros(1), torch.ones(1), 0.5).item()
@@ -82,8 +97,11 @@ def alpha_train_var(mean: Tensor, var: Tensor, drop_p: float) -> Tensor:
 def alpha_ratio(mean: Tensor, var: Tensor, drop_p: float) -> Tensor:
     """Δ = v(1 + drop_p·α'²) / (v + drop_p(c − α')²), placement (a).
 
-    Above 1 where the input is wider than SELU's or its mean nearer to α': the noise can also shrink
-    a variance, which mean-one noise never does.
+    `mean`, `var` and the result are `(channels,)`. Above 1 where the input is wider than SELU's or
+    its mean nearer to α': the noise can also shrink a variance, which mean-one noise never does.
+
+    Raises:
+        UsageError: shapes that differ, negative variances, or a rate outside [0, 1).
 
     >>> import torch
     >>> alpha_ratio(torch.zeros(1), torch.full((1,), 4.0), 0.5).item() > 1
@@ -95,8 +113,12 @@ def alpha_ratio(mean: Tensor, var: Tensor, drop_p: float) -> Tensor:
 def alpha_train_var_after(var_test: Tensor, shifted_energy: Tensor, drop_p: float) -> Tensor:
     """var_train = s²(var_test + τ·N) after weights, placement (b).
 
-    `shifted_energy` is N of the layer at x − α', as `conv_noise_energy(x - ALPHA_PRIME, weight)`
-    gives it; a padded zero stays without noise there, as it should.
+    `shifted_energy` is N of the layer at x − α', `(channels,)` as `var_test`, as
+    `conv_noise_energy(x - ALPHA_PRIME, weight)` gives it; a padded zero stays without noise there,
+    as it should.
+
+    Raises:
+        UsageError: shapes that differ, negative entries, or a rate outside [0, 1).
 
     >>> import torch
     >>> x, weight = torch.zeros(1, 1), torch.ones(1, 1)
@@ -116,7 +138,11 @@ def invert_alpha_stored(
 ) -> tuple[Tensor, Tensor]:
     """(c, v) of the noise-free value from stored statistics alone, placement (a).
 
-    c = M/s and v = V(1 + drop_p·α'²) − drop_p(c − α')²; negative where no input has them.
+    From the stored mean C and variance V, `(channels,)` each, as the results: c = C/s and
+    v = V(1 + drop_p·α'²) − drop_p(c − α')², negative where no input has them.
+
+    Raises:
+        UsageError: shapes that differ, negative variances, or a rate outside [0, 1).
 
     >>> import torch
     >>> [value.item() for value in invert_alpha_stored(torch.zeros(1), torch.ones(1), 0.5)]

@@ -40,6 +40,9 @@ def cos2(weight: Tensor) -> Tensor:
     direction. The filters of a transposed convolution lie along dimension 1: pass
     `weight.transpose(0, 1)` if groups is 1.
 
+    Raises:
+        UsageError: a weight that is empty or has fewer than two dimensions.
+
     >>> cos2(torch.tensor([[1.0, 1.0], [1.0, -1.0], [3.0, 0.0]])).tolist()
     [1.0, 0.0, 0.5]
     """
@@ -48,6 +51,12 @@ def cos2(weight: Tensor) -> Tensor:
 
 def d_cos2(weight: Tensor) -> Tensor:
     """d·cos²θ = (Σw)²/Σw² of each filter: Table 1 of the paper is its mean over a net.
+
+    `weight` is `(out, …)`; the result is `(out,)`, float64. NaN for an all-zero filter.
+    [li2019disharmony]
+
+    Raises:
+        UsageError: a weight that is empty or has fewer than two dimensions.
 
     >>> d_cos2(torch.tensor([[1.0, 1.0], [1.0, -1.0], [3.0, 0.0]])).tolist()
     [2.0, 0.0, 1.0]
@@ -63,6 +72,9 @@ def d_cos2(weight: Tensor) -> Tensor:
 def angle_pdf(theta: Tensor, d: int) -> Tensor:
     """Density of θ on [0, π]: Γ(d/2)/(√π Γ((d−1)/2)) · sin^{d−2}θ. Float64, the shape of `theta`.
 
+    Raises:
+        UsageError: a d that is no whole number of 2 or more, or angles outside [0, π].
+
     >>> round(angle_pdf(torch.tensor([1.0]), d=2).item(), 6)  # 1/π
     0.31831
     """
@@ -74,6 +86,9 @@ def angle_pdf(theta: Tensor, d: int) -> Tensor:
 
 def cos2_pdf(value: Tensor, d: int) -> Tensor:
     """Density of cos²θ on [0, 1], Beta(1/2, (d−1)/2); infinite at 0. Float64.
+
+    Raises:
+        UsageError: a d that is no whole number of 2 or more, or values outside [0, 1].
 
     >>> round(cos2_pdf(torch.tensor([0.25]), d=3).item(), 6)
     1.0
@@ -90,6 +105,9 @@ def cos2_cdf(value: Tensor, d: int) -> Tensor:
 
     The regularised incomplete beta function by its continued fraction. [dlmf, 8.17.22]
 
+    Raises:
+        UsageError: a d that is no whole number of 2 or more, or values outside [0, 1].
+
     >>> cos2_cdf(torch.tensor([0.25]), d=3).item()
     0.5
     """
@@ -101,6 +119,9 @@ def cos2_cdf(value: Tensor, d: int) -> Tensor:
 
 def cos2_quantile(probability: float, d: int) -> float:
     """The value that cos²θ stays below with this probability: the inverse of `cos2_cdf`.
+
+    Raises:
+        UsageError: a d that is no whole number of 2 or more, or a probability outside [0, 1].
 
     >>> round(cos2_quantile(0.5, d=3), 12)
     0.25
@@ -122,6 +143,9 @@ def cos2_quantile(probability: float, d: int) -> float:
 def d_cos2_mean(d: int) -> float:
     """E[d·cos²θ] = 1 for every d: cos²θ of d orthogonal axes sums to 1, and none is special.
 
+    Raises:
+        UsageError: a d that is no whole number of 2 or more.
+
     >>> d_cos2_mean(4608)
     1.0
     """
@@ -132,6 +156,9 @@ def d_cos2_mean(d: int) -> float:
 def d_cos2_var(d: int) -> float:
     """Var[d·cos²θ] = 2(d − 1)/(d + 2), that of Beta(1/2, (d−1)/2) times d²; towards 2 as d grows.
 
+    Raises:
+        UsageError: a d that is no whole number of 2 or more.
+
     >>> d_cos2_var(2)
     0.5
     """
@@ -141,6 +168,11 @@ def d_cos2_var(d: int) -> float:
 
 def null_band(d: int, level: float = 0.95) -> tuple[float, float]:
     """The central interval that holds d·cos²θ of one random filter with probability `level`.
+
+    By the quantiles of cos²θ ~ Beta(1/2, (d−1)/2) [dlmf, 8.17], as much left out below as above.
+
+    Raises:
+        UsageError: a d that is no whole number of 2 or more, or a level outside (0, 1).
 
     >>> low, high = null_band(4608)
     >>> round(low, 4), round(high, 3)
@@ -155,6 +187,9 @@ def null_band_of_mean(d: int, filters: int, level: float = 0.95) -> tuple[float,
     """The central interval for the mean of d·cos²θ over many independent random filters.
 
     By the normal limit, 1 ± z·√(Var/filters): good from some 30 filters on.
+
+    Raises:
+        UsageError: a d below 2 or filters below 1, or not whole; a level outside (0, 1).
 
     >>> low, high = null_band_of_mean(4608, filters=512)
     >>> round(low, 3), round(high, 3)

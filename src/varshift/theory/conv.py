@@ -81,6 +81,9 @@ def conv_noise_energy_from_second(
     `second` is E[x²] for every input channel and position, `(C, *spatial)`: element sharing needs
     no more. The result is `(out,)`, float64.
 
+    Raises:
+        UsageError: shapes that do not fit, or negative entries.
+
     >>> conv_noise_energy_from_second(torch.ones(1, 4), torch.ones(1, 1, 3), padding=1).item()
     2.5
     """
@@ -106,6 +109,9 @@ def conv_transpose_noise_energy(
 
     The same three laws: an output sees each input value at most once, whatever the stride. `weight`
     is `(C, out/groups, *kernel)` as in `torch.nn.functional.conv_transpose2d`.
+
+    Raises:
+        UsageError: shapes that do not fit, or no such sharing.
 
     >>> conv_transpose_noise_energy(torch.ones(1, 1, 2), torch.ones(1, 1, 2), stride=2).item()
     1.0

@@ -20,6 +20,9 @@ def train_var_after(var_test: Tensor, energy: Tensor, tau: float) -> Tensor:
     Both variances are those of the population of all samples and positions, about its one mean.
     N = c² + v is placement (a). A bias is added after the noise: it moves neither side.
 
+    Raises:
+        UsageError: shapes that differ, negative entries, or a negative or infinite τ.
+
     >>> train_var_after(torch.tensor([2.0]), torch.tensor([3.0]), tau=1.0).item()
     5.0
     """
@@ -33,7 +36,11 @@ def train_var_after(var_test: Tensor, energy: Tensor, tau: float) -> Tensor:
 def ratio_after(var_test: Tensor, energy: Tensor, tau: float) -> Tensor:
     """Δ = var_test/(var_test + τ·N) after weights, placement (b).
 
-    Exact where `train_var_after` is. Never above 1; NaN where both variances are 0.
+    Exact where `train_var_after` is; both tensors are `(channels,)`. Never above 1; NaN where both
+    variances are 0.
+
+    Raises:
+        UsageError: shapes that differ, negative entries, or a negative or infinite τ.
 
     >>> ratio_after(torch.tensor([2.0]), torch.tensor([3.0]), tau=2.0).item()
     0.25
@@ -44,7 +51,11 @@ def ratio_after(var_test: Tensor, energy: Tensor, tau: float) -> Tensor:
 def max_tau_after(var_test: Tensor, energy: Tensor, bound: float = 0.95) -> Tensor:
     """The largest τ that keeps Δ ≥ bound: τ = var_test(1 − bound)/(bound·N).
 
-    The inverse of `ratio_after`. Infinite where N is 0 and the channel lives.
+    The inverse of `ratio_after`; `(channels,)` in and out. Infinite where N is 0 and the channel
+    lives.
+
+    Raises:
+        UsageError: shapes that differ, negative entries, or a bound outside (0, 1).
 
     >>> max_tau_after(torch.tensor([2.0]), torch.tensor([4.0]), bound=0.5).item()
     0.5
@@ -58,6 +69,11 @@ def max_tau_after(var_test: Tensor, energy: Tensor, bound: float = 0.95) -> Tens
 
 def max_drop_p_after(var_test: Tensor, energy: Tensor, bound: float = 0.95) -> Tensor:
     """The largest drop_p that keeps Δ ≥ bound: τ/(1 + τ) of `max_tau_after`.
+
+    `(channels,)` in and out; 1 where any noise will do.
+
+    Raises:
+        UsageError: shapes that differ, negative entries, or a bound outside (0, 1).
 
     >>> max_drop_p_after(torch.tensor([2.0]), torch.tensor([2.0]), bound=0.5).item()
     0.5

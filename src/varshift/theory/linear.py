@@ -49,6 +49,9 @@ def linear_noise_energy_from_second(second: Tensor, weight: Tensor) -> Tensor:
     `second` is E[x²], `(in,)`: c² + v, the mean included. Without the c² a post-ReLU input loses a
     third of its energy. The result is `(out,)`, float64.
 
+    Raises:
+        UsageError: shapes that do not fit, or negative entries.
+
     >>> linear_noise_energy_from_second(torch.tensor([1.0, 4.0]), torch.tensor([[1.0, 3.0]])).item()
     37.0
     """

@@ -18,9 +18,16 @@ __all__ = ["Moments", "merge_all"]
 class Moments:
     """How many values each channel has seen, their mean, and their scatter about it.
 
-    `count` is the number of values per channel; `mean` and `m2` have shape `(C,)` and are float64;
-    `m2` is the sum of squared deviations from the mean. Merging two parts gives the moments of
+    Merging two parts gives the moments of
     their union, exactly but for rounding, whatever the sizes and the order. [chan1979updating]
+
+    Attributes:
+        count: number of values per channel.
+        mean: `(C,)` float64.
+        m2: `(C,)` float64, the sum of squared deviations from the mean.
+
+    Raises:
+        UsageError: a negative count, or tensors that are not `(C,)` float64.
 
     >>> halves = Moments.of(torch.tensor([[1.0], [2.0]])), Moments.of(torch.tensor([[6.0]]))
     >>> whole = halves[0] + halves[1]

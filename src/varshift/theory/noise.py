@@ -26,6 +26,10 @@ __all__ = [
 ]
 
 Sharing: TypeAlias = Literal["element", "channel", "sample"]
+"""What shares one factor of the noise: nothing, a channel of a sample, or a whole sample.
+
+Dropout is "element", Dropout2d "channel", stochastic depth (DropPath) "sample".
+"""
 
 
 @dataclass(frozen=True)
@@ -35,7 +39,14 @@ class Noise:
     `element`: every value its own (Dropout). `channel`: one per sample and channel (Dropout2d).
     `sample`: one per sample (DropPath). At equal τ and sharing, Bernoulli, Gaussian and Uout noise
     shift a variance identically, since only E[ξ] and E[ξ²] enter it: "variance-stable" is a matter
-    of how much noise, not of its shape. Raises UsageError for a negative or infinite τ.
+    of how much noise, not of its shape.
+
+    Attributes:
+        tau: relative variance of the noise, τ.
+        sharing: what shares one ξ.
+
+    Raises:
+        UsageError: a negative or infinite τ, or no such sharing.
 
     >>> dropout(0.5) == gaussian(1.0)
     True
@@ -58,6 +69,9 @@ def check_sharing(sharing: str) -> None:
 def dropout(drop_p: float, sharing: Sharing = "element") -> Noise:
     """Inverted dropout: ξ is 0 with probability `drop_p`, else 1/keep_p; τ = drop_p/keep_p.
 
+    Raises:
+        UsageError: a rate outside [0, 1), or no such sharing.
+
     >>> dropout(0.5, "channel")
     Noise(tau=1.0, sharing='channel')
     """
@@ -66,6 +80,9 @@ def dropout(drop_p: float, sharing: Sharing = "element") -> Noise:
 
 def gaussian(sigma: float, sharing: Sharing = "element") -> Noise:
     """Gaussian dropout: ξ ~ N(1, σ²); τ = σ². [srivastava2014dropout, sec. 10]
+
+    Raises:
+        UsageError: a negative or infinite σ, or no such sharing.
 
     >>> gaussian(0.5).tau
     0.25
@@ -76,6 +93,9 @@ def gaussian(sigma: float, sharing: Sharing = "element") -> Noise:
 def uout(beta: float, sharing: Sharing = "element") -> Noise:
     """Uout: ξ = 1 + r, r ~ U(−β, β), 0 ≤ β ≤ 1; τ = β²/3. [li2019disharmony]
 
+    Raises:
+        UsageError: a β outside [0, 1], or no such sharing.
+
     >>> uout(0.3).tau
     0.03
     """
@@ -84,6 +104,9 @@ def uout(beta: float, sharing: Sharing = "element") -> Noise:
 
 def tau_of(drop_p: float) -> float:
     """τ = drop_p/(1 − drop_p), the relative variance of inverted dropout; `drop_p` is torch's p.
+
+    Raises:
+        UsageError: a rate outside [0, 1).
 
     >>> tau_of(0.5)
     1.0
@@ -95,6 +118,9 @@ def tau_of(drop_p: float) -> float:
 def drop_p_of(tau: float) -> float:
     """The drop_p of equal noise, τ/(1 + τ): the inverse of `tau_of`.
 
+    Raises:
+        UsageError: a negative or infinite τ.
+
     >>> drop_p_of(1.0)
     0.5
     """
@@ -104,6 +130,9 @@ def drop_p_of(tau: float) -> float:
 
 def tau_of_keep_p(keep_p: float) -> float:
     """τ = (1 − keep_p)/keep_p; `keep_p` is the paper's p. [li2019disharmony]
+
+    Raises:
+        UsageError: a keep_p outside (0, 1].
 
     >>> tau_of_keep_p(0.5)
     1.0
@@ -116,6 +145,9 @@ def tau_of_keep_p(keep_p: float) -> float:
 def keep_p_of(tau: float) -> float:
     """The keep_p of equal noise, 1/(1 + τ): the inverse of `tau_of_keep_p`.
 
+    Raises:
+        UsageError: a negative or infinite τ.
+
     >>> keep_p_of(1.0)
     0.5
     """
@@ -125,6 +157,9 @@ def keep_p_of(tau: float) -> float:
 
 def tau_of_sigma(sigma: float) -> float:
     """τ = σ² of Gaussian noise N(1, σ²).
+
+    Raises:
+        UsageError: a negative or infinite σ.
 
     >>> tau_of_sigma(0.5)
     0.25
@@ -136,6 +171,9 @@ def tau_of_sigma(sigma: float) -> float:
 def sigma_of(tau: float) -> float:
     """The σ of Gaussian noise that is as large, √τ.
 
+    Raises:
+        UsageError: a negative or infinite τ.
+
     >>> sigma_of(tau_of(0.5))
     1.0
     """
@@ -145,6 +183,9 @@ def sigma_of(tau: float) -> float:
 
 def tau_of_beta(beta: float) -> float:
     """τ = β²/3 of Uout, the variance of U(−β, β); 0 ≤ β ≤ 1.
+
+    Raises:
+        UsageError: a β outside [0, 1].
 
     >>> tau_of_beta(1.0) == 1 / 3
     True
@@ -156,7 +197,9 @@ def tau_of_beta(beta: float) -> float:
 def beta_of(tau: float) -> float:
     """The β of Uout noise that is as large, √(3τ).
 
-    Raises UsageError above τ = 1/3 (drop_p 0.25), which no β ≤ 1 reaches.
+    Raises:
+        UsageError: a negative or infinite τ, or one above 1/3 (drop_p 0.25), which no β ≤ 1
+            reaches.
 
     >>> beta_of(1 / 3)
     1.0

@@ -18,7 +18,20 @@ _ROUNDING = 1e-12  # relative: equal differences come out of float64 with less s
 
 @dataclass(frozen=True)
 class Paired:
-    """Mean of the differences (second − first), standard error, interval, two-sided p-value."""
+    """Mean of the differences (second − first), standard error, interval, two-sided p-value.
+
+    Attributes:
+        mean: mean of second − first.
+        se: its standard error.
+        low: lower end of the interval for the true mean difference.
+        high: upper end of it.
+        p_value: two-sided: how often two treatments that do the same would differ as much.
+        samples: how many examples.
+
+    >>> import torch
+    >>> paired(torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.5, 2.5, 3.5]))
+    Paired(mean=0.5, se=0.0, low=0.5, high=0.5, p_value=0.25, samples=3)
+    """
 
     mean: float
     se: float
@@ -35,9 +48,10 @@ def paired(first: Tensor, second: Tensor, *, level: float = 0.95) -> Paired:
     as n grows. What both treatments share cancels, so that n examples tell far smaller changes
     apart than two independent samples of n would.
 
-    Differences that are all the same have no spread to judge by; their p-value is then that of the
-    sign test, 2·2⁻ⁿ, the least that n examples can give without an assumption. Below some 20
-    examples that are not Gaussian the t test errs more often than it says.
+    Differences that are all the same and not 0 have no spread to judge by; their p-value is then
+    that of the sign test, 2·2⁻ⁿ, the least that n examples can give without an assumption; if all
+    are 0 it is 1. Below some 20 examples that are not Gaussian the t test errs more often than it
+    says.
 
     Args:
         first: (n,) figure of each example under the first treatment, such as its loss.
@@ -80,6 +94,9 @@ def student_tail(t: float, freedom: float) -> float:
 
 def student_quantile(level: float, freedom: float) -> float:
     """The t with P(|T| ≤ t) = level, by bisection.
+
+    Raises:
+        UsageError: a level outside (0, 1).
 
     >>> round(student_quantile(0.95, 10), 3)
     2.228

@@ -20,9 +20,12 @@ from varshift.theory import _check
 
 __all__ = ["KINKS", "gaussian_covariance", "gaussian_moments"]
 
-# Where torch's activations are not smooth, at their default parameters: ReLU and its family 0,
-# hardtanh ±1, softshrink and hardshrink ±0.5, hardswish and hardsigmoid ±3, relu6 6.
 KINKS = (-3.0, -1.0, -0.5, 0.0, 0.5, 1.0, 3.0, 6.0)
+"""Where torch's activations are not smooth, at their default parameters.
+
+ReLU and its family 0, hardtanh ±1, softshrink and hardshrink ±0.5, hardswish and hardsigmoid ±3,
+relu6 6.
+"""
 
 _POINTS = 16
 # exp(−z²/2) is a normal float up to here; what lies beyond has a weight of 1e-307.
@@ -54,7 +57,8 @@ def gaussian_moments(
     `function` maps a tensor to one of the same shape, element by element and without randomness;
     `mean` and `var` have one shape, any; so have the results, in their dtype. Integrated in float64
     to a relative 1e-10 where float64 can express it: `function` itself must be that accurate, and
-    E[f²] must gather within 37.5 deviations (for `exp` that means var ≤ 200; NaN beyond). `kinks`
+    E[f²] must gather within 37.5 deviations, else NaN (for `exp` at mean 0 from a var between 225
+    and 230 on). `kinks`
     are points of x worth a cut; unknown ones only cost time. A var of 0 gives f(mean) and 0.
     Raises UsageError for shapes that differ, negative variances and functions that do not settle.
 

@@ -32,7 +32,14 @@ __all__ = [
 class HalfMoments:
     """Means and population variances of x⁺ = max(x, 0) and x⁻ = min(x, 0), `(channels,)` each.
 
-    Raises UsageError unless x⁺ ≥ 0 ≥ x⁻ in the mean and the shapes agree.
+    Attributes:
+        positive_mean: E[x⁺].
+        positive_var: Var[x⁺].
+        negative_mean: E[x⁻].
+        negative_var: Var[x⁻].
+
+    Raises:
+        UsageError: unless x⁺ ≥ 0 ≥ x⁻ in the mean and the shapes agree.
 
     >>> import torch
     >>> halves = HalfMoments.of(torch.tensor([[3.0], [-1.0]]))
@@ -87,6 +94,9 @@ def rrelu_slope_var(lower: float = 1 / 8, upper: float = 1 / 3) -> float:
     After weights, placement (b): var_train = var_test + Var[r]·N with N the element energy at x⁻,
     as in `conv_noise_energy(x.clamp(max=0), weight)`.
 
+    Raises:
+        UsageError: slopes that are not finite, or lower above upper.
+
     >>> rrelu_slope_var(0.0, 1.0) == 1 / 12
     True
     """
@@ -96,7 +106,10 @@ def rrelu_slope_var(lower: float = 1 / 8, upper: float = 1 / 3) -> float:
 
 
 def rrelu_mean(halves: HalfMoments, lower: float = 1 / 8, upper: float = 1 / 3) -> Tensor:
-    """E[y] = E[x⁺] + s·E[x⁻], in training and at test alike.
+    """E[y] = E[x⁺] + s·E[x⁻], in training and at test alike; `(channels,)`.
+
+    Raises:
+        UsageError: slopes that are not finite, or lower above upper.
 
     >>> import torch
     >>> rrelu_mean(HalfMoments.of(torch.tensor([[3.0], [-1.0]])), 0.0, 1.0).item()
@@ -108,7 +121,11 @@ def rrelu_mean(halves: HalfMoments, lower: float = 1 / 8, upper: float = 1 / 3) 
 def rrelu_test_var(halves: HalfMoments, lower: float = 1 / 8, upper: float = 1 / 3) -> Tensor:
     """var_test = Var[x⁺] + s²Var[x⁻] − 2s·E[x⁺]E[x⁻].
 
-    Exact for any input law: x⁺x⁻ = 0, so their covariance is minus the product of the means.
+    `(channels,)`. Exact for any input law: x⁺x⁻ = 0, so their covariance is minus the product of
+    the means.
+
+    Raises:
+        UsageError: slopes that are not finite, or lower above upper.
 
     >>> import torch
     >>> rrelu_test_var(HalfMoments.of(torch.tensor([[3.0], [-1.0]])), 0.0, 1.0).item()
@@ -122,6 +139,11 @@ def rrelu_test_var(halves: HalfMoments, lower: float = 1 / 8, upper: float = 1 /
 def rrelu_train_var(halves: HalfMoments, lower: float = 1 / 8, upper: float = 1 / 3) -> Tensor:
     """var_train = var_test + Var[r]·E[(x⁻)²].
 
+    `(channels,)`, placement (a); exact for any input law. [xu2015rrelu]
+
+    Raises:
+        UsageError: slopes that are not finite, or lower above upper.
+
     >>> import torch
     >>> halves = HalfMoments.of(torch.tensor([[3.0], [-1.0]]))
     >>> abs(rrelu_train_var(halves, 0.0, 1.0).item() - (3.0625 + 1 / 24)) < 1e-15
@@ -132,7 +154,10 @@ def rrelu_train_var(halves: HalfMoments, lower: float = 1 / 8, upper: float = 1 
 
 
 def rrelu_ratio(halves: HalfMoments, lower: float = 1 / 8, upper: float = 1 / 3) -> Tensor:
-    """Δ = var_test/var_train, placement (a). Never above 1.
+    """Δ = var_test/var_train, placement (a), `(channels,)`. Never above 1.
+
+    Raises:
+        UsageError: slopes that are not finite, or lower above upper.
 
     >>> import torch
     >>> halves = HalfMoments.gaussian(torch.zeros(1), torch.ones(1))

@@ -31,10 +31,12 @@ def width_ratio(mean: float, var: float, rho: float, tau: float, d_cos2: _Number
     The paper's (v + vρ(d·cos²θ − 1)) / ((c² + v)/keep_p − c² + vρ(d·cos²θ − 1)), since 1/keep_p is
     1 + τ. Exact when all d inputs have the mean `mean`, the variance `var` and the pairwise
     correlation `rho`, and each its own mask; else `linear_noise_energy` is, with no such condition.
-    `d_cos2` is d·cos²θ = (Σw)²/Σw², a float or `(filters,)`. A filter of random direction has
-    E[d·cos²θ] = 1 at every d, and then Δ is that of placement (a): width helps only as far as
-    training makes d·cos²θ grow. Raises UsageError where A would be negative: such inputs cannot be.
-    [li2019disharmony]
+    `d_cos2` is d·cos²θ = (Σw)²/Σw², a float or `(filters,)`. At d·cos²θ = 1, the average of
+    filters of random direction at every d, Δ is that of placement (a): width helps only as far as
+    training makes d·cos²θ grow. [li2019disharmony]
+
+    Raises:
+        UsageError: a mean, variance, ρ or τ that cannot be, or A < 0: no inputs are correlated so.
 
     >>> width_ratio(0.0, 1.0, rho=0.5, tau=1.0, d_cos2=1.0)
     0.5
@@ -50,6 +52,9 @@ def width_ratio(mean: float, var: float, rho: float, tau: float, d_cos2: _Number
 def width_ratio_of(weight: Tensor, mean: float, var: float, rho: float, tau: float) -> Tensor:
     """Δ(p, d) of each filter of `weight`, `(out, …)` -> `(out,)` float64.
 
+    Raises:
+        UsageError: as `width_ratio`; a weight that holds no filters.
+
     >>> width_ratio_of(torch.tensor([[1.0, 1.0], [1.0, -1.0]]), 0.0, 1.0, rho=0.5, tau=1.0).tolist()
     [0.6, 0.3333333333333333]
     """
@@ -61,7 +66,11 @@ def max_tau_for_width(
 ) -> float:
     """The largest τ that keeps Δ(p, d) ≥ bound: τ = A(1 − bound)/(bound(c² + v)).
 
-    Always possible; 0 where the filter sees no signal (A = 0).
+    A is that of `width_ratio`. [li2019disharmony] Always possible; 0 where the filter sees no
+    signal (A = 0).
+
+    Raises:
+        UsageError: a mean, variance or ρ that no inputs have, A < 0, or a bound outside (0, 1).
 
     >>> max_tau_for_width(0.0, 1.0, rho=0.5, d_cos2=1.0, bound=0.5)
     1.0
@@ -74,7 +83,10 @@ def max_tau_for_width(
 def max_drop_p_for_width(
     mean: float, var: float, rho: float, d_cos2: float, bound: float = 0.95
 ) -> float:
-    """The largest drop_p that keeps Δ(p, d) ≥ bound.
+    """The largest drop_p that keeps Δ(p, d) ≥ bound: τ/(1 + τ) of `max_tau_for_width`.
+
+    Raises:
+        UsageError: as `max_tau_for_width`.
 
     >>> max_drop_p_for_width(0.0, 1.0, rho=0.5, d_cos2=1.0, bound=0.5)
     0.5
@@ -106,8 +118,11 @@ def min_width(
     """The smallest whole d with Δ(p, d) ≥ bound, where d·cos²θ is `d_cos2_of_width(d, …)`.
 
     `math.inf` where no width is enough: ρ = 0 (width does not enter Δ) or a slope that never
-    carries d·cos²θ as far as needed. Raises UsageError for ρ < 0, where d equally correlated inputs
-    exist only up to d = 1 − 1/ρ and width cannot be asked for.
+    carries d·cos²θ as far as needed.
+
+    Raises:
+        UsageError: ρ < 0, where d equally correlated inputs exist only up to d = 1 − 1/ρ and width
+            cannot be asked for; as `max_tau_for_width`; a negative or infinite τ.
 
     >>> min_width(0.0, 1.0, rho=0.1, tau=1.0, slope=0.02, intercept=0.0)
     9050.0
