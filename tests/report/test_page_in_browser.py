@@ -228,8 +228,15 @@ def test_a_preset_is_the_channel_that_was_measured(opened):
         page.select_option("#preset", str(len(shown)))
         shown.append((float(page.input_value("#set-drop_p")), value(page, "shift")))
     assert [round(drop_p, 6) for drop_p, _ in shown] == [0.6, 0.3]  # the worst first
-    # Noise reaches the second norm through the first as well, which the calculator leaves out.
+    # Noise reaches the second norm through the first as well, which the calculator leaves out: what
+    # was measured stands beside it, until a figure is changed.
     assert shown[1][1] == pytest.approx(m.sites["1"].shift, rel=0.05)
+    page.select_option("#preset", "0")
+    assert value(page, "measured") == pytest.approx(m.sites["3"].shift, rel=0.1)
+    assert "the rest comes through earlier norms" in page.inner_text("#figures")
+    page.fill("#set-mean", "0.5")
+    assert page.input_value("#preset") == ""
+    assert "earlier norms" not in page.inner_text("#figures")
 
 
 def test_a_table_sorts_by_number_and_puts_the_unknown_last(opened):
@@ -260,6 +267,47 @@ def _with_gaps():
     return type(found)(
         sites=found.sites, structure=found.structure, asked=asked, samples=9, skipped={}
     )
+
+
+def test_what_is_infinite_sorts_as_such_and_what_is_unknown_last(opened):
+    m = _of_many_norms(4)
+    sites = {
+        path: replace(site, shift=value)
+        for (path, site), value in zip(
+            m.sites.items(), (2.0, float("nan"), float("inf"), 0.5), strict=True
+        )
+    }
+    page = opened(replace(m, sites=sites))
+    heading = page.locator("#sites th button", has_text="Δ test/train")
+
+    def column():
+        cells = page.locator("#sites tbody td:nth-child(3)").all_inner_texts()
+        return [cell.split()[0] for cell in cells]
+
+    heading.click()
+    assert column()[-2:] == ["∞", "n/a"]
+    heading.click()
+    assert (column()[0], column()[-1]) == ("∞", "n/a")
+
+
+def test_a_long_name_leaves_a_phone_its_width(opened):
+    net = nn.Sequential()
+    net.add_module("a_module_with_a_name_that_tells_the_whole_story_of_its_life", nn.Dropout(0.5))
+    net.add_module("b_module_with_a_name_that_tells_the_whole_story_of_its_life", nn.BatchNorm1d(3))
+    page = opened(
+        vs.measure(net, torch.randn(40, 3).split(10)), viewport={"width": 390, "height": 800}
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_a_touch_on_a_mark_writes_what_a_pointer_is_told(every, opened):
+    page = opened(every["measurement"])
+    told = page.locator("#depth figure .told").first
+    assert not told.is_visible()
+    page.locator("#depth figure svg circle.test").first.click(force=True)
+    assert "test 0." in told.inner_text() or "test 1" in told.inner_text()
+    page.locator("#depth figure svg").first.click(position={"x": 2, "y": 2}, force=True)
+    assert not told.is_visible()
 
 
 def test_hostile_names_do_no_harm(opened):

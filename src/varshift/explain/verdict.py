@@ -13,6 +13,7 @@ __all__ = ["judged", "reason"]
 # The least displacement worth a verdict, in deviations of what a norm hands on: a variance off by
 # 22 %, or means off by a tenth of a deviation.
 _LEAST = 0.1
+_SMALL = 0.05  # of a training variance: no culprit worth the name
 
 
 def judged(
@@ -57,9 +58,16 @@ def reason(
         return f"Noise moves the mean of {place} by {shift:.2f} deviations.{culprit}"
     site = factors[place]
     if verdict == "noise":
+        noise, alone = site.noise.value, site.alone.value
+        # Blame is told with every norm at its training statistics, as `alone` is.
+        apart = (
+            f" ({alone:.3g} with the norms before it at their training statistics)"
+            if _apart(site)
+            else ""
+        )
         return (
-            f"Dominated by noise: with it off, the variance at {place!r} is "
-            f"{site.alone.value:.2f} of what training saw.{_from(blame, structure, place)}"
+            f"Dominated by noise: with it off, the variance at {place!r} is {noise:.3g} of what "
+            f"training saw{apart}.{_from(blame, structure, place)}"
         )
     if verdict == "staleness":
         return _stale(site, structure)
@@ -103,7 +111,18 @@ def _from(blame: Blame, structure: Structure, place: str) -> str:
     name, share = next(iter(behind.items()))
     line = structure.noise(name).line
     where = f" ({line.file}:{line.number}: {line.code})" if line else ""
+    if share.value < _SMALL:
+        return (
+            f" No single source has much of its training variance; the largest, {name!r}{where}, "
+            f"has {100 * share.value:.2g} %."
+        )
     return f" {name!r}{where} causes {100 * share.value:.0f} % of its training variance."
+
+
+def _apart(site: Factors) -> bool:
+    """Whether norms before it, or small batches, change the factor by a tenth."""
+    noise, alone = site.noise.value, site.alone.value
+    return alone > 0 and noise > 0 and max(noise / alone, alone / noise) > 1.1
 
 
 def _stale(site: Factors, structure: Structure) -> str:

@@ -28,6 +28,12 @@ class Column:
     name: str
     meaning: str = ""
     numeric: bool = True
+    wraps: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The class of its cells."""
+        return "number" if self.numeric else "wraps" if self.wraps else ""
 
 
 @dataclass(frozen=True)
@@ -65,9 +71,13 @@ class Table:
 
 @dataclass(frozen=True)
 class WhatIf:
-    """The calculator: where it starts, and sites of the model it can start from instead."""
+    """The calculator: where it starts, and sites of the model it can start from instead.
+
+    `known` says how a preset's own Δ came about.
+    """
 
     presets: Sequence[Mapping[str, Any]] = ()
+    known: str = "measured"
     kind: str = "what-if"
 
 

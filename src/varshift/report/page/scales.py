@@ -29,9 +29,14 @@ class Scale:
         share = min(max((at - low) / (high - low), 0.0), 1.0)
         return self.start + share * (self.end - self.start)
 
-    def ticks(self) -> list[float]:
-        """About six round numbers within the range."""
-        return _log_ticks(self) if self.logarithmic else _even_ticks(self)
+    def ticks(self, reference: float | None = None) -> list[float]:
+        """About six round numbers within the range, and the reference if there is one."""
+        found = _log_ticks(self) if self.logarithmic else _even_ticks(self)
+        if reference is None or not self.low <= reference <= self.high:
+            return found
+        near = 0.05 * abs(self.end - self.start)
+        kept = [tick for tick in found if abs(self(tick) - self(reference)) > near]
+        return sorted([*kept, reference])
 
 
 def linear(values: Iterable[float], start: float, end: float) -> Scale:

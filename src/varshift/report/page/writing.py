@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from varshift.errors import MissingExtraError
 from varshift.files import replacing
 from varshift.report.page.bodies import body
+from varshift.report.page.clean import clipped, visible
 from varshift.report.page.provenance import provenance
 from varshift.report.page.words import WORDS
 from varshift.results import Result
@@ -39,15 +40,29 @@ def render(result: Result) -> str:
     script = _asset("page.js")
     drawn = body(result)
     return template.render(
-        name=type(result).__name__.lower(),
+        title=_title(result),
         body=drawn,
         notes=list(dict.fromkeys(getattr(result, "notes", ()))),
         words=WORDS,
-        provenance=provenance() | drawn.facts,
+        provenance=_subject(result) | provenance() | drawn.facts,
         style=_asset("page.css"),
         script=script,
         script_hash=_hash(script),
     )
+
+
+def _title(result: Result) -> str:
+    """What it is and of which model: two reports in a folder must differ."""
+    model = _subject(result).get("model", "").partition(",")[0]
+    name = type(result).__name__
+    return f"{name} of {model}" if model else name
+
+
+def _subject(result: Result) -> dict[str, str]:
+    """The model in a few words, from the result or from the structure that it holds."""
+    held = (result, *(getattr(result, name, None) for name in ("structure", "after")))
+    said = next((found for one in held if (found := getattr(one, "subject", ""))), "")
+    return {"model": said} if said else {}
 
 
 @cache
@@ -59,10 +74,12 @@ def _template() -> Template:
     kept = jinja2.Environment(
         loader=jinja2.FunctionLoader(_asset),
         autoescape=True,
+        finalize=visible,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    kept.filters["clipped"] = clipped
     return kept.get_template("page.html.j2")
 
 

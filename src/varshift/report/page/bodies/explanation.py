@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from varshift.explain import Explanation, Factors, Figure
@@ -13,7 +14,17 @@ from varshift.report.page.bodies.shared import (
     add_routes,
     add_what_if,
 )
-from varshift.report.page.parts import Body, Cell, Column, Missing, Part, Table, counted, name_cell
+from varshift.report.page.parts import (
+    Body,
+    Cell,
+    Column,
+    Missing,
+    Part,
+    Table,
+    counted,
+    name_cell,
+    number_cell,
+)
 from varshift.report.page.pictures import Factor, Series, boxes, by_depth, factor_bars, heat
 
 __all__: list[str] = []
@@ -112,7 +123,15 @@ def _depth(result: Explanation, other: bool) -> Part:
         "Variance of each norm's input in training and at test, relative to what is stored",
         reference=1.0,
         gap=True,
+        named=_farthest(result),
     )
+
+
+def _farthest(result: Explanation) -> list[int]:
+    """The three norms whose noise alone moves them most."""
+    sizes = [_severity(site) for site in result.factors.values()]
+    known = [index for index, size in enumerate(sizes) if math.isfinite(size)]
+    return sorted(known, key=lambda index: -sizes[index])[:3]
 
 
 def _factors(result: Explanation, other: bool) -> list[Part]:
@@ -151,14 +170,23 @@ _COLUMNS = {
 
 def _factor_table(result: Explanation) -> Table:
     columns = [
+        Column("#", "place in the model"),
         Column("norm", numeric=False),
         *(Column(name, meaning) for name, meaning in _COLUMNS.items()),
     ]
     rows = [
-        [name_cell(path), *(_figure(getattr(site, name)) for name in _COLUMNS)]
-        for path, site in result.factors.items()
+        [
+            number_cell(index),
+            name_cell(path),
+            *(_figure(getattr(site, name)) for name in _COLUMNS),
+        ]
+        for index, (path, site) in enumerate(result.factors.items(), 1)
     ]
-    return Table(f"{counted(len(rows), 'norm')}, ± one standard error", columns, rows)
+    caption = (
+        f"{counted(len(rows), 'norm')}, ± one standard error; geometric means over channels, so "
+        "that products are exact (measure gives medians)"
+    )
+    return Table(caption, columns, rows)
 
 
 def _figure(figure: Figure) -> Cell:
@@ -205,7 +233,8 @@ def _sizes(result: Explanation, side: int) -> dict[str, float]:
     """By noise (side 0) or place (side 1), its largest share."""
     sizes: dict[str, float] = {}
     for pair, share in result.blame.share.items():
-        sizes[pair[side]] = max(sizes.get(pair[side], 0.0), abs(share.value))
+        size = abs(share.value) if math.isfinite(share.value) else 0.0
+        sizes[pair[side]] = max(sizes.get(pair[side], 0.0), size)
     return sizes
 
 
@@ -215,6 +244,8 @@ def _most(names: Sequence[str], sizes: dict[str, float], most: int) -> list[str]
 
 
 def _share(figure: Figure) -> Cell:
+    if not math.isfinite(figure.value):
+        return number_cell(None)
     error = f" ± {100 * figure.se:.1f}" if figure.se == figure.se else ""
     return Cell(f"{100 * figure.value:.1f}{error} %", figure.value)
 

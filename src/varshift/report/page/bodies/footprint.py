@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from varshift.footprint import Footprint
 from varshift.report.figures import figure, shortened
 from varshift.report.page.bodies.plain import body
@@ -22,6 +24,7 @@ from varshift.report.page.pictures import Interval, intervals
 
 __all__: list[str] = []
 
+_POOR = 4.0  # misfit from which no one noise explains what a norm stores (docs/footprint.md)
 _ROUTES = Missing(
     "the routes from noise source to norm", "vs.inspect(model, example).to_html(path)"
 )
@@ -37,7 +40,8 @@ def _footprint(result: Footprint) -> Body:
         "noise",
         "Noise the checkpoint remembers",
         "A norm trained behind dropout has stored a variance that is too large for its noise-free "
-        "input, and by how much says the drop_p. An interval that holds 0 claims nothing.",
+        "input, and by how much says the drop_p. An interval that holds 0 claims nothing; nor does "
+        "one of negligible noise, or one that chance gives among so many norms.",
         _noise(result),
     )
     add_what_if(made)
@@ -49,8 +53,16 @@ def _summary(result: Footprint) -> list[str]:
         f"{counted(len(result.sites), 'norm')} judged, over {counted(result.samples, 'sample')}."
     )
     claimed = [result.sites[path] for path in result.claimed]
+    odd = [site.misfit for site in result.sites.values() if site.misfit > _POOR]
+    if odd and not claimed:
+        return [
+            f"No claim can be made: at {len(odd)} of {counted(len(result.sites), 'norm')} no "
+            f"single noise fits what is stored (misfit up to {figure(max(odd), 3)}, where 1 is a "
+            "perfect fit). Noise may stand elsewhere (places=), or weights have moved since.",
+            judged,
+        ]
     if not claimed:
-        return [judged, "None claims noise: what they store fits training without dropout."]
+        return ["None claims noise: what they store fits training without dropout.", judged]
     most = max(claimed, key=lambda site: site.drop_p)
     verb = "claims" if len(claimed) == 1 else "claim"
     return [
@@ -77,7 +89,12 @@ def _noise(result: Footprint) -> list[Part]:
         for path, site in result.sites.items()
     ]
     about = "drop_p that each norm's stored variance remembers, with its interval"
-    return [intervals(rows, 0.0, "drop_p, 95 % interval; coloured: claimed", about), _table(result)]
+    label = "drop_p, 95 % interval; coloured: claimed"
+    return [intervals(rows, 0.0, label, about, least=-1.0, most=1.0), _table(result)]
+
+
+def _end(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else figure(value)
 
 
 def _table(result: Footprint) -> Table:
@@ -96,7 +113,7 @@ def _table(result: Footprint) -> Table:
         [
             name_cell(path),
             Cell(f"{site.drop_p:.3f}", site.drop_p),
-            Cell(f"{site.low:.3f} to {site.high:.3f}", site.low),
+            Cell(f"{_end(site.low)} to {_end(site.high)}", site.low),
             Cell("yes" if site.claimed else "no", str(site.claimed)),
             name_cell("the norm's input" if site.placement == "a" else f"before {site.place}"),
             number_cell(site.added, 3),

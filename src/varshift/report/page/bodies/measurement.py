@@ -48,24 +48,30 @@ def _measurement(result: Measurement) -> Body:
         skipped=result.skipped,
     )
     sites = list(result.sites.values())
+    known = [site for site in sites if site.severity == site.severity]
     made.add(
         "depth",
         "Training against test, norm by norm",
         "The same batches, passed twice: noise on, as in training, and noise off, as at test. "
-        "Where the two part, a norm divides at test by a number it learned under noise.",
-        _depth(sites) if sites else [],
+        "Where the two part, a norm divides at test by a number it learned "
+        + ("under noise." if _draws(result) else "in training: from other statistics upstream."),
+        _depth(known),
     )
+    made.add("sites", "All norms", "", [_table(result)] if sites else [])
     made.add(
         "channels",
         "Channel by channel",
         "A layer's figure is a median; here is how its channels scatter about it. On the level "
         "(or the diagonal) nothing shifts.",
-        _channels(sites),
+        _channels(known),
     )
     add_routes(made, result.structure, {site.path: site.severity for site in sites})
     add_what_if(made, _presets(result))
-    made.add("sites", "All norms", "", [_table(result)] if sites else [])
     return made
+
+
+def _draws(result: Measurement) -> bool:
+    return any(noise.active for noise in result.structure.noises)
 
 
 def _summary(result: Measurement) -> list[str]:
@@ -74,24 +80,47 @@ def _summary(result: Measurement) -> list[str]:
         f"{counted(len(sites), 'norm')} measured over {counted(result.samples, 'sample')} in "
         f"{counted(result.batches, 'batch')}."
     )
+    blind = [site.path for site in sites if site.severity != site.severity]
+    if blind:
+        passed += (
+            f" {counted(len(blind), 'norm')} could not be judged: all channels of "
+            f"{shortened(blind[0], 80)} are dead."
+        )
     severe = [site for site in sites if _sure(site) > _SEVERE]
     if not severe:
-        return [passed, "No norm's variance shifts by more than 10 %, two standard errors aside."]
-    worst = severe[0]
-    behind = sources(result.structure, worst.path)
-    said = (
-        f"Worst: {shortened(worst.path, 80)}. At test the variance of its input is "
-        f"{measured(worst.shift, worst.shift_se)} times that in training "
-        f"(severity {measured(worst.severity, worst.severity_se, 2)})"
-    )
-    where = f"directly behind: {behind}" if behind else "no noise directly behind it"
+        return [
+            "No norm's variance shifts by more than 10\u00a0%, two standard errors aside.",
+            passed,
+        ]
     verb = "is" if len(severe) == 1 else "are"
-    return [
-        passed,
-        f"{counted(len(severe), 'norm')} {verb} shifted by more than 10 %, beyond two standard "
-        "errors.",
-        f"{said}; {where}.",
+    said = [
+        f"{len(severe)} of {counted(len(sites), 'norm')} {verb} shifted by more than 10\u00a0%, "
+        f"beyond two standard errors. The worst: {_worst(result, severe[0])}"
     ]
+    hit = next((site for site in severe if result.structure.behind(site.path)), None)
+    if hit is not None and hit is not severe[0]:
+        said.append(f"The worst right behind noise: {_worst(result, hit)}")
+    if not _draws(result):
+        said.append(
+            "No noise draws in this model, so none is the cause: the gap comes from stored "
+            "statistics that do not fit (vs.explain tells which)."
+        )
+    return [*said, passed]
+
+
+def _worst(result: Measurement, site: Site) -> str:
+    words = (
+        f"{shortened(site.path, 80)}. At test the variance of its input is "
+        f"{measured(site.shift, site.shift_se)} times that in training "
+        f"(severity {measured(site.severity, site.severity_se, 2)})"
+    )
+    behind = sources(result.structure, site.path)
+    if behind:
+        return f"{words}; directly behind: {behind}."
+    through = [route.noise for route in result.structure.routes if route.norm == site.path]
+    if through:
+        return f"{words}; noise comes through earlier norms, from {shortened(through[-1], 60)}."
+    return f"{words}."
 
 
 def _sure(site: Site) -> float:
@@ -100,7 +129,10 @@ def _sure(site: Site) -> float:
 
 
 def _depth(sites: list[Site]) -> list[Part]:
+    if not sites:
+        return []
     names = [site.path for site in sites]
+    worst = sorted(range(len(sites)), key=lambda index: -_sure(sites[index]))[:3]
     kinds = (("stored", "stored"), ("train", "training"), ("test", "test"))
     series = [
         Series(role, word, [median(getattr(site, role).var, site.live) for site in sites])
@@ -126,6 +158,7 @@ def _depth(sites: list[Site]) -> list[Part]:
         "shift Δ = variance at test ÷ variance in training, ± 2 standard errors",
         "Shift at each norm",
         reference=1.0,
+        named=worst,
     )
     return [variance, ratio]
 
@@ -151,7 +184,7 @@ def _channels(sites: list[Site]) -> list[Part]:
 def _presets(result: Measurement) -> Iterator[dict[str, Any]]:
     """Norms right behind one noise of known law, the worst first.
 
-    There the calculator repeats what was measured.
+    The calculator has the law of that noise alone; what was measured stands beside it.
     """
     direct = direct_routes(result.structure)
     for site in sorted(result.sites.values(), key=lambda site: -_sure(site)):
@@ -163,7 +196,7 @@ def _presets(result: Measurement) -> Iterator[dict[str, Any]]:
         tau = result.structure.noise(routes[0].noise).tau
         if tau is not None:
             mean, var = float(site.test.mean[channel]), float(site.test.var[channel])
-            found = preset(path, mean, var, tau)
+            found = preset(path, mean, var, tau, float(site.delta[channel]))
             if found:
                 yield found
 

@@ -29,13 +29,20 @@ def body(result: Result) -> Body:
     return made
 
 
-def rows_table(result: Result, caption: str) -> list[Table]:
-    """`result.rows()` as a table; nothing where there are no rows."""
+def rows_table(result: Result, caption: str, *, numbered: bool = False) -> list[Table]:
+    """`result.rows()` as a table; nothing where there are no rows.
+
+    `numbered` puts each row's place first, as pictures of many norms have it.
+    """
     rows = result.rows()
     if not rows:
         return []
     columns = [Column(name, numeric=_numeric(rows, name)) for name in rows[0]]
-    return [Table(caption, columns, [[_cell(row[name]) for name in rows[0]] for row in rows])]
+    cells = [[_cell(row[name]) for name in rows[0]] for row in rows]
+    if numbered:
+        columns = [Column("#", "place in the model"), *columns]
+        cells = [[number_cell(index), *row] for index, row in enumerate(cells, 1)]
+    return [Table(caption, columns, cells)]
 
 
 def _numeric(rows: list[dict[str, Any]], name: str) -> bool:

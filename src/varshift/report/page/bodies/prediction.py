@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from varshift.predict import Expected, Prediction
-from varshift.report.figures import figure, shortened
+from varshift.report.figures import drop, figure, shortened
 from varshift.report.page.bodies.plain import body
 from varshift.report.page.bodies.shared import (
     MEASURE,
@@ -44,13 +44,15 @@ _WITH_DATA = Missing(
 @body.register
 def _prediction(result: Prediction) -> Body:
     facts = {"samples": f"{result.samples:,}" if result.samples else "none: from the weights alone"}
+    rates = _rates(result)
     made = Body(
-        _summary(result),
+        _summary(result, rates),
         missing=[MEASURE, *([] if result.samples else [_WITH_DATA]), REPAIR],
         facts=facts,
         skipped=result.skipped,
     )
     sites = list(result.sites.values())
+    made.add("asked", "Noise asked for", "", _asked(result))
     made.add(
         "depth",
         "Training against test, norm by norm",
@@ -58,20 +60,46 @@ def _prediction(result: Prediction) -> Body:
         "for, the variance at test, and their ratio.",
         _depth(sites),
     )
+    made.add("sites", "All norms", "", [_table(result)] if sites else [])
     made.add(
         "channels",
         "Channel by channel",
         "How the expected shift scatters over the channels of each norm.",
         _channels(sites),
     )
-    made.add("asked", "Noise asked for", "", _asked(result))
-    add_routes(made, result.structure, {site.path: site.severity for site in sites})
-    add_what_if(made, _presets(result))
-    made.add("sites", "All norms", "", [_table(result)] if sites else [])
+    add_routes(made, result.structure, {site.path: site.severity for site in sites}, rates)
+    add_what_if(made, _presets(result), "expected")
     return made
 
 
-def _summary(result: Prediction) -> list[str]:
+def _rates(result: Prediction) -> dict[str, str]:
+    """What sources draw now and were asked to: `0.5 → 0.8`."""
+    found, drawn = {}, {noise.name: noise for noise in result.structure.noises}
+    for name, tau in result.asked.items():
+        noise = drawn.get(name)
+        if noise is None or not math.isfinite(tau):
+            continue
+        if noise.tau is None or abs(noise.tau - tau) > 1e-9 * max(tau, 1.0):
+            found[name] = f"{drop(noise)} → {_rate(tau)}"
+    return found
+
+
+def _rate(tau: float) -> str:
+    return f"{tau / (1 + tau):.3g}" if tau >= 0 else f"τ {tau:.3g}"
+
+
+def _summary(result: Prediction, rates: Mapping[str, str]) -> list[str]:
+    said = _expected(result)
+    if not rates:
+        return said
+    names = [
+        f"{shortened(name, 60)} from {rate.replace(' → ', ' to ')}" for name, rate in rates.items()
+    ]
+    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+    return [f"What if drop_p went so: {', '.join(names[:4])}{more}.", *said]
+
+
+def _expected(result: Prediction) -> list[str]:
     source = counted(result.samples, "sample") if result.samples else "the checkpoint alone"
     said = [f"Shift that theory expects at {counted(len(result.sites), 'norm')}, from {source}."]
     known = [site for site in result.sites.values() if site.severity == site.severity]
@@ -141,7 +169,7 @@ def _presets(result: Prediction) -> Iterator[dict[str, Any]]:
         (source, energy), *_ = site.energies.items()
         var = float(site.signal[channel])
         mean = math.sqrt(max(float(energy[channel]) - var, 0.0))
-        found = preset(path, mean, var, site.taus[source])
+        found = preset(path, mean, var, site.taus[source], float(site.delta[channel]))
         if found:
             yield found
 

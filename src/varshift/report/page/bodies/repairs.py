@@ -108,13 +108,20 @@ def _candidates(result: Repair, before: Score) -> Table:
         Column("95 %", "interval of that change"),
         Column("p-value", "how often chance alone would change the loss as much"),
         Column("seconds", "to make it"),
-        Column("verdict", numeric=False),
+        Column("verdict", numeric=False, wraps=True),
     ]
     none = [Cell("")] * 4
     rows = [[Cell("as trained"), *_score(before), *none, Cell("")]]
     rows += [_candidate(result, candidate) for candidate in result.candidates]
     if result.reference is not None:
-        rows.append([Cell("(noisy average)"), *_score(result.reference), *none, Cell("the aim")])
+        rows.append(
+            [
+                Cell("(noisy average)"),
+                *_score(result.reference),
+                *none,
+                Cell("what distill aims at"),
+            ]
+        )
     return Table(counted(result.held_out, "held-out sample"), columns, rows)
 
 
@@ -191,7 +198,10 @@ def _recalibration(result: Recalibration) -> Body:
             "before-after",
             "Stored variance before and after",
             "What each norm will divide by at test.",
-            [*_rewritten(result), *rows_table(result, counted(len(result.sites), "norm"))],
+            [
+                *_rewritten(result),
+                *rows_table(result, counted(len(result.sites), "norm"), numbered=True),
+            ],
         )
     return made
 

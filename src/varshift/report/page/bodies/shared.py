@@ -42,9 +42,14 @@ REPAIR = Missing(
 )
 
 
-def add_routes(body: Body, structure: Structure, severity: Mapping[str, float]) -> None:
+def add_routes(
+    body: Body,
+    structure: Structure,
+    severity: Mapping[str, float],
+    rates: Mapping[str, str] | None = None,
+) -> None:
     """The diagram, every route as a row, every noise source as a row."""
-    drawn = route_diagram(structure, severity)
+    drawn = route_diagram(structure, severity, rates)
     body.add(
         "routes",
         "From noise to norm",
@@ -63,7 +68,9 @@ def add_routes(body: Body, structure: Structure, severity: Mapping[str, float]) 
     )
 
 
-def add_what_if(body: Body, presets: Iterable[Mapping[str, Any]] = ()) -> None:
+def add_what_if(
+    body: Body, presets: Iterable[Mapping[str, Any]] = (), known: str = "measured"
+) -> None:
     """The calculator."""
     body.add(
         "what-if",
@@ -71,14 +78,17 @@ def add_what_if(body: Body, presets: Iterable[Mapping[str, Any]] = ()) -> None:
         "Move a figure and see Δ move: the laws of one layer, exact for the numbers you set. What "
         "noise does through earlier norms is left out, and a network trained under other noise "
         "would have other weights too.",
-        [WhatIf(list(presets))],
+        [WhatIf(list(presets), known)],
     )
 
 
-def preset(site: str, mean: float, var: float, tau: float) -> dict[str, Any] | None:
-    """Where the calculator can start from: one channel of a norm right behind noise."""
+def preset(site: str, mean: float, var: float, tau: float, delta: float) -> dict[str, Any] | None:
+    """Where the calculator can start from: one channel of a norm right behind noise.
+
+    `delta` is that channel's own shift, which holds what comes through earlier norms too.
+    """
     usable = var > 0 and 0 < tau < 1e6 and mean == mean
-    exact = {"drop_p": tau / (1 + tau), "mean": mean, "var": var}
+    exact = {"drop_p": tau / (1 + tau), "mean": mean, "var": var, "known": delta}
     numbers = {name: float(f"{value:.5g}") for name, value in exact.items()}
     return {"label": shortened(site, 60), **numbers} if usable else None
 

@@ -9,9 +9,10 @@ from varshift.report.figures import shortened
 from varshift.report.page.canvas import Canvas, said
 from varshift.report.page.scales import Scale
 
-__all__ = ["Columns", "beside", "legend", "level", "upright"]
+__all__ = ["MANY", "Columns", "beside", "legend", "level", "upright"]
 
-_LEFT, _RIGHT, _LABELLED = 62.0, 16.0, 28
+_LEFT, _RIGHT = 62.0, 16.0
+MANY = 28  # norms beyond which their places stand for their names
 
 
 class Columns:
@@ -22,16 +23,18 @@ class Columns:
         self.width = min(max(760.0, 7.0 * len(names) + _LEFT + _RIGHT), 1200.0)
         self.top, self.bottom = top, top + high
         self.step = (self.width - _LEFT - _RIGHT) / max(len(names), 1)
-        self.height = self.bottom + (_below(names) if len(names) <= _LABELLED else 58.0)
+        self.height = self.bottom + (_below(names) if len(names) <= MANY else 58.0)
 
     def __getitem__(self, index: int) -> float:
         return _LEFT + (index + 0.5) * self.step
 
-    def draw(self, canvas: Canvas, scale: Scale, label: str) -> None:
+    def draw(
+        self, canvas: Canvas, scale: Scale, label: str, reference: float | None = None
+    ) -> None:
         """Grid, numbers to the left, names below (their place in the model where they are many)."""
-        upright(canvas, scale, _LEFT, self.width - _RIGHT, label)
-        few = len(self.names) <= _LABELLED
-        for index in _shown(len(self.names), _LABELLED if few else 12):
+        upright(canvas, scale, _LEFT, self.width - _RIGHT, label, reference)
+        few = len(self.names) <= MANY
+        for index in _shown(len(self.names), MANY if few else 12):
             x, name = self[index], self.names[index]
             canvas.line(x, self.bottom, x, self.bottom + 4, "axis")
             if few:
@@ -39,9 +42,9 @@ class Columns:
                 canvas.text(x + 4, self.bottom + 16, cut, anchor="end", turn=-38, hint=said(name))
             else:
                 canvas.text(x, self.bottom + 18, str(index + 1), anchor="middle", hint=said(name))
-        middle = (_LEFT + self.width - _RIGHT) / 2
         below = "norms, in the order data reaches them"
-        canvas.text(middle, self.height - 8, below, "quiet", anchor="middle")
+        # To the left where the picture is wider than a phone, so that it is seen there.
+        canvas.text(_LEFT, self.height - 8, below, "quiet")
 
 
 def _below(names: Sequence[str]) -> float:
@@ -49,9 +52,16 @@ def _below(names: Sequence[str]) -> float:
     return 44.0 + 4.3 * min(max(map(len, names), default=0), 18)
 
 
-def upright(canvas: Canvas, scale: Scale, left: float, right: float, label: str) -> None:
+def upright(
+    canvas: Canvas,
+    scale: Scale,
+    left: float,
+    right: float,
+    label: str,
+    reference: float | None = None,
+) -> None:
     """A scale up the left side."""
-    for tick in scale.ticks():
+    for tick in scale.ticks(reference):
         y = scale(tick)
         canvas.line(left, y, right, y, "grid")
         canvas.text(left - 6, y + 4, _tick(tick), anchor="end")
@@ -60,10 +70,14 @@ def upright(canvas: Canvas, scale: Scale, left: float, right: float, label: str)
 
 def level(canvas: Canvas, scale: Scale, top: float, bottom: float, label: str) -> None:
     """A scale along the bottom."""
+    last = -math.inf
     for tick in scale.ticks():
-        x = scale(tick)
+        x, words = scale(tick), _tick(tick)
         canvas.line(x, top, x, bottom, "grid")
-        canvas.text(x, bottom + 16, _tick(tick), anchor="middle")
+        wide = 7.0 * len(words)
+        if x - wide / 2 > last:  # numbers such as 1e-17 are wide
+            canvas.text(x, bottom + 16, words, anchor="middle")
+            last = x + wide / 2 + 4
     canvas.text(scale.end, bottom + 34, label, "quiet", anchor="end")
 
 
@@ -83,7 +97,7 @@ def beside(names: Iterable[str], most: int = 24) -> float:
 
 def _tick(value: float) -> str:
     if value != 0 and not 1e-3 <= abs(value) < 1e5:
-        return f"{value:.0e}"
+        return f"{value:.0e}".replace("-", "−")
     return f"{value:.10g}".replace("-", "−")
 
 

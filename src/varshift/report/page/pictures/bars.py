@@ -13,7 +13,7 @@ from varshift.report.page.scales import log
 
 __all__ = ["Factor", "factor_bars"]
 
-_TOP, _WIDE, _THICK = 34.0, 550.0, 9.0
+_TOP, _WIDE, _THICK = 34.0, 550.0, 7.0
 
 
 @dataclass(frozen=True)
@@ -30,14 +30,14 @@ def factor_bars(
 ) -> Canvas:
     """The bars of a norm multiply to the diamond beside them, its total."""
     left, width = beside(names), beside(names) + _WIDE
-    row = _THICK * len(factors) + 14
+    row = _THICK * len(factors) + 9
     bottom = _TOP + row * len(names)
     every = [1.0, *total, *(value for factor in factors for value in factor.values)]
     across = log(every, left, width - 20)
     canvas = Canvas(width, bottom + 44, about)
     level(canvas, across, _TOP, bottom, "times the stored variance")
     for index, name in enumerate(names):
-        top = _TOP + row * index + 7
+        top = _TOP + row * index + 4.5
         middle = top + _THICK * len(factors) / 2
         canvas.text(left - 10, middle + 4, shortened(name, 24), anchor="end", hint=said(name))
         for place, factor in enumerate(factors):

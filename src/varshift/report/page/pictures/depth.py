@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from varshift.report.figures import figure
+from varshift.report.figures import figure, shortened
 from varshift.report.page.canvas import Canvas, said
-from varshift.report.page.pictures.axes import Columns, legend
+from varshift.report.page.pictures.axes import MANY, Columns, legend
 from varshift.report.page.scales import Scale, linear, log
 
 __all__ = ["Series", "boxes", "by_depth"]
@@ -40,13 +40,17 @@ def by_depth(
     logarithmic: bool = True,
     reference: float | None = None,
     gap: bool = False,
+    named: Sequence[int] = (),
 ) -> Canvas:
-    """Lines over the norms; `gap` ties the last two together, `reference` draws a level."""
+    """Lines over the norms; `gap` ties the last two together, `reference` draws a level.
+
+    `named` norms have their names beside their dots where there are too many to name all.
+    """
     columns = Columns(names, _TOP, _HIGH)
     drawn = [value for one in series for value in (*one.values, *one.low, *one.high)]
     scale = _scale([*drawn, *([] if reference is None else [reference])], columns, logarithmic)
     canvas = Canvas(columns.width, columns.height, about)
-    columns.draw(canvas, scale, label)
+    columns.draw(canvas, scale, label, reference)
     if reference is not None:
         y = scale(reference)
         canvas.line(columns[0] - columns.step / 2, y, columns.width - 16, y, "level")
@@ -54,6 +58,8 @@ def by_depth(
         _gaps(canvas, columns, scale, series[-2], series[-1])
     for one in series:
         _one(canvas, columns, scale, one)
+    if named and len(names) > MANY:
+        _named(canvas, columns, scale, series[-1], named)
     if len(series) > 1:
         legend(canvas, [(one.role, one.label) for one in series], 4, 16)
     return canvas
@@ -108,6 +114,18 @@ def _one(canvas: Canvas, columns: Columns, scale: Scale, one: Series) -> None:
         if math.isfinite(y):
             told = said(name, f"{one.label} {figure(value, 4)}")
             canvas.dot(x, y, one.role, size=size, hint=told)
+
+
+def _named(
+    canvas: Canvas, columns: Columns, scale: Scale, one: Series, named: Sequence[int]
+) -> None:
+    for index in named:
+        x, y = columns[index], scale(one.values[index])
+        if math.isfinite(y):
+            left = x < columns.width / 2
+            words = f"{index + 1}: {shortened(columns.names[index], 26)}"
+            anchor, beside = ("start", x + 8) if left else ("end", x - 8)
+            canvas.text(beside, y + 4, words, "strong", anchor=anchor)
 
 
 def _quantiles(values: Tensor) -> list[float]:

@@ -28,12 +28,20 @@ class Interval:
     told: str
 
 
-def intervals(rows: Sequence[Interval], reference: float, label: str, about: str) -> Canvas:
-    """The rows from top to bottom."""
+def intervals(
+    rows: Sequence[Interval],
+    reference: float,
+    label: str,
+    about: str,
+    *,
+    least: float = -math.inf,
+    most: float = math.inf,
+) -> Canvas:
+    """The rows from top to bottom; what lies beyond `least` and `most` ends at an arrow there."""
     left = beside(row.name for row in rows)
     width = left + _WIDE
     bottom = _TOP + _ROW * len(rows)
-    ends = [end for row in rows for end in (row.low, row.high, row.value)]
+    ends = [min(max(end, least), most) for row in rows for end in (row.low, row.high, row.value)]
     across = linear([*ends, reference], left, width - 20)
     canvas = Canvas(width, bottom + 44, about)
     level(canvas, across, _TOP, bottom, label)
@@ -42,8 +50,13 @@ def intervals(rows: Sequence[Interval], reference: float, label: str, about: str
         y = _TOP + _ROW * (index + 0.5)
         told = said(row.name, row.told)
         canvas.text(left - 10, y + 4, shortened(row.name, 24), anchor="end", hint=said(row.name))
-        if math.isfinite(row.low) and math.isfinite(row.high):
-            canvas.line(across(row.low), y, across(row.high), y, f"{row.role} bar", hint=told)
-        if math.isfinite(row.value):
+        low, high = max(row.low, least), min(row.high, most)
+        if math.isfinite(low) and math.isfinite(high):
+            canvas.line(across(low), y, across(high), y, f"{row.role} bar", hint=told)
+            if low > row.low:
+                canvas.text(across(low) - 4, y + 4, "◂", "quiet", anchor="end", hint=told)
+            if high < row.high:
+                canvas.text(across(high) + 4, y + 4, "▸", "quiet", hint=told)
+        if math.isfinite(row.value) and least <= row.value <= most:
             canvas.dot(across(row.value), y, row.role, size=4.5, hint=told)
     return canvas

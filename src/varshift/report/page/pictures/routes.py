@@ -6,16 +6,22 @@ from collections.abc import Mapping, Sequence
 
 from varshift.report.figures import drop, place, shortened, through
 from varshift.report.page.canvas import Canvas, said
+from varshift.report.page.clean import brief
 from varshift.report.page.pictures.axes import beside
 from varshift.structure import Noise, Route, Structure
 
 __all__ = ["route_diagram"]
 
-_ROW, _TOP, _MOST, _BETWEEN = 24.0, 44.0, 40, 200.0
+_ROW, _TOP, _MOST, _BETWEEN = 24.0, 44.0, 40, 150.0
 
 
-def route_diagram(structure: Structure, severity: Mapping[str, float]) -> Canvas | None:
-    """The direct routes; of many norms those that `severity` finds worst. None without routes."""
+def route_diagram(
+    structure: Structure, severity: Mapping[str, float], rates: Mapping[str, str] | None = None
+) -> Canvas | None:
+    """The direct routes; of many norms those that `severity` finds worst. None without routes.
+
+    `rates` has other words for the rates of sources: what a prediction was asked for.
+    """
     routes = _chosen(structure, severity)
     if not routes:
         return None
@@ -40,7 +46,8 @@ def route_diagram(structure: Structure, severity: Mapping[str, float]) -> Canvas
         told = said(f"{route.noise} → {route.norm}", f"({route.placement}) {through(route)}")
         canvas.bow(start, end, f"route {route.placement}", hint=told)
     for noise in noises:
-        _noise(canvas, noise, here, left[noise.name])
+        rate = (rates or {}).get(noise.name, drop(noise))
+        _noise(canvas, noise, rate, here, left[noise.name])
     for norm in norms:
         _norm(canvas, norm, there, right[norm], severity.get(norm))
     _key(canvas, _TOP + _ROW * rows + 22)
@@ -73,20 +80,19 @@ def _heights(names: Sequence[str], rows: int) -> dict[str, float]:
     return {name: _TOP + step * (index + 0.5) for index, name in enumerate(names)}
 
 
-def _noise(canvas: Canvas, noise: Noise, x: float, y: float) -> None:
+def _noise(canvas: Canvas, noise: Noise, rate: str, x: float, y: float) -> None:
     lines = [f"{noise.operation}, one draw per {noise.sharing}"]
     lines += [place(noise, 120), noise.line.code] if noise.line is not None else []
-    words = f"{shortened(noise.name, 28) or noise.operation}  {drop(noise)}"
+    words = f"{shortened(noise.name, 28) or noise.operation}  {rate}"
     canvas.text(x - 12, y + 4, words, anchor="end", hint=said(noise.name, *lines))
     canvas.dot(x, y, "train", size=5, hint=said(noise.name, *lines))
 
 
 def _norm(canvas: Canvas, path: str, x: float, y: float, severity: float | None) -> None:
-    known = severity is not None and severity == severity
-    figure = f"  {severity:.2f}" if known else ""
+    size = "" if severity is None or severity != severity else f"  {brief(severity)}"
     hot = "hot" if severity is not None and severity > 1.1 else "stored"
-    canvas.text(x + 12, y + 4, shortened(path, 30) + figure, hint=said(path))
-    canvas.dot(x, y, hot, size=5, hint=said(path, f"severity{figure}" if known else ""))
+    canvas.text(x + 12, y + 4, shortened(path, 30) + size, hint=said(path))
+    canvas.dot(x, y, hot, size=5, hint=said(path, f"severity{size}" if size else ""))
 
 
 def _key(canvas: Canvas, y: float) -> None:

@@ -43,5 +43,5 @@ def scatter(cloud: Cloud) -> Canvas:
         x, y = across(on), up(off)
         if math.isfinite(x) and math.isfinite(y):
             told = f"channel {index * step}: training {figure(on, 3)}, test {figure(off, 3)}"
-            canvas.dot(x, y, "test", size=2.6, hint=told)
+            canvas.dot(x, y, "cloud", size=2.6, hint=told)
     return canvas

@@ -4,6 +4,8 @@
 function key(row, index) {
   const cell = row.cells[index];
   const raw = cell.dataset.sort ?? cell.textContent;
+  if (raw === "nan") return "";
+  if (raw === "inf" || raw === "-inf") return raw === "inf" ? Infinity : -Infinity;
   const number = Number(raw);
   return raw.trim() !== "" && !Number.isNaN(number) ? number : raw;
 }
@@ -30,6 +32,17 @@ function sort(table, index) {
 for (const table of document.querySelectorAll("table")) {
   Array.from(table.tHead.rows[0].cells).forEach((cell, index) => {
     cell.querySelector("button").addEventListener("click", () => sort(table, index));
+  });
+}
+
+// Pictures: what a pointer is told in passing, a click or a touch writes below the picture.
+for (const figure of document.querySelectorAll("figure")) {
+  figure.addEventListener("click", (event) => {
+    const mark = event.target.closest("svg *");
+    const hint = mark && mark.querySelector("title");
+    const told = figure.querySelector(".told");
+    told.hidden = !hint;
+    told.textContent = hint ? hint.textContent : "";
   });
 }
 
@@ -63,6 +76,7 @@ function wrong(at) {
   if (!(at.drop_p >= 0 && at.drop_p < 1)) return at.law === "dropout" && "drop_p goes from 0 to below 1";
   if (!(at.beta >= 0 && at.beta <= 1)) return at.law === "uout" && "β goes from 0 to 1";
   if (!Number.isFinite(at.mean) || !(at.var > 0)) return "v is above 0, and c any number";
+  if (!Number.isFinite(theory.energy(at))) return "c² + v is beyond what numbers hold";
   if (at.placement === "b" && !(at.rho >= -1 && at.rho <= 1)) return "ρ goes from −1 to 1";
   if (at.placement === "b" && !(at.d_cos2 >= 0)) return "d·cos²θ is 0 or more";
   if (!(theory.signal(at) >= 0)) return "no inputs have such c, v, ρ under such a filter";
@@ -92,7 +106,9 @@ function curve(at) {
 
 function update() {
   const at = state();
-  for (const name of NUMBERS) byId(`slide-${name}`).value = byId(`set-${name}`).value;
+  for (const name of NUMBERS) {
+    if (byId(`set-${name}`).value !== "") byId(`slide-${name}`).value = byId(`set-${name}`).value;
+  }
   byId("dial-drop_p").hidden = at.law !== "dropout";
   byId("dial-beta").hidden = at.law !== "uout";
   byId("dial-rho").hidden = byId("dial-d_cos2").hidden = at.placement === "a";
@@ -114,29 +130,43 @@ function update() {
   if (!why) curve(at);
 }
 
+function known(shift) {
+  for (const part of document.querySelectorAll(".measured")) part.hidden = shift === undefined;
+  if (shift !== undefined) show("measured", shift);
+}
+
+// Figures changed by hand are those of no norm.
+function edited() {
+  if (byId("preset")) byId("preset").value = "";
+  known(undefined);
+  update();
+}
+
 function start(preset) {
   for (const [name, value] of Object.entries(preset)) {
     if (NUMBERS.includes(name)) byId(`set-${name}`).value = String(value);
   }
   document.querySelector('input[name="placement"][value="a"]').checked = true;
   document.querySelector('input[name="law"][value="dropout"]').checked = true;
+  known(preset.known);
 }
 
 if (byId("calculator")) {
   for (const name of NUMBERS) {
     byId(`slide-${name}`).addEventListener("input", (event) => {
       byId(`set-${name}`).value = event.target.value;
-      update();
+      edited();
     });
-    byId(`set-${name}`).addEventListener("input", update);
+    byId(`set-${name}`).addEventListener("input", edited);
   }
   for (const input of document.querySelectorAll("#calculator input[type=radio]")) {
-    input.addEventListener("change", update);
+    input.addEventListener("change", edited);
   }
   if (byId("preset")) {
     const presets = JSON.parse(byId("presets").textContent);
     byId("preset").addEventListener("change", (event) => {
-      if (event.target.value !== "") start(presets[Number(event.target.value)]);
+      if (event.target.value === "") known(undefined);
+      else start(presets[Number(event.target.value)]);
       update();
     });
     byId("preset").value = "0";
