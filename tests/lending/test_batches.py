@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
 
 import varshift as vs
 from varshift.lending import Batch, batches, call, piece
@@ -94,7 +95,7 @@ def test_forms(form):
         ([X, ("a",)], "batch 1 is a tuple of str"),
         (
             [X, X / 0],
-            r"batch 1 holds 36 NaN or infinite values, the first \(NaN\) at index \(0, 0\)",
+            r"batch 1 holds 36 values that are NaN or infinite, the first \(NaN\) at index \(0, 0\)",
         ),
         ([X[:0]], "batch 0 is empty"),
     ],
@@ -181,3 +182,29 @@ def test_what_no_slice_reaches_is_not_cut():
             return {"x": X}
 
     assert piece(Batch(0, (X, Holder()), 12), 0, 5) is None
+
+
+def test_a_dataset_is_no_loader():
+    x = torch.randn(8, 3)
+    with pytest.raises(vs.DataError, match=r"dataset \(TensorDataset\) that gives samples"):
+        vs.measure(nn.BatchNorm1d(3), TensorDataset(x, torch.arange(8)))
+
+
+def test_a_pair_is_one_batch():
+    with pytest.raises(vs.DataError, match=r"pass \[\(inputs, labels\)\] for a single batch"):
+        vs.measure(nn.BatchNorm1d(3), (torch.randn(8, 3), torch.arange(8)))
+    two = torch.randn(8, 3).split(4)  # a tuple as well, of two batches
+    assert vs.measure(nn.BatchNorm1d(3), two).batches == 2
+
+
+@pytest.mark.parametrize(
+    ("example", "said"),
+    [
+        (DataLoader(TensorDataset(torch.randn(4, 3))), r"next\(iter\(loader\)\)"),
+        ((1, 3, 8, 8), r"looks like a shape: pass torch.randn\(1, 3, 8, 8\)"),
+        (np.zeros((4, 3)), r"make it a tensor: torch.from_numpy"),
+    ],
+)
+def test_what_is_no_example_gets_the_way_out(example, said):
+    with pytest.raises(vs.DataError, match=said):
+        vs.inspect(nn.BatchNorm1d(3), example)

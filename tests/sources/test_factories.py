@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import sys
+
 import pytest
 from torch import nn
 
 from varshift.errors import ModelError, UsageError
-from varshift.sources import load_factory, load_model
+from varshift.sources import load_factory, load_function, load_model
 
 
 def test_modules_and_files(tmp_path):
@@ -23,7 +25,7 @@ def test_modules_and_files(tmp_path):
         ("no_such_thing:make", UsageError, "no module 'no_such_thing'"),
         ("none.py:make", UsageError, "no file 'none.py'"),
         ("problems.factories:nosy", UsageError, "it has noisy"),
-        ("problems.factories:number", UsageError, "gave a int"),
+        ("problems.factories:number", UsageError, "gave an int"),
         ("problems.factories:breaks", ModelError, "RuntimeError when called .*no such weights"),
     ],
 )
@@ -37,3 +39,58 @@ def test_a_file_that_cannot_be_imported(tmp_path):
     file.write_text("1 / 0")
     with pytest.raises(UsageError, match="raised ZeroDivisionError"):
         load_model(f"{file}:made")
+
+
+def written(folder, text):
+    (folder / "theirs.py").write_text(text, encoding="utf-8")
+    return str(folder / "theirs.py")
+
+
+SCRIPTS = {
+    "import sys\nsys.exit(0)\n": (UsageError, r"called sys.exit\(0\): put what runs as a script"),
+    "def make():\n    raise SystemExit(3)\n": (
+        ModelError,
+        r"called sys.exit\(3\) and gave nothing",
+    ),
+    "def make(depth, *, width, act=None): ...\n": (
+        UsageError,
+        "it needs 'depth', 'width'; write a",
+    ),
+    "def make(): ...\n": (UsageError, "returned None; does it return the model"),
+    "from torch import nn\ndef net(): ...\n": (UsageError, "has no 'make'; it has net$"),
+}
+
+
+@pytest.mark.parametrize("text", SCRIPTS)
+def test_what_a_file_of_theirs_does(text, tmp_path):
+    error, said = SCRIPTS[text]
+    with pytest.raises(error, match=said):
+        load_model(f"{written(tmp_path, text)}:make")
+
+
+def test_a_file_that_reads_its_command_line_finds_none(tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["varshift", "inspect", "theirs.py:make"])
+    text = (
+        "import argparse\nfrom torch import nn\n"
+        "parser = argparse.ArgumentParser()\nparser.add_argument('--lr', default=0.1)\n"
+        "args = parser.parse_args()\ndef make():\n    return nn.Linear(2, 2)\n"
+    )
+    assert load_model(f"{written(tmp_path, text)}:make").out_features == 2
+    assert sys.argv[0] == "varshift"
+    with pytest.raises(UsageError, match=r"theirs.py' called sys.exit\(2\)"):
+        load_model(f"{written(tmp_path, text.replace('default=0.1', 'required=True'))}:make")
+
+
+def test_a_file_or_a_checkpoint_without_a_name(tmp_path):
+    path = written(tmp_path, "def _private(): ...\ndef make_model(): ...\n")
+    with pytest.raises(UsageError, match=r"such as .*theirs.py:make_model$"):
+        load_model(path)
+    with pytest.raises(UsageError, match="'w.pt' is a checkpoint: name the model it is of"):
+        load_model("w.pt")
+
+
+def test_a_function_is_not_called(tmp_path):
+    path = written(tmp_path, "def forward(model, batch):\n    return model(batch)\nnumber = 3\n")
+    assert load_function(f"{path}:forward")(abs, -2) == 2
+    with pytest.raises(UsageError, match="is an int, which cannot be called"):
+        load_function(f"{path}:number")

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
 
 from varshift.errors import DataError, ModelError, UsageError, VarshiftError
 from varshift.lending.walk import walk
@@ -111,6 +112,11 @@ def _fetch(data: Data) -> Iterator[Any]:
         )
     if isinstance(data, (str, bytes, Mapping)):
         raise DataError(f"data is a {type(data).__name__}; pass an iterable of batches, as in [x]")
+    if _one_pair(data):
+        raise DataError(
+            "data is one pair of tensors, as in (inputs, labels), and its items are no batches: "
+            "pass [(inputs, labels)] for a single batch, or a DataLoader"
+        )
     source = data if isinstance(data, Iterable) or hasattr(data, "__getitem__") else None
     if source is None:
         if not callable(data):
@@ -128,7 +134,30 @@ def _fetch(data: Data) -> Iterator[Any]:
         except Exception as error:
             error.add_note(f"raised by the data while batch {index} was fetched")
             raise
+        if index == 0 and isinstance(data, Dataset) and _one_sample(value):
+            raise DataError(
+                f"data is a dataset ({type(data).__name__}) that gives samples, not batches: pass "
+                "torch.utils.data.DataLoader(data, batch_size=…)"
+            )
         yield value
+
+
+def _one_sample(value: Any) -> bool:
+    """Whether what stands beside the input is a single number, as a dataset's label is."""
+    beside = value[1:] if isinstance(value, (tuple, list)) else ()
+    return any(
+        isinstance(v, (int, float)) or (isinstance(v, Tensor) and not v.ndim) for v in beside
+    )
+
+
+def _one_pair(data: Any) -> bool:
+    """Inputs and their labels, one of each sample, and not two batches of the same."""
+    if not isinstance(data, (tuple, list)) or len(data) != 2:
+        return False
+    one, other = data
+    if not (isinstance(one, Tensor) and isinstance(other, Tensor)) or not (one.ndim and other.ndim):
+        return False
+    return one.ndim > 1 and other.ndim < one.ndim and len(one) == len(other)
 
 
 def _why_empty(data: Any) -> str:
@@ -162,10 +191,17 @@ def _refuse_unknown(index: int, value: Any) -> None:
     if not isinstance(item, (Tensor, Mapping)):
         kind = type(value).__name__ if item is value else f"{type(value).__name__} of "
         kind += "" if item is value else type(item).__name__
-        raise DataError(
-            f"batch {index} is a {kind}; pass forward=lambda model, batch: model(…) to say how the "
-            "model takes it"
-        )
+        raise DataError(f"batch {index} is a {kind}; {_way_out(value)}")
+
+
+def _way_out(value: Any) -> str:
+    if isinstance(value, DataLoader):
+        return "pass one of its batches: next(iter(loader))"
+    if isinstance(value, np.ndarray):
+        return "make it a tensor: torch.from_numpy(…)"
+    if isinstance(value, (tuple, list, torch.Size)) and all(type(v) is int for v in value):
+        return f"that looks like a shape: pass torch.randn{tuple(value)}"
+    return "pass forward=lambda model, batch: model(…) to say how the model takes it"
 
 
 def _refuse_nonfinite(index: int, tensor: Tensor) -> None:
@@ -176,8 +212,10 @@ def _refuse_nonfinite(index: int, tensor: Tensor) -> None:
     bad = ~torch.isfinite(tensor)
     where = tuple(torch.nonzero(bad)[0].tolist())
     kind = "NaN" if bool(torch.isnan(tensor[where])) else "infinite"
+    count = int(bad.sum())
+    many = "1 value that is" if count == 1 else f"{count} values that are"
     raise DataError(
-        f"batch {index} holds {int(bad.sum())} NaN or infinite values, the first ({kind}) at index "
+        f"batch {index} holds {many} NaN or infinite, the first ({kind}) at index "
         f"{where} of a tensor of shape {tuple(tensor.shape)}; clean or drop that batch"
     )
 
@@ -301,6 +339,8 @@ def _shapes(value: Any) -> str:
 def _hint(error: Exception, batch: Batch, forward: Forward | None) -> str:
     if forward is None and isinstance(error, TypeError):
         return ". Pass forward=lambda model, batch: … to say how the model takes a batch"
+    if "must have the same dtype" in str(error) or "should be the same" in str(error):
+        return ". Give the data the model's dtype and device, with batch.to(…)"
     if "more than 1 value per channel" in str(error):
         return ". A training pass needs batches of at least 2 samples here"
     return ""

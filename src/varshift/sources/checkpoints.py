@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from varshift.errors import CheckpointError, MissingExtraError
+from varshift.errors import CheckpointError, MissingExtraError, listed
 
 __all__ = ["load_checkpoint"]
 
@@ -30,7 +31,7 @@ def load_checkpoint(model: nn.Module, path: str | Path) -> tuple[str, ...]:
     """
     path = Path(path)
     notes: list[str] = []
-    found = _unwrapped(_read(path), model, notes)
+    found = _unwrapped(_read(path), model, path, notes)
     _refuse_misfits(found, model, path)
     model.load_state_dict(found)
     return tuple(notes)
@@ -45,15 +46,19 @@ def _read(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if "Weights only load failed" in str(error) or "Unsupported" in str(error):
+            held = re.search(r"GLOBAL ([\w.]+)", str(error))
+            more = f" (a {held[1]})" if held else ""
             raise CheckpointError(
-                f"{str(path)!r} holds more than weights, and reading it would run code: refused. "
+                f"{str(path)!r} holds more than weights{more}, and reading it would run code: "
+                "refused. "
                 "Save the weights alone, with torch.save(model.state_dict(), …) or "
                 "safetensors.torch.save_file, or load the file in your own factory if you trust it"
             ) from error
         raise CheckpointError(f"{str(path)!r} is no torch checkpoint: {_line(error)}") from error
     except Exception as error:
         raise CheckpointError(
-            f"{str(path)!r} cannot be read ({type(error).__name__}): {_line(error)}"
+            f"{str(path)!r} is no torch checkpoint, or a broken one: reading it raised "
+            f"{type(error).__name__}: {_line(error)}"
         ) from error
 
 
@@ -70,7 +75,7 @@ def _read_safetensors(path: Path) -> Any:
         ) from error
 
 
-def _unwrapped(found: Any, model: nn.Module, notes: list[str]) -> dict[str, Tensor]:
+def _unwrapped(found: Any, model: nn.Module, path: Path, notes: list[str]) -> dict[str, Tensor]:
     wanted = set(model.state_dict())
     for nest in _NESTS:
         inner = found.get(nest) if isinstance(found, Mapping) else None
@@ -78,7 +83,10 @@ def _unwrapped(found: Any, model: nn.Module, notes: list[str]) -> dict[str, Tens
             found = inner
             notes.append(f"weights taken from {nest!r} of the checkpoint")
     if not isinstance(found, Mapping) or not any(isinstance(v, Tensor) for v in found.values()):
-        raise CheckpointError("the checkpoint holds no named tensors; save model.state_dict()")
+        held = listed(found) if isinstance(found, Mapping) else type(found).__name__
+        raise CheckpointError(
+            f"{str(path)!r} holds no named tensors (but {held}); save model.state_dict()"
+        )
     for prefix in _PREFIXES:
         stripped = {key.removeprefix(prefix): value for key, value in found.items()}
         if len(wanted & set(stripped)) > len(wanted & set(found)):
@@ -93,18 +101,25 @@ def _refuse_misfits(found: dict[str, Tensor], model: nn.Module, path: Path) -> N
     unexpected = [key for key in found if key not in own]
     told = []
     if missing:
-        told.append(f"{len(missing)} keys are missing (first {missing[0]!r})")
+        told.append(f"{_are(len(missing), 'key')} missing (first {missing[0]!r})")
     if unexpected:
-        told.append(f"{len(unexpected)} are unexpected (first {unexpected[0]!r})")
+        told.append(f"{_are(len(unexpected), 'key')} unexpected (first {unexpected[0]!r})")
     shapes = [
         f"{key!r} is {tuple(found[key].shape)}, the model's is {tuple(own[key].shape)}"
         for key in own
         if key in found and found[key].shape != own[key].shape
     ]
     if shapes:
-        told.append(f"{len(shapes)} shapes differ (first {shapes[0]})")
+        told.append(f"{_are(len(shapes), 'shape')} different (first {shapes[0]})")
     if told:
-        raise CheckpointError(f"{str(path)!r} does not fit the model: {'; '.join(told)}")
+        raise CheckpointError(
+            f"{str(path)!r} does not fit the model: {'; '.join(told)}. Let the factory make the "
+            "model as it was trained, or load the file there"
+        )
+
+
+def _are(count: int, noun: str) -> str:
+    return f"{count} {noun} is" if count == 1 else f"{count} {noun}s are"
 
 
 def _line(error: Exception) -> str:

@@ -77,7 +77,7 @@ def _batches(inputs: Tensor, labels: Tensor | None, batch_size: int, labelled: b
 
 def _sizes(shape: str) -> list[int]:
     try:
-        sizes = [int(size) for size in shape.split(",")]
+        sizes = [int(size) for size in shape.strip().strip("()[]").rstrip(",").split(",")]
     except ValueError:
         sizes = []
     if not sizes or min(sizes) < 1:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib
 import importlib.util
+import inspect
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,9 +16,12 @@ from typing import Any
 
 from torch import nn
 
-from varshift.errors import ModelError, UsageError
+from varshift.errors import ModelError, UsageError, listed
 
-__all__ = ["load_factory", "load_model"]
+__all__ = ["load_factory", "load_function", "load_model"]
+
+_SHOWN = 8
+_WEIGHTS = (".pt", ".pth", ".ckpt", ".safetensors", ".bin")
 
 
 def load_model(target: str) -> nn.Module:
@@ -25,38 +30,100 @@ def load_model(target: str) -> nn.Module:
     Raises UsageError for a target that cannot be found, ModelError for a factory that fails.
     """
     made = load_factory(target)
+    if made is None:
+        raise UsageError(f"{target!r} returned None; does it return the model?")
     if not isinstance(made, nn.Module):
-        raise UsageError(f"{target!r} gave a {type(made).__name__}; it must give a torch.nn.Module")
+        raise UsageError(
+            f"{target!r} gave {_a(type(made).__name__)}; it must give a torch.nn.Module"
+        )
     return made
 
 
 def load_factory(target: str) -> Any:
     """What `target` names; called without arguments if it is a function or a class."""
-    place, colon, name = target.rpartition(":")
-    if not colon or not place or not name:
-        raise UsageError(
-            f"{target!r} is no target; write package.module:factory or file.py:factory"
-        )
-    module = _from_file(Path(place)) if place.endswith(".py") else _from_import(place)
-    found: Any = module
-    for part in name.split("."):
-        if not hasattr(found, part):
-            raise UsageError(f"{place!r} has no {part!r}{_near(part, dir(found))}")
-        found = getattr(found, part)
+    found = _named(target)
     if isinstance(found, nn.Module) or not callable(found):
         return found
+    if needed := _required(found):
+        raise UsageError(
+            f"{target!r} cannot be called without arguments, it needs {listed(needed)}; write a "
+            "function without arguments that calls it, and name that"
+        )
     try:
-        return found()
+        with _alone(target):
+            return found()
     except Exception as error:
         raise ModelError(
             f"{target!r} raised {type(error).__name__} when called without arguments: {error}"
         ) from error
+    except SystemExit as error:
+        raise ModelError(f"{target!r} called sys.exit({error.code!r}) and gave nothing") from error
+
+
+def load_function(target: str) -> Any:
+    """The function that `target` names, as it is.
+
+    Raises UsageError for a target that cannot be found, or that cannot be called.
+    """
+    found = _named(target)
+    if not callable(found):
+        raise UsageError(f"{target!r} is {_a(type(found).__name__)}, which cannot be called")
+    return found
+
+
+def _named(target: str) -> Any:
+    place, colon, name = target.rpartition(":")
+    if not colon or not place or not name:
+        raise UsageError(_no_target(target))
+    module = _from_file(Path(place)) if place.endswith(".py") else _from_import(place)
+    found: Any = module
+    for part in name.split("."):
+        if not hasattr(found, part):
+            raise UsageError(f"{place!r} has no {part!r}{_near(part, found)}")
+        found = getattr(found, part)
+    return found
+
+
+def _no_target(target: str) -> str:
+    if Path(target).suffix in _WEIGHTS:
+        return (
+            f"{target!r} is a checkpoint: name the model it is of as file.py:factory, and the "
+            "checkpoint by --checkpoint"
+        )
+    said = f"{target!r} is no target; write package.module:factory or file.py:factory"
+    if Path(target).suffix == ".py" and Path(target).is_file():
+        said += f", such as {target}:{_first_defined(Path(target))}"
+    return said
+
+
+def _first_defined(path: Path) -> str:
+    try:
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+    except (SyntaxError, UnicodeDecodeError):
+        return "factory"
+    names = [node.name for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+    return next((name for name in names if not name.startswith("_")), "factory")
+
+
+def _required(found: Any) -> list[str]:
+    """Arguments without a default."""
+    try:
+        parameters = inspect.signature(found).parameters.values()
+    except (TypeError, ValueError):  # built in C, which says nothing
+        return []
+    kinds = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [p.name for p in parameters if p.default is p.empty and p.kind not in kinds]
+
+
+def _a(name: str) -> str:
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
 def _from_import(name: str) -> ModuleType:
     with _here_on_path():
         try:
-            return importlib.import_module(name)
+            with _alone(name):
+                return importlib.import_module(name)
         except ModuleNotFoundError as error:
             if error.name is not None and (name + ".").startswith(error.name + "."):
                 raise UsageError(
@@ -64,7 +131,7 @@ def _from_import(name: str) -> ModuleType:
                     f"{name.replace('.', '/')}.py:…"
                 ) from error
             raise UsageError(f"importing {name!r} failed: {error}") from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise _import_failed(name, error) from error
 
 
@@ -77,13 +144,19 @@ def _from_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     with _here_on_path(path.resolve().parent):
         try:
-            spec.loader.exec_module(module)
-        except Exception as error:
+            with _alone(str(path)):
+                spec.loader.exec_module(module)
+        except (Exception, SystemExit) as error:
             raise _import_failed(str(path), error) from error
     return module
 
 
-def _import_failed(name: str, error: Exception) -> UsageError:
+def _import_failed(name: str, error: BaseException) -> UsageError:
+    if isinstance(error, SystemExit):
+        return UsageError(
+            f"importing {name!r} called sys.exit({error.code!r}): put what runs as a script under "
+            'if __name__ == "__main__":'
+        )
     return UsageError(f"importing {name!r} raised {type(error).__name__}: {error}")
 
 
@@ -97,6 +170,23 @@ def _here_on_path(*more: Path) -> Iterator[None]:
         sys.path[:] = before
 
 
-def _near(name: str, names: list[str]) -> str:
-    near = difflib.get_close_matches(name, names, 3) or [n for n in names if n[0] != "_"][:5]
-    return f"; it has {', '.join(near)}" if near else ""
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    """A module that reads its command line is to find none, and not ours."""
+    before = sys.argv
+    sys.argv = [name]
+    try:
+        yield
+    finally:
+        sys.argv = before
+
+
+def _near(name: str, found: Any) -> str:
+    """The names most like it; else what is defined there, before what is only imported."""
+    names = [each for each in dir(found) if not each.startswith("_")]
+    near = difflib.get_close_matches(name, names, 3)
+    home = getattr(found, "__name__", None)
+    own = [n for n in names if getattr(getattr(found, n), "__module__", home) == home]
+    shown = near or [n for n in own if not inspect.ismodule(getattr(found, n))] or names
+    more = ", …" if len(shown) > _SHOWN else ""
+    return f"; it has {', '.join(shown[:_SHOWN])}{more}" if shown else ""
