@@ -34,19 +34,42 @@ def listed(names: Iterable[str]) -> str:
 
 
 class VarshiftError(Exception):
-    """Root of everything raised on purpose; `exit_code` is what the command line returns."""
+    """Root of everything raised on purpose.
+
+    Attributes:
+        exit_code: what the command line returns.
+
+    >>> import varshift as vs
+    >>> try:
+    ...     vs.theory.tau_of(1.5)
+    ... except VarshiftError as error:
+    ...     print(type(error).__name__, error.exit_code)
+    UsageError 2
+    """
 
     exit_code = 3
 
 
 class UsageError(VarshiftError, ValueError):
-    """The call is wrong: a bad argument, target or option."""
+    """The call is wrong: a bad argument, target or option. Also a ValueError.
+
+    >>> import varshift as vs
+    >>> vs.theory.tau_of(1.5)
+    Traceback (most recent call last):
+    varshift.errors.UsageError: drop_p is 1.5; pass a probability in [0, 1)
+    """
 
     exit_code = 2
 
 
 class MissingExtraError(UsageError, ImportError):
-    """An optional dependency is not installed; the message names the extra that brings it."""
+    """An optional dependency is not installed; the message names the extra that brings it.
+
+    Also an ImportError.
+
+    >>> print(MissingExtraError("rich", "cli", "table()"))
+    table() needs rich, which is not installed: pip install 'varshift[cli]'
+    """
 
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         super().__init__(
@@ -55,15 +78,34 @@ class MissingExtraError(UsageError, ImportError):
 
 
 class LentError(VarshiftError):
-    """What the user lent cannot be worked with."""
+    """What the user lent cannot be worked with: the model, the data or a checkpoint.
+
+    >>> issubclass(ModelError, LentError), issubclass(DataError, LentError), LentError.exit_code
+    (True, True, 3)
+    """
 
 
 class ModelError(LentError, RuntimeError):
-    """The model raises, has nothing to measure, or cannot be run as asked."""
+    """The model raises, has nothing to measure, or cannot be run as asked. Also a RuntimeError.
+
+    >>> import torch, varshift as vs
+    >>> try:
+    ...     vs.measure(torch.nn.Linear(2, 2), [torch.randn(8, 2)])
+    ... except ModelError as error:
+    ...     print(str(error).split(",")[0])
+    the model has no BatchNorm with running statistics
+    """
 
 
 class MemoryBoundError(ModelError):
-    """More samples at once than memory holds; `fits` is how many would."""
+    """More samples at once than memory holds.
+
+    Attributes:
+        fits: how many samples would fit.
+
+    >>> MemoryBoundError("too many samples; pass max_samples=512", fits=512).fits
+    512
+    """
 
     def __init__(self, message: str, fits: int) -> None:
         super().__init__(message)
@@ -71,8 +113,21 @@ class MemoryBoundError(ModelError):
 
 
 class DataError(LentError, ValueError):
-    """A batch, a loader or a data set cannot be used."""
+    """A batch, a loader or a data set cannot be used. Also a ValueError.
+
+    >>> import torch, varshift as vs
+    >>> model = torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.BatchNorm1d(2))
+    >>> try:
+    ...     vs.measure(model, [])
+    ... except DataError as error:
+    ...     print(error.exit_code)
+    3
+    """
 
 
 class CheckpointError(LentError, ValueError):
-    """A checkpoint file cannot be read or does not fit the model."""
+    """A checkpoint file cannot be read or does not fit the model. Also a ValueError.
+
+    >>> issubclass(CheckpointError, ValueError), CheckpointError.exit_code
+    (True, 3)
+    """

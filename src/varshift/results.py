@@ -7,19 +7,66 @@ looked up by name when asked for, so that no result imports a drawing library.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import fields
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["Result", "plain"]
+__all__ = ["Record", "Result", "plain"]
+
+_LONG = 60  # characters of one value in a repr
+
+
+class Record:
+    """Base of dataclasses that hold tensors: they print in a line, tensors by type and shape.
+
+    >>> from dataclasses import dataclass
+    >>> import torch
+    >>> @dataclass(frozen=True, repr=False)
+    ... class Moments(Record):
+    ...     mean: torch.Tensor
+    ...     count: int
+    >>> Moments(torch.zeros(64), 3)
+    Moments(mean=float32[64], count=3)
+    """
+
+    def __repr__(self) -> str:
+        held = ((each.name, getattr(self, each.name)) for each in fields(self) if each.repr)  # type: ignore[arg-type]
+        return f"{type(self).__name__}({', '.join(f'{name}={_brief(it)}' for name, it in held)})"
+
+
+def _brief(value: Any) -> str:
+    if hasattr(value, "shape") and hasattr(value, "dtype"):
+        return f"{str(value.dtype).removeprefix('torch.')}{list(value.shape)}"
+    if isinstance(value, Record):
+        return f"{type(value).__name__}(…)"
+    if isinstance(value, Collection) and not isinstance(value, (str, bytes)):
+        return f"<{len(value)} in a {type(value).__name__}>" if len(value) else repr(value)
+    text = repr(value)
+    return text if len(text) <= _LONG else f"{text[:_LONG]}…"
 
 
 class Result:
-    """Base of all results. Subclasses are frozen dataclasses and define `to_dict` and `rows`."""
+    """Base of all results. Subclasses are frozen dataclasses and define `to_dict` and `rows`.
+
+    They are made with `repr=False`: a result prints as one sentence, however much it holds.
+
+    >>> import torch, varshift as vs
+    >>> net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
+    >>> print(vs.inspect(net, torch.randn(8, 3)))  # doctest: +NORMALIZE_WHITESPACE
+    <Structure: 0 active and 0 silent noise sources, 1 norm, none of them reached directly
+     by noise. .table(), .to_frame()>
+    """
+
+    COLUMNS: ClassVar[tuple[str, ...]] = ()
+    """Names of the columns of `rows()`, which a frame has without any row too."""
+
+    def __repr__(self) -> str:
+        return str(import_module("varshift.report").line(self))
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: numbers, strings, lists and dicts, with a versioned `schema` on top."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +12,8 @@ from torch import nn
 import varshift as vs
 from varshift.check import RULES
 from varshift.check.catalogue import rule
+from varshift.check.fixing import fix
+from varshift.report import sarif
 
 
 def model():
@@ -36,7 +39,8 @@ def test_prefixes_and_the_longer_one_decides():
     assert codes(ignore=["VS101"]) == [("VS102", "encoder.2")]
     found = vs.check(model(), X, select=["VS101"], ignore=["VS1"])
     assert {f.code for f in found} == {"VS101"}
-    assert {f.code for f in vs.check(model(), X, select="VS101,VS2")} == {"VS101"}
+    for select in ("VS101,VS2", ["VS101,VS2"], ("VS101", "VS2")):
+        assert {f.code for f in vs.check(model(), X, select=select)} == {"VS101"}
 
 
 def test_module_patterns_match_norms_and_noises():
@@ -44,6 +48,49 @@ def test_module_patterns_match_norms_and_noises():
     assert codes(per_module_ignores={"drop": ["VS1"]}) == [("VS102", "encoder.2")]
     assert len(codes(per_module_ignores={"encoder.*": ["VS101"]})) == 2
     assert codes(per_module_ignores={"*": ["VS"]}) == []
+
+
+class Sum(nn.Module):
+    """Two noises reach one norm."""
+
+    def __init__(self):
+        super().__init__()
+        self.a, self.b, self.norm = nn.Dropout(0.5), nn.Dropout(0.5), nn.BatchNorm1d(8)
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, x):
+        return self.head(self.norm(self.a(x) + self.b(x.flip(0))))
+
+
+def test_one_silenced_noise_does_not_silence_the_other():
+    def found(*globs):
+        return vs.check(Sum(), X, per_module_ignores={glob: ["VS1"] for glob in globs})
+
+    (whole,), (half,) = found(), found("a")
+    assert (whole.noises, whole.quiet) == (half.noises, ())
+    assert half.quiet == ("a",)
+    assert half.severity == pytest.approx(whole.severity)
+    for globs in (("a", "b"), ("norm",), ("?",)):
+        assert (len(found(*globs)), len(found(*globs).silenced)) == (0, 1)
+
+
+def test_what_one_pattern_silences_is_not_fixed():
+    net = Sum()
+    found = vs.check(net, X, per_module_ignores={"a": ["VS1"]})
+    steps = fix(net, found, X).steps
+    assert any(step.startswith("b: Dropout(p=0.5") for step in steps)
+    assert not any(step.startswith("a: ") for step in steps)
+
+
+def test_a_silenced_part_of_a_group_has_a_fingerprint_of_its_own():
+    net = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(8))
+    for _ in range(3):
+        net.extend([nn.Linear(8, 8), nn.BatchNorm1d(8)])
+    found = vs.check(net, X, per_module_ignores={"7": ["VS106"]})
+    assert (len(found.by_code()["VS106"]), len(found.silenced)) == (1, 1)
+    results = sarif(found, Path("/"))["runs"][0]["results"]
+    prints = [result["partialFingerprints"]["varshift/v1"] for result in results]
+    assert len(set(prints)) == len(prints) == 3
 
 
 def test_what_is_silenced_is_kept():
@@ -59,6 +106,10 @@ def test_mistakes_are_refused():
         vs.check(model(), X, per_module_ignores={"drop": ["E501"]})
     with pytest.raises(vs.UsageError, match=r"at least 1, as in 1\.1"):
         vs.check(model(), X, max_severity=0.5)
+    with pytest.raises(vs.UsageError, match=r"max_severity is '1\.1'; pass a number"):
+        vs.check(model(), X, max_severity="1.1")
+    with pytest.raises(vs.UsageError, match="select: no code, so nothing would be looked at"):
+        vs.check(model(), X, select=[])
     with pytest.raises(vs.UsageError, match="give example= "):
         vs.check(model())
     with pytest.raises(vs.UsageError, match="leave it out or pass 'regression'"):

@@ -92,10 +92,13 @@ def test_sarif_and_github(varshift, tmp_path):
         (("check",), 2, "nothing to check: give a TARGET"),
         (("check", NOISY), 2, "give an example: either --input-shape"),
         (("check", NOISY, *SHAPE, "--data", DATA), 2, "either --input-shape to predict, or --data"),
-        (("check", NOISY, *SHAPE, "--format", "html"), 2, "none of text, json, sarif, github"),
+        (("check", NOISY, *SHAPE, "--format", "xml"), 2, "none of text, json, html, sarif, github"),
+        (("check", NOISY, *SHAPE, "--format", "html"), 2, "--format html needs --out FILE.html"),
         (("check", NOISY, *SHAPE, "--select", "E5"), 2, "select: 'E5' is no code"),
         (("check", NOISY, *SHAPE, "--ignore-module", "VS1"), 2, "has no '='"),
         (("check", NOISY, *SHAPE, "--fix-with", "luck", "--fix", "-"), 2, "none of relocate"),
+        (("check", NOISY, *SHAPE, "--fix-with", "dropout"), 2, "give --fix FILE, or --fix - too"),
+        (("check", NOISY, *SHAPE, "--select", ","), 2, "select: '' is no code"),
         (
             ("check", NOISY, *SHAPE, "--out", "no/a.json"),
             2,
@@ -206,3 +209,126 @@ def test_fix_writes_a_patch_that_ends_the_finding(varshift, tmp_path):
     assert "0: Dropout(p=0.5, inplace=False) → Dropout(p=0.0, inplace=False)" in error
     assert "no code to patch" in error
     assert not (tmp_path / "b.patch").exists()
+
+
+def test_a_target_of_the_table_that_is_a_module_is_found_from_its_folder(
+    varshift, tmp_path, monkeypatch
+):
+    (tmp_path / "tabled_net.py").write_text(NET, encoding="utf-8")
+    (tmp_path / "tabled_data.py").write_text(
+        "import torch\n\n\ndef batches():\n    return [torch.randn(64, 8)] * 2\n", encoding="utf-8"
+    )
+    table = '[tool.varshift]\ntarget = "tabled_net:make"\n'
+    (tmp_path / "pyproject.toml").write_text(table + 'input-shape = "8"\n', encoding="utf-8")
+    (tmp_path / "deep").mkdir()
+    monkeypatch.chdir(tmp_path / "deep")
+    before = list(sys.path)
+    code, out, error = varshift("check", "--select", "VS1,VS2")
+    assert code == 1, error
+    assert "VS101 noise-before-norm" in out
+    data = table + 'data = "tabled_data:batches"\nselect = "VS1,VS2"\n'
+    (tmp_path / "pyproject.toml").write_text(data, encoding="utf-8")
+    code, _, error = varshift("check")
+    assert code == 1, error
+    assert sys.path == before
+
+
+def test_a_model_of_two_inputs_is_told_the_way_out(varshift, tmp_path):
+    text = NET.replace("forward(self, x)", "forward(self, x, y)")
+    (tmp_path / "net.py").write_text(text, encoding="utf-8")
+    two = ("--input-shape", "8", "--input-shape", "8")
+    code, _, error = varshift("check", "net.py:make", *two)
+    assert code == 3
+    assert "Pass --forward file.py:function, a function of (model, batch), to say how" in error
+    assert "forward=" not in error
+    (tmp_path / "two.py").write_text("def both(model, batch):\n    return model(*batch)\n")
+    code, _, error = varshift("check", "net.py:make", *two, "--forward", "two.py:both")
+    assert code == 1, error
+
+
+def test_a_file_above_the_folder_is_the_users_own(varshift, tmp_path, monkeypatch):
+    (tmp_path / "net.py").write_text(NET, encoding="utf-8")
+    (tmp_path / "deep").mkdir()
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    monkeypatch.chdir(tmp_path / "deep")
+    monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
+    arguments = ("check", "../net.py:make", "--input-shape", "8")
+    code, _, error = varshift(*arguments, "--fix", "a.patch")
+    assert code == 1
+    assert "a library" not in error
+    (line,) = (line for line in error.splitlines() if "apply it with: " in line)
+    command = line.partition("apply it with: ")[2]
+    assert command == f"git -C {tmp_path.resolve()} apply -p0 {Path('a.patch').resolve()}"
+    subprocess.run(command.split(), check=True)
+    assert varshift(*arguments)[0] == 0
+
+
+def test_a_file_by_a_detour_is_patched_from_here(varshift, tmp_path):
+    (tmp_path / "net.py").write_text(NET, encoding="utf-8")
+    (tmp_path / "sub").mkdir()
+    arguments = ("check", "sub/../net.py:make", "--input-shape", "8")
+    code, out, _ = varshift(*arguments, "--fix", "-")
+    assert code == 1
+    assert out.startswith("--- net.py\n+++ net.py\n@@")
+    subprocess.run(["git", "apply", "-p0"], input=out.encode(), cwd=tmp_path, check=True)
+    assert varshift(*arguments)[0] == 0
+
+
+def test_a_file_in_no_repository_of_ours_names_the_folder(varshift, tmp_path, monkeypatch):
+    (tmp_path / "net.py").write_text(NET, encoding="utf-8")
+    (tmp_path / "deep").mkdir()
+    monkeypatch.chdir(tmp_path / "deep")
+    monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
+    _, out, error = varshift("check", "../net.py:make", "--input-shape", "8", "--fix", "-")
+    assert out == ""
+    assert f"outside this folder and its repository: run this in {tmp_path.resolve()}" in error
+
+
+DICTS = """\
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.drop, self.norm = nn.Dropout(0.5), nn.BatchNorm1d(4)
+
+    def forward(self, x):
+        return self.norm(self.drop(x))
+
+
+def loader():
+    return [{"x": torch.randn(64, 4), "labels": torch.zeros(64)} for _ in range(4)]
+
+
+def take(model, batch):
+    return model(batch["x"])
+"""
+
+
+def test_forward_names_how_the_model_takes_a_batch(varshift, tmp_path):
+    (tmp_path / "net.py").write_text(DICTS, encoding="utf-8")
+    asked = ("check", "net.py:Net", "--data", "net.py:loader")
+    code, _, error = varshift(*asked)
+    assert code == 3
+    assert "Pass --forward file.py:function, a function of (model, batch)" in error
+    code, out, _ = varshift(*asked, "--forward", "net.py:take")
+    assert (code, "VS101" in out) == (1, True)
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.varshift]\ntarget = "net.py:Net"\ndata = "net.py:loader"\nforward = "net.py:take"\n',
+        encoding="utf-8",
+    )
+    assert varshift("check")[0] == 1
+
+
+def test_a_page_beside_the_table_and_a_rule_in_a_few_lines(varshift, tmp_path):
+    (tmp_path / "net.py").write_text(DICTS, encoding="utf-8")
+    code, *_ = varshift("check", "net.py:Net", "--input-shape", "4", "--report", "check.html")
+    assert code == 1
+    assert "VS101 noise-before-norm" in (tmp_path / "check.html").read_text(encoding="utf-8")
+    code, out, _ = varshift("check", "--explain", "vs101")
+    assert (code, out.splitlines()[0]) == (0, "VS101 noise-before-norm")
+    assert "Fix: move the noise behind the last norm" in out
+    code, _, error = varshift("check", "--explain", "VS999")
+    assert (code, "is no code; there are VS101" in error) == (2, True)

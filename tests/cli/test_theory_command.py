@@ -59,8 +59,8 @@ def test_json_is_nothing_but_json():
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ("direct --drop-p 1 --mean 0 --var 1", "error: drop_p is 1.0; pass a probability"),
-        ("direct --mean 0 --var 1", "exactly one of drop_p, keep_p, sigma, beta, tau"),
+        ("direct --drop-p 1 --mean 0 --var 1", "error: --drop-p is 1.0; pass a probability"),
+        ("direct --mean 0 --var 1", "exactly one of --drop-p, --keep-p, --sigma, --beta, --tau"),
         ("direct --drop-p 0.5 --var 1", "--mean"),
         ("moments softmax", "pass one of celu"),
         ("angle --d 9 --format html", "none of text, json"),

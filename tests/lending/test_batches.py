@@ -95,7 +95,8 @@ def test_forms(form):
         ([X, ("a",)], "batch 1 is a tuple of str"),
         (
             [X, X / 0],
-            r"batch 1 holds 36 values that are NaN or infinite, the first \(NaN\) at index \(0, 0\)",
+            r"batch 1 holds 36 values that are NaN or infinite, the first \(NaN\) at "
+            r"index \(0, 0\)",
         ),
         ([X[:0]], "batch 0 is empty"),
     ],

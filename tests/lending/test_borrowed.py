@@ -330,3 +330,24 @@ def test_a_repair_interrupted_anywhere_leaves_no_trace():
             assert before["buffers"][name][:2] == after["buffers"][name][:2]
             assert before["buffers"][name][3] == after["buffers"][name][3]
         assert unchanged(before, after) <= {"buffers"}
+
+
+GRAPHS = {
+    "inspect": lambda net, x: vs.inspect(net, x),
+    "measure": lambda net, x: vs.measure(net, [x, x]),
+    "explain": lambda net, x: vs.explain(net, [x, x]),
+    "predict": lambda net, x: vs.predict(net, [x, x], noise={"*": 0.3}),
+    "check": lambda net, x: vs.check(net, x),
+    "check on data": lambda net, x: vs.check(net, data=[x, x]),
+}
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("verb", GRAPHS)
+def test_a_graph_of_the_users_can_still_be_run_backward(verb, training):
+    net = Mlp().train(training)
+    x = torch.randn(32, 8)
+    loss = net(x).sum()
+    GRAPHS[verb](net, x)
+    loss.backward()  # torch would refuse if what it saved had been written to
+    assert net.head.weight.grad is not None

@@ -85,7 +85,7 @@ def test_a_file_or_a_checkpoint_without_a_name(tmp_path):
     path = written(tmp_path, "def _private(): ...\ndef make_model(): ...\n")
     with pytest.raises(UsageError, match=r"such as .*theirs.py:make_model$"):
         load_model(path)
-    with pytest.raises(UsageError, match="'w.pt' is a checkpoint: name the model it is of"):
+    with pytest.raises(UsageError, match=r"'w.pt' is a checkpoint: name the model it is of"):
         load_model("w.pt")
 
 

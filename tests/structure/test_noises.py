@@ -224,3 +224,10 @@ def test_noise_added_with_a_factor_is_no_known_law():
 
     _, source = found(noise)
     assert (source.law, source.tau) == ("unknown", None)  # and not τ = 1, as without the factor
+
+
+def test_a_rate_of_zero_is_silent_in_either_mode():
+    net, x = nn.Sequential(nn.Dropout(0.0), nn.BatchNorm1d(4)), torch.randn(64, 4)
+    found = [vs.inspect(net, x), vs.measure(net, x.split(16)).structure]
+    found.append(vs.inspect(net.eval(), x))
+    assert [structure.noises[0].operation for structure in found] == ["silent"] * 3

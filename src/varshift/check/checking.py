@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from numbers import Real
 from typing import Any
 
 import torch
@@ -15,14 +16,23 @@ from varshift.check.evidence import Evidence, Task
 from varshift.check.results import Finding, Findings
 from varshift.check.rules import ALL
 from varshift.check.silencing import Silence
+from varshift.check.telling import notes_on
 from varshift.errors import DataError, UsageError
-from varshift.lending import Batch, Data, Forward, batches, borrowed, one_batch, unwrapped
+from varshift.lending import (
+    Batch,
+    Data,
+    Forward,
+    Progress,
+    Reporter,
+    batches,
+    borrowed,
+    one_batch,
+    reporter,
+    unwrapped,
+)
 from varshift.structure import Structure, inspect
 
 __all__ = ["check"]
-
-_NO_NORM = "no normalisation with running statistics"  # how the structure's note begins
-_FEW = 32  # values per channel below which a variance from the example is rough
 
 
 def check(
@@ -39,6 +49,7 @@ def check(
     device: torch.device | str | None = None,
     max_samples: int | None = None,
     docs: str = "",
+    progress: Progress = None,
 ) -> Findings:
     """List what shifts the variance between training and test by more than is allowed.
 
@@ -61,6 +72,7 @@ def check(
         device: where to put batches; by default where the model is.
         max_samples: stop after so many samples of `data`.
         docs: URL of a folder with the rules' pages, for the result's links.
+        progress: True draws a bar (the `cli` extra), or a callable `(batches, batches or None)`.
 
     Returns:
         `Findings`, the worst first; empty and false where nothing shifts too much. `notes` says
@@ -80,28 +92,30 @@ def check(
         >>> len(vs.check(model, torch.randn(512, 4), ignore=["VS101"]))
         0
     """
-    if not max_severity >= 1:
-        raise UsageError(f"max_severity is {max_severity}; pass a number of at least 1, as in 1.1")
+    if not (isinstance(max_severity, Real) and max_severity >= 1):
+        said = f"max_severity is {max_severity!r}"
+        raise UsageError(f"{said}; pass a number of at least 1, as in 1.1")
     if task not in (None, "regression"):
         raise UsageError(f"task is {task!r}; leave it out or pass 'regression'")
     if example is None and data is None:
         raise UsageError("give example= (one batch), or data= to measure instead of predicting")
     silence = Silence.of(select, ignore, per_module_ignores)
     lent_training = unwrapped(model).training
-    with borrowed(model) as inner:
+    with borrowed(model) as inner, reporter(progress, "tracing modules", after=2) as report:
         options: dict[str, Any] = {"forward": forward, "device": device}
-        held = _held(inner, example, data, max_samples, options)
+        held = _held(inner, example, data, max_samples, options, report)
         if not inner.training:
             inner.train()
         evidence = Evidence(
             model=inner,
-            structure=inspect(inner, held[0].value, **options),
+            structure=inspect(inner, held[0].value, progress=report.inner, **options),
             held=held,
             real=data is not None,
             lent_training=lent_training,
             max_severity=max_severity,
             task=task,
             forward=forward,
+            report=report,
         )
         found = [
             finding
@@ -109,16 +123,23 @@ def check(
             if any(silence.asks_for(code) for code in RULES if code.startswith(prefix))
             for finding in look(evidence)
         ]
-        notes = [*_notes(evidence, found), *_fitting(evidence, found)]
+        notes = notes_on(evidence, found)
     return _findings(found, silence, evidence.structure, max_severity, notes, docs)
 
 
 def _held(
-    model: nn.Module, example: Any, data: Data | None, most: int | None, options: dict[str, Any]
+    model: nn.Module,
+    example: Any,
+    data: Data | None,
+    most: int | None,
+    options: dict[str, Any],
+    report: Reporter,
 ) -> list[Batch]:
     if data is None:
         return [one_batch(example, model, **options)]
-    held = list(batches(data, model, max_samples=most, **options))
+    taken = batches(data, model, max_samples=most, **options)
+    held = list(report.reading(taken, data, most, then="tracing modules"))
+    report.tell(len(held), len(held))
     if not held:
         raise DataError("data gave no batches: pass at least one")
     return held
@@ -133,10 +154,12 @@ def _findings(
     docs: str,
 ) -> Findings:
     found.sort(key=lambda finding: (math.isnan(finding.severity), -finding.severity))
-    heard, silenced = (
-        [finding for finding in found if silence.silences(finding) is quiet]
-        for quiet in (False, True)
-    )
+    heard = [
+        replace(finding, quiet=silence.quiet(finding))
+        for finding in found
+        if not silence.silences(finding)
+    ]
+    silenced = [finding for finding in found if silence.silences(finding)]
     return Findings(
         findings=tuple(_one_for_all(heard, "VS106")),
         silenced=tuple(_one_for_all(silenced, "VS106")),
@@ -145,6 +168,7 @@ def _findings(
         sources=sum(noise.active for noise in structure.noises),
         notes=tuple(dict.fromkeys(notes)),
         docs=docs,
+        subject=structure.subject,
     )
 
 
@@ -170,71 +194,9 @@ def _one_for_all(heard: list[Finding], code: str) -> Iterator[Finding]:
         if finding is group[0]:
             noises = dict.fromkeys(name for other in group for name in other.noises)
             places = tuple(other.place for other in group[1:])
-            yield replace(finding, noises=tuple(noises), also=places)
+            quiet = dict.fromkeys(name for other in group for name in other.quiet)
+            yield replace(finding, noises=tuple(noises), also=places, quiet=tuple(quiet))
 
 
 def _shared(one: Finding, other: Finding) -> bool:
     return not set(one.noises).isdisjoint(other.noises)
-
-
-def _notes(evidence: Evidence, found: list[Finding]) -> list[str]:
-    notes = [*evidence.structure.notes, *evidence.notes]
-    if any(finding.code == "VS301" for finding in found):
-        # Without a norm no variance shifts, but the finding is that something else does.
-        notes = [note for note in notes if not note.startswith(_NO_NORM)]
-    notes += [
-        f"{noise.name}: drop_p 1 lets nothing pass in training, so no ratio says what it does to "
-        "the norms behind it; give a drop_p below 1, or take the branch out"
-        for noise in evidence.structure.noises
-        if evidence.structure.norms and noise.drop_p is not None and noise.drop_p >= 1
-    ]
-    if not evidence.lent_training:
-        notes.append(
-            "lent in eval mode and looked at after model.train(): norms that training keeps frozen "
-            "cannot be told (VS204)"
-        )
-    if not evidence.real and evidence.trained:
-        notes.append(
-            "without data, stored statistics are taken as they are, but for the steps they count: "
-            "whether they fit takes data (VS203 to VS206)"
-        )
-    if "seen" not in evidence.__dict__:
-        return notes
-    if evidence.seen.lasting:
-        notes.append(
-            "noise stays on in eval mode: what it does in both modes is no shift, and is not "
-            "counted; check that F.dropout is given training=self.training"
-        )
-    if evidence.seen.fresh and evidence.__dict__.get("sizes"):
-        notes.append(
-            "no norm has been trained: the figures are those of the weights as they are now, the "
-            f"statistics settled on the {evidence.basis}"
-        )
-    if not evidence.real:
-        few = [
-            path
-            for path, met in evidence.seen.sites.items()
-            if 0 < met.train.count / len(evidence.rounds) < _FEW
-        ]
-        if few:
-            notes.append(
-                f"{len(few)} norms get fewer than {_FEW} values per channel from the example "
-                f"(first {few[0]}): their figures are rough; pass more samples, or data"
-            )
-    return notes
-
-
-def _fitting(evidence: Evidence, found: list[Finding]) -> Iterator[str]:
-    """Norms that shift in training, but whose stored statistics are those of evaluation."""
-    if not evidence.real:
-        return
-    fit = [
-        finding.place
-        for finding in found
-        if finding.code.startswith("VS10") and evidence.fits_evaluation(finding.place)
-    ]
-    if fit:
-        yield (
-            f"{len(fit)} norms found (first {fit[0]}) store the statistics of evaluation, as "
-            "after varshift.recalibrate: evaluation is right as it is; training on will shift it"
-        )

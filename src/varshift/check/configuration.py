@@ -27,6 +27,7 @@ class Configuration:
         select, ignore: code prefixes.
         per_module_ignores: glob → code prefixes.
         task: "regression" or nothing.
+        forward: a function of (model, batch), as on the command line.
         docs_url: folder of the rules' pages, for links in SARIF.
     """
 
@@ -40,6 +41,7 @@ class Configuration:
     ignore: tuple[str, ...] | None = None
     per_module_ignores: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     task: str | None = None
+    forward: str | None = None
     docs_url: str | None = None
 
 
@@ -105,7 +107,7 @@ def _value(key: str, value: Any, file: Path) -> Any:
 
 def _placed(key: str, value: str, folder: Path) -> str:
     """A relative file as seen from the table's folder: the command may be run further down."""
-    if key not in ("target", "data", "checkpoint"):
+    if key not in ("target", "data", "checkpoint", "forward"):
         return value
     # A factory stands behind the last colon; a drive letter's colon has a slash behind it.
     place, colon, name = value.rpartition(":")

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Literal
+from functools import cached_property, partial
+from typing import Literal, TypeVar
 
 from torch import Tensor, nn
 
-from varshift.check.passes import Seen, look
-from varshift.check.places import class_line
+from varshift.check.passes import Seen, draws_in_evaluation, look
+from varshift.check.places import class_line, in_a_file
 from varshift.check.results import Basis
 from varshift.check.sizes import Size, from_checkpoint, from_example, from_measure
 from varshift.check.staleness import against
-from varshift.lending import Batch, Buffers, Forward
+from varshift.lending import SILENT, Batch, Buffers, Forward, Reporter
 from varshift.structure import Handle, Line, Noise, Structure, norm_handles
 
 __all__ = ["Evidence", "Task"]
 
 Task = Literal["regression"]
+Found = TypeVar("Found")
+
+FEW = 8  # values per channel and batch below which a norm's own estimate drowns what noise does
 _ROUNDS = 4  # how often an example is passed: enough for a band
 _WILD_ROUNDS = 32  # what is drawn in Python is sized by drawing alone
 
@@ -39,6 +42,7 @@ class Evidence:
     max_severity: float
     task: Task | None = None
     forward: Forward | None = None
+    report: Reporter = SILENT
     notes: list[str] = field(default_factory=list)
 
     @property
@@ -61,7 +65,16 @@ class Evidence:
     @cached_property
     def seen(self) -> Seen:
         """What each norm met in both modes, as lent."""
-        return look(self.model, self.rounds, self.forward)
+        return look(self.model, self.rounds, self.forward, self.report)
+
+    @cached_property
+    def lasting(self) -> bool:
+        """Whether evaluation draws random numbers too; one pass where none has been made yet."""
+        if "seen" in self.__dict__:
+            return self.seen.lasting
+        return bool(self.structure.norms) and draws_in_evaluation(
+            self.model, self.held[0], self.forward
+        )
 
     def stored(self, path: str) -> tuple[Tensor, int] | None:
         """The stored variances of a norm (C,) float64 and the steps it has counted."""
@@ -85,7 +98,7 @@ class Evidence:
     def fits_evaluation(self, path: str) -> bool:
         """Whether the stored variance is that of evaluation and not that of training."""
         met = self.seen.sites.get(path)
-        if met is None:
+        if met is None or met.fresh:  # what it was made with fits by chance at most
             return False
         off, on = (against(tally, met.stored.var) for tally in (met.test, met.train))
         return (
@@ -105,16 +118,20 @@ class Evidence:
     def sizes(self) -> dict[str, Size]:
         """The shift by noise at every norm that noise reaches."""
         reached = {route.norm for route in self.structure.routes}
-        if not reached and not self.wild:
+        if not self.structure.norms or not (reached or self.wild):
             return {}
         if self.real:
-            return self._settled(from_measure)
+            # Where no tap tells whose the statistics are, as in scripted code, nothing is settled.
+            measured = partial(from_measure, self.model, self.held, self.forward, self.report)
+            return self.settled(measured) if self.seen.sites else {}
         found: dict[str, Size] = {}
         if not self.seen.fresh:
-            found = self._of_training(from_checkpoint(self.model, self.held[0], self.forward))
+            first = self.held[0]
+            made = from_checkpoint(self.model, first, self.forward, self.report)
+            found = self._of_training(made)
         if reached - set(found) or self.wild:
-            example = from_example(self.model, self.rounds, self.forward, self.seen, self.structure)
-            found = example | found
+            settled = partial(from_example, self.model, self.rounds, self.forward, self.report)
+            found = self.settled(settled) | found
         return found
 
     def _of_training(self, found: dict[str, Size]) -> dict[str, Size]:
@@ -128,18 +145,20 @@ class Evidence:
             )
         return {path: size for path, size in found.items() if path not in fit}
 
-    def _settled(
-        self, sizing: Callable[[nn.Module, Sequence[Batch], Forward | None], dict[str, Size]]
-    ) -> dict[str, Size]:
+    def settled(self, work: Callable[[], Found]) -> Found:
+        """`work` on the model with the statistics that training on the batches would store."""
         buffers = Buffers(self.model)
         try:
-            seen = self.seen
-            if not seen.sites:  # statistics in a list or dict: no tap tells whose they are
-                return {}
-            seen.settle(self.frozen)
-            return sizing(self.model, self.held, self.forward)
+            if self.structure.norms:
+                self.seen.settle(self.frozen, rounds=0 if self.real else len(self.rounds))
+            return work()
         finally:
             buffers.restore()
+
+    def few(self, path: str) -> bool:
+        """Whether batches give a norm so few values per channel that they say little on noise."""
+        met = self.seen.sites.get(path)
+        return met is not None and met.train.count / len(self.rounds) < FEW
 
     def surely(self, low: float) -> bool:
         """Whether the lower end of a severity's band exceeds what is allowed."""
@@ -147,8 +166,9 @@ class Evidence:
 
     def line(self, noises: Sequence[Noise], place: str) -> Line | None:
         """Where to point: the first noise that has a line, else the class around it or the norm."""
-        for noise in noises:
-            if noise.line is not None:
-                return noise.line
+        drawn = [noise.line for noise in noises if noise.line is not None]
+        for line in drawn:
+            if in_a_file(line):
+                return line
         around = noises[0].path if noises else place
-        return class_line(self.model, around)
+        return class_line(self.model, around) or next(iter(drawn), None)

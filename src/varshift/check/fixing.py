@@ -10,14 +10,16 @@ from typing import Any
 
 from torch import nn
 
+from varshift.check.own import Ground, is_library
+from varshift.check.places import in_a_file
 from varshift.check.results import Findings
 from varshift.errors import UsageError
 from varshift.lending import Data, Forward, walk
 from varshift.repair import Patch, Rewrite, relocate, replace
 from varshift.repair.rewriting.constructing import Built, Constructions
 from varshift.repair.rewriting.constructors import constructor_patch
-from varshift.repair.rewriting.edits import Source, united_diff
-from varshift.structure import inspect
+from varshift.repair.rewriting.edits import Source
+from varshift.structure import Line, inspect
 
 __all__ = ["HOW", "Fix", "fix"]
 
@@ -26,10 +28,15 @@ HOW = ("relocate", "uout", "gaussian", "dropout", "channel")
 
 @dataclass(frozen=True)
 class Fix:
-    """A unified diff for `git apply -p0` ("" where there is nothing to patch), and what to do."""
+    """A unified diff ("" where there is nothing to patch), and what to do.
+
+    `git apply -p0` takes it in `folder`: the current one, or the repository's root where a file
+    outside of the current one is to change.
+    """
 
     diff: str
     steps: tuple[str, ...]
+    folder: Path = Path()
 
 
 def fix(
@@ -41,12 +48,13 @@ def fix(
     data: Data | None = None,
     forward: Forward | None = None,
     built: Constructions | None = None,
+    root: Path | None = None,
 ) -> Fix:
     """The change that `relocate` makes, or `replace` by less noise of that law. Undone at once.
 
     Only the noise behind the findings is changed, and not what was silenced. What a line inside the
-    current folder draws, or constructs (as far as `built` knows), comes back as a diff; the rest,
-    and noise drawn inside a library, as sentences.
+    current folder or the repository at `root` draws, or constructs (as far as `built` knows), comes
+    back as a diff; the rest, and noise drawn inside a library, as sentences.
     """
     if how not in HOW:
         raise UsageError(f"fix with {how!r} is none of {', '.join(HOW)}")
@@ -67,26 +75,26 @@ def fix(
             forward=forward,
         )
     try:
-        layers = _Layers(before, dict(walk(model)), built or Constructions(), rewrite)
-        own = [p for p in rewrite.patches if p.new is not None and _own(p)]
+        ground = Ground.around(root)
+        layers = _Layers(before, dict(walk(model)), built or Constructions(), rewrite, ground)
+        own = [p for p in rewrite.patches if p.new is not None and _own(p, ground)]
         sources = [patch._source for patch in own if patch._source is not None]
-        return Fix(
-            united_diff([*sources, *layers.sources]),
-            tuple(dict.fromkeys(_steps(rewrite, own, layers))),
-        )
+        diff, folder = ground.diff([*sources, *layers.sources])
+        return Fix(diff, tuple(dict.fromkeys(_steps(rewrite, own, layers, ground))), folder)
     finally:
         rewrite.undo()
 
 
 def _noises(model: nn.Module, found: Findings, example: Any, forward: Forward | None) -> set[str]:
     """What the findings name, and what else reaches their norms directly: they sum it up."""
-    named = {name for finding in found for name in finding.noises}
+    named = {name for finding in found for name in finding.noises if name not in finding.quiet}
     if not named:
         return named
     places = {
         place for finding in found if finding.noises for place in (finding.place, *finding.also)
     }
     silenced = {name for finding in found.silenced for name in finding.noises}
+    silenced |= {name for finding in found for name in finding.quiet}
     routes = inspect(model, example, forward=forward).direct()
     beside = {route.noise for route in routes if route.norm in places}
     return named | (beside - silenced)
@@ -101,11 +109,12 @@ class _Layers:
         after: dict[str, nn.Module],
         built: Constructions,
         rewrite: Rewrite,
+        ground: Ground,
     ) -> None:
         self._rewrite = rewrite
         self._together: dict[Built, list[str]] = {}
         for path, (module, _) in before.items():
-            if (place := built.of(module)) is not None and _inside(place.file):
+            if (place := built.of(module)) is not None and ground.holds(place.file):
                 self._together.setdefault(place, []).append(path)
         changed = {change.path: change for change in rewrite.changes if change.path in after}
         self._patches: dict[str, Patch] = {}
@@ -155,17 +164,11 @@ def _said(patch: Patch) -> str:
     return patch.why if line is None else f"{os.path.relpath(line.file)}:{line.number}: {patch.why}"
 
 
-def _own(patch: Patch) -> bool:
-    return patch.line is not None and _inside(patch.line.file)
+def _own(patch: Patch, ground: Ground) -> bool:
+    return patch.line is not None and ground.holds(patch.line.file)
 
 
-def _inside(file: str) -> bool:
-    """Whether the line is the user's to change: inside the current folder, in no environment."""
-    path = Path(file).resolve()
-    return path.is_relative_to(Path.cwd().resolve()) and "site-packages" not in path.parts
-
-
-def _steps(rewrite: Rewrite, own: list[Patch], layers: _Layers) -> Iterator[str]:
+def _steps(rewrite: Rewrite, own: list[Patch], layers: _Layers, ground: Ground) -> Iterator[str]:
     yield from layers.steps()
     if rewrite.added is not None:
         row = next(row for row in rewrite.rows() if row["how"] == "added")
@@ -174,8 +177,18 @@ def _steps(rewrite: Rewrite, own: list[Patch], layers: _Layers) -> Iterator[str]
         if patch in own:
             if patch.why:
                 yield f"{patch.noise}: {patch.why}"
-        elif patch.line is not None and not _own(patch):
-            where = str(patch.line).rsplit("site-packages/", 1)[-1]
-            yield f"{patch.noise}: drawn at {where}, a library: set its rate where you construct it"
+        elif patch.line is not None and not _own(patch, ground):
+            yield f"{patch.noise}: drawn at {_elsewhere(patch.line)}"
         else:
             yield f"{patch.noise}: {patch.why or 'change it by hand'}"
+
+
+def _elsewhere(line: Line) -> str:
+    where = f"{os.path.normpath(line.file)}:{line.number}"
+    if is_library(line.file):
+        where = where.rsplit("-packages" + os.sep, 1)[-1]
+        return f"{where}, a library: set its rate where you construct it"
+    if not in_a_file(line):
+        return f"{where}, which is no file: change it by hand"
+    folder = os.path.dirname(os.path.abspath(line.file))
+    return f"{where}, outside this folder and its repository: run this in {folder} for a patch"

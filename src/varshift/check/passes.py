@@ -9,9 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from varshift.lending import (
+    SILENT,
     Batch,
     Buffers,
     Forward,
+    Reporter,
     call,
     drawn_from,
     rng_state,
@@ -22,7 +24,7 @@ from varshift.measure.results import Statistics
 from varshift.measure.tally import Tally
 from varshift.measure.taps import Tap, TappedSite, stored_statistics
 
-__all__ = ["Met", "Seen", "look"]
+__all__ = ["Met", "Seen", "draws_in_evaluation", "look"]
 
 
 @dataclass
@@ -52,9 +54,11 @@ class Seen:
         """Whether no norm has been trained."""
         return all(met.fresh for met in self.sites.values())
 
-    def settle(self, frozen: set[str]) -> None:
+    def settle(self, frozen: set[str], rounds: int = 0) -> None:
         """Write what training on these batches would store; frozen norms keep what they have.
 
+        With `rounds` they are one batch, passed that often: its evaluation then meets the biased
+        variance that its training divides by, and n/(n − 1) is not taken for noise.
         In place: `Buffers.restore` takes it back.
         """
         with torch.no_grad():
@@ -62,11 +66,16 @@ class Seen:
                 if path in frozen or not met.train.count:
                     continue
                 within = met.train.within()
-                met.site.running_mean.copy_(met.train.total().mean)
+                if rounds:
+                    count = met.train.count / rounds
+                    within = within * (count - 1) / count
+                _copy_finite(met.site.running_mean, met.train.total().mean)
                 _copy_finite(met.site.running_var, within)
 
 
-def look(model: nn.Module, held: Sequence[Batch], forward: Forward | None) -> Seen:
+def look(
+    model: nn.Module, held: Sequence[Batch], forward: Forward | None, report: Reporter = SILENT
+) -> Seen:
     """Run the batches as in training and as in evaluation; the model is borrowed and training."""
     sites: dict[str, Met] = {}
     on = training_flags(model)
@@ -83,7 +92,8 @@ def look(model: nn.Module, held: Sequence[Batch], forward: Forward | None) -> Se
     tap = Tap(model, take)
     lasting = False
     known: set[int] = set()
-    for batch in held:
+    report.begin("comparing training and evaluation")
+    for done, batch in enumerate(held, 1):
         for mode, flags in (("train", on), ("test", off)):
             if mode == "test" and id(batch) in known:  # the same example again: no news
                 continue
@@ -94,10 +104,22 @@ def look(model: nn.Module, held: Sequence[Batch], forward: Forward | None) -> Se
                 call(model, batch, forward)
             buffers.restore()
             lasting = lasting or (mode == "test" and bool(drawn_from(before, rng_state())))
+        report.draw(done, len(held))
     set_training(on)
     return Seen(sites, lasting)
 
 
+def draws_in_evaluation(model: nn.Module, batch: Batch, forward: Forward | None) -> bool:
+    """Whether an evaluation pass uses a random generator; the model is borrowed and training."""
+    on, buffers, before = training_flags(model), Buffers(model), rng_state()
+    set_training([(module, False) for module, _ in on])
+    call(model, batch, forward)
+    buffers.restore()
+    set_training(on)
+    return bool(drawn_from(before, rng_state()))
+
+
 def _copy_finite(place: Tensor, value: Tensor) -> None:
     value = value.to(place.device, place.dtype)
-    place.copy_(torch.where(torch.isfinite(value), value, place))
+    # As batch norm writes: without a word to the version counter, so a user's graph stays whole.
+    place.data.copy_(torch.where(torch.isfinite(value), value, place))

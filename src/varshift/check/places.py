@@ -13,9 +13,21 @@ from torch import nn
 
 from varshift.structure import Line
 
-__all__ = ["class_line", "factory_line"]
+__all__ = ["class_line", "factory_line", "in_a_file"]
 
 _TORCH = os.path.dirname(torch.__file__) + os.sep
+
+
+def in_a_file(line: Line | None) -> bool:
+    """Whether a line can be opened: not that of `exec`, of a notebook's cell or of an FX graph.
+
+    >>> in_a_file(Line("<string>", 1, "forward", "")), in_a_file(Line(__file__, 1, "", ""))
+    (False, True)
+    """
+    if line is None or line.file.startswith("<"):
+        return False
+    # A relative name is as seen from where Python was started, which may be elsewhere by now.
+    return os.path.isfile(line.file) or not os.path.isabs(line.file)
 
 
 def class_line(model: nn.Module, path: str) -> Line | None:

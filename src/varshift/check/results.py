@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from varshift.check.catalogue import Rule, rule
+from varshift.check.places import in_a_file
 from varshift.results import Result, plain
 from varshift.structure import Line
 
@@ -35,6 +36,7 @@ class Finding:
         message: the finding in one sentence.
         line: where the noise is drawn, or the class that holds the norm; None where not known.
         also: further norms that the same shift is carried on to; this one is the worst.
+        quiet: those of `noises` that a pattern silences, though not all: `--fix` leaves them.
     """
 
     code: str
@@ -49,6 +51,7 @@ class Finding:
     message: str
     line: Line | None
     also: tuple[str, ...] = ()
+    quiet: tuple[str, ...] = ()
 
     @property
     def rule(self) -> Rule:
@@ -56,7 +59,7 @@ class Finding:
         return rule(self.code)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Findings(Result):
     """What `check` found. Its length is the number of findings: `if found:` means what it says.
 
@@ -67,7 +70,20 @@ class Findings(Result):
         norms: norm sites of the model; `sources` active noise sources.
         notes: what could not be analysed, and what else a reader must know.
         docs: URL of a folder with the rules' pages; "" where none was given.
+        subject: the model in a few words, for reports.
     """
+
+    COLUMNS: ClassVar[tuple[str, ...]] = (
+        "code",
+        "place",
+        "severity",
+        "low",
+        "high",
+        "how",
+        "basis",
+        "noises",
+        "line",
+    )
 
     findings: tuple[Finding, ...]
     silenced: tuple[Finding, ...]
@@ -76,6 +92,7 @@ class Findings(Result):
     sources: int
     notes: tuple[str, ...] = ()
     docs: str = field(default="", compare=False)
+    subject: str = field(default="", compare=False)
 
     def __len__(self) -> int:
         return len(self.findings)
@@ -84,10 +101,10 @@ class Findings(Result):
         return iter(self.findings)
 
     def at(self, line: Line | None) -> Findings:
-        """The same, what has no line of its own shown at `line`: the factory's, for instance."""
+        """The same, what has no line in a file shown at `line`: the factory's, for instance."""
 
         def shown(held: tuple[Finding, ...]) -> tuple[Finding, ...]:
-            return tuple(replace(f, line=line) if f.line is None else f for f in held)
+            return tuple(f if in_a_file(f.line) else replace(f, line=line or f.line) for f in held)
 
         return replace(self, findings=shown(self.findings), silenced=shown(self.silenced))
 

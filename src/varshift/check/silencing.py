@@ -17,7 +17,8 @@ __all__ = ["Silence"]
 class Silence:
     """`select` and `ignore` are code prefixes, the longer one wins; `per_module` maps path globs.
 
-    A pattern silences a finding if it matches the place or any noise source behind it.
+    A pattern silences a finding if it matches the place; patterns over noises do if every noise
+    source behind it is matched. What is left of a mixture is still to be heard.
     """
 
     select: tuple[str, ...] = ("VS",)
@@ -33,7 +34,7 @@ class Silence:
     ) -> Silence:
         """Checked: a prefix that fits no code would silence nothing and is refused."""
         made = cls(
-            _prefixes(("VS",) if select is None else select, "select"),
+            _prefixes(("VS",) if select is None else select, "select", empty=False),
             _prefixes(ignore or (), "ignore"),
             {
                 glob: _prefixes(codes, f"per-module-ignores {glob!r}")
@@ -44,10 +45,18 @@ class Silence:
 
     def silences(self, finding: Finding) -> bool:
         """Whether the finding is not to be heard."""
-        return not self.asks_for(finding.code) or any(
-            _longest(codes, finding.code) > 0
+        if not self.asks_for(finding.code) or self._covers(finding.place, finding.code):
+            return True
+        return bool(finding.noises) and self.quiet(finding) == finding.noises
+
+    def quiet(self, finding: Finding) -> tuple[str, ...]:
+        """The noises of a finding that patterns match."""
+        return tuple(name for name in finding.noises if self._covers(name, finding.code))
+
+    def _covers(self, path: str, code: str) -> bool:
+        return any(
+            fnmatchcase(path, glob) and _longest(codes, code) > 0
             for glob, codes in (self.per_module or {}).items()
-            if any(fnmatchcase(path, glob) for path in (finding.place, *finding.noises))
         )
 
     def asks_for(self, code: str) -> bool:
@@ -59,10 +68,11 @@ def _longest(prefixes: Iterable[str], code: str) -> int:
     return max((len(prefix) for prefix in prefixes if code.startswith(prefix)), default=0)
 
 
-def _prefixes(given: Iterable[str], where: str) -> tuple[str, ...]:
-    if isinstance(given, str):
-        given = given.split(",")
-    found = tuple(prefix.strip() for prefix in given)
+def _prefixes(given: Iterable[str], where: str, *, empty: bool = True) -> tuple[str, ...]:
+    parts = [given] if isinstance(given, str) else given
+    found = tuple(prefix.strip() for part in parts for prefix in part.split(","))
+    if not (found or empty):
+        raise UsageError(f"{where}: no code, so nothing would be looked at; leave it out for all")
     for prefix in found:
         if not prefix or not any(code.startswith(prefix) for code in RULES):
             raise UsageError(

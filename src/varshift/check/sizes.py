@@ -10,22 +10,24 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
-from varshift.check.passes import Seen
+from varshift.check.bands import least_of, widened
 from varshift.check.results import Basis
 from varshift.errors import ModelError
-from varshift.lending import Batch, Buffers, Forward
+from varshift.lending import Batch, Forward, Reporter
 from varshift.measure import Site, measure
 from varshift.predict import Expected, predict
 from varshift.predict.expected import median
-from varshift.structure import Structure
 
 __all__ = ["Size", "from_checkpoint", "from_example", "from_measure", "worse"]
 
 # How far N from Gaussian moments, and stored statistics, are off (docs/predict.md).
 _OFF = {"moments": 0.10, "inverted": 0.05}
+_NOTHING = 1e-6  # of the variance at test: a signal of rounding
 
 
 @dataclass(frozen=True)
@@ -55,16 +57,34 @@ def worse(ratio: float) -> float:
 
 
 def from_measure(
-    model: nn.Module, held: Sequence[Batch], forward: Forward | None
+    model: nn.Module, held: Sequence[Batch], forward: Forward | None, report: Reporter
 ) -> dict[str, Size]:
-    """Measured on the batches; the model is settled on them."""
-    found = measure(model, [batch.value for batch in held], forward=forward)
-    return {path: _measured(site) for path, site in found.sites.items() if _finite(site.shift)}
+    """Measured on the batches; the model is settled on them. Theory says whose share is which."""
+    data = [batch.value for batch in held]
+    found = measure(model, data, forward=forward, progress=report.inner)
+    alone = _shares(model, data, forward, report)
+    return {
+        path: _measured(site, alone.get(path, {}))
+        for path, site in found.sites.items()
+        if _finite(site.shift)
+    }
 
 
-def from_checkpoint(model: nn.Module, first: Batch, forward: Forward | None) -> dict[str, Size]:
+def _shares(
+    model: nn.Module, data: list[Any], forward: Forward | None, report: Reporter
+) -> dict[str, dict[str, float]]:
+    try:
+        found = predict(model, data, forward=forward, progress=report.inner)
+    except ModelError:  # what was measured stands without it
+        return {}
+    return {path: _alone(site) for path, site in found.sites.items()}
+
+
+def from_checkpoint(
+    model: nn.Module, first: Batch, forward: Forward | None, report: Reporter
+) -> dict[str, Size]:
     """From stored statistics and weights, by the direct noise alone."""
-    found = predict(model, example=first.value, forward=forward)
+    found = predict(model, example=first.value, forward=forward, progress=report.inner)
     return {
         path: _stored(site)
         for path, site in found.sites.items()
@@ -73,39 +93,30 @@ def from_checkpoint(model: nn.Module, first: Batch, forward: Forward | None) -> 
 
 
 def from_example(
-    model: nn.Module,
-    held: Sequence[Batch],
-    forward: Forward | None,
-    seen: Seen,
-    structure: Structure,
+    model: nn.Module, held: Sequence[Batch], forward: Forward | None, report: Reporter
 ) -> dict[str, Size]:
-    """By theory on the example, every norm settled on it first."""
-    buffers = Buffers(model)
-    try:
-        seen.settle({norm.path for norm in structure.norms if norm.frozen})
-        found = predict(model, [batch.value for batch in held], forward=forward)
-    except ModelError:
-        if structure.norms:
-            raise
-        return {}
-    finally:
-        buffers.restore()
+    """By theory on the example; the model is settled on it."""
+    data = [batch.value for batch in held]
+    found = predict(model, data, forward=forward, progress=report.inner)
     sizes = {path: _expected(site) for path, site in found.sites.items()}
     return {path: size for path, size in sizes.items() if _finite(size.shift)}
 
 
-def _measured(site: Site) -> Size:
+def _measured(site: Site, alone: Mapping[str, float]) -> Size:
     error = 2 * site.shift_se if _finite(site.shift_se) else 0.0
-    band = site.shift - error, site.shift + error
     severity = _severity(site.severity, site.shift)
-    return Size(site.shift, severity, *_band(*band), "measured", "data", {})
+    least = least_of(site.delta, 2 * site.delta_se)
+    band = widened(_band(site.shift - error, site.shift + error), severity, least)
+    return Size(site.shift, severity, *band, "measured", "data", alone)
 
 
 def _expected(site: Expected) -> Size:
     shift = site.shift if _finite(site.shift) else _ratio(site.var_test, site.var_train)
-    band = (site.low, site.high) if _finite(site.low) else (shift, shift)
+    low, high = (site.low, site.high) if _finite(site.low) else (shift, shift)
     severity = _severity(site.severity, shift)
-    return Size(shift, severity, *_band(*band), site.how, "example", _alone(site))
+    least = 1.0 if site.delta_se is None else least_of(site.delta, 2 * site.delta_se)
+    band = widened(_band(low, high), severity, least)
+    return Size(shift, severity, *band, site.how, "example", _alone(site))
 
 
 def _stored(site: Expected) -> Size:
@@ -121,8 +132,11 @@ def _severity(given: float, shift: float) -> float:
 
 
 def _alone(site: Expected) -> dict[str, float]:
+    # Where training lets nothing pass, noise is to be compared with what evaluation lets pass.
+    nothing = site.signal <= _NOTHING * site.var_test
+    signal = torch.where(nothing, site.var_test, site.signal)
     ratios = {
-        source: _ratio(site.signal, site.signal + site.taus[source] * energy)
+        source: _ratio(signal, signal + site.taus[source] * energy)
         for source, energy in site.energies.items()
     }
     return {source: worse(ratio) for source, ratio in ratios.items() if _finite(ratio)}

@@ -8,13 +8,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from varshift.check.bands import least_of, widened
 from varshift.check.passes import Met
 from varshift.measure.tally import Tally
 from varshift.theory.jackknife import jackknife_error
 
-__all__ = ["Stale", "against", "left_over", "unfit"]
+__all__ = ["Stale", "against", "left_over", "started_elsewhere", "unfit"]
 
 _LEAST = 1e-4  # weight of the initial 1 that is not worth a look
+_ROUNDING = 1e-5  # of an average kept in float32, relative
+_BELOW = 1e-3  # relative: below the initial 1's share by more than any rounding
 
 
 @dataclass(frozen=True)
@@ -40,8 +43,11 @@ def against(tally: Tally, stored: Tensor) -> Stale | None:
     without = torch.where(live, tally.groups().var_without_each() / stored, math.nan)
     medians = torch.tensor([_median(row) for row in without], dtype=torch.float64)
     error = 2 * float(jackknife_error(medians)) if len(medians) > 1 else math.nan
-    low, high = _bounds(shift, error)
-    return Stale(shift, severity, low, high)
+    band = _bounds(shift, error)
+    if band is None:
+        return Stale(shift, severity, None, None)
+    least = least_of(ratio, 2 * jackknife_error(without))
+    return Stale(shift, severity, *widened(band, severity, least))
 
 
 def unfit(met: Met) -> Stale | None:
@@ -57,21 +63,27 @@ def unfit(met: Met) -> Stale | None:
 def left_over(stored: Tensor, momentum: float, steps: int) -> Stale | None:
     """What the initial variance of 1 still weighs: V = (S − w)/(1 − w), w = (1 − momentum)^steps.
 
-    Exact for the average of the variances met. None where w is negligible, or where a stored
-    variance lies below w, so that the average cannot have started at 1.
+    Exact for the average of the variances met. None where w is negligible, or where most stored
+    variances lie below w, so that the average cannot have started at 1. Channels at w itself, which
+    met no variance but for the rounding of the average, are dead and do not count.
     """
     weight = (1 - momentum) ** steps
-    if weight < _LEAST or weight >= 1 or bool((stored < weight).any()):
+    if weight < _LEAST or weight >= 1 or started_elsewhere(stored, weight):
         return None
     met = (stored - weight) / (1 - weight)
-    ratio = torch.where(met > 0, met / stored, math.nan)
+    ratio = torch.where(stored > weight * (1 + _ROUNDING), met / stored, math.nan)
     severity = _median(torch.maximum(ratio, 1 / ratio))
     return Stale(_median(ratio), severity, None, None) if math.isfinite(severity) else None
 
 
-def _bounds(shift: float, error: float) -> tuple[float | None, float | None]:
+def started_elsewhere(stored: Tensor, weight: float) -> bool:
+    """Whether most stored variances are smaller than what would be left of an initial 1."""
+    return float((stored < weight * (1 - _BELOW)).double().mean()) > 0.5
+
+
+def _bounds(shift: float, error: float) -> tuple[float, float] | None:
     if not math.isfinite(error):
-        return None, None
+        return None
     least, most = max(shift - error, 1e-9), shift + error
     ends = sorted((max(least, 1 / least), max(most, 1 / most)))
     return (1.0, ends[1]) if least <= 1 <= most else (ends[0], ends[1])

@@ -6,23 +6,25 @@ import json
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from varshift.cli.lending import lent_model
+from varshift.cli.lending import lent_forward, lent_model
 from varshift.cli.options import (
     BatchSize,
     Checkpoint,
     Debug,
     Device,
     ExitZero,
+    Forward,
     MaxSamples,
     Out,
     Root,
 )
-from varshift.cli.output import draw, finish, known, write, written
+from varshift.cli.output import Report, draw, finish, known, write, written
 from varshift.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check"]
 
-_FORMATS = ("text", "json", "sarif", "github")
+_FORMATS = ("text", "json", "html", "sarif", "github")
 # Samples of a random example: enough for a variance per channel, few enough to be quick.
 _LEAST, _MOST, _NUMBERS = 16, 256, 2**18
 _HOW = ("relocate", "uout", "gaussian", "dropout", "channel")
@@ -62,15 +64,21 @@ def check(
         str | None, typer.Option(help="write a patch there, - for standard output")
     ] = None,
     fix_with: Annotated[
-        str, typer.Option(help="relocate, or less noise by uout, gaussian, dropout, channel")
-    ] = "relocate",
+        str | None,
+        typer.Option(help="relocate (default), or less noise: uout, gaussian, dropout, channel"),
+    ] = None,
     checkpoint: Checkpoint = None,
     root: Root = None,
     batch_size: BatchSize = 64,
     max_samples: MaxSamples = 1024,
     device: Device = None,
-    format: Annotated[str, typer.Option(help="text, json, sarif or github")] = "text",
+    forward: Forward = None,
+    format: Annotated[str, typer.Option(help="text, json, html, sarif or github")] = "text",
     out: Out = None,
+    report: Report = None,
+    rule: Annotated[
+        str | None, typer.Option("--explain", metavar="CODE", help="what a code means; no check")
+    ] = None,
     exit_zero: ExitZero = False,
     debug: Debug = False,
 ) -> None:
@@ -84,41 +92,85 @@ def check(
     from varshift.lending import seed_all
     from varshift.repair.rewriting.constructing import constructions
 
-    known(format, _FORMATS)
-    if fix_with not in _HOW:
-        raise UsageError(f"--fix-with {fix_with!r} is none of {', '.join(_HOW)}")
+    if rule is not None:
+        _say(rule)
+        return
+    known(format, _FORMATS, report, out)
+    how = _how(fix, fix_with)
     said = configuration(Path.cwd())
     if fix not in (None, "-"):
         written("--fix", fix)
-    if out is not None:
-        written("--out", out)
     if not target:  # the table's checkpoint belongs to the table's target
         target, checkpoint = said.target, checkpoint or said.checkpoint
     if target is None:
         raise UsageError("nothing to check: give a TARGET, or target = in [tool.varshift]")
-    lent = _lent(input_shape, data, said, root, batch_size)
-    if fix is not None and isinstance(lent.get("data"), Iterator):
-        lent["data"] = list(lent["data"])  # the patch reads it once more
-    seed_all(0)  # a linter says the same twice, whatever weights a factory draws
-    with constructions() as built:
-        model, notes = lent_model(target, checkpoint, device)
-    found = verb(
-        model,
-        **lent,
-        max_severity=_bound(max_severity, said),
-        select=_codes(select) if select else said.select,
-        ignore=_codes(ignore) if ignore else said.ignore,
-        per_module_ignores={**said.per_module_ignores, **_globs(ignore_module)},
-        task=task or said.task,  # type: ignore[arg-type]  # the verb refuses what it does not know
-        max_samples=max_samples if "data" in lent else None,
-        docs=said.docs_url or "",
-    ).at(factory_line(target))
-    for note in notes:
-        print(f"note: {note}", file=sys.stderr)
-    _show(found, format, out, to_stderr=fix == "-")
-    if fix is not None:
-        _fix(model, lent, found, fix, fix_with, built)
+    with _beside(said.file):
+        lent = _lent(input_shape, data, said, root, batch_size)
+        if fix is not None and isinstance(lent.get("data"), Iterator):
+            lent["data"] = list(lent["data"])  # the patch reads it once more
+        seed_all(0)  # a linter says the same twice, whatever weights a factory draws
+        with constructions() as built:
+            model, notes = lent_model(target, checkpoint, device)
+        found = verb(
+            model,
+            **lent,
+            max_severity=_bound(max_severity, said),
+            select=select or said.select,
+            ignore=ignore or said.ignore,
+            per_module_ignores={**said.per_module_ignores, **_globs(ignore_module)},
+            task=task or said.task,  # type: ignore[arg-type]  # the verb refuses the unknown
+            forward=(taken := lent_forward(forward or said.forward)),
+            max_samples=max_samples if "data" in lent else None,
+            docs=said.docs_url or "",
+            progress=True,
+        ).at(factory_line(target))
+        for note in notes:
+            print(f"note: {note}", file=sys.stderr)
+        _show(found, format, out, to_stderr=fix == "-")
+        if report is not None:
+            found.to_html(report)
+            print(f"the report is in {report}", file=sys.stderr)
+        if fix is not None:
+            _fix(model, lent | {"forward": taken}, found, fix, how, built)
     finish(bool(found), exit_zero)
+
+
+@contextmanager
+def _beside(file: Path | None) -> Iterator[None]:
+    """The modules that a pyproject.toml names are found from its folder too, as files are."""
+    before = list(sys.path)
+    if file is not None:
+        sys.path.append(str(file.parent))
+    try:
+        yield
+    finally:
+        sys.path[:] = before
+
+
+def _say(code: str) -> None:
+    """A rule in a few lines: its page is in the documentation, which an installation has not."""
+    from varshift.check.catalogue import RULES
+
+    rule = RULES.get(code.upper())
+    if rule is None:
+        raise UsageError(f"--explain {code!r} is no code; there are {', '.join(RULES)}")
+    for line in (
+        f"{rule.code} {rule.name}",
+        "",
+        rule.summary,
+        f"Why: {rule.why}.",
+        f"Fix: {rule.fix}.",
+        f"Read on: {rule.page}" + (f", {rule.source}" if rule.source else ""),
+    ):
+        print(line)
+
+
+def _how(fix: str | None, fix_with: str | None) -> str:
+    if fix_with is not None and fix_with not in _HOW:
+        raise UsageError(f"--fix-with {fix_with!r} is none of {', '.join(_HOW)}")
+    if fix_with is not None and fix is None:
+        raise UsageError(f"--fix-with {fix_with} says how to fix: give --fix FILE, or --fix - too")
+    return fix_with or _HOW[0]
 
 
 def _lent(
@@ -162,10 +214,6 @@ def _bound(given: float | None, said: Configuration) -> float:
     return 1.1 if said.max_severity is None else said.max_severity
 
 
-def _codes(given: list[str]) -> list[str]:
-    return [code for item in given for code in item.split(",")]
-
-
 def _globs(given: list[str] | None) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for item in given or ():
@@ -185,6 +233,10 @@ def _show(found: Findings, format: str, out: str | None, *, to_stderr: bool) -> 
         text = json.dumps(found.to_dict(), allow_nan=False, indent=1)
     elif format == "sarif":
         text = json.dumps(sarif(found, _repository()), allow_nan=False, indent=1)
+    elif format == "html":
+        if out is not None:
+            found.to_html(out)
+        return
     elif format == "github":
         text = workflow_commands(found, _repository())
     elif to_stderr and out is None:
@@ -225,13 +277,30 @@ def _fix(
 
     data = lent.get("data")
     example = lent["example"] if data is None else next(iter(data() if callable(data) else data))
-    made = fix(model, found, example, how=how, data=data, built=built)
+    made = fix(
+        model,
+        found,
+        example,
+        how=how,
+        data=data,
+        forward=lent["forward"],
+        built=built,
+        root=_repository(),
+    )
     for step in made.steps:
         print(f"fix: {step}", file=sys.stderr)
     if place == "-":
         sys.stdout.write(made.diff)
+        if made.diff and made.folder != Path.cwd().resolve():
+            print(f"fix: its paths start at {made.folder}: apply it there", file=sys.stderr)
     elif made.diff:
         Path(place).write_text(made.diff, encoding="utf-8")
-        print(f"fix: patch written, apply it with: git apply -p0 {place}", file=sys.stderr)
+        print(f"fix: patch written, apply it with: {_apply(made.folder, place)}", file=sys.stderr)
     if not made.diff:
         print("fix: no code to patch, nothing was written", file=sys.stderr)
+
+
+def _apply(folder: Path, patch: str) -> str:
+    if folder == Path.cwd().resolve():
+        return f"git apply -p0 {patch}"
+    return f"git -C {folder} apply -p0 {Path(patch).resolve()}"

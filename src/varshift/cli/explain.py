@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from varshift.cli.lending import lent_model
+from varshift.cli.lending import lent_forward, lent_model
 from varshift.cli.options import (
     BatchSize,
     Checkpoint,
@@ -14,6 +14,7 @@ from varshift.cli.options import (
     Device,
     ExitZero,
     Format,
+    Forward,
     Out,
     Root,
     Target,
@@ -32,6 +33,7 @@ def explain(
     batch_size: BatchSize = 64,
     max_samples: Annotated[int, typer.Option(help="stop after so many of each")] = 4096,
     device: Device = None,
+    forward: Forward = None,
     format: Format = "text",
     out: Out = None,
     report: Report = None,
@@ -42,10 +44,17 @@ def explain(
     from varshift.explain import explain as verb
     from varshift.sources import load_data
 
-    known(format, FORMATS, report)
+    known(format, FORMATS, report, out)
     model, notes = lent_model(target, checkpoint, device)
     batches = load_data(data, root=root, batch_size=batch_size)
     others = None if test_data is None else load_data(test_data, root=root, batch_size=batch_size)
-    explanation = verb(model, batches, test_data=others, max_samples=max_samples, progress=True)
+    explanation = verb(
+        model,
+        batches,
+        test_data=others,
+        max_samples=max_samples,
+        progress=True,
+        forward=lent_forward(forward),
+    )
     show(explanation, format, out, notes, report)
     finish(explanation.verdict != "none", exit_zero)

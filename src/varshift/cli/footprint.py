@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from varshift.cli.lending import lent_model
+from varshift.cli.lending import lent_forward, lent_model
 from varshift.cli.options import (
     BatchSize,
     Checkpoint,
@@ -14,6 +14,7 @@ from varshift.cli.options import (
     Device,
     ExitZero,
     Format,
+    Forward,
     MaxSamples,
     Out,
     Root,
@@ -36,6 +37,7 @@ def footprint(
     batch_size: BatchSize = 64,
     max_samples: MaxSamples = 4096,
     device: Device = None,
+    forward: Forward = None,
     format: Format = "text",
     out: Out = None,
     report: Report = None,
@@ -46,9 +48,16 @@ def footprint(
     from varshift.footprint import footprint as verb
     from varshift.sources import load_data
 
-    known(format, FORMATS, report)
+    known(format, FORMATS, report, out)
     model, notes = lent_model(target, checkpoint, device)
     batches = load_data(data, root=root, batch_size=batch_size)
-    found = verb(model, batches, places=place, max_samples=max_samples, progress=True)
+    found = verb(
+        model,
+        batches,
+        places=place,
+        max_samples=max_samples,
+        progress=True,
+        forward=lent_forward(forward),
+    )
     show(found, format, out, notes, report)
     finish(bool(found.claimed), exit_zero)

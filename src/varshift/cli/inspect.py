@@ -6,8 +6,8 @@ from typing import Annotated
 
 import typer
 
-from varshift.cli.lending import first_batch, lent_model
-from varshift.cli.options import Checkpoint, Debug, ExitZero, Format, Out, Root, Target
+from varshift.cli.lending import first_batch, lent_forward, lent_model
+from varshift.cli.options import Checkpoint, Debug, ExitZero, Format, Forward, Out, Root, Target
 from varshift.cli.output import FORMATS, Report, finish, known, show
 from varshift.errors import UsageError
 
@@ -24,6 +24,7 @@ def inspect(
         str | None, typer.Option(help="module:factory, a file of inputs, or a named set")
     ] = None,
     root: Root = None,
+    forward: Forward = None,
     format: Format = "text",
     out: Out = None,
     report: Report = None,
@@ -34,11 +35,11 @@ def inspect(
     from varshift.sources import example_from_shapes
     from varshift.structure import inspect as verb
 
-    known(format, FORMATS, report)
+    known(format, FORMATS, report, out)
     if (data is None) == (not input_shape):
         raise UsageError("give an example: either --input-shape 3,64,64 or --data")
     model, notes = lent_model(target, checkpoint)
     example = first_batch(data, root) if data else example_from_shapes(input_shape or [])
-    structure = verb(model, example)
+    structure = verb(model, example, progress=True, forward=lent_forward(forward))
     show(structure, format, out, notes, report)
     finish(bool(structure.direct()), exit_zero)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from varshift.errors import DataError, UsageError
 
-__all__ = ["first_batch", "lent_model"]
+__all__ = ["first_batch", "lent_forward", "lent_model"]
 
 
 def lent_model(
@@ -18,6 +19,13 @@ def lent_model(
     model = load_model(target)
     notes = load_checkpoint(model, checkpoint) if checkpoint else ()
     return model if device is None else _moved(model, device), notes
+
+
+def lent_forward(target: str | None) -> Callable[[Any, Any], Any] | None:
+    """The function that --forward names; None where the model takes a batch by itself."""
+    from varshift.sources import load_function
+
+    return None if target is None else load_function(target)
 
 
 def _moved(model: Any, device: str) -> Any:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from varshift.cli.lending import lent_model
+from varshift.cli.lending import lent_forward, lent_model
 from varshift.cli.options import (
     BatchSize,
     Checkpoint,
@@ -14,6 +14,7 @@ from varshift.cli.options import (
     Device,
     ExitZero,
     Format,
+    Forward,
     Out,
     Root,
     Target,
@@ -33,6 +34,7 @@ def measure(
     batch_size: BatchSize = 64,
     max_samples: Annotated[int | None, typer.Option(help="stop after so many")] = None,
     device: Device = None,
+    forward: Forward = None,
     format: Format = "text",
     out: Out = None,
     report: Report = None,
@@ -43,10 +45,12 @@ def measure(
     from varshift.measure import measure as verb
     from varshift.sources import load_data
 
-    known(format, FORMATS, report)
+    known(format, FORMATS, report, out)
     model, notes = lent_model(target, checkpoint, device)
     batches = load_data(data, root=root, batch_size=batch_size)
-    measurement = verb(model, batches, max_samples=max_samples, progress=True)
+    measurement = verb(
+        model, batches, max_samples=max_samples, progress=True, forward=lent_forward(forward)
+    )
     show(measurement, format, out, notes, report)
     severe = [
         site

@@ -6,7 +6,10 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Checkpoint", "Debug", "ExitZero", "Format", "Out", "Root", "Target", "TextOrJson"]
+__all__ = [
+    *("Checkpoint", "Debug", "ExitZero", "Format", "Forward", "Out", "Root", "Target"),
+    "TextOrJson",
+]
 
 Target = Annotated[str, typer.Argument(help="package.module:factory or file.py:factory")]
 Checkpoint = Annotated[
@@ -14,6 +17,13 @@ Checkpoint = Annotated[
 ]
 TextOrJson = Annotated[str, typer.Option("--format", help="text or json")]
 Format = Annotated[str, typer.Option(help="text, json or html")]
+Forward = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE.py:FUNCTION",
+        help="how the model takes a batch: a function of (model, batch)",
+    ),
+]
 Out = Annotated[str | None, typer.Option(help="write there instead of to the terminal")]
 Root = Annotated[str | None, typer.Option(help="folder or file of a local copy of a named set")]
 BatchSize = Annotated[int, typer.Option(help="of files and named sets")]

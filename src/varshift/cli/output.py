@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from varshift.cli.wording import in_options
 from varshift.errors import MissingExtraError, UsageError
+from varshift.files import replacing
 
 if TYPE_CHECKING:
     from varshift.results import Result
@@ -19,17 +25,31 @@ __all__ = ["FORMATS", "Report", "draw", "finish", "known", "show", "write", "wri
 
 FORMATS = ("text", "json", "html")
 
+_UNSAID = ""  # of a command whose --out takes no answer, but weights or a folder
+_NO_PAGE = "--format html needs --out FILE.html, or --report FILE.html"
+_WIDTH = 80  # of what is piped or written to a file: it has no width of its own
+_PIPE_CLOSED = 141  # as a shell says of a process that SIGPIPE ended; 1 would read as findings
+
 Report = Annotated[
     str | None, typer.Option(metavar="FILE.html", help="write a page with pictures there as well")
 ]
 
 
-def known(format: str, formats: tuple[str, ...], report: str | None = None) -> None:
-    """Refuse a format, or a page that could not be written, before any work is done for it."""
+def known(
+    format: str,
+    formats: tuple[str, ...],
+    report: str | None = None,
+    out: str | None = _UNSAID,
+) -> None:
+    """Refuse a format, or a file that could not be written, before any work is done for it."""
     if format not in formats:
         raise UsageError(f"--format {format!r} is none of {', '.join(formats)}")
     if report is not None:
         _writable(report)
+    if out not in (None, _UNSAID):
+        written("--out", out)
+    if format == "html" and out is None and report is None:
+        raise UsageError(_NO_PAGE)
 
 
 def show(
@@ -46,15 +66,17 @@ def show(
     """
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
+    if out is not None:
+        written("--out", out)  # a folder may have come or gone since, or nobody asked before
     if format == "json":
         write(json.dumps(result.to_dict(), allow_nan=False, indent=1), out)
     elif out is not None and (format == "html" or _page(out)):
         result.to_html(out)
     elif format == "html":
         if report is None:
-            raise UsageError("--format html needs --out FILE.html")
+            raise UsageError(_NO_PAGE)
     else:
-        draw(result.table(), out)
+        draw(in_options(result).table(), out)
     if report is not None:
         result.to_html(report)
         print(f"the report is in {report}", file=sys.stderr)
@@ -81,26 +103,46 @@ def written(option: str, path: str) -> None:
 
 
 def write(text: str, out: str | None) -> None:
-    """Text to standard output or into a file."""
+    """Text to standard output or into a file, which is written whole or left as it was."""
     # A name may hold half a surrogate pair, which no encoding has: it becomes "?".
-    text = text.encode("utf-8", errors="replace").decode("utf-8")
-    if out is None:
-        print(text)
+    text = text.encode("utf-8", errors="replace").decode("utf-8") + "\n"
+    if out is not None:
+        with _into(Path(out)) as path:
+            path.write_text(text, encoding="utf-8")
+        return
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()  # here, where it can still be told from findings
+    except BrokenPipeError:
+        # What is left in the buffer has nowhere to go, and Python would complain of that at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(_PIPE_CLOSED) from None
+
+
+@contextmanager
+def _into(path: Path) -> Iterator[Path]:
+    """A file that takes the place of `path` at the end; a pipe or a device as it is."""
+    if path.exists() and not path.is_file():
+        yield path
     else:
-        Path(out).write_text(text + "\n", encoding="utf-8")
+        with replacing(path) as fresh:
+            yield fresh
 
 
 def draw(drawn: Any, out: str | None) -> None:
-    """A renderable of rich to standard output or, 80 columns wide, into a file."""
+    """A renderable of rich to a terminal; else 80 columns wide, without blanks at line ends."""
     from rich.console import Console
 
-    if out is None:
-        console = Console()
-        # Piped output has no width of its own; 80 columns are what the tables are made for.
-        Console(width=console.width if console.is_terminal else 80).print(drawn)
-    else:
-        with open(out, "w", encoding="utf-8", errors="replace") as file:
-            Console(file=file, width=80).print(drawn)
+    console = Console()
+    if out is None and console.is_terminal:
+        console.print(drawn)
+        return
+    encoding = "utf-8" if out is not None else sys.stdout.encoding or "utf-8"
+    # Rich draws other rules where the encoding has no box characters.
+    held = io.TextIOWrapper(io.BytesIO(), encoding, "backslashreplace", newline="\n")
+    Console(file=held, width=_WIDTH, force_terminal=False).print(drawn)
+    held.seek(0)
+    write("\n".join(line.rstrip() for line in held.read().splitlines()), out)
 
 
 def finish(found: bool, exit_zero: bool) -> None:

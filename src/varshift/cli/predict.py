@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from varshift.cli.lending import lent_model
+from varshift.cli.lending import lent_forward, lent_model
 from varshift.cli.options import (
     BatchSize,
     Checkpoint,
@@ -14,6 +14,7 @@ from varshift.cli.options import (
     Device,
     ExitZero,
     Format,
+    Forward,
     MaxSamples,
     Out,
     Root,
@@ -47,6 +48,7 @@ def predict(
     batch_size: BatchSize = 64,
     max_samples: MaxSamples = 4096,
     device: Device = None,
+    forward: Forward = None,
     format: Format = "text",
     out: Out = None,
     report: Report = None,
@@ -57,7 +59,7 @@ def predict(
     from varshift.predict import predict as verb
     from varshift.sources import example_from_shapes, load_data
 
-    known(format, FORMATS, report)
+    known(format, FORMATS, report, out)
     if (data is None) == (not input_shape):
         raise UsageError("give either --data, or --input-shape 3,64,64 to predict without data")
     model, notes = lent_model(target, checkpoint, device)
@@ -73,7 +75,8 @@ def predict(
         moved=dict(_pair(item, "--move") for item in move or ()),
         width=width,
         max_samples=max_samples if data is not None else None,
-        progress=data is not None,
+        progress=True,
+        forward=lent_forward(forward),
     )
     show(prediction, format, out, notes, report)
     if format == "text" and out is None:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from varshift.cli.lending import lent_model
+from varshift.cli.lending import lent_forward, lent_model
 from varshift.cli.options import (
     BatchSize,
     Checkpoint,
@@ -16,6 +16,7 @@ from varshift.cli.options import (
     Device,
     ExitZero,
     Format,
+    Forward,
     Root,
     Target,
 )
@@ -57,6 +58,7 @@ def repair(
     root: Root = None,
     batch_size: BatchSize = 64,
     device: Device = None,
+    forward: Forward = None,
     format: Format = "text",
     report: Report = None,
     exit_zero: ExitZero = False,
@@ -69,7 +71,7 @@ def repair(
     from varshift.repair import repair as verb
     from varshift.sources import load_data, refuse_unwritable, save_checkpoint
 
-    known(format, FORMATS, report)
+    known(format, FORMATS, report, None)  # --out takes the weights
     if out is not None:
         refuse_unwritable(out)
         if Path(out).is_dir():
@@ -96,6 +98,7 @@ def repair(
         include_frozen=include_frozen,
         seed=seed,
         progress=True,
+        forward=lent_forward(forward),
     )
     if out is not None and done.accepted:
         save_checkpoint(model, out)

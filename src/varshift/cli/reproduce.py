@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -99,11 +100,23 @@ def _told(sheet: Sheet, text: str | None, format: str) -> None:
     if format == "json":
         rows = [dict(zip(sheet.headings, row, strict=True)) for row in sheet.rows]
         told = {"schema": SCHEMA, "title": sheet.title, "rows": rows, "recipe": text}
-        write(json.dumps(told, ensure_ascii=False, indent=1), None)
+        write(json.dumps(told, indent=1), None)
         return
     draw(drawn([sheet]), None)
     if text is not None:
-        write(text, None)
+        write(_wrapped(text), None)
+
+
+def _wrapped(text: str) -> str:
+    """Paragraphs at 80 columns, steps under their number; code, which is set in, as it is."""
+    return "\n\n".join(
+        block if block.startswith("    ") else _filled(block) for block in text.split("\n\n")
+    )
+
+
+def _filled(block: str) -> str:
+    under = " " * 3 * block[:1].isdigit()
+    return textwrap.fill(" ".join(block.split()), 80, subsequent_indent=under)
 
 
 def _trained(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import Annotated
 
@@ -18,9 +19,12 @@ from varshift.cli.predict import predict
 from varshift.cli.repair import repair
 from varshift.cli.reproduce import reproduce
 from varshift.cli.theory import theory
+from varshift.cli.wording import optioned
 from varshift.errors import LentError, VarshiftError
 
 __all__ = ["app", "main"]
+
+_INTERRUPTED = 130
 
 app = typer.Typer(
     add_completion=False,
@@ -46,19 +50,38 @@ def _root(
 
 def main() -> None:
     """The entry point: an error becomes a sentence on stderr and its exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal or a pipe in ASCII must not cost the answer: Δ is written as \u0394 there.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     debug = "--debug" in sys.argv
     try:
         app()
     except VarshiftError as error:
         if debug:
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {optioned(str(error), _asked())}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
-        raise SystemExit(130) from None
+        _say_interrupted()
+        raise SystemExit(_INTERRUPTED) from None
+    except SystemExit as leaving:
+        if leaving.code == _INTERRUPTED:  # typer takes the interrupt itself, and says nothing
+            _say_interrupted()
+        raise
     except Exception as error:
         if debug:
             raise
         # The verbs turn what models raise into sentences; what is left came out of a data loader.
         print(f"error: {type(error).__name__}: {error} (--debug shows where)", file=sys.stderr)
         raise SystemExit(LentError.exit_code) from None
+
+
+def _asked() -> str:
+    return sys.argv[1] if len(sys.argv) > 1 else ""
+
+
+def _say_interrupted() -> None:
+    # A reproduction saves its state every few seconds; all else is written at the very end.
+    what = "the same command goes on where it was" * (_asked() == "reproduce")
+    print(f"interrupted: {what or 'nothing was written'}", file=sys.stderr)

@@ -32,6 +32,7 @@ from varshift.lending import (
     set_training,
     training_flags,
 )
+from varshift.lending.progress import Report, batches_in_all
 from varshift.measure.results import Statistics
 from varshift.measure.taps import Tap, TappedSite, stored_statistics
 from varshift.structure import Norm, Structure, traced
@@ -93,18 +94,26 @@ def explain(
         taken = partial(
             batches, model=inner, forward=forward, device=device, max_samples=max_samples
         )
-        held = list(taken(data))
+        held = list(report.reading(taken(data), data, max_samples, then="tracing modules"))
         run = _Run(inner, forward)
         total = 4 * len(held)
         for done, batch in enumerate(held, 1):
-            run.compare(batch)
+            run.compare(batch, report.draw)
+            if done == 1:
+                report.begin("comparing training and evaluation")
             report(2 * done, total)
         structure = run.structure(model)
+        report.say("silencing each noise")
         passes = run.blame_passes(structure)
-        rounds = run.blame(passes, held, lambda done: report(2 * len(held) + 2 * done, total))
+        rounds = run.blame(
+            *(passes, held),
+            lambda done, rounds: report(2 * (len(held) + done), 2 * (1 + rounds) * len(held)),
+        )
         if test_data is not None:
-            for batch in taken(test_data):
+            report.begin("test data")
+            for done, batch in enumerate(taken(test_data), 1):
                 run.look_at(batch)
+                report.draw(done, batches_in_all(test_data, max_samples, done, batch))
     return run.explanation(structure, passes, rounds, held)
 
 
@@ -128,13 +137,13 @@ class _Run:
 
     # The four ways -------------------------------------------------------------------------
 
-    def compare(self, batch: Batch) -> None:
+    def compare(self, batch: Batch, draw: Report) -> None:
         """One batch as in training and as in evaluation; the first is traced on its way."""
         if self._first is None:
             self._first = batch
             before = rng_state()
             set_training(self._on)
-            with tracing(self.model, batch.value) as self._tracer:
+            with tracing(self.model, batch.value, draw) as self._tracer:
                 self._pass(self.train, batch)
             self.moved = drawn_from(before, rng_state())
         else:
@@ -188,14 +197,16 @@ class _Run:
         owner = self.stored[place][0].owner  # of a layer that the first batch left out
         return any(module is owner and not training for module, training in self._on)
 
-    def blame(self, passes: BlamePasses, held: list[Batch], report: Callable[[int], None]) -> int:
+    def blame(
+        self, passes: BlamePasses, held: list[Batch], report: Callable[[int, int], None]
+    ) -> int:
         """As many rounds over the data as the subsets need: one, but for a few whole batches."""
         units = len(held) if passes.design.whole_batches else sum(b.samples for b in held)
         rounds = max(1, math.ceil(passes.design.least / units)) if passes.noisy else 1
         for number in range(rounds):
             for done, batch in enumerate(held, 1):
                 passes.add(batch, first_round=number == 0)
-                report(done)
+                report(number * len(held) + done, rounds)
         return rounds
 
     def _pass(self, lane: Lane, batch: Batch) -> None:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
 from varshift.errors import UsageError, listed
-from varshift.results import Result, plain
+from varshift.results import Record, Result, plain
 from varshift.structure import Structure
 
 __all__ = ["CAUSES", "Blame", "Cause", "Explanation", "Factors", "Figure", "Output", "Verdict"]
 
 SCHEMA = "varshift.explanation/1"
+
+_PARTS = ("alone", "batches", "carried", "composition", "age")
+_FIGURES = ("total", "noise", "staleness", "data", *_PARTS)
 
 Cause = Literal["noise", "staleness", "small-batch", "data"]
 Verdict = Literal["noise", "staleness", "small-batch", "data", "none"]
@@ -53,8 +56,8 @@ class Figure(float):
         return {"value": plain(self.value), "se": plain(self.se)}
 
 
-@dataclass(frozen=True, eq=False)
-class Factors:
+@dataclass(frozen=True, eq=False, repr=False)
+class Factors(Record):
     """The total shift of one norm site, taken apart exactly.
 
     total = noise × staleness × data, and finer: noise = alone × batches × carried, staleness =
@@ -83,6 +86,19 @@ class Factors:
         mean_shift: by cause, the root-mean-square shift of the mean, in stored deviations.
         channels: every factor by name, (C,) float64; NaN where dead.
         live: (C,) bool.
+
+    >>> import torch, varshift as vs
+    >>> _ = torch.manual_seed(0)
+    >>> norm = torch.nn.BatchNorm1d(4, momentum=None)
+    >>> model = torch.nn.Sequential(torch.nn.Dropout(0.5), norm).double()
+    >>> data = [torch.randn(256, 4, dtype=torch.float64) for _ in range(16)]
+    >>> _ = [model(batch) for batch in data]
+    >>> x = vs.explain(model, data)
+    >>> f = x.factors["1"]
+    >>> round(f.noise, 1), round(f.staleness, 1), round(f.data, 1)
+    (0.5, 1.0, 1.0)
+    >>> abs(f.noise * f.staleness * f.data / f.total - 1) < 1e-12
+    True
     """
 
     path: str
@@ -101,8 +117,8 @@ class Factors:
     live: Tensor
 
 
-@dataclass(frozen=True, eq=False)
-class Blame:
+@dataclass(frozen=True, eq=False, repr=False)
+class Blame(Record):
     """Which source causes how much of a place's variance in training: `blame[noise, place]`.
 
     A place is a norm site or an output. A share is (variance with that source alone − variance with
@@ -113,13 +129,28 @@ class Blame:
     to 1.
 
     Attributes:
+        noises: names of the sources.
+        places: paths of the norm sites, and names of the outputs.
         share: (noise, place) → share with its standard error; pairs without a route are left out.
         mean_shift: (noise, place) → root-mean-square shift of the mean, in training deviations.
         total: place → all sources together.
-        interaction, rest: place → what is left over.
+        interaction: place → what the sources cause together beyond the sum of their shares.
+        rest: place → what stays with every source silenced.
         silenced: noise → how its source was silenced.
         passes: passes over the data that blame took.
         unit: "sample" or "batch": what carries a subset of the sources.
+
+    >>> import torch, varshift as vs
+    >>> _ = torch.manual_seed(0)
+    >>> norm = torch.nn.BatchNorm1d(4, momentum=None)
+    >>> model = torch.nn.Sequential(torch.nn.Dropout(0.5), norm).double()
+    >>> data = [torch.randn(256, 4, dtype=torch.float64) for _ in range(16)]
+    >>> _ = [model(batch) for batch in data]
+    >>> x = vs.explain(model, data)
+    >>> round(x.blame["0", "1"], 1), list(x.blame.behind("1"))  # half of the variance
+    (0.5, ['0'])
+    >>> x.blame.noises, x.blame.places, x.blame.unit
+    (('0',), ('1', 'output'), 'sample')
     """
 
     noises: tuple[str, ...]
@@ -137,29 +168,54 @@ class Blame:
         return self.at(*pair)
 
     def at(self, noise: str, place: str) -> Figure:
-        """The share with its standard error; exactly 0 where no route leads there."""
+        """The share with its standard error; exactly 0 where no route leads there.
+
+        `blame.at(noise, place)` is `blame[noise, place]`.
+
+        Raises:
+            UsageError: no such noise or place; the message lists those there are.
+        """
         for name, known in ((noise, self.noises), (place, self.places)):
             if name not in known:
                 raise UsageError(f"{name!r} is not here; there are {listed(known)}")
         return self.share.get((noise, place), Figure(0.0, 0.0))
 
     def behind(self, place: str) -> dict[str, Figure]:
-        """The sources of a place with their shares, the largest first."""
+        """The sources of a place with their shares, the largest first.
+
+        Raises:
+            UsageError: no such place; the message lists those there are.
+        """
         found = {noise: self.at(noise, place) for noise in self.noises}
         ordered = sorted(found.items(), key=lambda item: -abs(item[1].value))
         return {noise: share for noise, share in ordered if share.value}
 
 
-@dataclass(frozen=True, eq=False)
-class Output:
+@dataclass(frozen=True, eq=False, repr=False)
+class Output(Record):
     """One output of the model with noise on and off, every norm using its training statistics.
 
     Attributes:
+        name: "output", or where in what the model returns it lies.
         mean_shift: root mean square over features of (mean on − mean off) ÷ deviation on, less what
             the sampling error accounts for.
         var_ratio: variance off ÷ variance on, geometric mean over features.
-        mean_on, mean_off, var_on, var_off: (F,) float64; features are dimension 1.
+        mean_on: (F,) float64, mean with noise on; features are dimension 1.
+        mean_off: (F,) float64, mean with noise off.
+        var_on: (F,) float64, variance with noise on.
+        var_off: (F,) float64, variance with noise off.
         mean_se: (F,) standard error of the mean's shift, in the output's own units.
+
+    >>> import torch, varshift as vs
+    >>> _ = torch.manual_seed(0)
+    >>> norm = torch.nn.BatchNorm1d(4, momentum=None)
+    >>> model = torch.nn.Sequential(torch.nn.Dropout(0.5), norm).double()
+    >>> data = [torch.randn(256, 4, dtype=torch.float64) for _ in range(16)]
+    >>> _ = [model(batch) for batch in data]
+    >>> x = vs.explain(model, data)
+    >>> out = x.outputs["output"]
+    >>> round(out.var_ratio, 1), out.mean_shift < 0.1
+    (0.5, True)
     """
 
     name: str
@@ -172,14 +228,43 @@ class Output:
     mean_se: Tensor
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Explanation(Result):
     """Whose fault the gap between training and test is, how much, and from which line of code.
 
-    `verdict` names the cause that displaces the worst site most, or "none"; `reason` says it in
-    words. `scores` holds, per cause, the largest displacement that is sure (two standard errors
-    taken off) and `worst` where it is.
+    Attributes:
+        verdict: the cause that displaces the worst site most, or "none".
+        reason: the same in words.
+        scores: by cause, the largest displacement that is sure (two standard errors taken off).
+        worst: by cause, the place where that is.
+        factors: by path of a norm site, its shift taken apart.
+        blame: which source causes how much where.
+        outputs: by name, each output of the model with noise on and off.
+        structure: what `inspect` saw on the first batch.
+        samples: how many training samples were used.
+        batches: in so many batches.
+        passes: passes over the training data, all lanes and the blame counted.
+        skipped: by path of a norm that could not be explained, the reason.
+        notes: what else a reader must know.
+
+    >>> import torch, varshift as vs
+    >>> _ = torch.manual_seed(0)
+    >>> norm = torch.nn.BatchNorm1d(4, momentum=None)
+    >>> model = torch.nn.Sequential(torch.nn.Dropout(0.5), norm).double()
+    >>> data = [torch.randn(256, 4, dtype=torch.float64) for _ in range(16)]
+    >>> _ = [model(batch) for batch in data]
+    >>> x = vs.explain(model, data)
+    >>> x.verdict, x.worst["noise"], x.samples, x.batches
+    ('noise', '1', 4096, 16)
     """
+
+    COLUMNS: ClassVar[tuple[str, ...]] = (
+        "site",
+        *_FIGURES,
+        *(f"{name}_se" for name in _FIGURES),
+        "culprit",
+        "share",
+    )
 
     verdict: Verdict
     reason: str
@@ -218,8 +303,7 @@ class Explanation(Result):
         return [self._row(path, factors) for path, factors in self.factors.items()]
 
     def _row(self, path: str, factors: Factors) -> dict[str, Any]:
-        names = ("total", "noise", "staleness", "data", *_PARTS)
-        figures = {name: getattr(factors, name) for name in names}
+        figures = {name: getattr(factors, name) for name in _FIGURES}
         behind = self.blame.behind(path)
         culprit = next(iter(behind), None)
         return (
@@ -230,13 +314,9 @@ class Explanation(Result):
         )
 
 
-_PARTS = ("alone", "batches", "carried", "composition", "age")
-
-
 def _factors(factors: Factors) -> dict[str, Any]:
-    names = ("total", "noise", "staleness", "data", *_PARTS)
     return {
-        **{name: getattr(factors, name).to_dict() for name in names},
+        **{name: getattr(factors, name).to_dict() for name in _FIGURES},
         "displacement": _dicts(factors.displacement),
         "mean_shift": _dicts(factors.mean_shift),
         "channels": plain(factors.channels),

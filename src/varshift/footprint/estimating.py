@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -10,14 +11,24 @@ from torch import nn
 from varshift.errors import DataError
 from varshift.footprint.hypotheses import Hypothesis, check_places, feeds, hypotheses
 from varshift.footprint.results import Footprint
-from varshift.footprint.settling import Settling
+from varshift.footprint.settling import MOST_PASSES, Settling
 from varshift.footprint.silence import silence
-from varshift.lending import Data, Forward, Progress, batches, borrowed, reporter, walk
-from varshift.lending.progress import Report
+from varshift.lending import (
+    Data,
+    Forward,
+    Progress,
+    batches,
+    borrowed,
+    reporter,
+    subject_of,
+    walk,
+)
+from varshift.lending.progress import Reporter
 
 __all__ = ["footprint"]
 
 _LEAST_BATCHES = 4
+_AT_MOST = f"at most {MOST_PASSES} passes"
 # On trained nets the right hypothesis had misfits up to 1.4, the wrong one from 1.3 up and three
 # times the right one's and more: so much better a second one must fit to replace the first.
 _ODD, _CLEARLY = 1.5, 3.0
@@ -51,7 +62,8 @@ def footprint(
         forward: `lambda model, batch: …` for batches of any other form.
         device: where to put batches; by default where the model is.
         max_samples: stop after so many samples.
-        progress: True for a bar, or a callable `(passes done, None)`.
+        progress: True for a bar, or a callable `(passes done, passes at most)`; where noise before
+            the norms is asked for as well, it counts anew.
 
     Returns:
         A `Footprint`: `f.sites[path]` holds `drop_p` with its 95 % interval, `tau`, the `p_value`
@@ -79,7 +91,8 @@ def footprint(
         asked = check_places(inner, places)
         if not inner.training:
             inner.train()
-        held = list(batches(data, inner, forward=forward, device=device, max_samples=max_samples))
+        taken = batches(data, inner, forward=forward, device=device, max_samples=max_samples)
+        held = list(report.reading(taken, data, max_samples, then="finding where noise may stand"))
         if len(held) < _LEAST_BATCHES:
             raise DataError(
                 f"data gave {len(held)} batches, and their scatter is what the error is told from; "
@@ -87,18 +100,19 @@ def footprint(
             )
         notes = silence(inner, held[0], forward)
         found, skipped = hypotheses(inner, feeds(inner, held[0], forward), asked)
+        report.begin(f"fitting the noise, {_AT_MOST}")
         run = _settled(Settling(inner, held, forward, found, skipped, notes), report)
         if asked is None:
             run = _in_turn(run, report)
-    return run.result()
+    return replace(run.result(), subject=subject_of(model))
 
 
-def _settled(run: Settling, report: Report) -> Settling:
+def _settled(run: Settling, report: Reporter) -> Settling:
     run.settle(report)
     return run
 
 
-def _in_turn(run: Settling, report: Report) -> Settling:
+def _in_turn(run: Settling, report: Reporter) -> Settling:
     """Where the channels agree on no noise before the weights, ask for noise before the norm.
 
     The better fit is kept, site by site; sites that fit well are not asked again.
@@ -114,6 +128,7 @@ def _in_turn(run: Settling, report: Report) -> Settling:
             for one in run.hypotheses
         ]
         other = Settling(run.model, run.data, run.forward, chosen, dict(run.skipped), [*run.notes])
+        report.begin(f"fitting noise before the norms, {_AT_MOST}")
         return _settled(other, report)
 
     other = again(odd)

@@ -94,6 +94,7 @@ def injected_pass(
     taus: dict[str, float],
     data: list[Batch],
     forward: Forward | None,
+    step: Callable[[int], None] = lambda batches: None,
 ) -> dict[str, Seen]:
     """Run all batches, with batch statistics and the flags as they are; nothing is kept."""
     run = _Pass(taus, {hypothesis.path: Seen() for hypothesis in hypotheses})
@@ -103,8 +104,9 @@ def injected_pass(
             handle = hypothesis.module.register_forward_pre_hook(run.inject(hypothesis, number))
             hooks.callback(handle.remove)
         hooks.enter_context(Tap(model, run.take))
-        for batch in data:
+        for done, batch in enumerate(data, 1):
             run.batch, run.samples = batch.index, batch.samples
             call(model, batch, forward)
             buffers.restore()
+            step(done)
     return run.seen

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar, Literal
 
 from varshift.errors import UsageError, listed
 from varshift.results import Result, plain
@@ -38,6 +38,16 @@ class FootprintSite:
             training batches were smaller, or that the noise stood elsewhere.
         channels: channels of the norm.
         used: those of them the estimate rests on.
+
+    >>> import torch, varshift as vs
+    >>> _ = torch.manual_seed(0)
+    >>> norm = torch.nn.BatchNorm1d(8, momentum=None)
+    >>> data = [torch.randn(64, 8) + 1 for _ in range(60)]
+    >>> _ = [norm(torch.nn.functional.dropout(batch, 0.5)) for batch in data]
+    >>> f = vs.footprint(torch.nn.Sequential(norm), data, places=["0"])
+    >>> site = f["0"]
+    >>> site.placement, site.low < 0.5 < site.high, site.claimed
+    ('a', True, True)
     """
 
     path: str
@@ -57,7 +67,7 @@ class FootprintSite:
     used: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Footprint(Result):
     """The noise a checkpoint remembers, site by site.
 
@@ -67,9 +77,29 @@ class Footprint(Result):
     Holm's rule over all sites of the model, so that at most one in a hundred without
     noise claims any, if its weights had come to rest.
 
-    `skipped` maps the path of a norm that could not be judged to the reason; `notes` says what
-    else a reader must know; `passes` is how often the data went through before all sites settled.
+    Attributes:
+        sites: by path, what each norm remembers; `f[path]` is short for `f.sites[path]`.
+        skipped: by path of a norm that could not be judged, the reason.
+        notes: what else a reader must know.
+        samples: how many samples were passed.
+        batches: in so many batches.
+        passes: how often the data went through before all sites settled.
+        subject: the model in a few words, for reports.
+
+    >>> import torch, varshift as vs
+    >>> _ = torch.manual_seed(0)
+    >>> norm = torch.nn.BatchNorm1d(8, momentum=None)
+    >>> data = [torch.randn(64, 8) + 1 for _ in range(60)]
+    >>> _ = [norm(torch.nn.functional.dropout(batch, 0.5)) for batch in data]
+    >>> f = vs.footprint(torch.nn.Sequential(norm), data, places=["0"])
+    >>> f.claimed, f.samples, f.batches  # no dropout is left in the code
+    (('0',), 3840, 60)
     """
+
+    COLUMNS: ClassVar[tuple[str, ...]] = (
+        "site",
+        *(each.name for each in fields(FootprintSite) if each.name != "path"),
+    )
 
     sites: Mapping[str, FootprintSite]
     skipped: Mapping[str, str]
@@ -77,6 +107,7 @@ class Footprint(Result):
     samples: int
     batches: int
     passes: int
+    subject: str = ""
 
     def __getitem__(self, path: str) -> FootprintSite:
         if path not in self.sites:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -18,10 +17,11 @@ from varshift.footprint.passes import Seen, injected_pass
 from varshift.footprint.results import Footprint
 from varshift.footprint.verdict import judged
 from varshift.lending import Batch, Forward, walk
+from varshift.lending.progress import Reporter
 
-__all__ = ["Settling"]
+__all__ = ["MOST_PASSES", "Settling"]
 
-_MOST_PASSES = 16
+MOST_PASSES = 16
 _SETTLED = 0.05  # standard errors that τ may still move by
 _LEAST_CHANNELS = 4
 _POOR_FIT = 4.0
@@ -56,19 +56,22 @@ class Settling:
         if not self.hypotheses:
             raise ModelError(_nothing(self.skipped))
 
-    def settle(self, report: Callable[[int, int | None], None]) -> None:
+    def settle(self, report: Reporter) -> None:
         """Pass after pass, until no τ moves by more than a fraction of its error."""
         taus = {hypothesis.path: 0.0 for hypothesis in self.hypotheses}
         moved = math.inf
-        while moved > _SETTLED and self.passes < _MOST_PASSES and self.hypotheses:
-            moved = self._update(self._pass(taus), taus)
+        while moved > _SETTLED and self.passes < MOST_PASSES and self.hypotheses:
+            moved = self._update(self._pass(taus, report), taus)
             self.passes += 1
-            report(self.passes, None)
+            report(self.passes, MOST_PASSES)
         if moved > _SETTLED:
             self.notes.append(f"the estimates still moved after {self.passes} passes")
 
-    def _pass(self, taus: dict[str, float]) -> dict[str, Seen]:
-        return injected_pass(self.model, self.hypotheses, taus, self.data, self.forward)
+    def _pass(self, taus: dict[str, float], report: Reporter) -> dict[str, Seen]:
+        def step(batches: int) -> None:
+            report.draw(self.passes + batches / len(self.data), MOST_PASSES)
+
+        return injected_pass(self.model, self.hypotheses, taus, self.data, self.forward, step)
 
     def _update(self, seen: dict[str, Seen], taus: dict[str, float]) -> float:
         """New τ of all sites; by how many standard errors the noise put in must move at most."""

@@ -15,17 +15,20 @@ from varshift.lending.bits import same_bits
 from varshift.lending.borrow import Buffers, borrowed, set_training, training_flags, unwrapped
 from varshift.lending.containers import tensors_within
 from varshift.lending.labels import LABELS, labels_of
-from varshift.lending.progress import Progress, reporter
+from varshift.lending.progress import SILENT, Progress, Reporter, reporter
 from varshift.lending.rng import drawn_from, rng_state, seed_all, set_rng_state
+from varshift.lending.subject import subject_of
 from varshift.lending.walk import walk
 
 __all__ = [
     "LABELS",
+    "SILENT",
     "Batch",
     "Buffers",
     "Data",
     "Forward",
     "Progress",
+    "Reporter",
     "batches",
     "borrowed",
     "call",
@@ -40,6 +43,7 @@ __all__ = [
     "seed_all",
     "set_rng_state",
     "set_training",
+    "subject_of",
     "tensors_of",
     "tensors_within",
     "training_flags",

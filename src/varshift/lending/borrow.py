@@ -160,10 +160,10 @@ class _Tensor:
             self.holder[self.name] = self.tensor
         if not _same_place(self.tensor, self.alias):
             self.tensor.data = self.alias
-        # Untouched contents are not rewritten: a write would bump the version counter and break
-        # a graph that the user has not yet run backward through.
+        # Only what was touched, and as batch norm writes, without a word to the version counter:
+        # that would break a graph that the user has not yet run backward through.
         if not same_bits(self.tensor, self.copy):
-            self.tensor.copy_(self.copy)
+            self.tensor.data.copy_(self.copy)
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sized
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -25,6 +24,7 @@ from varshift.lending import (
     set_training,
     training_flags,
 )
+from varshift.lending.progress import Report, batches_in_all
 from varshift.measure.results import Measurement, Site, Statistics
 from varshift.measure.shift import site_of
 from varshift.measure.tally import Tally
@@ -76,15 +76,16 @@ def measure(
         >>> abs(m.sites["1"].shift - 0.5) < 0.05      # mean 0: Δ = keep_p
         True
     """
-    run = _Run(forward)
-    with borrowed(model) as inner, reporter(progress) as report:
+    with borrowed(model) as inner, reporter(progress, "tracing modules") as report:
+        run = _Run(forward, report.draw)
         if not inner.training:
             inner.train()
         run.prepare(inner)
-        total = len(data) if isinstance(data, Sized) and max_samples is None else None
         for batch in batches(data, inner, forward=forward, device=device, max_samples=max_samples):
             run.add(inner, batch)
-            report(run.batches, total)
+            if run.batches == 1:
+                report.begin("measuring")  # the first, traced batch says nothing of the others
+            report(run.batches, batches_in_all(data, max_samples, run.batches, batch))
         structure = run.structure(model)
     return run.measurement(structure)
 
@@ -103,6 +104,7 @@ class _Run:
     """One measurement in progress."""
 
     forward: Forward | None
+    draw: Report
     moved: tuple[str, ...] = ()
     pairs: dict[str, _Pair] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -167,7 +169,7 @@ class _Run:
             self.moved = drawn_from(before, rng_state())
 
         stack.callback(see_draws)
-        self._tracer: Tracer = stack.enter_context(tracing(model, batch.value))
+        self._tracer: Tracer = stack.enter_context(tracing(model, batch.value, self.draw))
         self._batch = batch
 
     def _pass(

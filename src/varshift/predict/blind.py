@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from varshift.lending import Batch, Buffers, Forward, call
+from varshift.lending.progress import Reporter
 from varshift.predict.checkpoint import Checkpoint
 from varshift.predict.ledger import Ledger
 from varshift.predict.planting import planted
@@ -29,6 +30,7 @@ def blind_prediction(
     structure: Structure,
     lent: Setting,
     asked: Setting,
+    report: Reporter,
 ) -> Prediction:
     """What the stored statistics and the weights say; the model must be borrowed and training.
 
@@ -39,12 +41,16 @@ def blind_prediction(
     carried = frozenset(r.norm for r in structure.routes if "through-norm" in r.placements)
     wild = any(noise.active and noise.law == "control-flow" for noise in structure.noises)
     books = Checkpoint(norm_handles(model), lent, through, wild=wild, carried=carried)
-    _run(model, batch, forward, books)
+    passes = 2 if asked.as_it_is else 3
+    report.tell(1, passes)
+    _run(model, batch, forward, books, report)
+    report.tell(2, passes)
     if not asked.as_it_is:
         known = {path: site.signal for path, site in books.sites.items()}
         everywhere = through | frozenset(books.handles if asked.plants else ())
         books = Checkpoint(books.handles, asked, everywhere, known, wild, carried)
-        _run(model, batch, forward, books)
+        _run(model, batch, forward, books, report)
+        report.tell(3, passes)
     return Prediction(
         sites=books.sites,
         structure=structure,
@@ -60,9 +66,12 @@ def blind_prediction(
     )
 
 
-def _run(model: nn.Module, batch: Batch, forward: Forward | None, books: Checkpoint) -> None:
+def _run(
+    model: nn.Module, batch: Batch, forward: Forward | None, books: Checkpoint, report: Reporter
+) -> None:
+    report.begin("predicting module by module")
     buffers = Buffers(model)
-    with module_stack(model) as modules:
+    with module_stack(model, report.draw) as modules:
         ledger = _BlindLedger(
             *(model, modules, batch.value),
             setting=books.setting,

@@ -107,7 +107,9 @@ class SiteBooks:
         test, train, signal, energies = self._variances(everything)
         delta = _delta(test, train)
         shift = median(delta)
-        error = self._error(everything)
+        without = self._without_each(everything, delta)
+        medians = torch.tensor([median(row) for row in without], dtype=torch.float64)
+        error = float(jackknife_error(medians))
         how: How = "carried" if carried else "no noise"
         if self.direct:
             how = "sampled" if self.lost else "law (b)" if self.weighed else "law (a)"
@@ -124,6 +126,7 @@ class SiteBooks:
             taus={} if self.lost else dict(self.taus),
             samples=samples,
             floors={source: sum(seen) / len(seen) for source, seen in self.floors.items()},
+            delta_se=jackknife_error(without),
         )
 
     def _variances(self, groups: list[_Group]) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
@@ -143,14 +146,15 @@ class SiteBooks:
         whole = merge_all(m for group in groups for m in group.noisy).var()
         return whole - signal - merge_all(direct).var()
 
-    def _error(self, groups: list[_Group]) -> float:
-        values = []
+    def _without_each(self, groups: list[_Group], like: Tensor) -> Tensor:
+        """Δ of all groups but one, for each one: (G, C)."""
         if len(groups) < 2:  # nothing is left when one is left out
-            return math.nan
+            return torch.full_like(like, math.nan)[None]
+        rows = []
         for left_out in range(len(groups)):
             test, train, _, _ = self._variances(groups[:left_out] + groups[left_out + 1 :])
-            values.append(median(_delta(test, train)))
-        return float(jackknife_error(torch.tensor(values, dtype=torch.float64)))
+            rows.append(_delta(test, train))
+        return torch.stack(rows)
 
 
 def _mean(groups: list[_Group], source: str) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sized
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,6 +25,7 @@ from varshift.lending import (
     training_flags,
     walk,
 )
+from varshift.lending.progress import Report, batches_in_all
 from varshift.predict.algebras import Tensors
 from varshift.predict.blind import blind_prediction
 from varshift.predict.books import SiteBooks
@@ -71,7 +72,8 @@ def predict(
         forward: `lambda model, batch: …` for batches of any other form.
         device: where to put batches; by default where the model is.
         max_samples: stop after so many samples.
-        progress: True for a bar, or a callable `(batches done, batches in all or None)`.
+        progress: True for a bar, or a callable `(batches done, batches in all or None)`; without
+            data `(passes done, passes in all)`.
 
     Returns:
         A `Prediction`: `f.sites[path].shift` with its band, and `f.max_drop_p(…)`.
@@ -92,22 +94,24 @@ def predict(
         raise UsageError("give data=, or example= (one batch to trace) to predict without data")
     if data is None and width is not None:
         raise UsageError("width= needs data: how inputs correlate is not in a checkpoint")
-    with borrowed(model) as inner, reporter(progress) as report:
+    quick = 2 if data is None else 0  # seconds in which most predictions without data are made
+    with borrowed(model) as inner, reporter(progress, "tracing modules", quick) as report:
         if not inner.training:
             inner.train()
         run = _Run(model, inner, forward, noise, dict(moved or {}))
         if data is None:
             first = one_batch(example, inner, forward=forward, device=device)
-            run.begin(first)
+            run.begin(first, report.draw)
             settings = run.lent_setting, run.setting
-            return blind_prediction(inner, first, forward, run.structure, *settings)
-        total = len(data) if isinstance(data, Sized) and max_samples is None else None
+            return blind_prediction(inner, first, forward, run.structure, *settings, report)
         for batch in batches(data, inner, forward=forward, device=device, max_samples=max_samples):
             if run.batches == 0:
-                run.begin(batch)
+                run.begin(batch, report.draw)
+                report.begin("predicting")
             run.add(batch)
-            report(run.batches, total)
-        run.finish()
+            report(run.batches, batches_in_all(data, max_samples, run.batches, batch))
+        report.begin("evaluating under the noise asked for")
+        run.finish(report.draw)
     found = run.prediction()
     return found if width is None else found.wider(width)
 
@@ -126,13 +130,13 @@ class _Run:
     batches: int = 0
     _held: list[tuple[int, Batch]] = field(default_factory=list)
 
-    def begin(self, first: Batch) -> None:
+    def begin(self, first: Batch, report: Report) -> None:
         """Trace the first batch: what draws where, and what is asked of it."""
         self._on = training_flags(self.model)
         self._off = [(module, False) for module, _ in self._on]
         self._buffers = Buffers(self.model)
         self._algebra = Tensors()
-        with tracing(self.model, first.value) as tracer:
+        with tracing(self.model, first.value, report) as tracer:
             call(self.model, first, self.forward)
         self._buffers.restore()
         self.structure = traced(self.lent, tracer, first, self.forward)
@@ -177,15 +181,16 @@ class _Run:
         else:
             self._held.append((index, batch))
 
-    def finish(self) -> None:
+    def finish(self, report: Report) -> None:
         """Under other noise the model would have stored other statistics: evaluate with those."""
         fixed = {
             path: book.statistics()
             for path, book in self.books.items()
             if path not in self._frozen and not self.setting.as_it_is
         }
-        for index, batch in self._held:
+        for done, (index, batch) in enumerate(self._held, 1):
             self._test(index, batch, fixed)
+            report(done, len(self._held))
 
     def _test(self, index: int, batch: Batch, fixed: Mapping[str, Fixed]) -> None:
         def at_test(path: str, x: Tensor) -> None:

@@ -43,6 +43,7 @@ def widened(site: Expected, times: float) -> Expected:
     return replace(
         site,
         delta=delta,
+        delta_se=None if site.delta_se is None else site.delta_se * factor,
         low=site.low * middle,
         high=site.high * middle,
         var_train=site.var_test / delta,

@@ -26,12 +26,13 @@ from varshift.repair.split import samples_of
 from varshift.repair.teaching import Teacher, taught
 from varshift.structure import Structure
 
-__all__ = ["AUTO", "METHODS", "Bench", "parsed", "wild"]
+__all__ = ["AUTO", "AVERAGING", "METHODS", "Bench", "parsed", "wild"]
 
 METHODS = ("adjust-live", "adjust-once", "correct", "distill", "recalibrate")
 # Not the combinations: a fit ends in the same place wherever it starts (docs/repair.md), and costs
 # the most of all.
 AUTO = ("recalibrate", "correct", "distill")
+AVERAGING = "averaging noisy passes"  # on the progress bar
 
 
 def parsed(method: str | Sequence[str]) -> tuple[str, ...]:
@@ -84,6 +85,7 @@ class Bench:
     seed: int
     max_bytes: int | None
     step: Callable[[int], None] = lambda passes: None
+    say: Callable[[str], None] = lambda label: None
     notes: dict[str, tuple[str, ...]] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     _edits: dict[str, Edit] = field(default_factory=dict)
@@ -109,6 +111,7 @@ class Bench:
         """The noise-averaged predictions of the calibration batches."""
         if self._targets is None:
             start = time.perf_counter()
+            self.say(AVERAGING)
             self._targets = taught(self.teacher, self.held, self.step, seed=self.seed)
             self._teaching = time.perf_counter() - start
         return self._targets
@@ -117,6 +120,7 @@ class Bench:
         last = name.rpartition("+")[2]
         if last == "distill":
             self.noisy_targets()  # of the model as trained, so not inside the block below
+        self.say(f"finding {name}")
         start = time.perf_counter()
         with borrowed(self.model), done.standing_in(self.model):
             seed_all(self.seed)

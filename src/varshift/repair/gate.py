@@ -22,7 +22,8 @@ class Score(float):
 
     Attributes:
         loss_se: its standard error.
-        accuracy, accuracy_se: share of right predictions; None where that cannot be said.
+        accuracy: share of right predictions; None where that cannot be said.
+        accuracy_se: its standard error; None with `accuracy`.
         samples: how many held-out samples.
 
     >>> score = Score(0.3, 0.01, 0.9, 0.005, 4096)
@@ -77,7 +78,13 @@ class Score(float):
 class Trial:
     """A candidate against the model as trained, paired over the held-out samples.
 
-    `loss` is the change of loss (negative is better), `accuracy` that of accuracy.
+    Attributes:
+        loss: the change of loss, negative is better.
+        accuracy: that of accuracy; None where that cannot be said.
+
+    >>> change = Paired(mean=-0.1, se=0.02, low=-0.14, high=-0.06, p_value=0.001, samples=100)
+    >>> Trial(change, None).passes(level=0.05, tests=3)
+    True
     """
 
     loss: Paired

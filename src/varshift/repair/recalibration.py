@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +20,7 @@ from varshift.lending import (
     reporter,
     rng_state,
     set_training,
+    subject_of,
     training_flags,
     unwrapped,
 )
@@ -108,7 +109,8 @@ def recalibrate(
         progress=progress,
     )
     inner = unwrapped(model)
-    return found.result(write(edit_of(inner, found.pairs()), inner))
+    result = found.result(write(edit_of(inner, found.pairs()), inner))
+    return replace(result, subject=subject_of(inner))
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,9 +148,8 @@ def statistics_of(
         plan = Plan.of(inner, include_frozen)
         ranks = Ranks.of(inner, sync)
         set_training([(module, False) for module, _ in training_flags(inner)])
-        stream = Stream(
-            batches(data, inner, forward=forward, device=device, max_samples=max_samples)
-        )
+        taken = batches(data, inner, forward=forward, device=device, max_samples=max_samples)
+        stream = Stream(report.reading(taken, data, max_samples, then="recalibrating"))
         before = rng_state()
         try:
             run = lock_step(

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor
 
 from varshift.errors import UsageError
 from varshift.repair.gate import Score, Trial
-from varshift.results import Result, plain
+from varshift.results import Record, Result, plain
 from varshift.structure import Structure
 
 __all__ = ["Candidate", "Repair", "Rewrote"]
@@ -31,6 +31,18 @@ class Candidate:
         tensors: names of the tensors it would write.
         reason: why it could not be made, or was not accepted; "" where it was.
         notes: what could not be done in full while it was made.
+
+    >>> import torch, varshift as vs
+    >>> _ = torch.manual_seed(0)
+    >>> norm = torch.nn.BatchNorm1d(8, momentum=None)
+    >>> model = torch.nn.Sequential(torch.nn.Dropout(0.5), norm, torch.nn.Linear(8, 3))
+    >>> data = [torch.randn(64, 8) for _ in range(40)]
+    >>> _ = [model(batch) for batch in data]
+    >>> r = vs.repair(model, data)
+    >>> [candidate.method for candidate in r.candidates]
+    ['recalibrate', 'correct', 'distill']
+    >>> r["recalibrate"].accepted, r["recalibrate"].tensors
+    (False, ('1.running_mean', '1.running_var'))
     """
 
     method: str
@@ -43,15 +55,20 @@ class Candidate:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
-class Rewrote:
-    """What one tensor held and what it holds now."""
+@dataclass(frozen=True, eq=False, repr=False)
+class Rewrote(Record):
+    """What one tensor held and what it holds now.
+
+    Attributes:
+        before: a copy of its old values.
+        after: a copy of its new ones.
+    """
 
     before: Tensor
     after: Tensor
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Repair(Result):
     """The best repair that was measured to help, written in place; or an untouched model.
 
@@ -59,15 +76,45 @@ class Repair(Result):
         accepted: whether the model was changed.
         method: the repair that was kept, None where none was.
         reason: why, in a sentence.
-        before, after: scores on the held-out samples; None where nothing was to be judged.
+        before: score on the held-out samples as lent; None where nothing was to be judged.
+        after: the same as the model is now.
         reference: what the average of noisy passes scores against the labels, the aim.
         candidates: every repair that was tried, in order.
         changes: by state_dict name, each tensor that was written.
         judged_by: "labels" or "noise-averaged prediction".
-        calibration, held_out: samples on either side of the split.
+        calibration: samples that repairs were found on.
+        held_out: samples that they were judged on.
         split_seed: of the split; None where held-out data was given.
         structure: the noises, norms and routes, without the model: `inspect` it for `prove()`.
+        notes: what else a reader must know.
+
+    >>> import torch, varshift as vs
+    >>> _ = torch.manual_seed(0)
+    >>> norm = torch.nn.BatchNorm1d(8, momentum=None)
+    >>> model = torch.nn.Sequential(torch.nn.Dropout(0.5), norm, torch.nn.Linear(8, 3))
+    >>> data = [torch.randn(64, 8) for _ in range(40)]
+    >>> _ = [model(batch) for batch in data]
+    >>> r = vs.repair(model, data)
+    >>> r.accepted, r.method, r.judged_by
+    (True, 'distill', 'noise-averaged prediction')
+    >>> sorted(r.changes), r.after < r.before
+    (['1.bias', '1.weight'], True)
+    >>> r.undo()
+    >>> torch.equal(norm.weight, torch.ones(8))
+    True
     """
+
+    COLUMNS: ClassVar[tuple[str, ...]] = (
+        "repair",
+        "loss",
+        "loss_se",
+        "accuracy",
+        "change",
+        "low",
+        "high",
+        "p_value",
+        "accepted",
+    )
 
     accepted: bool
     method: str | None
@@ -86,7 +133,12 @@ class Repair(Result):
     _undo: Callable[[], None] | None = field(default=None, repr=False)
 
     def undo(self) -> None:
-        """Put back what was there before, bit for bit, in the same storage."""
+        """Put back what was there before, bit for bit, in the same storage.
+
+        Raises:
+            UsageError: nothing was changed (`accepted` is False), or this result was loaded or
+                copied and has no model.
+        """
         if self._undo is None:
             raise UsageError(
                 "nothing was changed, or this result was loaded or copied: nothing to undo"

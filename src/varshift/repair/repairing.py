@@ -135,9 +135,10 @@ def repair(
             max_samples=max_samples,
             max_held_out=max_held_out,
             seed=seed,
+            report=report,
         )
         example = cut(max(split.calibration, key=lambda batch: batch.samples), _FEW)
-        structure = inspect(model, example.value, forward=forward)
+        structure = inspect(model, example.value, forward=forward, progress=report.inner)
         if not (structure.routes or wild(structure)):
             return _untouched(structure, split)
         held = samples_of(split.held_out)
@@ -150,6 +151,7 @@ def repair(
             output=output,
             loss=loss,
         )
+        report.begin("making ready")
         meter = Meter(report)
         flags = noisy_flags(inner, training_flags(inner), structure, example, forward)
         teacher = Teacher(inner, flags, judge.reader, forward, passes)
@@ -175,6 +177,7 @@ def repair(
                 seed=seed,
                 max_bytes=max_bytes,
                 step=meter,
+                say=report.say,
             ),
         )
         outcome = run.outcome(asked)

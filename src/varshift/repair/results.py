@@ -4,22 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from varshift.errors import UsageError
 from varshift.measure import Statistics
-from varshift.results import Result, plain
+from varshift.results import Record, Result, plain
 
 __all__ = ["Change", "Recalibration"]
 
 SCHEMA = "varshift.recalibration/1"
 
 
-@dataclass(frozen=True, eq=False)
-class Change:
+@dataclass(frozen=True, eq=False, repr=False)
+class Change(Record):
     """One norm site: the statistics it had and the statistics it has now.
 
-    `after.var` is the unbiased variance over all `after.count` values, as torch stores it.
+    Attributes:
+        path: module path of the norm.
+        before: the statistics it had.
+        after: those it has now; `after.var` is the unbiased variance over all `after.count` values,
+            as torch stores it.
     """
 
     path: str
@@ -34,12 +38,28 @@ class Change:
         return float(ratio.median()) if len(ratio) else float("nan")
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Recalibration(Result):
     """Exact noise-off statistics, written in place. `undo()` puts back the old ones bit for bit.
 
-    `sites` maps each rewritten norm to its change, `skipped` each norm left alone to the reason.
+    Attributes:
+        sites: by path of each rewritten norm, its change.
+        skipped: by path of each norm left alone, the reason.
+        samples: how many samples were used.
+        batches: in so many batches.
+        notes: what else a reader must know.
+        subject: the model in a few words, for reports.
+
+    >>> import torch, varshift as vs
+    >>> model = torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.BatchNorm1d(3)).double()
+    >>> x = 3 * torch.randn(4096, 3, dtype=torch.float64)
+    >>> r = vs.recalibrate(model, x.split(512))
+    >>> r.samples, r.batches, round(r.sites["1"].ratio)  # the norm had never been trained: var 1
+    (4096, 8, 9)
+    >>> r.undo()
     """
+
+    COLUMNS: ClassVar[tuple[str, ...]] = ("site", "channels", "count", "var_ratio", "mean_moved")
 
     sites: Mapping[str, Change]
     skipped: Mapping[str, str]
@@ -47,9 +67,14 @@ class Recalibration(Result):
     batches: int
     notes: tuple[str, ...] = ()
     _undo: Callable[[], None] | None = field(default=None, repr=False)
+    subject: str = ""
 
     def undo(self) -> None:
-        """Restore the statistics that were there before, bit for bit, in the same storage."""
+        """Restore the statistics that were there before, bit for bit, in the same storage.
+
+        Raises:
+            UsageError: this result was loaded or copied and has no model.
+        """
         if self._undo is None:
             raise UsageError(
                 "this result has no model (it was loaded or copied): there is nothing to undo"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from varshift.errors import DataError, VarshiftError
 from varshift.lending import borrowed, call, labels_of, seed_all, set_training
-from varshift.repair.candidates import Bench
+from varshift.lending.progress import Reporter
+from varshift.repair.candidates import AVERAGING, Bench
 from varshift.repair.distillation import cost
 from varshift.repair.edits import Edit
 from varshift.repair.gate import Score, joined, tried
@@ -41,10 +41,11 @@ class Outcome:
 class Meter:
     """Counts the passes that are done, for the progress bar."""
 
-    def __init__(self, report: Callable[[int, int | None], None]) -> None:
+    def __init__(self, report: Reporter) -> None:
         self.planned = 0
         self._done = 0
         self._report = report
+        self.say = report.say
 
     def __call__(self, passes: int) -> None:
         """So many more."""
@@ -68,7 +69,7 @@ class Run:
     def outcome(self, asked: tuple[str, ...]) -> Outcome:
         """Make every candidate, put it to the test, and choose."""
         self.meter.planned = self._passes(asked)
-        before = self._losses(Edit({}))
+        before = self._losses(Edit({}), "the model as trained")
         refuse_few(len(before.loss), before.ignored)
         candidates = [self._candidate(method, before, len(asked)) for method in asked]
         passed = [c for c in candidates if c.accepted and c.score is not None]
@@ -85,7 +86,7 @@ class Run:
     def _candidate(self, method: str, before: Losses, tests: int) -> Candidate:
         try:
             edit = self.bench.edit(method)
-            after = self._losses(edit)
+            after = self._losses(edit, method)
         except VarshiftError as error:
             return Candidate(method, False, None, None, math.nan, (), str(error))
         trial = tried(before, after)
@@ -100,10 +101,11 @@ class Run:
             notes=self.bench.notes.get(method, ()),
         )
 
-    def _losses(self, edit: Edit) -> Losses:
+    def _losses(self, edit: Edit, name: str) -> Losses:
         """What every held-out sample scores under an edit, in one clean pass."""
         model, parts = self.bench.model, []
         targets = [None] * len(self.split.held_out) if self.judge.labelled else self._teach()
+        self.meter.say(f"judging {name}")
         with borrowed(model), edit.standing_in(model):
             set_training(off_flags(model))
             seed_all(self.seed)  # noise that stays on in eval mode is then the same for all
@@ -116,6 +118,7 @@ class Run:
     def _teach(self) -> list[Tensor]:
         """The noise-averaged predictions of the held-out batches."""
         if self._taught is None:
+            self.meter.say(AVERAGING)
             # Draws of its own, not those of calibration.
             self._taught = taught(
                 self.bench.teacher, self.split.held_out, self.meter, seed=self.seed + 1

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from varshift.errors import DataError, UsageError
 from varshift.lending import Batch, Data, Forward, batches, labels_of, piece, tensors_of
+from varshift.lending.progress import SILENT, Reporter
 
 __all__ = ["Split", "samples_of", "split_data"]
 
@@ -43,6 +43,7 @@ def split_data(
     max_samples: int,
     max_held_out: int,
     seed: int,
+    report: Reporter = SILENT,
 ) -> Split:
     """Take `held_out` as given, or deal the batches of `data` to both sides by a seeded shuffle.
 
@@ -50,13 +51,17 @@ def split_data(
     """
     if max_samples < 2 or max_held_out < 2:
         raise UsageError("max_samples and max_held_out must be at least 2")
-    asked: dict[str, Any] = {"forward": forward, "device": device}
+
+    def read(data: Data, most: int) -> Iterator[Batch]:
+        taken = batches(data, model, forward=forward, device=device, max_samples=most)
+        return report.reading(taken, data, most, then="dealing out samples")
+
     if held_out is None:
-        taken = list(batches(data, model, max_samples=max_samples + max_held_out, **asked))
+        taken = list(read(data, max_samples + max_held_out))
         ours, theirs = _dealt(taken, max_held_out / (max_samples + max_held_out), seed)
     else:
-        ours = list(batches(data, model, max_samples=max_samples, **asked))
-        theirs = list(batches(held_out, model, max_samples=max_held_out, **asked))
+        ours = list(read(data, max_samples))
+        theirs = list(read(held_out, max_held_out))
     shared = _shared(ours, theirs)
     if held_out is not None and shared > _MOST_SHARED * samples_of(theirs):
         raise DataError(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from varshift.check import Finding, Findings
+from varshift.check.places import in_a_file
 
 __all__ = ["inside", "workflow_commands"]
 
@@ -30,9 +32,9 @@ def _warning(finding: Finding, folder: Path) -> str:
     properties = {"title": f"{finding.code} {finding.rule.name}"}
     message = f"{finding.message}. {_capital(finding.rule.fix)}. {finding.rule.page}"
     if finding.line is not None:
-        file = inside(finding.line.file, folder)
-        if file is None:  # a library's line cannot be shown beside the user's code
-            message += f" (drawn at {finding.line})"
+        file = inside(finding.line.file, folder) if in_a_file(finding.line) else None
+        if file is None:  # a library's, or of no file: nothing to show beside the user's code
+            message += f" (drawn at {os.path.normpath(finding.line.file)}:{finding.line.number})"
         else:
             properties = {"file": file, "line": str(finding.line.number)} | properties
     joined = ",".join(f"{name}={_property(value)}" for name, value in properties.items())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from rich.console import Group, RenderableType
@@ -11,6 +12,7 @@ from rich.text import Text
 
 from varshift.check import Finding, Findings
 from varshift.check.catalogue import RULES
+from varshift.report.accounts.findings import banded, head
 from varshift.report.annotations import inside
 from varshift.report.figures import shortened
 from varshift.report.layout import MOST, columns, group, more, table
@@ -23,7 +25,7 @@ _PLACE, _NOISE, _LINE = 21, 18, 16
 
 @table.register
 def _findings(result: Findings) -> RenderableType:
-    parts: list[RenderableType] = [Text(_head(result), style="bold")]
+    parts: list[RenderableType] = [Text(head(result), style="bold")]
     for code, held in result.by_code().items():
         parts.append(_of_code(code, held))
     lines = []
@@ -35,18 +37,6 @@ def _findings(result: Findings) -> RenderableType:
     if result.silenced:
         lines.append(f"{len(result.silenced)} more were found and silenced.")
     return group(parts, lines, result.notes)
-
-
-def _head(result: Findings) -> str:
-    looked = f"{_count(result.norms, 'norm')}, {_count(result.sources, 'active noise source')}"
-    allowed = f"severity {result.max_severity:g}"
-    if not result.findings:
-        return f"Nothing above {allowed}: {looked}."
-    return f"{_count(len(result.findings), 'finding')} above {allowed}: {looked}."
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _of_code(code: str, held: tuple[Finding, ...]) -> RenderableType:
@@ -69,19 +59,13 @@ def _row(made: Table, finding: Finding) -> None:
     noises = finding.noises
     other = f" +{len(noises) - 1}" if len(noises) > 1 else ""
     noise = [shortened(noises[0], _NOISE - len(other)) + other] if noises else []
-    made.add_row(*map(escape, (place, _severity(finding), *noise, _where(finding))))
-
-
-def _severity(finding: Finding) -> str:
-    if finding.low is None or finding.high is None or finding.high - finding.low < 0.005:
-        return f"{finding.severity:.2f}"
-    return f"{finding.severity:.2f} ({finding.low:.2f}–{finding.high:.2f})"
+    made.add_row(*map(escape, (place, banded(finding), *noise, _where(finding))))
 
 
 def _where(finding: Finding) -> str:
     if finding.line is None:
         return "—"
-    file = inside(finding.line.file, Path.cwd()) or finding.line.file
+    file = inside(finding.line.file, Path.cwd()) or os.path.normpath(finding.line.file)
     line = f"{file.rsplit('site-packages/', 1)[-1]}:{finding.line.number}"
     if len(line) > _LINE:
         line = line.rpartition("/")[2]  # the folders go first

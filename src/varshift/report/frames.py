@@ -16,4 +16,6 @@ def frame(result: Result) -> Any:
         import pandas
     except ImportError as error:
         raise MissingExtraError("pandas", "report", "to_frame()") from error
-    return pandas.DataFrame(result.rows())
+    rows = result.rows()
+    # Without rows the columns are still there: frame["severity"] of a model without norms is empty.
+    return pandas.DataFrame(rows, columns=None if rows else list(result.COLUMNS))

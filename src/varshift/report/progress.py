@@ -1,6 +1,9 @@
-"""A progress bar on stderr with the time left; silent where stderr is not a terminal."""
+"""A progress bar on stderr, or in a notebook, with the time left; silent where output is piped."""
 
 from __future__ import annotations
+
+from importlib.util import find_spec
+from threading import Timer
 
 from rich.console import Console
 from rich.progress import (
@@ -17,29 +20,60 @@ __all__ = ["Bar", "bar"]
 
 
 class Bar:
-    """Called as `bar(done, total or None)`; closed when done."""
+    """Called as `bar(done, total or None)`; closed when done.
 
-    def __init__(self, label: str = "", console: Console | None = None) -> None:
-        console = console or Console(stderr=True)
+    It appears `after` so many seconds, so that what is quick leaves the screen alone.
+    """
+
+    def __init__(self, label: str = "", console: Console | None = None, after: float = 0.0) -> None:
+        console = console or _console()
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=30),
-            MofNCompleteColumn(),
+            _Count(),
             _Time(),
             console=console,
             transient=True,
-            disable=not console.is_terminal,
+            disable=not (console.is_terminal or console.is_jupyter),
         )
         self._task = self._progress.add_task(label, total=None)
-        self._progress.start()
+        # By a timer, not at a call that comes late enough: the first call may be what is slow.
+        self._timer = Timer(after, self._progress.start)
+        self._timer.daemon = True
+        if after > 0 and not self._progress.disable:
+            self._timer.start()
+        else:
+            self._progress.start()
 
-    def __call__(self, done: int, total: int | None) -> None:
+    def __call__(self, done: float, total: int | None) -> None:
         """Draw `done` of `total`."""
         self._progress.update(self._task, completed=done, total=total)
 
+    def begin(self, label: str) -> None:
+        """Another phase: counted and timed anew, since its steps take another time."""
+        # Another task, not the same one reset: columns remember what they drew of a task.
+        last = self._task
+        self._progress.update(last, visible=False)
+        self._task = self._progress.add_task(label, total=None)
+        self._progress.remove_task(last)
+
+    def say(self, label: str) -> None:
+        """What is being done, in the count that is running."""
+        self._progress.update(self._task, description=label)
+
     def close(self) -> None:
         """Take the bar off the screen."""
+        self._timer.cancel()
+        if self._timer.ident is not None:
+            self._timer.join()  # it may be starting the bar just now
         self._progress.stop()
+
+
+class _Count(MofNCompleteColumn):
+    """`3/60`; nothing before there is anything to count."""
+
+    def render(self, task: Task) -> Text:
+        return super().render(task) if task.completed or task.total is not None else Text("")
 
 
 class _Time(ProgressColumn):
@@ -55,12 +89,23 @@ class _Time(ProgressColumn):
         return Text(f"{_clock(task.elapsed or 0)} so far", style="progress.elapsed")
 
 
+def _console() -> Console:
+    """Stderr; in a notebook without ipywidgets as a terminal, where rich would warn and not draw.
+
+    The bar is a single line, and a notebook's stderr knows what a carriage return means.
+    """
+    console = Console(stderr=True)
+    if console.is_jupyter and find_spec("ipywidgets") is None:
+        return Console(stderr=True, force_jupyter=False, force_terminal=True)
+    return console
+
+
 def _clock(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}"
 
 
-def bar(label: str = "") -> Bar:
-    """A bar that is already running."""
-    return Bar(label)
+def bar(label: str = "", after: float = 0.0) -> Bar:
+    """A bar that is running, and seen `after` so many seconds."""
+    return Bar(label, after=after)

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from varshift.check import Finding, Findings, Rule
 from varshift.check.catalogue import RULES
+from varshift.check.places import in_a_file
 from varshift.report.annotations import inside
 from varshift.results import plain
 
@@ -28,7 +29,7 @@ def sarif(result: Findings, folder: Path) -> dict[str, Any]:
     codes = sorted({f.code for f in (*result.findings, *result.silenced)})
     results = [_result(finding, codes, folder) for finding in result.findings]
     results += [
-        _result(finding, codes, folder) | {"suppressions": [{"kind": "external"}]}
+        _result(finding, codes, folder, silenced=True) | {"suppressions": [{"kind": "external"}]}
         for finding in result.silenced
     ]
     run = {
@@ -71,12 +72,14 @@ def _rule(rule: Rule, docs: str) -> dict[str, Any]:
     return made | ({"helpUri": link} if link else {})
 
 
-def _result(finding: Finding, codes: list[str], folder: Path) -> dict[str, Any]:
+def _result(
+    finding: Finding, codes: list[str], folder: Path, *, silenced: bool = False
+) -> dict[str, Any]:
     names = (finding.place, *finding.also)
     location: dict[str, Any] = {
         "logicalLocations": [{"fullyQualifiedName": name, "kind": "member"} for name in names]
     }
-    if finding.line is not None:
+    if finding.line is not None and in_a_file(finding.line):
         location["physicalLocation"] = {
             "artifactLocation": _artifact(finding.line.file, folder),
             "region": {"startLine": max(finding.line.number, 1)},
@@ -87,7 +90,7 @@ def _result(finding: Finding, codes: list[str], folder: Path) -> dict[str, Any]:
         "level": "warning",
         "message": {"text": finding.message},
         "locations": [location],
-        "partialFingerprints": {"varshift/v1": _fingerprint(finding)},
+        "partialFingerprints": {"varshift/v1": _fingerprint(finding, silenced)},
         "properties": plain(
             {
                 "severity": finding.severity,
@@ -108,12 +111,15 @@ def _artifact(file: str, folder: Path) -> dict[str, str]:
     return {"uri": quote(relative, errors="replace"), "uriBaseId": _ROOT}
 
 
-def _fingerprint(finding: Finding) -> str:
+def _fingerprint(finding: Finding, silenced: bool) -> str:
     """The same for the same finding while figures and lines move.
 
-    So noises go by name, not by strength, and VS106 and VS107 without the norm that is worst now.
+    So noises go by name, not by strength, and VS106 and VS107 without the norm that is worst now:
+    with all their norms where silenced, for those that are heard may have the same noises.
     """
-    place = () if finding.code in ("VS106", "VS107") else (finding.place,)
-    what = "\0".join((finding.code, *place, *sorted(finding.noises)))
+    places = [finding.place]
+    if finding.code in ("VS106", "VS107"):
+        places = sorted((finding.place, *finding.also)) if silenced else []
+    what = "\0".join((finding.code, *places, *sorted(finding.noises)))
     # Names come from the user's code and may hold what UTF-8 does not.
     return hashlib.sha256(what.encode("utf-8", "replace")).hexdigest()[:32]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["bar", "table"]
 
 # Importing these registers their tables.
-_DRAWN = ("causes", "findings", "remedies", "terminal")
+_DRAWN = ("findings", "terminal")
 
 
 def table(result: Any) -> RenderableType:
@@ -29,12 +29,12 @@ def table(result: Any) -> RenderableType:
     return layout.table(result)
 
 
-def bar(label: str = "") -> Bar:
-    """A progress bar on stderr that is already running."""
+def bar(label: str = "", after: float = 0.0) -> Bar:
+    """A progress bar on stderr that is running, and seen `after` so many seconds."""
     _needed("a progress bar")
     from varshift.report import progress
 
-    return progress.bar(label)
+    return progress.bar(label, after)
 
 
 def _needed(purpose: str) -> None:

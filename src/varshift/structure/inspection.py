@@ -10,11 +10,14 @@ from torch import nn
 from varshift.lending import (
     Batch,
     Forward,
+    Progress,
     borrowed,
     call,
     drawn_from,
     one_batch,
+    reporter,
     rng_state,
+    subject_of,
     unwrapped,
     walk,
 )
@@ -24,6 +27,7 @@ from varshift.structure.results import Noise, Norm, Placement, Proof, Route, Str
 from varshift.structure.sites import norm_handles, untracked
 from varshift.structure.sources import named, silent_noises
 from varshift.structure.trace import Tracer, tracing
+from varshift.structure.zeroed import zeroed_noises
 
 __all__ = ["inspect", "traced"]
 
@@ -36,6 +40,7 @@ def inspect(
     *,
     forward: Forward | None = None,
     device: torch.device | str | None = None,
+    progress: Progress = None,
 ) -> Structure:
     """Find the noise sources, the norm sites and the routes between them in one training pass.
 
@@ -49,6 +54,8 @@ def inspect(
             passed as keywords. Two samples are enough.
         forward: `lambda model, batch: …` for anything else.
         device: where to put the example; by default where the model is.
+        progress: True for a bar of the modules run, seen after two seconds, or a callable
+            `(passes done, passes in all)`.
 
     Returns:
         A `Structure`: `noises`, `norms`, `routes`, and `notes` on what could not be followed.
@@ -68,14 +75,16 @@ def inspect(
         >>> bool(s.prove(s.routes[0]))
         True
     """
-    with borrowed(model) as inner:
+    with borrowed(model) as inner, reporter(progress, "tracing modules", after=2) as report:
         batch = one_batch(example, inner, forward=forward, device=device)
         if not inner.training:
             inner.train()
         before = rng_state()
-        with tracing(inner, batch.value) as tracer:
+        # Only drawn: a callback must neither run nor raise inside the pass that is traced.
+        with tracing(inner, batch.value, report.draw) as tracer:
             call(inner, batch, forward)
         moved = drawn_from(before, rng_state())
+        report.tell(1, 1)
     return traced(model, tracer, batch, forward, moved)
 
 
@@ -90,9 +99,8 @@ def traced(
     inner = unwrapped(model)
     sources = named(tracer.sources)
     noises = [source.noise(name) for name, source in sources.items()]
-    noises += silent_noises(
-        inner, {source.path for source in tracer.sources}, tracer.modules.called
-    )
+    silent = silent_noises(inner, {source.path for source in tracer.sources}, tracer.modules.called)
+    noises += [*silent, *zeroed_noises(tracer.sources, tracer.zeroed.values(), silent)]
     noises += [_python_draw(name) for name in moved if name in ("python", "numpy")]
     norms = _norms(inner, tracer)
     names = list(sources)
@@ -107,7 +115,7 @@ def traced(
         return prove(model, batch, forward, route, draws[route.noise])
 
     notes = (*tracer.notes, *_notes(model, inner, tracer, norms, moved))
-    return Structure(tuple(noises), tuple(norms), tuple(routes), notes, proof)
+    return Structure(tuple(noises), tuple(norms), tuple(routes), notes, proof, subject_of(inner))
 
 
 def _route(noise: str, norm: str, trails: Trails) -> Route:

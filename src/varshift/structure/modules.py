@@ -7,7 +7,7 @@ nothing where two per module cost as much as a quarter of the forward pass.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -21,12 +21,18 @@ from varshift.lending import walk
 
 __all__ = ["ModuleStack", "module_stack"]
 
+Report = Callable[[int, int | None], None]
+
 
 class ModuleStack:
     """The modules now running, outermost first, as (path, module), and all that have run."""
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, report: Report | None = None) -> None:
         self._paths = {id(module): path for path, module in walk(model)}
+        self._report = report
+        # Only what has no modules inside: a container is done when its parts are.
+        self._leaves = {path for path, module in walk(model) if not any(module.children())}
+        self._left: set[str] = set()
         self._running: list[tuple[str, nn.Module]] = [("", model)]
         self.called: set[str] = set()
 
@@ -45,13 +51,19 @@ class ModuleStack:
     def leave(self, module: nn.Module, inputs: Any, output: Any) -> None:
         """A module of the model is done."""
         if self._running[-1][1] is module and len(self._running) > 1:
-            self._running.pop()
+            self._count(self._running.pop()[0])
+
+    def _count(self, path: str) -> None:
+        """A leaf counts once, however often it runs: how often nobody knows before."""
+        if self._report is not None and path in self._leaves and path not in self._left:
+            self._left.add(path)
+            self._report(len(self._left), len(self._leaves))
 
 
 @contextmanager
-def module_stack(model: nn.Module) -> Iterator[ModuleStack]:
-    """Keep the stack for the time of one traced pass."""
-    stack = ModuleStack(model)
+def module_stack(model: nn.Module, report: Report | None = None) -> Iterator[ModuleStack]:
+    """Keep the stack for the time of one traced pass; `report(modules run, modules in all)`."""
+    stack = ModuleStack(model, report)
     with ExitStack() as hooks:
         # A compiled part says that global hooks fire for its wrapper too; that is as it should be.
         hooks.enter_context(warnings.catch_warnings())

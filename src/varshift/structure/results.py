@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, NoReturn
+from typing import Any, ClassVar, Literal, NoReturn
 
 from varshift.errors import UsageError, listed
 from varshift.results import Result, plain
@@ -22,7 +22,17 @@ SCHEMA = "varshift.structure/1"
 
 @dataclass(frozen=True)
 class Line:
-    """A line of the user's code: the innermost frame outside torch when the operation ran."""
+    """A line of the user's code: the innermost frame outside torch when the operation ran.
+
+    Attributes:
+        file: the file's name, as Python knows it.
+        number: of the line, from 1.
+        function: name of the function it stands in.
+        code: the line itself, without its indentation.
+
+    >>> str(Line("net.py", 12, "forward", "x = F.dropout(x)"))
+    'net.py:12'
+    """
 
     file: str
     number: int
@@ -50,6 +60,15 @@ class Noise:
         active: False for a noise module that stayed silent in this training pass.
         calls: how often it drew in one pass.
         line: where in the user's code, where there is such a line.
+
+    >>> import torch, varshift as vs
+    >>> model = torch.nn.Sequential(
+    ...     torch.nn.Dropout(0.5), torch.nn.Linear(8, 4), torch.nn.BatchNorm1d(4)
+    ... )
+    >>> s = vs.inspect(model, torch.randn(2, 8))
+    >>> noise = s.noise("0")
+    >>> noise.operation, noise.law, noise.drop_p, noise.tau, noise.sharing
+    ('dropout', 'bernoulli', 0.5, 1.0, 'element')
     """
 
     name: str
@@ -69,8 +88,24 @@ class Noise:
 class Norm:
     """A normalisation with running statistics.
 
-    `frozen`: it used its stored statistics in the training pass. `calls` > 1: reused. `calls` = 0:
-    the example never reached it.
+    Attributes:
+        path: module path of the norm.
+        kind: its class name; "F.batch_norm" for a call without a norm module.
+        channels: how many channels it normalises.
+        momentum: in torch's sense; None averages all batches.
+        eps: what it adds to a variance before dividing.
+        affine: whether it has a weight and a bias.
+        frozen: it used its stored statistics in the training pass.
+        calls: how often one pass runs it. More than 1: reused. 0: the example never reached it.
+
+    >>> import torch, varshift as vs
+    >>> model = torch.nn.Sequential(
+    ...     torch.nn.Dropout(0.5), torch.nn.Linear(8, 4), torch.nn.BatchNorm1d(4)
+    ... )
+    >>> s = vs.inspect(model, torch.randn(2, 8))
+    >>> norm = s.norm("2")
+    >>> norm.kind, norm.channels, norm.momentum, norm.reused
+    ('BatchNorm1d', 4, 0.1, False)
     """
 
     path: str
@@ -90,7 +125,21 @@ class Norm:
 
 @dataclass(frozen=True)
 class Layer:
-    """A step on a route: `role` is "weights", "norm", "nonlinear" or "mixing"."""
+    """A step on a route.
+
+    Attributes:
+        path: path of the module that took it ("" is the model itself).
+        kind: class name of that module, or the operation where it is no module of its own.
+        role: "weights", "norm", "nonlinear" or "mixing".
+
+    >>> import torch, varshift as vs
+    >>> model = torch.nn.Sequential(
+    ...     torch.nn.Dropout(0.5), torch.nn.Linear(8, 4), torch.nn.BatchNorm1d(4)
+    ... )
+    >>> s = vs.inspect(model, torch.randn(2, 8))
+    >>> s.routes[0].layers
+    (Layer(path='1', kind='Linear', role='weights'),)
+    """
 
     path: str
     kind: str
@@ -101,8 +150,20 @@ class Layer:
 class Route:
     """How a noise source reaches a norm site, on the most direct of its paths.
 
-    `placement` belongs to that path; `placements` lists every kind of path found between the two.
-    `layers` are the steps on the most direct path, in order.
+    Attributes:
+        noise: name of the noise source.
+        norm: path of the norm site.
+        placement: of that path: "a", "b" or "through-norm".
+        placements: every kind of path found between the two.
+        layers: the steps on the most direct path, in order.
+
+    >>> import torch, varshift as vs
+    >>> model = torch.nn.Sequential(
+    ...     torch.nn.Dropout(0.5), torch.nn.Linear(8, 4), torch.nn.BatchNorm1d(4)
+    ... )
+    >>> s = vs.inspect(model, torch.randn(2, 8))
+    >>> [(r.noise, r.norm, r.placement, r.direct) for r in s.routes]
+    [('0', '2', 'b', True)]
     """
 
     noise: str
@@ -121,9 +182,23 @@ class Route:
 class Proof:
     """Outcome of reseeding one operation and watching the input of one norm.
 
-    `difference` is the largest absolute change of the norm's input; `noise_floor` the change when
-    the same pass is repeated with no reseeding at all. `reseeded` is False where the operation
-    gave the same values under every seed tried.
+    True in a condition where the norm's input moved.
+
+    Attributes:
+        route: what was to be proven.
+        moved: whether the norm's input changed beyond `noise_floor`.
+        difference: the largest absolute change of the norm's input.
+        noise_floor: the change when the same pass is repeated with no reseeding at all.
+        reseeded: False where the operation gave the same values under every seed tried.
+
+    >>> import torch, varshift as vs
+    >>> model = torch.nn.Sequential(
+    ...     torch.nn.Dropout(0.5), torch.nn.Linear(8, 4), torch.nn.BatchNorm1d(4)
+    ... )
+    >>> s = vs.inspect(model, torch.randn(2, 8))
+    >>> proof = s.prove(s.routes[0])
+    >>> bool(proof), proof.difference > 0, proof.noise_floor
+    (True, True, 0.0)
     """
 
     route: Route
@@ -136,9 +211,37 @@ class Proof:
         return self.moved
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Structure(Result):
-    """The noises, norms and routes of one training pass; `notes` says what could not be seen."""
+    """The noises, norms and routes of one training pass.
+
+    Attributes:
+        noises: every source of noise, in the order they drew.
+        norms: every normalisation with running statistics.
+        routes: how noises reach norms.
+        notes: what could not be seen.
+        subject: the model in a few words, for reports.
+
+    >>> import torch, varshift as vs
+    >>> model = torch.nn.Sequential(
+    ...     torch.nn.Dropout(0.5), torch.nn.Linear(8, 4), torch.nn.BatchNorm1d(4)
+    ... )
+    >>> s = vs.inspect(model, torch.randn(2, 8))
+    >>> len(s.noises), len(s.norms), len(s.routes), s.notes
+    (1, 1, 1, ())
+    >>> s.direct() == s.behind("2") == s.routes
+    True
+    """
+
+    COLUMNS: ClassVar[tuple[str, ...]] = (
+        "noise",
+        "norm",
+        "placement",
+        "drop_p",
+        "tau",
+        "sharing",
+        "layers",
+    )
 
     noises: tuple[Noise, ...]
     norms: tuple[Norm, ...]
@@ -147,19 +250,28 @@ class Structure(Result):
     _prove: Callable[[Structure, Route], Proof] | None = field(
         default=None, repr=False, compare=False
     )
+    subject: str = field(default="", compare=False)
 
     def direct(self) -> tuple[Route, ...]:
         """The routes with no other normalisation on them: placements (a) and (b)."""
         return tuple(route for route in self.routes if route.direct)
 
     def noise(self, name: str) -> Noise:
-        """The noise source of that name."""
+        """The noise source of that name.
+
+        Raises:
+            UsageError: there is none; the message lists those there are.
+        """
         return next((noise for noise in self.noises if noise.name == name), None) or _missing(
             name, [noise.name for noise in self.noises]
         )
 
     def norm(self, path: str) -> Norm:
-        """The norm site of that path."""
+        """The norm site of that path.
+
+        Raises:
+            UsageError: there is none; the message lists those there are.
+        """
         return next((norm for norm in self.norms if norm.path == path), None) or _missing(
             path, [norm.path for norm in self.norms]
         )
@@ -172,6 +284,9 @@ class Structure(Result):
         """Reseed the route's one noise source and see whether the norm's input moves.
 
         Runs the model twice more on the example that was inspected, and gives it back as it was.
+
+        Raises:
+            UsageError: this structure has no model, or `route` is not one of its routes.
         """
         if self._prove is None:
             raise UsageError(

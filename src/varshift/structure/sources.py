@@ -157,7 +157,8 @@ def _is_noise_module(module: nn.Module) -> bool:
 def _why_silent(module: nn.Module, called: bool) -> str:
     if not called:
         return "not reached"
-    return "silent" if module.training else "in eval mode"
+    # One of rate 0 is silent in either mode, whichever it was looked at in.
+    return "silent" if module.training or _rate(module) == 0 else "in eval mode"
 
 
 def _tidy(value: float | None) -> float | None:

@@ -28,11 +28,12 @@ from varshift.structure.flow import (
 )
 from varshift.structure.laws import UNKNOWN, Law, drawn_law, law_after
 from varshift.structure.lines import calling_line, calling_operation
-from varshift.structure.modules import ModuleStack, module_stack
+from varshift.structure.modules import ModuleStack, Report, module_stack
 from varshift.structure.ops import Operation, tensors_in
 from varshift.structure.results import Layer
 from varshift.structure.sites import owners
 from varshift.structure.sources import Source, sharing_of
+from varshift.structure.zeroed import zeroed_by
 
 __all__ = ["SiteSeen", "Tracer", "tracing"]
 
@@ -52,9 +53,9 @@ class SiteSeen:
 
 
 @contextmanager
-def tracing(model: nn.Module, example: Any) -> Iterator[Tracer]:
+def tracing(model: nn.Module, example: Any, report: Report | None = None) -> Iterator[Tracer]:
     """Trace what runs inside the block: `example` holds the tensors that count as data."""
-    with module_stack(model) as modules, Tracer(model, modules, example) as tracer:
+    with module_stack(model, report) as modules, Tracer(model, modules, example) as tracer:
         yield tracer
 
 
@@ -67,6 +68,7 @@ class Tracer(TorchDispatchMode):
         super().__init__()  # type: ignore[no-untyped-call]
         self.modules = modules
         self.sources: list[Source] = []
+        self.zeroed: dict[Any, Source] = {}  # dropout of rate 1, which draws nothing
         self.sites: dict[str, SiteSeen] = {}
         self.routes: dict[tuple[int, str], Trails] = {}
         self.notes: list[str] = []
@@ -100,6 +102,11 @@ class Tracer(TorchDispatchMode):
         """Say it once."""
         if text not in self.notes:
             self.notes.append(text)
+
+    def ways(self, tensor: Tensor) -> list[tuple[int, tuple[Layer, ...]]]:
+        """What reaches a tensor: index of the source, and the layers on the way, per placement."""
+        trails = self._carried.get(tensor).trails
+        return [(index, t.layers()) for index, held in trails.items() for t in held.values()]
 
     def _run(self, operation: Operation) -> None:
         """Run the operation as the model asked for it; a subclass may do otherwise."""
@@ -195,10 +202,18 @@ class Tracer(TorchDispatchMode):
         elif operation.name in ops.CONTROL:
             self._control(flows)
         else:
+            self._zeroed(operation)
             flow = merged(flows)
             if any(other.noise is not None for other in flows):
                 flow = self._with_bare_noise(operation, inputs, flows, flow)
             self._write(operation, self._after(operation.name, flow, flows))
+
+    def _zeroed(self, operation: Operation) -> None:
+        name = zeroed_by(operation)
+        if name is not None:
+            path, module = self.modules.innermost
+            line = calling_line()
+            self.zeroed.setdefault((path, name, line), Source(path, module, name, line))
 
     def _after(self, name: str, flow: Flow, flows: list[Flow]) -> Flow:
         """The flow after an operation that is a layer of its own kind."""

@@ -18,7 +18,11 @@ def control_flow(evidence: Evidence) -> Iterator[Finding]:
     routed = {route.norm for route in evidence.structure.routes}
     # Nothing updates the statistics of frozen norms: training and test divide by the same.
     skipped = routed | evidence.frozen
-    free = {path: size for path, size in evidence.sizes.items() if path not in skipped}
+    free = {
+        path: size
+        for path, size in evidence.sizes.items()
+        if path not in skipped and not evidence.few(path)
+    }
     names = tuple(noise.name for noise in drawn)
     over = [path for path, size in free.items() if evidence.surely(size.low)]
     if not over:

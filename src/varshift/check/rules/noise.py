@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from varshift.check.evidence import Evidence
+from varshift.check.evidence import FEW, Evidence
 from varshift.check.results import Finding
 from varshift.check.sizes import Size
 from varshift.structure import Noise, Route
@@ -24,7 +24,14 @@ def noise_before_norms(evidence: Evidence) -> Iterator[Finding]:
         if size is None:
             evidence.notes.append(f"{norm.path}: noise reaches it, but its size is not known")
             continue
-        yield from _of_norm(evidence, norm.path, routes, size)
+        found = list(_of_norm(evidence, norm.path, routes, size))
+        if found and size.basis != "checkpoint" and evidence.few(norm.path):
+            evidence.notes.append(
+                f"{norm.path}: shifts by {size.severity:.2f}, but gets fewer than {FEW} values per "
+                "channel and batch, which its own estimate drowns in: pass larger batches"
+            )
+            continue
+        yield from found
 
 
 def _of_norm(evidence: Evidence, path: str, routes: list[Route], size: Size) -> Iterator[Finding]:
@@ -37,11 +44,26 @@ def _of_norm(evidence: Evidence, path: str, routes: list[Route], size: Size) -> 
     if size.alone and _strength(codes[ranked[0]], size) < (1 + size.severity) / 2:
         # Most of it is not what the direct sources do: what comes through norms answers for it.
         ranked.sort(key=lambda code: any(route.direct for route in codes[code]))
+    elsewhere = size.alone and _unexplained(codes, size)
     for rank, code in enumerate(ranked):
         # The first answers for the whole shift of the norm, the others for their own part.
-        alone = None if rank == 0 else _strength(codes[code], size)
+        alone = None if rank == 0 and not elsewhere else _strength(codes[code], size)
         if evidence.surely(size.low if alone is None else alone):
             yield _finding(evidence, code, path, codes[code], size, alone)
+    if elsewhere and evidence.surely(size.low):
+        explained = _strength(routes, size)
+        evidence.notes.append(
+            f"{path}: shifts by {size.severity:.2f}, of which the noise found explains "
+            f"{explained:.2f}: something else tells training from evaluation there"
+        )
+
+
+def _unexplained(codes: dict[str, list[Route]], size: Size) -> bool:
+    """Whether most of a shift is neither its direct noise's nor carried on through norms."""
+    routes = [route for held in codes.values() for route in held]
+    if any("through-norm" in route.placements for route in routes):
+        return False
+    return _strength(routes, size) < (1 + size.severity) / 2
 
 
 def _strength(routes: list[Route], size: Size) -> float:

@@ -5,14 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from torch import Tensor
+
 from varshift.check.evidence import Evidence
 from varshift.check.results import Finding
-from varshift.explain import Explanation, explain
+from varshift.explain import Explanation, Figure, explain
 from varshift.explain.lanes import outputs_of
 from varshift.lending import Buffers, call
 from varshift.structure import Noise
+from varshift.structure.sources import named
+from varshift.structure.trace import Tracer, tracing
 
 __all__ = ["biased_regression"]
+
+_FEW = 16  # samples below which neither a mean nor its error is known
 
 
 def biased_regression(evidence: Evidence) -> Iterator[Finding]:
@@ -20,30 +26,53 @@ def biased_regression(evidence: Evidence) -> Iterator[Finding]:
 
     Asked of outputs of one feature, and of all where the task is said to be regression.
     """
-    routed = {route.noise for route in evidence.structure.routes}
-    free = [n for n in evidence.structure.noises if n.active and n.module and n.name not in routed]
-    if not free:
+    if not any(noise.active and noise.module for noise in evidence.structure.noises):
         return
-    wanted = _regressions(evidence)
+    wanted = {name: free for name, free in _regressions(evidence).items() if free}
     if not wanted:
         return
-    found = explain(
-        evidence.model, [batch.value for batch in evidence.rounds], forward=evidence.forward
+    samples = sum(batch.samples for batch in evidence.held)
+    if samples < _FEW:
+        evidence.notes.append(
+            f"{', '.join(wanted)}: whether noise moves its mean (VS301) takes {_FEW} samples or "
+            f"more, and there are {samples}"
+        )
+        return
+    # On settled norms, so that what stale statistics do to an output is not put down to noise.
+    found = evidence.settled(
+        lambda: explain(
+            evidence.model,
+            [batch.value for batch in evidence.rounds],
+            forward=evidence.forward,
+            progress=evidence.report.inner,
+        )
     )
-    for name in wanted:
+    for name, free in wanted.items():
         if name in found.outputs:
             yield from _of_output(evidence, found, name, free)
 
 
-def _regressions(evidence: Evidence) -> list[str]:
+def _regressions(evidence: Evidence) -> dict[str, list[Noise]]:
+    """Outputs that are asked, with the noise that reaches each by a way around all norms."""
     first, buffers = evidence.held[0], Buffers(evidence.model)
-    out = call(evidence.model, first, evidence.forward)
+    with tracing(evidence.model, first.value) as tracer:
+        out = call(evidence.model, first, evidence.forward)
     buffers.restore()
-    return [
-        name
+    return {
+        name: _around(evidence, tracer, value)
         for name, value in outputs_of(out, first.samples)
         if evidence.task == "regression" or value[0].numel() == 1
-    ]
+    }
+
+
+def _around(evidence: Evidence, tracer: Tracer, output: Tensor) -> list[Noise]:
+    names = list(named(tracer.sources))
+    free = {
+        names[index]
+        for index, layers in tracer.ways(output)
+        if not any(layer.role == "norm" and layer.path in tracer.sites for layer in layers)
+    }
+    return [n for n in evidence.structure.noises if n.active and n.module and n.name in free]
 
 
 def _of_output(
@@ -58,7 +87,7 @@ def _of_output(
     guilty = sorted(
         (n for n in moves if _least(moves[n], moves[n].se) > 0), key=lambda n: -moves[n]
     )
-    whole = found.outputs[name].mean_shift
+    whole = _whole(evidence, found.outputs[name].mean_shift, [moves[n] for n in guilty], free)
     low = 1 + _least(whole, whole.se) ** 2
     if not guilty or not evidence.surely(low):
         return
@@ -80,6 +109,15 @@ def _of_output(
         ),
         line=evidence.line(guilty, ""),
     )
+
+
+def _whole(evidence: Evidence, moved: Figure, parts: list[Figure], free: list[Noise]) -> Figure:
+    """How far the output moves by this noise: other noise comes through norms and is theirs."""
+    active = [noise for noise in evidence.structure.noises if noise.active]
+    own = sum(parts)
+    if len(active) == len(free) or own >= moved:
+        return moved
+    return Figure(own, math.hypot(*(part.se for part in parts)))
 
 
 def _least(value: float, error: float) -> float:

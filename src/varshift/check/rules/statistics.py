@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from varshift.check.evidence import Evidence
 from varshift.check.passes import Met
 from varshift.check.results import Basis, Finding
-from varshift.check.staleness import Stale, against, left_over, unfit
+from varshift.check.staleness import Stale, against, left_over, started_elsewhere, unfit
 from varshift.structure import Norm
 
 __all__ = ["statistics"]
@@ -75,7 +75,8 @@ def _too_slow(evidence: Evidence, norm: Norm, waiting: dict[str, list[str]]) -> 
     if held is None or held[1] == 0:
         return None
     var, steps = held
-    if (1 - norm.momentum) ** steps > 0.01 and bool((var < (1 - norm.momentum) ** steps).any()):
+    weight = (1 - norm.momentum) ** steps
+    if weight > 0.01 and started_elsewhere(var, weight):
         reason = (
             f"{steps} steps at momentum {norm.momentum:g} are few, and it did not start at "
             "variance 1: pass data to see whether it fits"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from varshift.errors import UsageError
 from varshift.repair.rewriting.edits import Source, united_diff
@@ -58,7 +58,7 @@ class Patch:
         return "" if self._source is None else united_diff([self._source])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Rewrite(Result):
     """A model rewritten in place before training. `undo()` puts back the very objects.
 
@@ -69,6 +69,15 @@ class Rewrite(Result):
         before, after: the structure as lent, and as it is now.
         severities: predicted severity by norm, all changes and patches made; empty unless asked.
     """
+
+    COLUMNS: ClassVar[tuple[str, ...]] = (
+        "noise",
+        "how",
+        "before",
+        "after",
+        "tau_before",
+        "tau_after",
+    )
 
     changes: tuple[Rewritten, ...]
     added: str | None

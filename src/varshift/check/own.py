@@ -1,0 +1,58 @@
+"""Whose code a file is, and from where a patch of it is applied."""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from varshift.repair.rewriting.edits import Source, united_diff
+
+__all__ = ["Ground", "is_library"]
+
+_INSTALLED = {"site-packages", "dist-packages"}
+_STANDARD = tuple(Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "platstdlib"))
+
+
+def is_library(file: str) -> bool:
+    """Whether a file is an installed package's, or Python's own.
+
+    >>> is_library(os.__file__), is_library("net.py")
+    (True, False)
+    """
+    path = Path(file).resolve()
+    return not _INSTALLED.isdisjoint(path.parts) or any(map(path.is_relative_to, _STANDARD))
+
+
+@dataclass(frozen=True)
+class Ground:
+    """The current folder and the repository around it: what is in there is the user's to change."""
+
+    here: Path
+    root: Path
+
+    @classmethod
+    def around(cls, root: Path | None) -> Ground:
+        """With the current folder alone where no repository is given."""
+        here = Path.cwd().resolve()
+        return cls(here, here if root is None else root.resolve())
+
+    def holds(self, file: str) -> bool:
+        """Whether a file may be patched."""
+        path = Path(file).resolve()
+        inside = path.is_relative_to(self.here) or path.is_relative_to(self.root)
+        return inside and not is_library(file)
+
+    def diff(self, sources: Iterable[Source]) -> tuple[str, Path]:
+        """One diff, and the folder it is applied in: git takes no path that leaves it."""
+        held = list(sources)
+        within = all(Path(source.file).resolve().is_relative_to(self.here) for source in held)
+        base = self.here if within else self.root
+        named = [replace(source, file=_from(base, source.file)) for source in held]
+        return united_diff(named), base
+
+
+def _from(base: Path, file: str) -> str:
+    return os.path.relpath(Path(file).resolve(), base).replace(os.sep, "/")

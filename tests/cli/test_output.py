@@ -1,0 +1,165 @@
+"""Where an answer goes: files written whole, pipes that close, encodings without Δ, interrupts."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from varshift.cli.wording import in_options, optioned
+from varshift.footprint import Footprint
+
+HERE = Path(__file__).parent.parent
+FACTORIES = str(HERE / "problems" / "factories.py")
+NOISY = (f"{FACTORIES}:noisy", "--data", f"{FACTORIES}:batches")
+MEASURE = (sys.executable, "-m", "varshift", "measure", *NOISY)
+# Data that raise: what is said before them was said before any work.
+UNREAD = (f"{FACTORIES}:noisy", "--data", f"{FACTORIES}:raising_loader")
+
+
+def environment(**more):
+    return os.environ | {"NO_COLOR": "1", "OMP_NUM_THREADS": "1"} | more
+
+
+def varshift(*arguments, **more):
+    command = [sys.executable, "-m", "varshift", *arguments]
+    return subprocess.run(command, capture_output=True, timeout=120, env=environment(**more))
+
+
+@pytest.mark.parametrize("command", ["measure", "explain", "footprint"])
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--format", "json", "--out", "/nonexistent/x.json"), b"--out '/nonexistent/x.json'"),
+        (("--out", "."), b"is a folder"),
+        (("--format", "html"), b"--format html needs --out FILE.html"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(command, arguments, said):
+    done = varshift(command, *UNREAD, *arguments)
+    assert done.returncode == 2, done.stderr
+    assert said in done.stderr
+    assert b"disk gone" not in done.stderr
+
+
+def test_a_folder_as_file_is_a_matter_of_usage_for_every_command():
+    done = varshift("inspect", f"{FACTORIES}:noisy", "--input-shape", "3,8,8", "--out", ".")
+    assert done.returncode == 2, done.stderr
+    assert b"is a folder" in done.stderr
+
+
+def test_a_full_disk_leaves_the_old_file(tmp_path):
+    resource = pytest.importorskip("resource")
+    file = tmp_path / "held.json"
+    file.write_text('{"good": 1}')
+    done = subprocess.run(
+        [*MEASURE, "--format", "json", "--out", str(file)],
+        capture_output=True,
+        timeout=120,
+        env=environment(PYTHONDONTWRITEBYTECODE="1"),
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1024, 1024)),
+    )
+    assert done.returncode == 3
+    assert json.loads(file.read_text()) == {"good": 1}
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_device_is_written_to_as_it_is():
+    done = varshift("measure", *NOISY, "--out", "/dev/stdout")
+    assert b"Shift of the variance" in done.stdout
+    assert Path("/dev/stdout").exists()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_an_encoding_without_the_signs_does_not_cost_the_answer(encoding):
+    done = varshift("measure", *NOISY, PYTHONIOENCODING=encoding)
+    assert done.returncode == 1, done.stderr
+    assert b"\\u0394" in done.stdout
+    assert b"UnicodeEncodeError" not in done.stderr
+    done = varshift("reproduce", "slips", "--format", "json", PYTHONIOENCODING=encoding)
+    assert done.returncode == 0, done.stderr
+    json.loads(done.stdout)
+
+
+def test_a_closed_pipe_does_not_read_as_findings():
+    command = [sys.executable, "-m", "varshift", "theory", "direct", "--drop-p", "0.5"]
+    running = subprocess.Popen(
+        [*command, "--mean", "1", "--var", "2"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=environment(),
+    )
+    running.stdout.close()
+    assert running.wait(120) == 141
+    assert running.stderr.read() == b""
+    running.stderr.close()
+
+
+def test_lines_end_without_blanks_and_fit():
+    for arguments in (("measure", *NOISY), ("reproduce", "table5"), ("reproduce", "--list")):
+        lines = varshift(*arguments).stdout.decode().splitlines()
+        assert lines
+        assert [line for line in lines if line != line.rstrip()] == []
+        assert max(map(len, lines)) <= 80
+
+
+def test_an_interrupt_says_what_became_of_the_files(tmp_path):
+    slow = tmp_path / "slow.py"
+    slow.write_text(
+        "import time\nfrom pathlib import Path\nimport torch\n"
+        "def model():\n    return torch.nn.Sequential(torch.nn.BatchNorm1d(3))\n"
+        f"def data():\n    Path({str(tmp_path / 'begun')!r}).touch()\n"
+        "    time.sleep(60)\n    yield\n"
+    )
+    running = subprocess.Popen(
+        [sys.executable, "-m", "varshift", "measure", f"{slow}:model", "--data", f"{slow}:data"],
+        stderr=subprocess.PIPE,
+        env=environment(),
+    )
+    until = time.monotonic() + 60
+    while not (tmp_path / "begun").exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    said = running.communicate(timeout=60)[1]
+    assert running.returncode == 130
+    assert said == b"interrupted: nothing was written\n"
+
+
+def test_errors_speak_of_options():
+    done = varshift(
+        "theory", "direct", "--drop-p", "0.5", "--tau", "1", "--mean", "1", "--var", "2"
+    )
+    assert done.returncode == 2
+    assert b"the noise is given as --drop-p and --tau; pass exactly one of --drop-p" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("said", "command", "worded"),
+    [
+        ("pass kind='values' if", "repair", "pass --kind values if"),
+        ("name it in places=, or", "footprint", "name it in --place, or"),
+        ("pass labels=False to judge", "repair", "pass --no-labels to judge"),
+        ("pass max_samples=64 or less", "measure", "pass --max-samples 64 or less"),
+        ("moved= says 'x'", "predict", "--move says 'x'"),
+        ("drop_p is 2", "predict", "drop_p is 2"),
+        ("drop_p is 2", "theory", "--drop-p is 2"),
+        ("mean is nan; pass a finite number", "theory", "--mean is nan; pass a finite number"),
+        ("--drop-p is 2 (sigma_of(tau))", "theory", "--drop-p is 2 (sigma_of(tau))"),
+    ],
+)
+def test_arguments_are_named_as_options(said, command, worded):
+    assert optioned(said, command) == worded
+
+
+def test_notes_speak_of_options_and_json_of_arguments():
+    made = Footprint({}, {"1": "name the norm in places="}, ("or in places=",), 0, 0, 0)
+    worded = in_options(made)
+    assert worded.notes == ("or in --place",)
+    assert worded.skipped == {"1": "name the norm in --place"}
+    assert made.notes == ("or in places=",)
