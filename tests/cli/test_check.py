@@ -156,7 +156,7 @@ def test_the_project_is_found_from_further_down(varshift, tmp_path, monkeypatch)
 def test_the_projects_checkpoint_is_for_the_projects_target(varshift, tmp_path):
     table = f'[tool.varshift]\ntarget = "{NOISY}"\ncheckpoint = "w.pt"\ninput-shape = "3,8,8"\n'
     (tmp_path / "pyproject.toml").write_text(table, encoding="utf-8")
-    assert varshift("check")[0] == 3  # there is no such file
+    assert varshift("check")[0] == 2  # there is no such file
     assert varshift("check", CLEAN)[0] == 0
 
 
@@ -332,3 +332,18 @@ def test_a_page_beside_the_table_and_a_rule_in_a_few_lines(varshift, tmp_path):
     assert "Fix: move the noise behind the last norm" in out
     code, _, error = varshift("check", "--explain", "VS999")
     assert (code, "is no code; there are VS101" in error) == (2, True)
+
+
+def test_made_inputs_are_told_for_what_they_are(varshift, tmp_path):
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\ndef tokens():\n"
+        "    return nn.Sequential(nn.Embedding(9, 4), nn.Flatten(), nn.BatchNorm1d(12))\n",
+        encoding="utf-8",
+    )
+    for command in ("check", "inspect", "predict"):
+        code, _, error = varshift(command, "net.py:tokens", "--input-shape", "3")
+        assert code == 3
+        assert "--input-shape 3 is the shape of one sample, without the batch" in error
+        assert "for token ids and the like give --data" in error
+    code, _, error = varshift("check", "net.py:tokens", "--checkpoint", "no.pt", *SHAPE)
+    assert (code, "--checkpoint: there is no file 'no.pt'" in error) == (2, True)

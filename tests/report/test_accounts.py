@@ -184,3 +184,12 @@ def test_a_notebook_shows_direct_routes_first(every):
     page = every["structure"]._repr_html_()
     assert page.index(">b<") < page.index(">through-norm<")
     assert page.index(">a<") < page.index(">through-norm<")
+
+
+def test_untrained_norms_are_said_to_be_so_first():
+    net, x = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(4)), torch.randn(64, 4) + 3
+    said = account(vs.measure(net, x.split(16)))
+    assert said.detail.startswith("No norm has been trained, though")
+    for batch in x.split(16):
+        net(batch)
+    assert account(vs.measure(net, x.split(16))).detail == ""

@@ -20,8 +20,8 @@ from varshift.structure import Line
 HERE = Path(__file__).parents[2]
 
 
-def drawn(result):
-    console = Console(width=80, file=io.StringIO(), no_color=True)
+def drawn(result, width=80):
+    console = Console(width=width, file=io.StringIO(), no_color=True)
     console.print(result.table())
     return console.file.getvalue()
 
@@ -56,12 +56,21 @@ def test_a_row_of_long_names_stays_one_line(found):
         line=Line("/long/way/site-packages/torchvision/ops/stochastic_depth.py", 41, "f", ""),
         also=("another",) * 29,
     )
-    text = drawn(replace(found, findings=(wide,)))
-    row = next(line for line in text.splitlines() if "14.53" in line)
-    assert row.split() == [
-        *("…es.7.0.block.3.1", "+29", "14.53", "(14.48–14.59)"),
-        *("…ochastic_depth", "+8", "…tic_depth.py:41"),
+    row = _row(drawn(replace(found, findings=(wide,))))
+    assert len(row) <= 80
+    assert [word for word in row.split() if not word.startswith("…")] == [
+        *("+29", "14.53", "(14.48–14.59)", "+8"),
     ]
+    assert row.count("…") == 3  # the end of each name, which is what tells
+    row = _row(drawn(replace(found, findings=(wide,)), 200))
+    assert row.split() == [
+        *("features.7.0.block.3.1", "+29", "14.53", "(14.48–14.59)"),
+        *("features.2.1.stochastic_depth", "+8", "torchvision/ops/stochastic_depth.py:41"),
+    ]
+
+
+def _row(text):
+    return next(line for line in text.splitlines() if "14.53" in line)
 
 
 def test_sarif_has_what_2_1_0_asks_for(found):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 import varshift as vs
+from varshift.structure import Line
 
 
 class Made(nn.Module):
@@ -231,3 +233,14 @@ def test_a_rate_of_zero_is_silent_in_either_mode():
     found = [vs.inspect(net, x), vs.measure(net, x.split(16)).structure]
     found.append(vs.inspect(net.eval(), x))
     assert [structure.noises[0].operation for structure in found] == ["silent"] * 3
+
+
+def test_a_line_is_named_from_where_the_reader_stands(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    inside = Line(str(tmp_path / "nets" / "a.py"), 3, "f", "")
+    assert inside.near == f"{Path('nets/a.py')}:3"
+    assert str(inside).startswith(str(tmp_path))
+    outside = Line(str(tmp_path.parent / "a.py"), 3, "f", "")
+    assert outside.near == str(outside)
+    assert Line("/opt/lib/site-packages/timm/drop.py", 7, "f", "").near == "timm/drop.py:7"
+    assert Line("<string>", 7, "f", "").near == "<string>:7"

@@ -43,7 +43,7 @@ def _of_structure(evidence: Evidence, found: Sequence[Finding]) -> Iterator[str]
 def _on_everything_dropped(evidence: Evidence) -> Iterator[str]:
     for noise in evidence.structure.noises:
         if evidence.structure.norms and noise.drop_p is not None and noise.drop_p >= 1:
-            where = "" if noise.line is None else f" ({noise.line})"
+            where = "" if noise.line is None else f" ({noise.line.near})"
             yield (
                 f"{noise.name}{where}: drop_p 1 lets nothing pass in training, so no ratio says "
                 "what it does to the norms behind it; give a drop_p below 1, or take the branch out"

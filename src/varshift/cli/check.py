@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from varshift.cli.lending import lent_forward, lent_model
+from varshift.cli.lending import lent_forward, lent_model, shaped
 from varshift.cli.options import (
     BatchSize,
     Checkpoint,
@@ -104,7 +104,7 @@ def check(
         target, checkpoint = said.target, checkpoint or said.checkpoint
     if target is None:
         raise UsageError("nothing to check: give a TARGET, or target = in [tool.varshift]")
-    with _beside(said.file):
+    with _beside(said.file), shaped(input_shape):
         lent = _lent(input_shape, data, said, root, batch_size)
         if fix is not None and isinstance(lent.get("data"), Iterator):
             lent["data"] = list(lent["data"])  # the patch reads it once more

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from varshift.cli.lending import first_batch, lent_forward, lent_model
+from varshift.cli.lending import first_batch, lent_forward, lent_model, shaped
 from varshift.cli.options import Checkpoint, Debug, ExitZero, Format, Forward, Out, Root, Target
 from varshift.cli.output import FORMATS, Report, finish, known, show
 from varshift.errors import UsageError
@@ -40,6 +40,7 @@ def inspect(
         raise UsageError("give an example: either --input-shape 3,64,64 or --data")
     model, notes = lent_model(target, checkpoint)
     example = first_batch(data, root) if data else example_from_shapes(input_shape or [])
-    structure = verb(model, example, progress=True, forward=lent_forward(forward))
+    with shaped(input_shape):
+        structure = verb(model, example, progress=True, forward=lent_forward(forward))
     show(structure, format, out, notes, report)
     finish(bool(structure.direct()), exit_zero)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-from varshift.errors import DataError, UsageError
+from varshift.errors import DataError, ModelError, UsageError
 
-__all__ = ["first_batch", "lent_forward", "lent_model"]
+__all__ = ["first_batch", "lent_forward", "lent_model", "shaped"]
 
 
 def lent_model(
@@ -16,6 +18,8 @@ def lent_model(
     """The model of `target` with its weights, on `device`, and what loading them had to note."""
     from varshift.sources import load_checkpoint, load_model
 
+    if checkpoint and not Path(checkpoint).is_file():
+        raise UsageError(f"--checkpoint: there is no file {checkpoint!r}")
     model = load_model(target)
     notes = load_checkpoint(model, checkpoint) if checkpoint else ()
     return model if device is None else _moved(model, device), notes
@@ -26,6 +30,20 @@ def lent_forward(target: str | None) -> Callable[[Any, Any], Any] | None:
     from varshift.sources import load_function
 
     return None if target is None else load_function(target)
+
+
+@contextmanager
+def shaped(shapes: Sequence[str] | None) -> Iterator[None]:
+    """Where the model fails on inputs that --input-shape made, say what these are."""
+    try:
+        yield
+    except ModelError as error:
+        if not shapes or "the model raised" not in str(error):
+            raise
+        raise ModelError(
+            f"{error}. --input-shape {shapes[0]} is the shape of one sample, without the batch, "
+            "and makes random floats: for token ids and the like give --data"
+        ) from error
 
 
 def _moved(model: Any, device: str) -> Any:

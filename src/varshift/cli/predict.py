@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from varshift.cli.lending import lent_forward, lent_model
+from varshift.cli.lending import lent_forward, lent_model, shaped
 from varshift.cli.options import (
     BatchSize,
     Checkpoint,
@@ -68,16 +68,17 @@ def predict(
         if data is None
         else {"data": load_data(data, root=root, batch_size=batch_size)}
     )
-    prediction = verb(
-        model,
-        **lent,
-        noise=dict(_law(item) for item in noise or ()),
-        moved=dict(_pair(item, "--move") for item in move or ()),
-        width=width,
-        max_samples=max_samples if data is not None else None,
-        progress=True,
-        forward=lent_forward(forward),
-    )
+    with shaped(input_shape):
+        prediction = verb(
+            model,
+            **lent,
+            noise=dict(_law(item) for item in noise or ()),
+            moved=dict(_pair(item, "--move") for item in move or ()),
+            width=width,
+            max_samples=max_samples if data is not None else None,
+            progress=True,
+            forward=lent_forward(forward),
+        )
     show(prediction, format, out, notes, report)
     if format == "text" and out is None:
         _say_largest(prediction, max_severity)
@@ -88,9 +89,11 @@ def predict(
 def _say_largest(prediction: Prediction, max_severity: float) -> None:
     largest = prediction.max_drop_p(max_severity)
     if largest:
+        norms = len(largest) - 1
+        of = "the one norm" if norms == 1 else f"each of the {norms} norms"
         print(
-            f"Largest drop_p that keeps every severity at or below {max_severity:g} by direct "
-            f"noise: {largest['']:.3f}."
+            f"Largest drop_p that keeps {of} that noise reaches directly, and that could be "
+            f"predicted, at a severity of {max_severity:g}: {largest['']:.3f}."
         )
 
 

@@ -110,7 +110,7 @@ def _from(blame: Blame, structure: Structure, place: str) -> str:
         return ""
     name, share = next(iter(behind.items()))
     line = structure.noise(name).line
-    where = f" ({line.file}:{line.number}: {line.code})" if line else ""
+    where = f" ({line.near}: {line.code})" if line else ""
     if share.value < _SMALL:
         return (
             f" No single source has much of its training variance; the largest, {name!r}{where}, "

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
 from decimal import ROUND_HALF_UP, Decimal
-from pathlib import Path
 from unicodedata import combining, east_asian_width
 
 from varshift.structure import Noise, Route, Structure
@@ -138,8 +136,7 @@ def place(noise: Noise, width: int | None = None) -> str:
     """`file.py:12`, from the current folder or that of the packages; in `width` columns."""
     if noise.line is None:
         return "—"
-    text = str(noise.line).rsplit("site-packages/", 1)[-1].removeprefix(f"{Path.cwd()}{os.sep}")
-    return text if width is None else shortened(text, width)
+    return noise.line.near if width is None else shortened(noise.line.near, width)
 
 
 def through(route: Route) -> str:

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from rich.console import Group, RenderableType
-from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
 from varshift.check import Finding, Findings
 from varshift.check.catalogue import RULES
+from varshift.report.accounts import MOST, Cell, Name, Row, Sheet
 from varshift.report.accounts.findings import banded, head
-from varshift.report.annotations import inside
-from varshift.report.figures import shortened
-from varshift.report.layout import MOST, columns, group, more, table
+from varshift.report.layout import group, sheet_parts, table
 
 __all__: list[str] = []
-
-# With a severity of 18 and three gaps of 2: 79 columns.
-_PLACE, _NOISE, _LINE = 21, 18, 16
 
 
 @table.register
@@ -41,11 +32,10 @@ def _findings(result: Findings) -> RenderableType:
 
 def _of_code(code: str, held: tuple[Finding, ...]) -> RenderableType:
     rule = RULES[code]
-    made = columns(f"{code} {rule.name}", *_headings(held))
-    for finding in held[:MOST]:
-        _row(made, finding)
-    said = Text(f"{rule.summary} ", style="") + Text(f"({rule.page})", style="dim")
-    return Group(made, *more(len(held)), said, Text(f"Fix: {rule.fix}."))
+    rows = [Row(_cells(finding)) for finding in held[:MOST]]
+    sheet = Sheet(f"{code} {rule.name}", _headings(held), rows, len(held))
+    said = Text(f"{rule.summary} ") + Text(f"({rule.page})", style="dim")
+    return Group(*sheet_parts(sheet), said, Text(f"Fix: {rule.fix}."))
 
 
 def _headings(held: tuple[Finding, ...]) -> tuple[str, ...]:
@@ -53,20 +43,16 @@ def _headings(held: tuple[Finding, ...]) -> tuple[str, ...]:
     return (first, "severity", *(("noise",) if held[0].noises else ()), "line")
 
 
-def _row(made: Table, finding: Finding) -> None:
-    further = f" +{len(finding.also)}" if finding.also else ""
-    place = shortened(finding.place, _PLACE - len(further)) + further
+def _cells(finding: Finding) -> list[Cell]:
     noises = finding.noises
-    other = f" +{len(noises) - 1}" if len(noises) > 1 else ""
-    noise = [shortened(noises[0], _NOISE - len(other)) + other] if noises else []
-    made.add_row(*map(escape, (place, banded(finding), *noise, _where(finding))))
+    noise = [Name(noises[0], after=_further(len(noises) - 1))] if noises else []
+    return [
+        Name(finding.place, after=_further(len(finding.also))),
+        banded(finding),
+        *noise,
+        Name("—" if finding.line is None else finding.line.near),
+    ]
 
 
-def _where(finding: Finding) -> str:
-    if finding.line is None:
-        return "—"
-    file = inside(finding.line.file, Path.cwd()) or os.path.normpath(finding.line.file)
-    line = f"{file.rsplit('site-packages/', 1)[-1]}:{finding.line.number}"
-    if len(line) > _LINE:
-        line = line.rpartition("/")[2]  # the folders go first
-    return shortened(line, _LINE)
+def _further(count: int) -> str:
+    return f" +{count}" if count else ""

@@ -16,7 +16,7 @@ from varshift.report.accounts import MOST, Account, Cell, Name, Sheet, Words, ac
 from varshift.report.figures import cells
 from varshift.report.names import fitted
 
-__all__ = ["MOST", "columns", "group", "more", "table"]
+__all__ = ["MOST", "columns", "group", "more", "sheet_parts", "table"]
 
 _GAP = 2  # columns between columns
 _LEAST = 8  # of a name: below that nothing can be told from it
@@ -34,7 +34,7 @@ def drawn(said: Account) -> RenderableType:
     if said.detail:
         head += Text(f" {said.detail}", style="")
     parts: list[RenderableType] = [head] if head else []
-    parts += [Group(*_sheet(sheet)) for sheet in said.sheets]
+    parts += [Group(*sheet_parts(sheet)) for sheet in said.sheets]
     ends = [Text(said.next)] if said.next else []
     return group(parts, said.lines, said.notes, ends)
 
@@ -67,7 +67,8 @@ def group(
     return Group(*blocks, *below) if below else Group(*blocks[:-1])
 
 
-def _sheet(sheet: Sheet) -> list[RenderableType]:
+def sheet_parts(sheet: Sheet) -> list[RenderableType]:
+    """A table with what is said above and below it."""
     selection = [Text(f"{sheet.selection}:", style="dim")] if sheet.selection else []
     title = [Text(sheet.title, style="bold")] if sheet.title else []
     return [*title, *selection, Fitted(sheet), *more(sheet.total, len(sheet.rows))]

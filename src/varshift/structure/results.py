@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, ClassVar, Literal, NoReturn
@@ -41,6 +43,20 @@ class Line:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.number}"
+
+    @property
+    def near(self) -> str:
+        """The same for a reader: from the current folder on, or from the installed package on.
+
+        >>> Line("/usr/lib/python3/site-packages/timm/layers/drop.py", 9, "forward", "").near
+        'timm/layers/drop.py:9'
+        """
+        installed = re.split(r"[/\\](?:site|dist)-packages[/\\]", self.file)
+        if len(installed) > 1:
+            return f"{installed[-1]}:{self.number}"
+        here = os.path.relpath(self.file) if os.path.isabs(self.file) else self.file
+        outside = here.startswith(os.pardir)
+        return f"{os.path.normpath(self.file) if outside else os.path.normpath(here)}:{self.number}"
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ def _findings(result: Findings, most: int = MOST) -> Account:
                 banded(finding),
                 Name(", ".join(finding.noises) or "—"),
                 Words(finding.how),
-                Name("—" if finding.line is None else str(finding.line)),
+                Name("—" if finding.line is None else finding.line.near),
             )
         )
         for finding in result.findings[:most]

@@ -206,7 +206,7 @@ def _taus(row: dict[str, float | None]) -> str:
 
 
 def _patch(patch: Patch) -> Iterator[Row]:
-    where = Name("—" if patch.line is None else str(patch.line))
+    where = Name("—" if patch.line is None else patch.line.near)
     if patch.new is None:
         yield Row((where, Words(patch.why)))
         return

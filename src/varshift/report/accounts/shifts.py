@@ -24,6 +24,10 @@ from varshift.structure import Structure
 __all__ = ["routes"]
 
 _SEVERE = 1.1  # from which a row is marked
+_UNTRAINED = (
+    "No norm has been trained, though: these figures are of weights and statistics as they were "
+    "made. Give the trained ones (--checkpoint); check sizes an untrained model."
+)
 
 
 @account.register
@@ -145,6 +149,15 @@ def _measurement(result: Measurement, most: int = MOST) -> Account:
         ],
         "Next: explain (whose fault it is), repair (what helps)." if severe else "",
         [*by_reason(dead), *by_reason(result.skipped, "not measured, "), *result.notes],
+        _UNTRAINED if _untrained(result) else "",
+    )
+
+
+def _untrained(result: Measurement) -> bool:
+    """Whether every norm still holds mean 0 and variance 1."""
+    stored = [site.stored for site in result.sites.values()]
+    return bool(stored) and all(
+        bool((each.mean == 0).all() and (each.var == 1).all()) for each in stored
     )
 
 

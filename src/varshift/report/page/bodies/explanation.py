@@ -252,7 +252,7 @@ def _share(figure: Figure) -> Cell:
 
 def _line(result: Explanation, noise: str) -> str:
     line = result.structure.noise(noise).line
-    return "—" if line is None else shortened(str(line), 60)
+    return "—" if line is None else shortened(line.near, 60)
 
 
 def _outputs(result: Explanation) -> list[Part]:

@@ -128,7 +128,7 @@ def _table(findings: Sequence[Finding], noun: str) -> Table:
             number_cell(finding.low, 3),
             number_cell(finding.high, 3),
             names_cell(finding.noises),
-            name_cell("—" if finding.line is None else str(finding.line)),
+            name_cell("—" if finding.line is None else finding.line.near),
             Cell(f"{finding.how}, on the {finding.basis}", finding.how),
         ]
         for finding in findings

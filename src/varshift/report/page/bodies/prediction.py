@@ -113,8 +113,9 @@ def _expected(result: Prediction) -> list[str]:
     largest = result.max_drop_p(_BOUND)
     if largest:
         said.append(
-            f"A drop_p of at most {figure(largest[''], 3)} everywhere would keep every severity "
-            f"at or below {_BOUND}, as far as noise that reaches a norm directly goes."
+            f"A drop_p of at most {figure(largest[''], 3)} everywhere would keep the severity at "
+            f"or below {_BOUND} at each of the {len(largest) - 1} norms that noise reaches "
+            "directly and that could be predicted."
         )
     return said
 

@@ -121,7 +121,7 @@ def sources(structure: Structure, path: str) -> str:
     said = []
     for route in structure.behind(path)[:3]:
         noise = structure.noise(route.noise)
-        line = f", {shortened(str(noise.line), 60)}" if noise.line is not None else ""
+        line = f", {shortened(noise.line.near, 60)}" if noise.line is not None else ""
         said.append(f"{shortened(noise.name, 60)} ({drop(noise)}{line})")
     return "; ".join(said)
 
@@ -155,7 +155,7 @@ def _noises(structure: Structure) -> list[Table]:
             number_cell(noise.tau),
             Cell(noise.sharing, noise.sharing),
             Cell("yes" if noise.active else "silent", str(noise.active)),
-            name_cell("—" if noise.line is None else str(noise.line)),
+            name_cell("—" if noise.line is None else noise.line.near),
         ]
         for noise in structure.noises
     ]
