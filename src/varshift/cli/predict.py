@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -91,10 +92,11 @@ def _say_largest(prediction: Prediction, max_severity: float) -> None:
     if largest:
         norms = len(largest) - 1
         of = "the one norm" if norms == 1 else f"each of the {norms} norms"
-        print(
+        said = (
             f"Largest drop_p that keeps {of} that noise reaches directly, and that could be "
             f"predicted, at a severity of {max_severity:g}: {largest['']:.3f}."
         )
+        print(textwrap.fill(said, 80))
 
 
 def _pair(item: str, option: str) -> tuple[str, str]:

@@ -26,7 +26,8 @@ def silence(model: nn.Module, batch: Batch, forward: Forward | None) -> list[str
         module for module in model.modules() if isinstance(module, _DropoutNd) and module.training
     ]
     set_training([(module, False) for module in active])
-    notes = [_SILENCED.format(len(active))] if any(module.p for module in active) else []
+    said = "1 dropout module of the model was" if len(active) == 1 else _MANY.format(len(active))
+    notes = [said + _SILENCED] if any(module.p for module in active) else []
     if not _draws(model, batch, forward):
         return notes
     set_training([(m, False) for m, _ in training_flags(model) if not isinstance(m, _BatchNorm)])
@@ -35,7 +36,8 @@ def silence(model: nn.Module, batch: Batch, forward: Forward | None) -> list[str
     return [*notes, _ONLY_NORMS, _LASTING]
 
 
-_SILENCED = "{} dropout modules of the model were silenced: the noise judged here replaces theirs"
+_MANY = "{} dropout modules of the model were"
+_SILENCED = " silenced: the noise judged here replaces theirs"
 _ONLY_NORMS = (
     "the model draws random numbers beside its dropout modules, so everything but its norms ran in "
     "evaluation mode"

@@ -110,7 +110,7 @@ def _candidates(result: Repair, before: Score) -> Sheet:
         for candidate in result.candidates
     ]
     if result.reference is not None:
-        aim: tuple[Cell, ...] = (*_score(result.reference, scored), "", "", Words("the aim"))
+        aim: tuple[Cell, ...] = (*_score(result.reference, scored), "", "", Words("distill's aim"))
         rows.append(Row((Words("(noisy average)"), *aim)))
     title = f"{counted(result.held_out, 'held-out sample')}"
     headings = ("repair", "loss", *right, "change", "95 %", "verdict")
