@@ -106,3 +106,14 @@ def test_a_pending_page_is_named_and_not_linked(built):
     page = (built[0] / "reproduce.html").read_text()
     there = (DOCS / "results" / "reproduction" / "README.md").exists()
     assert ("(to come)" in page) is not there
+
+
+def test_headings_are_headings():
+    """A paragraph that was wrapped into its heading stands in the table of contents whole."""
+    long = [
+        (path.name, line)
+        for path in [*DOCS.rglob("*.md"), *DOCS.parent.glob("README*.md")]
+        for line in re.findall(r"^#{1,4} .*$", path.read_text(encoding="utf-8"), re.MULTILINE)
+        if len(line) > 100
+    ]
+    assert long == []
