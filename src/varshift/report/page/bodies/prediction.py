@@ -92,11 +92,19 @@ def _summary(result: Prediction, rates: Mapping[str, str]) -> list[str]:
     said = _expected(result)
     if not rates:
         return said
-    names = [
-        f"{shortened(name, 60)} from {rate.replace(' → ', ' to ')}" for name, rate in rates.items()
-    ]
-    more = f" and {len(names) - 4} more" if len(names) > 4 else ""
-    return [f"What if drop_p went so: {', '.join(names[:4])}{more}.", *said]
+    alike: dict[str, list[str]] = {}
+    for name, rate in rates.items():
+        alike.setdefault(rate.replace(" → ", " to "), []).append(shortened(name, 60))
+    moves = [f"{_several(names)} from {rate}" for rate, names in alike.items()]
+    more = f" and {len(moves) - 4} more" if len(moves) > 4 else ""
+    return [f"What if drop_p went so: {'; '.join(moves[:4])}{more}.", *said]
+
+
+def _several(names: list[str]) -> str:
+    """All of three names, else the first and how many more."""
+    if len(names) <= 3:
+        return ", ".join(names)
+    return f"{names[0]} and {len(names) - 1} more"
 
 
 def _expected(result: Prediction) -> list[str]:
