@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import subprocess
 import sys
@@ -220,3 +221,39 @@ def test_constructors_that_no_patch_reaches(tmp_path, monkeypatch):
     assert "0: Dropout(p=0.5, inplace=False) → Dropout(p=0.0, inplace=False), where it is " in (
         " ".join(outside.steps)
     )
+
+
+def test_noise_that_reaches_no_norm_gets_a_sentence():
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Linear(8, 64), nn.Dropout(0.8), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 1)
+    )
+    net[-1].weight.data.abs_()  # what the nonlinearity moves adds up
+    found = vs.check(net, X)
+    assert [f.code for f in found] == ["VS301"]
+    for how in ("relocate", "gaussian"):
+        made = fix(net, found, X, how=how)
+        assert made.diff == ""
+        assert made.steps == (
+            "1: moves an output, and reaches no norm: put it behind the last nonlinearity",
+        )
+    both = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(8), *net)
+    made = fix(both, vs.check(both, X), X)
+    assert any(step.startswith("0: Dropout(p=0.5") for step in made.steps)
+    assert any(step.startswith("3: moves an output") for step in made.steps)
+
+
+def test_a_subclass_keeps_its_other_arguments(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n\n\nclass Drop(nn.Dropout):\n"
+        "    def __init__(self, size, p=0.5):\n        super().__init__(p)\n\n\n"
+        "def make():\n    return nn.Sequential(Drop(64), nn.BatchNorm1d(8), Drop(64, 0.2),"
+        " nn.BatchNorm1d(8))\n",
+        encoding="utf-8",
+    )
+    with constructions() as built:
+        net = load_model("net.py:make")
+    text = applied(fix(net, vs.check(net, X), X, built=built), tmp_path)
+    ast.parse(text)
+    assert "Drop(64, p=0.0), nn.BatchNorm1d(8), Drop(64, 0.0)" in text

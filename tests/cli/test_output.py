@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from varshift.cli.wording import in_options, optioned
+from varshift.cli.wording import in_options, optioned, worded
+from varshift.errors import ModelError
 from varshift.footprint import Footprint
 
 HERE = Path(__file__).parent.parent
@@ -163,3 +164,13 @@ def test_notes_speak_of_options_and_json_of_arguments():
     assert worded.notes == ("or in --place",)
     assert worded.skipped == {"1": "name the norm in --place"}
     assert made.notes == ("or in places=",)
+
+
+def test_what_a_model_says_is_left_as_it_is():
+    theirs = ValueError("bad config: width=64, noise='none', data=x.csv")
+    error = ModelError(f"the model raised ValueError: {theirs}. Pass kind='values'")
+    error.__cause__ = theirs
+    assert worded(error) == (
+        "the model raised ValueError: bad config: width=64, noise='none', data=x.csv. "
+        "Pass --kind values"
+    )

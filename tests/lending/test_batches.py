@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict, UserDict, namedtuple
 from collections.abc import Mapping
 
@@ -9,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 import varshift as vs
+from problems.settling import settled
 from varshift.lending import Batch, batches, call, piece
 
 NET = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(3))
@@ -209,3 +211,27 @@ def test_a_pair_is_one_batch():
 def test_what_is_no_example_gets_the_way_out(example, said):
     with pytest.raises(vs.DataError, match=said):
         vs.inspect(nn.BatchNorm1d(3), example)
+
+
+class Endless(IterableDataset):
+    """Batches with a number beside, one after another; nobody knows how many."""
+
+    def __iter__(self):
+        generator = torch.Generator().manual_seed(0)
+        return iter([(torch.randn(8, 3, generator=generator), step) for step in range(4)])
+
+
+@pytest.mark.parametrize(
+    "verb", [vs.measure, vs.explain, vs.predict, vs.recalibrate, vs.repair, vs.check]
+)
+@pytest.mark.parametrize("most", [None, 16])
+def test_a_loader_without_a_length_is_data(verb, most):
+    net, loader = settled(NET, X.split(4), 3), DataLoader(Endless(), batch_size=None)
+    options = {"data": loader} if verb is vs.check else {}
+    if verb is vs.repair:
+        options |= {"method": "recalibrate", "labels": False, "max_samples": most or 32}
+        with contextlib.suppress(vs.DataError):  # too few to judge by
+            verb(net, loader, **options)
+        return
+    found = verb(net, *([] if options else [loader]), max_samples=most, **options)
+    assert found is not None

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import varshift as vs
+from varshift.lending.containers import Containers
 
 
 class Listed(nn.Module):
@@ -66,6 +67,12 @@ def state(net):
     )
 
 
+def repaired_and_undone(net):
+    done = vs.repair(net, loader(), method="recalibrate", seed=0)
+    if done.accepted:
+        done.undo()
+
+
 VERBS = {
     "inspect": lambda net: vs.inspect(net, loader()[0]),
     "measure": lambda net: vs.measure(net, loader()),
@@ -75,7 +82,7 @@ VERBS = {
     "footprint": lambda net: vs.footprint(net, loader()),
     "relocate": lambda net: vs.relocate(net, loader()[0]).undo(),
     "recalibrate": lambda net: vs.recalibrate(net, loader()).undo(),
-    "repair": lambda net: vs.repair(net, loader(), method="recalibrate", seed=0).undo(),
+    "repair": lambda net: repaired_and_undone(net),
 }
 
 
@@ -84,9 +91,71 @@ def test_a_verb_leaves_no_trace(verb):
     net = Listed()
     net.latest.extend((1, 2, 3))
     before = state(net)
-    with contextlib.suppress(vs.VarshiftError):  # a refusal leaves no trace either
+    refused = vs.ModelError if verb == "footprint" else ()  # of norms that were never trained
+    with contextlib.suppress(refused):
         VERBS[verb](net)
     assert state(net) == before
+
+
+class Rebinding(Listed):
+    """Puts new lists in the place of the old."""
+
+    def forward(self, x):
+        out = super().forward(x)
+        self.pair = [tensor + 1 for tensor in self.pair]
+        self.fresh = [x]
+        return out
+
+
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "footprint"])
+def test_what_a_forward_binds_anew_is_bound_as_before(verb):
+    net = Rebinding()
+    before = state(net)
+    if verb == "recalibrate":  # it writes, and there is nothing to write to
+        with pytest.raises(vs.ModelError, match="other tensors after a forward than before"):
+            VERBS[verb](net)
+    else:
+        VERBS[verb](net)
+    assert state(net) == before
+    assert not hasattr(net, "fresh")
+
+
+class Rough(nn.Module):
+    """Does to its tensors what batch norm would not."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(3)
+        self.held = [torch.ones(3), torch.ones(3), torch.ones(3), torch.ones(1).expand(4)]
+        self.odd = [torch.ones(2, dtype=torch.cfloat).conj()]
+
+    def forward(self, x):
+        self.held[0].resize_(5)
+        self.held[1].data = torch.zeros(3)
+        self.held[2].zero_()
+        self.held[3].data[:1] = 7.0
+        return self.norm(x)
+
+
+def test_resized_replaced_and_expanded_tensors_come_back():
+    net = Rough()
+    places = [tensor.data_ptr() for tensor in net.held[1:]]  # a larger one moves, as torch does it
+    vs.measure(net, torch.randn(40, 3).split(10))
+    assert [tensor.tolist() for tensor in net.held] == [[1.0] * 3] * 3 + [[1.0] * 4]
+    assert [tensor.data_ptr() for tensor in net.held[1:]] == places
+    assert torch.equal(net.odd[0], torch.ones(2, dtype=torch.cfloat))
+
+
+def test_a_vocabulary_costs_next_to_nothing():
+    """Counted, not timed: what is inside of so many items is not looked at."""
+    words = {str(index): [index] for index in range(5000)}
+    looked = Containers({"words": words})._held
+    assert len(looked) == 1
+    assert len(Containers({"words": words}, tensors_only=True)._held) == 0
+    shared = [torch.ones(1)]
+    seen = set()
+    assert len(Containers({"a": shared}, seen)._held) == 1
+    assert len(Containers({"b": shared}, seen)._held) == 0  # another module's already
 
 
 def seeded(net, seed):

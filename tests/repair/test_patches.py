@@ -113,6 +113,7 @@ RELOCATED = {
     "F.dropout(x, 0.5, self.training, inplace=True)": "",
     "if self.p:\n    x = F.dropout(x, 0.5)": "x = x",
     "y = F.dropout(x, 0.5)\nx = y": "y = x",
+    "if self.p:\n    x = F.dropout(x, 0.5); x = x + 1": "x = x; x = x + 1",
     "x = (\n    F.dropout(x, 0.5)\n)": "x",
     "x = F.dropout(self.one(x), self.p, training=self.training)": "x = self.one(x)",
     "x = F.dropout(input=x, p=0.5)": "",
@@ -448,3 +449,9 @@ def test_channel_wise_calls_stay_channel_wise(files):
     assert replace(files.write(body), X, "channel").patches == ()
     patch = only(replace(files.write("x = F.dropout(x, 0.2)"), X, "channel"))
     assert "put channel-wise dropout in its place by hand" in patch.why
+
+
+def test_a_block_of_nothing_but_dropout_is_not_emptied(files):
+    net = files.write("if self.p:\n    x = F.dropout(x, 0.5)\n    x = F.dropout(x, 0.3)")
+    fresh = files.apply(relocate(net, X).diff())
+    assert vs.inspect(fresh, X).noises == ()

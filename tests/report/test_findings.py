@@ -38,7 +38,7 @@ def test_the_table_fits_and_hides_nothing(found):
     assert text.startswith("2 findings above severity 1.1: 4 norms, 2 active noise sources.")
     for word in ("VS102 noise-through-weights", "second", "noisy_nets.py:", "docs/rules/VS102.md"):
         assert word in text
-    assert "1 more were found and silenced" in text
+    assert "1 more was found and silenced" in text
     assert "note: no norm has been trained" in text
     clean = vs.check(nn.Sequential(nn.BatchNorm1d(3)), torch.randn(64, 3))
     assert drawn(clean).startswith("Nothing above severity 1.1: 1 norm, 0 active noise sources.")

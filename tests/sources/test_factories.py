@@ -94,3 +94,24 @@ def test_a_function_is_not_called(tmp_path):
     assert load_function(f"{path}:forward")(abs, -2) == 2
     with pytest.raises(UsageError, match="is an int, which cannot be called"):
         load_function(f"{path}:number")
+
+
+def test_a_lazy_package_is_not_loaded_to_say_what_it_has(tmp_path):
+    text = (
+        "def net(): ...\ndef __dir__():\n    return ['net', 'heavy']\n"
+        "def __getattr__(name):\n    if name == 'heavy':\n"
+        "        raise ImportError('needs scipy')\n"
+        "    raise AttributeError(name)\n"
+    )
+    with pytest.raises(UsageError, match=r"has no 'make'; it has net$"):
+        load_model(f"{written(tmp_path, text)}:make")
+
+
+def test_a_dataclass_in_a_factory_file(tmp_path):
+    text = (
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n"
+        "from torch import nn\n@dataclass\nclass Config:\n    width: int = 2\n"
+        "def make():\n    return nn.Linear(2, Config().width)\n"
+    )
+    assert load_model(f"{written(tmp_path, text)}:make").out_features == 2
+    assert "theirs" not in sys.modules

@@ -58,9 +58,13 @@ def fix(
     """
     if how not in HOW:
         raise UsageError(f"fix with {how!r} is none of {', '.join(HOW)}")
-    noises = _noises(model, found, example, forward)
+    noises, others = _noises(model, found, example, forward)
+    steps = tuple(
+        f"{name}: moves an output, and reaches no norm: put it behind the last nonlinearity"
+        for name in others
+    )
     if not noises:
-        return Fix("", ("nothing found that another noise would change",))
+        return Fix("", steps or ("nothing found that another noise would change",))
     before = {path: (module, getattr(module, "p", None)) for path, module in walk(model)}
     if how == "relocate":
         rewrite = relocate(model, example, only=noises, forward=forward)
@@ -80,24 +84,31 @@ def fix(
         own = [p for p in rewrite.patches if p.new is not None and _own(p, ground)]
         sources = [patch._source for patch in own if patch._source is not None]
         diff, folder = ground.diff([*sources, *layers.sources])
-        return Fix(diff, tuple(dict.fromkeys(_steps(rewrite, own, layers, ground))), folder)
+        told = dict.fromkeys([*_steps(rewrite, own, layers, ground), *steps])
+        return Fix(diff, tuple(told), folder)
     finally:
         rewrite.undo()
 
 
-def _noises(model: nn.Module, found: Findings, example: Any, forward: Forward | None) -> set[str]:
-    """What the findings name, and what else reaches their norms directly: they sum it up."""
+def _noises(
+    model: nn.Module, found: Findings, example: Any, forward: Forward | None
+) -> tuple[set[str], list[str]]:
+    """What the findings name, and what else reaches their norms directly: they sum it up.
+
+    Apart from it, what they name that reaches no norm (VS301).
+    """
     named = {name for finding in found for name in finding.noises if name not in finding.quiet}
     if not named:
-        return named
+        return set(), []
     places = {
         place for finding in found if finding.noises for place in (finding.place, *finding.also)
     }
     silenced = {name for finding in found.silenced for name in finding.noises}
     silenced |= {name for finding in found for name in finding.quiet}
-    routes = inspect(model, example, forward=forward).direct()
-    beside = {route.noise for route in routes if route.norm in places}
-    return named | (beside - silenced)
+    structure = inspect(model, example, forward=forward)
+    beside = {route.noise for route in structure.direct() if route.norm in places}
+    routed = {route.noise for route in structure.routes}
+    return (named & routed) | (beside - silenced), sorted(named - routed)
 
 
 class _Layers:
@@ -147,7 +158,7 @@ class _Layers:
             if path in paths:
                 changed = {change.path for change in self._rewrite.changes}
                 other = next(other for other in paths if other not in changed)
-                where = f"{os.path.relpath(place.file)}:{place.line}"
+                where = Line(place.file, place.line, place.function, "").near
                 return f"but {where} constructs {other!r} too, which is to stay"
         return "where it is constructed"
 
@@ -161,7 +172,7 @@ def _patch(path: str, place: Built, before: tuple[nn.Module, Any], after: nn.Mod
 
 def _said(patch: Patch) -> str:
     line = patch.line
-    return patch.why if line is None else f"{os.path.relpath(line.file)}:{line.number}: {patch.why}"
+    return patch.why if line is None else f"{line.near}: {patch.why}"
 
 
 def _own(patch: Patch, ground: Ground) -> bool:

@@ -19,7 +19,7 @@ from varshift.cli.predict import predict
 from varshift.cli.repair import repair
 from varshift.cli.reproduce import reproduce
 from varshift.cli.theory import theory
-from varshift.cli.wording import optioned
+from varshift.cli.wording import worded
 from varshift.errors import LentError, VarshiftError
 
 __all__ = ["app", "main"]
@@ -60,7 +60,7 @@ def main() -> None:
     except VarshiftError as error:
         if debug:
             raise
-        print(f"error: {optioned(str(error), _asked())}", file=sys.stderr)
+        print(f"error: {worded(error, _asked())}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
         _say_interrupted()

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
+from varshift.errors import VarshiftError
+
 if TYPE_CHECKING:
     from varshift.results import Result
 
-__all__ = ["in_options", "optioned"]
+__all__ = ["in_options", "optioned", "worded"]
 
 # Arguments that are options under another name; all others are spelt alike but for the dashes.
 _NAMED = {"places": "place", "moved": "move", "example": "input-shape"}
@@ -40,6 +42,18 @@ def optioned(message: str, command: str = "") -> str:
     if command == "theory":
         message = _GIVEN.sub(_dashed, _RATES.sub(_dashed, message))
     return message
+
+
+def worded(error: BaseException, command: str = "") -> str:
+    """An error's message with options for arguments, but for what others say in it."""
+    cause: BaseException | None = error
+    while isinstance(cause, VarshiftError):
+        cause = cause.__cause__
+    theirs = "" if cause is None else str(cause)
+    if not theirs:
+        return optioned(str(error), command)
+    before, said, after = str(error).partition(theirs)
+    return optioned(before, command) + said + optioned(after, command)
 
 
 def in_options(result: Result) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from varshift.errors import DataError, ModelError, UsageError, VarshiftError
 from varshift.lending.walk import walk
@@ -134,12 +134,17 @@ def _fetch(data: Data) -> Iterator[Any]:
         except Exception as error:
             error.add_note(f"raised by the data while batch {index} was fetched")
             raise
-        if index == 0 and isinstance(data, Dataset) and _one_sample(value):
+        if index == 0 and _by_index(data) and _one_sample(value):
             raise DataError(
                 f"data is a dataset ({type(data).__name__}) that gives samples, not batches: pass "
                 "torch.utils.data.DataLoader(data, batch_size=…)"
             )
         yield value
+
+
+def _by_index(data: Any) -> bool:
+    """A data set of samples; an iterable one may well give batches."""
+    return isinstance(data, Dataset) and not isinstance(data, IterableDataset)
 
 
 def _one_sample(value: Any) -> bool:

@@ -16,5 +16,12 @@ def same_bits(one: Tensor, other: Tensor) -> bool:
         return False
     if one.numel() == 0:
         return True
-    one, other = one.detach().contiguous().reshape(-1), other.detach().contiguous().reshape(-1)
+    one, other = _flat(one), _flat(other)
     return torch.equal(one.view(torch.uint8), other.view(torch.uint8))
+
+
+def _flat(tensor: Tensor) -> Tensor:
+    """Its values side by side, as bytes can be read of them."""
+    held = tensor.detach()
+    held = held.int_repr() if held.is_quantized else held.resolve_conj().resolve_neg()
+    return held.contiguous().reshape(-1)

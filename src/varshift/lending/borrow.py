@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from varshift.errors import ModelError, UsageError
-from varshift.lending.bits import same_bits
-from varshift.lending.containers import Container, containers_of
+from varshift.lending.containers import Containers, is_container
 from varshift.lending.rng import rng_state, set_rng_state
+from varshift.lending.tensors import KeptTensor
 from varshift.lending.walk import walk
 
 __all__ = ["Buffers", "borrowed", "set_training", "training_flags", "unwrapped"]
@@ -41,13 +41,15 @@ def borrowed(model: nn.Module) -> Iterator[nn.Module]:
     """Lend the unwrapped model: eager, without gradients, and restored whatever happens.
 
     Restored are the training flag of every module, plain attributes (momentum, counters), buffers
-    and tensor attributes (same object, same storage, same bits), what lists, dicts and sets of a
-    module hold, `requires_grad` of every parameter, and every random generator.
+    and tensor attributes (same object, same storage, same bits), lists, dicts, sets and deques in
+    attributes with what they hold (not what is inside one of more than 1,000 items),
+    `requires_grad` of every parameter, and every random generator. Not arrays of numpy.
     """
     inner = unwrapped(model)
     _refuse_unready(inner)
     random = rng_state()
-    lent = [_Lent.of(module) for module in _modules(inner)]
+    seen: set[int] = set()  # ids of containers: one that two modules hold is kept once
+    lent = [_Lent.of(module, seen) for module in _modules(inner)]
     root_flag = inner.training
     with ExitStack() as stack:
         stack.callback(set_rng_state, random)
@@ -66,13 +68,14 @@ class Buffers:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self._held: list[_Tensor | Container] = []
+        self._held: list[_Tensor | Containers] = []
+        seen: set[int] = set()
         for module in _modules(model):
             if not isinstance(module, torch.jit.ScriptModule):
                 own = module.__dict__
                 self._held += _tensors(own["_buffers"])
                 self._held += _tensors(_attributes(own), own)
-                self._held += containers_of(module)
+                self._held.append(Containers(own, seen, tensors_only=True))
 
     def restore(self) -> None:
         """Undo what a pass wrote."""
@@ -146,24 +149,16 @@ class _Tensor:
 
     holder: dict[str, Any]
     name: str
-    tensor: Tensor
-    alias: Tensor
-    copy: Tensor
+    kept: KeptTensor
 
     @classmethod
     def of(cls, holder: dict[str, Any], name: str, tensor: Tensor) -> _Tensor:
-        alias = tensor.detach()
-        return cls(holder, name, tensor, alias, alias.clone())
+        return cls(holder, name, KeptTensor(tensor))
 
     def restore(self) -> None:
-        if self.holder.get(self.name) is not self.tensor:
-            self.holder[self.name] = self.tensor
-        if not _same_place(self.tensor, self.alias):
-            self.tensor.data = self.alias
-        # Only what was touched, and as batch norm writes, without a word to the version counter:
-        # that would break a graph that the user has not yet run backward through.
-        if not same_bits(self.tensor, self.copy):
-            self.tensor.data.copy_(self.copy)
+        if self.holder.get(self.name) is not self.kept.tensor:
+            self.holder[self.name] = self.kept.tensor
+        self.kept.restore()
 
 
 @dataclass
@@ -175,12 +170,12 @@ class _Lent:
     plain: dict[str, Any]
     buffers: list[_Tensor]
     attributes: list[_Tensor]
-    containers: list[Container]
+    containers: Containers | None
     known: frozenset[str]
     asking: list[tuple[nn.Parameter, bool]]
 
     @classmethod
-    def of(cls, module: nn.Module) -> _Lent:
+    def of(cls, module: nn.Module, seen: set[int]) -> _Lent:
         own = module.__dict__
         asking = [(p, p.requires_grad) for p in module.parameters(recurse=False)]
         # Sharded wrappers keep lazily built state in plain attributes; taking half of it back
@@ -188,7 +183,7 @@ class _Lent:
         foreign = type(module).__module__.startswith("torch.distributed")
         if foreign or isinstance(module, torch.jit.ScriptModule):
             held = dict(module.named_buffers(recurse=False))
-            return cls(module, module.training, {}, _tensors(held), [], [], frozenset(), asking)
+            return cls(module, module.training, {}, _tensors(held), [], None, frozenset(), asking)
         plain = {name: value for name, value in own.items() if type(value) in _PLAIN}
         training = plain.pop("training", module.training)
         return cls(
@@ -197,7 +192,7 @@ class _Lent:
             plain=plain,
             buffers=_tensors(own["_buffers"]),
             attributes=_tensors(_attributes(own), own),
-            containers=containers_of(module),
+            containers=Containers(own, seen),
             known=frozenset(own),
             asking=asking,
         )
@@ -216,8 +211,8 @@ class _Lent:
             tensor.restore()
         for tensor in self.attributes:
             tensor.restore()
-        for container in self.containers:
-            container.restore()
+        if self.containers is not None:
+            self.containers.restore()
         for parameter, asked in self.asking:
             if parameter.requires_grad != asked:
                 parameter.requires_grad_(asked)
@@ -233,12 +228,4 @@ def _attributes(own: dict[str, Any]) -> dict[str, Any]:
 
 
 def _added(value: Any) -> bool:
-    return isinstance(value, (*_PLAIN, Tensor))
-
-
-def _same_place(one: Tensor, other: Tensor) -> bool:
-    if one.shape != other.shape or one.dtype != other.dtype or one.device != other.device:
-        return False
-    if one.layout != torch.strided or other.layout != torch.strided:
-        return one is other or one.layout == other.layout
-    return one.data_ptr() == other.data_ptr() and one.stride() == other.stride()
+    return isinstance(value, (*_PLAIN, Tensor)) or is_container(value)

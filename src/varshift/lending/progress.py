@@ -103,8 +103,10 @@ def reporter(progress: Progress, label: str = "", after: float = 0.0) -> Iterato
 
 def batches_in_all(data: Any, max_samples: int | None, done: int, batch: Batch) -> int | None:
     """How many batches there will be, taking the rest for as large as `batch`; None if unknown."""
-    if not isinstance(data, Sized):
-        return None
-    if max_samples is None:
-        return len(data)
-    return max(done, min(len(data), math.ceil(max_samples / batch.samples)))
+    try:
+        known = len(data) if isinstance(data, Sized) else None
+    except TypeError:  # a DataLoader has a length, but not over an iterable data set
+        known = None
+    if known is None or max_samples is None:
+        return known
+    return max(done, min(known, math.ceil(max_samples / batch.samples)))

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from varshift.errors import UsageError
+from varshift.errors import ModelError, UsageError
 from varshift.lending import tensors_within, walk
 
 __all__ = ["Edit", "Undo", "edit_of", "named", "names_of", "write"]
@@ -65,7 +65,13 @@ def names_of(model: nn.Module) -> dict[int, str]:
 def edit_of(model: nn.Module, pairs: Iterable[tuple[Tensor, Tensor]]) -> Edit:
     """The edit that gives tensors of the model new values."""
     names = names_of(model)
-    return Edit({names[id(tensor)]: value for tensor, value in pairs})
+    held = list(pairs)
+    if any(id(tensor) not in names for tensor, _ in held):
+        raise ModelError(
+            "the statistics of a norm are other tensors after a forward than before it: there is "
+            "nothing to write to; keep them as buffers (register_buffer), written to in place"
+        )
+    return Edit({names[id(tensor)]: value for tensor, value in held})
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from rich.text import Text
 from varshift.check import Finding, Findings
 from varshift.check.catalogue import RULES
 from varshift.report.accounts import MOST, Cell, Name, Row, Sheet
-from varshift.report.accounts.findings import banded, head
+from varshift.report.accounts.findings import banded, head, silenced
 from varshift.report.layout import group, sheet_parts, table
 
 __all__: list[str] = []
@@ -26,7 +26,7 @@ def _findings(result: Findings) -> RenderableType:
             "over channels, with its band where it has one."
         )
     if result.silenced:
-        lines.append(f"{len(result.silenced)} more were found and silenced.")
+        lines.append(silenced(result))
     return group(parts, lines, result.notes)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from importlib.util import find_spec
 from threading import Timer
 
 from rich.console import Console
+from rich.errors import LiveError
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -38,12 +40,17 @@ class Bar:
         )
         self._task = self._progress.add_task(label, total=None)
         # By a timer, not at a call that comes late enough: the first call may be what is slow.
-        self._timer = Timer(after, self._progress.start)
+        self._timer = Timer(after, self._start)
         self._timer.daemon = True
         if after > 0 and not self._progress.disable:
             self._timer.start()
         else:
-            self._progress.start()
+            self._start()
+
+    def _start(self) -> None:
+        if not self._progress.disable:
+            with suppress(LiveError):  # another display is running, and older rich nests none
+                self._progress.start()
 
     def __call__(self, done: float, total: int | None) -> None:
         """Draw `done` of `total`."""
@@ -66,7 +73,8 @@ class Bar:
         self._timer.cancel()
         if self._timer.ident is not None:
             self._timer.join()  # it may be starting the bar just now
-        self._progress.stop()
+        if not self._progress.disable:  # else rich before 14 leaves an empty line in a pipe
+            self._progress.stop()
 
 
 class _Count(MofNCompleteColumn):

@@ -144,7 +144,7 @@ def _from_file(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     with _here_on_path(path.resolve().parent):
         try:
-            with _alone(str(path)):
+            with _alone(str(path)), _registered(spec.name, module):
                 spec.loader.exec_module(module)
         except (Exception, SystemExit) as error:
             raise _import_failed(str(path), error) from error
@@ -158,6 +158,17 @@ def _import_failed(name: str, error: BaseException) -> UsageError:
             'if __name__ == "__main__":'
         )
     return UsageError(f"importing {name!r} raised {type(error).__name__}: {error}")
+
+
+@contextmanager
+def _registered(name: str, module: ModuleType) -> Iterator[None]:
+    """While it runs: a dataclass looks its module up by name. Afterwards another may have it."""
+    added = sys.modules.setdefault(name, module) is module
+    try:
+        yield
+    finally:
+        if added:
+            sys.modules.pop(name, None)
 
 
 @contextmanager
@@ -184,9 +195,22 @@ def _alone(name: str) -> Iterator[None]:
 def _near(name: str, found: Any) -> str:
     """The names most like it; else what is defined there, before what is only imported."""
     names = [each for each in dir(found) if not each.startswith("_")]
-    near = difflib.get_close_matches(name, names, 3)
-    home = getattr(found, "__name__", None)
-    own = [n for n in names if getattr(getattr(found, n), "__module__", home) == home]
-    shown = near or [n for n in own if not inspect.ismodule(getattr(found, n))] or names
+    shown = difflib.get_close_matches(name, names, 3) or _own(found) or names
     more = ", …" if len(shown) > _SHOWN else ""
     return f"; it has {', '.join(shown[:_SHOWN])}{more}" if shown else ""
+
+
+def _own(found: Any) -> list[str]:
+    # Not by getattr: a lazy package would import all that it names.
+    home, held = getattr(found, "__name__", None), dict(vars(found)) if _has_dict(found) else {}
+    return [
+        each
+        for each, value in held.items()
+        if not each.startswith("_")
+        and not inspect.ismodule(value)
+        and getattr(value, "__module__", home) == home
+    ]
+
+
+def _has_dict(found: Any) -> bool:
+    return hasattr(found, "__dict__")

@@ -54,9 +54,9 @@ class Line:
         installed = re.split(r"[/\\](?:site|dist)-packages[/\\]", self.file)
         if len(installed) > 1:
             return f"{installed[-1]}:{self.number}"
-        here = os.path.relpath(self.file) if os.path.isabs(self.file) else self.file
-        outside = here.startswith(os.pardir)
-        return f"{os.path.normpath(self.file) if outside else os.path.normpath(here)}:{self.number}"
+        path = os.path.normpath(self.file)
+        folder = os.path.join(os.getcwd(), "")
+        return f"{path.removeprefix(folder)}:{self.number}"
 
 
 @dataclass(frozen=True)

@@ -83,24 +83,29 @@ class Text:
     def idle(self, call: Call) -> tuple[int, int] | None:
         """The whole lines of `x = f(x, …)`, or of `f(x, …)` alone, which without f does nothing.
 
-        None where the statement does more, shares its lines, or is all that its block holds.
+        None where the statement does more, shares its lines, or would leave its block empty.
         """
-        given = call.arguments["input"]
         for block in _blocks(self.tree):
             for statement in block:
-                if getattr(statement, "value", None) is not call.node or len(block) == 1:
-                    continue
-                if not isinstance(given, (ast.Name, ast.Attribute)):
-                    return None
-                aims = statement.targets if isinstance(statement, ast.Assign) else []
-                if not isinstance(statement, (ast.Assign, ast.Expr)):
-                    return None
-                if any(self.cut(aim) != self.cut(given) for aim in aims):
-                    return None
-                held = statement.lineno, statement.end_lineno
-                whole = held == (call.node.lineno, call.node.end_lineno)
-                return self._alone(statement) if whole else None
+                if getattr(statement, "value", None) is call.node:
+                    idle = [each for each in block if self._idles(each)]
+                    alone = len(idle) == len(block)
+                    return None if alone or statement not in idle else self._alone(statement)
         return None
+
+    def _idles(self, statement: ast.stmt) -> bool:
+        """Whether all that a statement does is one dropout call on what it assigns to."""
+        if not isinstance(statement, (ast.Assign, ast.Expr)):
+            return False
+        node = statement.value
+        call = self._read(node) if isinstance(node, ast.Call) else None
+        if call is None or call.attention:
+            return False
+        given = call.arguments["input"]
+        aims = statement.targets if isinstance(statement, ast.Assign) else []
+        whole = (statement.lineno, statement.end_lineno) == (node.lineno, node.end_lineno)
+        plain = isinstance(given, (ast.Name, ast.Attribute))
+        return whole and plain and all(self.cut(aim) == self.cut(given) for aim in aims)
 
     def _alone(self, statement: ast.stmt) -> tuple[int, int] | None:
         last = statement.end_lineno or statement.lineno

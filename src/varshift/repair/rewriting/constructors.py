@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from collections.abc import Mapping
 
@@ -60,19 +61,29 @@ def _by_hand(path: str, built: Built, old: str, why: str) -> Patch:
 
 def _rate(text: Text, call: ast.Call, layer: nn.Module, rate: float) -> list[Edit] | None:
     """Another p for a layer of the same class."""
-    if _last(call.func) != type(layer).__name__ or _unpacks(call):
+    position = _position(type(layer))
+    if _last(call.func) != type(layer).__name__ or _unpacks(call) or position is None:
         return None
     said = f"{rate:.6g}" if rate else "0.0"
     for keyword in call.keywords:
         if keyword.arg == "p":
             return [Edit(*text.span(keyword.value), said)]
-    if call.args:
-        return [Edit(*text.span(call.args[0]), said)]
+    if len(call.args) > position:
+        return [Edit(*text.span(call.args[position]), said)]
     if call.keywords:
         place = text.span(call.keywords[0])[0]
         return [Edit(place, place, f"p={said}, ")]
+    if call.args:
+        place = text.span(call.args[-1])[1]
+        return [Edit(place, place, f", p={said}")]
     place = text.span(call)[1] - 1
     return [Edit(place, place, f"p={said}")]
+
+
+def _position(kind: type[nn.Module]) -> int | None:
+    """Where the constructor takes p, which a subclass may put elsewhere; None where it does not."""
+    names = list(inspect.signature(kind).parameters)
+    return names.index("p") if "p" in names else None
 
 
 def _other(text: Text, call: ast.Call, layer: nn.Module) -> list[Edit] | None:

@@ -6,7 +6,7 @@ from varshift.check import Finding, Findings
 from varshift.report.accounts.parts import MOST, Account, Name, Row, Sheet, Words, account
 from varshift.report.figures import counted, fixed
 
-__all__ = ["banded", "head"]
+__all__ = ["banded", "head", "silenced"]
 
 
 @account.register
@@ -28,8 +28,7 @@ def _findings(result: Findings, most: int = MOST) -> Account:
     sheets = [Sheet("", headings, rows, len(result.findings))] if rows else []
     lines = [f"Fix {code}: {held[0].rule.fix}." for code, held in result.by_code().items()]
     if result.silenced:
-        was = "was" if len(result.silenced) == 1 else "were"
-        lines.append(f"{len(result.silenced)} more {was} found and silenced.")
+        lines.append(silenced(result))
     return Account(head(result), sheets, lines, notes=list(result.notes))
 
 
@@ -41,6 +40,12 @@ def head(result: Findings) -> str:
     if not result.findings:
         return f"Nothing above {allowed}: {looked}."
     return f"{counted(len(result.findings), 'finding')} above {allowed}: {looked}."
+
+
+def silenced(result: Findings) -> str:
+    """How many more there are that nobody asked to hear of."""
+    was = "was" if len(result.silenced) == 1 else "were"
+    return f"{len(result.silenced)} more {was} found and silenced."
 
 
 def banded(finding: Finding) -> str:

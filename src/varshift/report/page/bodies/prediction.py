@@ -120,10 +120,12 @@ def _expected(result: Prediction) -> list[str]:
     )
     largest = result.max_drop_p(_BOUND)
     if largest:
+        norms = len(largest) - 1
+        each = "the one norm" if norms == 1 else f"each of the {norms} norms"
         said.append(
             f"A drop_p of at most {figure(largest[''], 3)} everywhere would keep the severity at "
-            f"or below {_BOUND} at each of the {len(largest) - 1} norms that noise reaches "
-            "directly and that could be predicted."
+            f"or below {_BOUND} at {each} that noise reaches directly and that could be "
+            "predicted."
         )
     return said
 
