@@ -1,4 +1,4 @@
-"""Bands of a severity where channels shift both ways, which the band of their median cannot see."""
+"""Bands of a severity: of the median, and of channels that shift both ways, which it cannot see."""
 
 from __future__ import annotations
 
@@ -9,9 +9,29 @@ from torch import Tensor
 
 from varshift.predict.expected import median
 
-__all__ = ["least_of", "widened"]
+__all__ = ["band_of", "least_of", "widened", "worse"]
 
 _LEAST = 1e-6  # Δ below which a severity is a million, and no more is said
+
+
+def worse(ratio: float) -> float:
+    """max(r, 1/r): infinite for 0, NaN for NaN.
+
+    >>> worse(0.5), worse(3.0)
+    (2.0, 3.0)
+    """
+    return math.inf if ratio <= 0 else max(ratio, 1 / ratio)
+
+
+def band_of(low: float, high: float, floor: float = _LEAST) -> tuple[float, float]:
+    """Bounds of the severity from those of Δ; 1 is the least where Δ may be 1.
+
+    >>> band_of(0.4, 0.5), band_of(0.5, 3.0)
+    ((2.0, 2.5), (1.0, 3.0))
+    """
+    low, high = max(low, floor), max(high, floor)
+    ends = sorted((worse(low), worse(high)))
+    return (1.0, ends[1]) if low <= 1 <= high else (ends[0], ends[1])
 
 
 def least_of(delta: Tensor, error: Tensor) -> float:

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from varshift.check.own import Ground, is_library
+from varshift.check.own import Ground
 from varshift.check.places import in_a_file
 from varshift.check.results import Findings
 from varshift.errors import UsageError
@@ -20,6 +20,7 @@ from varshift.repair.rewriting.constructing import Built, Constructions
 from varshift.repair.rewriting.constructors import constructor_patch
 from varshift.repair.rewriting.edits import Source
 from varshift.structure import Line, inspect
+from varshift.structure.lines import is_library
 
 __all__ = ["HOW", "Fix", "fix"]
 
@@ -195,9 +196,8 @@ def _steps(rewrite: Rewrite, own: list[Patch], layers: _Layers, ground: Ground) 
 
 
 def _elsewhere(line: Line) -> str:
-    where = f"{os.path.normpath(line.file)}:{line.number}"
+    where = line.near
     if is_library(line.file):
-        where = where.rsplit("-packages" + os.sep, 1)[-1]
         return f"{where}, a library: set its rate where you construct it"
     if not in_a_file(line):
         return f"{where}, which is no file: change it by hand"

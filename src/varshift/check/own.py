@@ -3,27 +3,14 @@
 from __future__ import annotations
 
 import os
-import sysconfig
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from varshift.repair.rewriting.edits import Source, united_diff
+from varshift.structure.lines import is_library
 
-__all__ = ["Ground", "is_library"]
-
-_INSTALLED = {"site-packages", "dist-packages"}
-_STANDARD = tuple(Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "platstdlib"))
-
-
-def is_library(file: str) -> bool:
-    """Whether a file is an installed package's, or Python's own.
-
-    >>> is_library(os.__file__), is_library("net.py")
-    (True, False)
-    """
-    path = Path(file).resolve()
-    return not _INSTALLED.isdisjoint(path.parts) or any(map(path.is_relative_to, _STANDARD))
+__all__ = ["Ground"]
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from varshift.check.bands import least_of, widened
+from varshift.check.bands import band_of, least_of, widened, worse
 from varshift.check.results import Basis
 from varshift.errors import ModelError
 from varshift.lending import Batch, Forward, Reporter
@@ -23,7 +23,7 @@ from varshift.measure import Site, measure
 from varshift.predict import Expected, predict
 from varshift.predict.expected import median
 
-__all__ = ["Size", "from_checkpoint", "from_example", "from_measure", "worse"]
+__all__ = ["Size", "from_checkpoint", "from_example", "from_measure"]
 
 # How far N from Gaussian moments, and stored statistics, are off (docs/predict.md).
 _OFF = {"moments": 0.10, "inverted": 0.05}
@@ -45,15 +45,6 @@ class Size:
     how: str
     basis: Basis
     alone: Mapping[str, float]
-
-
-def worse(ratio: float) -> float:
-    """max(r, 1/r): infinite for 0, NaN for NaN.
-
-    >>> worse(0.5), worse(3.0)
-    (2.0, 3.0)
-    """
-    return math.inf if ratio <= 0 else max(ratio, 1 / ratio)
 
 
 def from_measure(
@@ -106,7 +97,7 @@ def _measured(site: Site, alone: Mapping[str, float]) -> Size:
     error = 2 * site.shift_se if _finite(site.shift_se) else 0.0
     severity = _severity(site.severity, site.shift)
     least = least_of(site.delta, 2 * site.delta_se)
-    band = widened(_band(site.shift - error, site.shift + error), severity, least)
+    band = widened(band_of(site.shift - error, site.shift + error), severity, least)
     return Size(site.shift, severity, *band, "measured", "data", alone)
 
 
@@ -115,7 +106,7 @@ def _expected(site: Expected) -> Size:
     low, high = (site.low, site.high) if _finite(site.low) else (shift, shift)
     severity = _severity(site.severity, shift)
     least = 1.0 if site.delta_se is None else least_of(site.delta, 2 * site.delta_se)
-    band = widened(_band(low, high), severity, least)
+    band = widened(band_of(low, high), severity, least)
     return Size(shift, severity, *band, site.how, "example", _alone(site))
 
 
@@ -123,7 +114,7 @@ def _stored(site: Expected) -> Size:
     own = site.local()
     off = _OFF.get(site.how, 0.0)
     shift, low, high = (median(1 - (1 - own) * (1 + sign * off)) for sign in (0, 1, -1))
-    return Size(shift, worse(shift), *_band(low, high), site.how, "checkpoint", _alone(site))
+    return Size(shift, worse(shift), *band_of(low, high), site.how, "checkpoint", _alone(site))
 
 
 def _severity(given: float, shift: float) -> float:
@@ -146,13 +137,6 @@ def _ratio(signal: Tensor, whole: Tensor) -> float:
     """Median of signal ÷ whole over channels that have a signal; 0 where noise is all there is."""
     live = signal > 0
     return median((signal / whole).where(live if bool(live.any()) else whole > 0, math.nan))
-
-
-def _band(low: float, high: float) -> tuple[float, float]:
-    """Bounds of the severity from those of Δ; 1 is the least where Δ may be 1."""
-    low, high = max(low, 1e-6), max(high, 1e-6)
-    ends = sorted((worse(low), worse(high)))
-    return (1.0, ends[1]) if low <= 1 <= high else (ends[0], ends[1])
 
 
 def _finite(value: float) -> bool:

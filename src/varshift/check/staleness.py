@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from varshift.check.bands import least_of, widened
+from varshift.check.bands import band_of, least_of, widened
 from varshift.check.passes import Met
 from varshift.measure.tally import Tally
 from varshift.theory.jackknife import jackknife_error
@@ -16,6 +16,7 @@ from varshift.theory.jackknife import jackknife_error
 __all__ = ["Stale", "against", "left_over", "started_elsewhere", "unfit"]
 
 _LEAST = 1e-4  # weight of the initial 1 that is not worth a look
+_FLOOR = 1e-9  # of a ratio in a band: stored variances can be off by more than noise makes them
 _ROUNDING = 1e-5  # of an average kept in float32, relative
 _BELOW = 1e-3  # relative: below the initial 1's share by more than any rounding
 
@@ -84,9 +85,7 @@ def started_elsewhere(stored: Tensor, weight: float) -> bool:
 def _bounds(shift: float, error: float) -> tuple[float, float] | None:
     if not math.isfinite(error):
         return None
-    least, most = max(shift - error, 1e-9), shift + error
-    ends = sorted((max(least, 1 / least), max(most, 1 / most)))
-    return (1.0, ends[1]) if least <= 1 <= most else (ends[0], ends[1])
+    return band_of(shift - error, shift + error, _FLOOR)
 
 
 def _median(values: Tensor) -> float:

@@ -37,7 +37,6 @@ __all__ = ["check"]
 _FORMATS = ("text", "json", "html", "sarif", "github")
 # Samples of a random example: enough for a variance per channel, few enough to be quick.
 _LEAST, _MOST, _NUMBERS = 16, 256, 2**18
-_HOW = ("relocate", "uout", "gaussian", "dropout", "channel")
 
 
 def check(
@@ -166,11 +165,13 @@ def _say(code: str) -> None:
 
 
 def _how(fix: str | None, fix_with: str | None) -> str:
-    if fix_with is not None and fix_with not in _HOW:
-        raise UsageError(f"--fix-with {fix_with!r} is none of {', '.join(_HOW)}")
+    from varshift.check.fixing import HOW
+
+    if fix_with is not None and fix_with not in HOW:
+        raise UsageError(f"--fix-with {fix_with!r} is none of {', '.join(HOW)}")
     if fix_with is not None and fix is None:
         raise UsageError(f"--fix-with {fix_with} says how to fix: give --fix FILE, or --fix - too")
-    return fix_with or _HOW[0]
+    return fix_with or HOW[0]
 
 
 def _lent(

@@ -25,8 +25,6 @@ __all__ = ["FORMATS", "Report", "draw", "finish", "known", "show", "write", "wri
 
 FORMATS = ("text", "json", "html")
 
-_UNSAID = ""  # of a command whose --out takes no answer, but weights or a folder
-_NO_PAGE = "--format html needs --out FILE.html, or --report FILE.html"
 _WIDTH = 80  # of what is piped or written to a file: it has no width of its own
 _PIPE_CLOSED = 141  # as a shell says of a process that SIGPIPE ended; 1 would read as findings
 
@@ -39,17 +37,20 @@ def known(
     format: str,
     formats: tuple[str, ...],
     report: str | None = None,
-    out: str | None = _UNSAID,
+    out: str | None = None,
 ) -> None:
-    """Refuse a format, or a file that could not be written, before any work is done for it."""
+    """Refuse a format, or a file that could not be written, before any work is done for it.
+
+    `out` is left out by a command whose --out takes no answer, but weights or a folder.
+    """
     if format not in formats:
         raise UsageError(f"--format {format!r} is none of {', '.join(formats)}")
     if report is not None:
         _writable(report)
-    if out not in (None, _UNSAID):
+    if out is not None:
         written("--out", out)
     if format == "html" and out is None and report is None:
-        raise UsageError(_NO_PAGE)
+        raise UsageError("--format html needs --out FILE.html, or --report FILE.html")
 
 
 def show(
@@ -66,16 +67,11 @@ def show(
     """
     for note in notes:
         print(f"note: {note}", file=sys.stderr)
-    if out is not None:
-        written("--out", out)  # a folder may have come or gone since, or nobody asked before
     if format == "json":
         write(json.dumps(result.to_dict(), allow_nan=False, indent=1), out)
     elif out is not None and (format == "html" or _page(out)):
         result.to_html(out)
-    elif format == "html":
-        if report is None:
-            raise UsageError(_NO_PAGE)
-    else:
+    elif format != "html":  # whose page is at `report`, else `known` refused it
         draw(in_options(result).table(), out)
     if report is not None:
         result.to_html(report)

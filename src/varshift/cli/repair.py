@@ -71,7 +71,7 @@ def repair(
     from varshift.repair import repair as verb
     from varshift.sources import load_data, refuse_unwritable, save_checkpoint
 
-    known(format, FORMATS, report, None)  # --out takes the weights
+    known(format, FORMATS, report)  # --out takes the weights
     if out is not None:
         refuse_unwritable(out)
         if Path(out).is_dir():

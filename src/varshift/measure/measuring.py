@@ -147,7 +147,7 @@ class _Run:
             if norm.path not in sites
         }
         notes = [*structure.notes, *self.notes]
-        fresh = [path for path, site in sites.items() if _untouched(site.stored)]
+        fresh = [path for path, site in sites.items() if site.stored.untouched]
         if fresh:
             notes.append(
                 f"{len(fresh)} of {len(sites)} norms still hold the statistics they were made with "
@@ -213,10 +213,6 @@ class _Run:
             f"noise stays on in eval mode ({', '.join(places[:5]) or 'outside torch'}): the test "
             "figures include it, as evaluation does"
         )
-
-
-def _untouched(stored: Statistics) -> bool:
-    return bool((stored.mean == 0).all() and (stored.var == 1).all())
 
 
 def _nothing(model: nn.Module) -> str:

@@ -44,6 +44,11 @@ class Statistics(Record):
     count: int
     within: Tensor | None = None
 
+    @property
+    def untouched(self) -> bool:
+        """Whether it is mean 0 and variance 1, as a norm is made."""
+        return bool((self.mean == 0).all() and (self.var == 1).all())
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Site(Record):

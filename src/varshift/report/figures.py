@@ -9,8 +9,8 @@ from unicodedata import combining, east_asian_width
 from varshift.structure import Noise, Route, Structure
 
 __all__ = [
-    *("behind", "cells", "counted", "drop", "figure", "fixed", "measured", "place", "shortened"),
-    "through",
+    *("behind", "cells", "counted", "drop", "figure", "fixed", "measured", "place", "plural"),
+    *("shortened", "through"),
 ]
 
 _DUST = 1e-9  # an error that is so small a part of its figure is rounding, not sampling
@@ -94,8 +94,14 @@ def counted(count: int, noun: str) -> str:
     >>> counted(1, "norm"), counted(3, "batch"), counted(2, "pass")
     ('1 norm', '3 batches', '2 passes')
     """
-    many = f"{noun}es" if noun.endswith(("ch", "ss")) else f"{noun}s"
-    return f"{count} {noun if count == 1 else many}"
+    return f"{count} {plural(count, noun)}"
+
+
+def plural(count: int, noun: str) -> str:
+    """The noun as it stands behind that number."""
+    if count == 1:
+        return noun
+    return f"{noun}es" if noun.endswith(("ch", "ss")) else f"{noun}s"
 
 
 def cells(text: str) -> int:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import linecache
 import os
 import sys
+import sysconfig
+from pathlib import Path
 from types import FrameType
 
 import torch
 
 from varshift.structure.results import Line
 
-__all__ = ["calling_line", "calling_operation"]
+__all__ = ["calling_line", "calling_operation", "is_library"]
 
 _TORCH = os.path.dirname(torch.__file__) + os.sep
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 _FUNCTIONAL = os.path.join(_TORCH, "nn", "functional.py")
 _DEMO = os.path.join(_OURS, "demo") + os.sep
+_INSTALLED = {"site-packages", "dist-packages"}
+_STANDARD = tuple(Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "platstdlib"))
 _CALL = os.path.join(_OURS, "lending", "batches.py")
 
 
@@ -32,6 +36,16 @@ def calling_line() -> Line | None:
         return None
     file, number = frame.f_code.co_filename, frame.f_lineno
     return Line(file, number, frame.f_code.co_name, linecache.getline(file, number).strip())
+
+
+def is_library(file: str) -> bool:
+    """Whether a file is an installed package's, or Python's own.
+
+    >>> is_library(os.__file__), is_library("net.py")
+    (True, False)
+    """
+    path = Path(file).resolve()
+    return not _INSTALLED.isdisjoint(path.parts) or any(map(path.is_relative_to, _STANDARD))
 
 
 def calling_operation() -> str | None:

@@ -13,10 +13,10 @@ from varshift.repair.rewriting.edits import Edit, Source, read_source
 from varshift.repair.rewriting.rates import number_of, rate_of
 from varshift.repair.rewriting.results import Patch
 from varshift.structure import Line, Noise
+from varshift.structure.lines import is_library
 
 __all__ = ["Wish", "by_hand", "patched"]
 
-_LIBRARIES = ("site-packages", "dist-packages")
 _SINGLE = (ast.Name, ast.Attribute, ast.Call, ast.Subscript, ast.Constant)
 
 
@@ -177,7 +177,7 @@ def _common(text: Text, calls: list[Call], wish: Wish, noise: Noise) -> str:
 
 def _library(noise: Noise, module: nn.Module) -> str:
     """Whose code it is, and which of the module's own numbers is the rate."""
-    if noise.line is None or not any(folder in noise.line.file for folder in _LIBRARIES):
+    if noise.line is None or not is_library(noise.line.file):
         return ""
     name = rate_of(module, noise.drop_p)
     path = f"model.{noise.path}" if noise.path else "model"

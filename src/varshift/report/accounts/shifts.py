@@ -155,10 +155,7 @@ def _measurement(result: Measurement, most: int = MOST) -> Account:
 
 def _untrained(result: Measurement) -> bool:
     """Whether every norm still holds mean 0 and variance 1."""
-    stored = [site.stored for site in result.sites.values()]
-    return bool(stored) and all(
-        bool((each.mean == 0).all() and (each.var == 1).all()) for each in stored
-    )
+    return bool(result.sites) and all(site.stored.untouched for site in result.sites.values())
 
 
 def _worst_measured(result: Measurement, severe: int) -> str:

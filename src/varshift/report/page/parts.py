@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from varshift.report.figures import figure, shortened
+from varshift.report.figures import figure, plural, shortened
 from varshift.report.page.canvas import Canvas
 
 __all__ = [
@@ -158,13 +158,12 @@ def names_cell(names: Iterable[str]) -> Cell:
 
 
 def counted(count: int, noun: str) -> str:
-    """`1 norm`, `3 norms`.
+    """`1 norm`, `3,000 norms`: a page has room for the commas that a table has not.
 
-    >>> counted(1, "norm"), counted(3, "batch")
-    ('1 norm', '3 batches')
+    >>> counted(1, "norm"), counted(3000, "batch")
+    ('1 norm', '3,000 batches')
     """
-    many = f"{noun}es" if noun.endswith("ch") else f"{noun}s"
-    return f"{count:,} {noun if count == 1 else many}"
+    return f"{count:,} {plural(count, noun)}"
 
 
 def number_cell(value: float | int | None, digits: int = 4) -> Cell:
