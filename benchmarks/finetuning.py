@@ -16,7 +16,7 @@ from torch import nn
 import varshift as vs
 from benchmarks.repairs import CALIBRATION, scored
 from benchmarks.shifted import BATCH, RATE, SEEDS, split, trained_net
-from varshift.demo.train import train
+from varshift._cli.demo.train import train
 
 KIND = "(a) 0.5"
 

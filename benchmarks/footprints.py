@@ -7,8 +7,9 @@ from rich.console import Console
 from rich.table import Table
 from torch import Tensor, nn
 
-from varshift.footprint import Footprint, FootprintSite, footprint
-from varshift.sources import load_images
+from varshift._footprint.estimating import footprint
+from varshift._loading import load_images
+from varshift.results.footprint import Footprint, FootprintSite
 
 SEEDS = (0, 1, 2)
 EPOCHS, BATCH = 12, 64

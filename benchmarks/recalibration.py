@@ -15,7 +15,7 @@ from torch.optim.swa_utils import update_bn
 import varshift as vs
 from benchmarks.nets import mlp, resnet18_cifar, resnet50, trained_a_little
 from benchmarks.timing import interleaved, ratio
-from varshift.structure import norm_handles
+from varshift._engine.sites import norm_handles
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

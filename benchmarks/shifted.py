@@ -15,9 +15,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from varshift.demo.net import PreResNet
-from varshift.demo.train import train
-from varshift.sources import ImageSet, load_images
+from varshift._cli.demo.net import PreResNet
+from varshift._cli.demo.train import train
+from varshift._loading import ImageSet, load_images
 
 __all__ = ["HELD", "KINDS", "SEEDS", "Split", "split", "trained_net"]
 

@@ -9,8 +9,8 @@ from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 import varshift as vs
-from varshift.demo.net import PreResNet
-from varshift.demo.train import train
+from varshift._cli.demo.net import PreResNet
+from varshift._cli.demo.train import train
 
 __all__ = ["TRAINED", "digits", "trained"]
 

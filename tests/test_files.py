@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from varshift.files import replacing
+from varshift._files import replacing
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])

@@ -1,5 +1,5 @@
 """`python -m varshift`."""
 
-from varshift.cli import main
+from varshift._cli import main
 
 main()

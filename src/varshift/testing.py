@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from varshift.check import Findings, check
-from varshift.check.evidence import Task
-from varshift.lending import Data, Forward
+from varshift._check.checking import check
+from varshift._check.evidence import Task
+from varshift._engine.batches import Data, Forward
+from varshift.results.findings import Findings
 
 __all__ = ["assert_no_variance_shift"]
 

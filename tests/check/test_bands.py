@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import varshift as vs
-from varshift.check.bands import least_of
+from varshift._check.bands import least_of
 
 
 def scaled(channels=65, **norm):

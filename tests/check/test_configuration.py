@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 import varshift as vs
-from varshift.check.configuration import configuration
+from varshift._check.configuration import configuration
 
 
 def write(folder, text):

@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 import varshift as vs
-from varshift.check.fixing import fix
-from varshift.check.places import class_line, factory_line
-from varshift.repair.rewriting.constructing import constructions
-from varshift.sources import load_model
+from varshift._check.fixing import fix
+from varshift._check.places import class_line, factory_line
+from varshift._loading import load_model
+from varshift._rewrite.constructing import constructions
 
 NET = """\
 import torch.nn.functional as F

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import varshift as vs
-from varshift.structure import Line
+from varshift.results.structure import Line
 
 
 class Dropped(nn.Module):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from varshift.check import RULES
+from varshift.results.catalogue import RULES
 
 DOCS = Path(__file__).parents[2] / "docs"
 RULE_PAGES = DOCS / "rules"

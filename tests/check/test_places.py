@@ -12,11 +12,10 @@ import torch.nn.functional as F
 from torch import fx, nn
 
 import varshift as vs
-from varshift.check.own import Ground, is_library
-from varshift.check.places import in_a_file
-from varshift.repair.rewriting.edits import Edit, Source
-from varshift.report import sarif, workflow_commands
-from varshift.structure import Line
+from varshift._check.own import Ground, is_library
+from varshift._draw import sarif, workflow_commands
+from varshift.results.edits import Edit, Source
+from varshift.results.structure import Line, in_a_file
 
 HERE = Path(__file__).parent
 X = torch.randn(256, 8, generator=torch.Generator().manual_seed(0))

@@ -10,10 +10,9 @@ import torch
 from torch import nn
 
 import varshift as vs
-from varshift.check import RULES
-from varshift.check.catalogue import rule
-from varshift.check.fixing import fix
-from varshift.report import sarif
+from varshift._check.fixing import fix
+from varshift._draw import sarif
+from varshift.results.catalogue import RULES, rule
 
 
 def model():

@@ -13,7 +13,7 @@ from torch import nn
 import varshift as vs
 from problems.noisy_nets import Mlp
 from problems.settling import settled
-from varshift.report import sarif
+from varshift._draw import sarif
 
 
 def only(found, code):

@@ -8,7 +8,7 @@ from torch import nn
 
 import varshift as vs
 from problems.settling import settled
-from varshift.check.staleness import left_over
+from varshift._check.staleness import left_over
 
 
 def trained(dead):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from varshift.cli.root import main
+from varshift._cli.root import main
 
 HERE = Path(__file__).parent.parent
 FACTORIES = str(HERE / "problems" / "factories.py")

@@ -28,7 +28,7 @@ def varshift(*arguments, **environment):
 def test_help_and_version_do_not_load_torch():
     code = (
         "import sys; sys.argv = ['varshift', '--help']\n"
-        "from varshift.cli import main\n"
+        "from varshift._cli import main\n"
         "try: main()\nexcept SystemExit: pass\n"
         "assert 'torch' not in sys.modules and 'pandas' not in sys.modules"
     )

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from varshift.cli.wording import in_options, optioned, worded
+from varshift._cli.wording import in_options, optioned, worded
 from varshift.errors import ModelError
-from varshift.footprint import Footprint
+from varshift.results.footprint import Footprint
 
 HERE = Path(__file__).parent.parent
 FACTORIES = str(HERE / "problems" / "factories.py")

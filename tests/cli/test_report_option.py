@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from varshift.cli import main
+from varshift._cli import main
 
 FACTORIES = str(Path(__file__).parent.parent / "problems" / "factories.py")
 NET = f"{FACTORIES}:settled"

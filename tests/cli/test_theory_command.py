@@ -77,7 +77,7 @@ def test_bad_numbers_end_with_two(arguments, said):
 def test_help_does_not_load_torch():
     code = (
         "import sys; sys.argv = ['varshift', 'theory', 'direct', '--help']\n"
-        "from varshift.cli import main\n"
+        "from varshift._cli import main\n"
         "try: main()\nexcept SystemExit: pass\n"
         "assert 'torch' not in sys.modules"
     )

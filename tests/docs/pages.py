@@ -97,7 +97,7 @@ def _cut(shown: str, printed: str) -> str:
 
 
 def _commands(text: str) -> str:
-    from varshift.cli import main
+    from varshift._cli import main
 
     out = io.StringIO()
     for command in re.findall(r"^\$ (.*(?:\\\n.*)*)", text, re.MULTILINE):

@@ -7,9 +7,9 @@ import scipy.stats
 import torch
 from torch import nn
 
-from varshift.footprint.drift import Witness, drifts, witness
-from varshift.footprint.fitting import Excess, Fit, fit, p_value, student_quantile
-from varshift.footprint.memory import remembered
+from varshift._footprint.drift import Witness, drifts, witness
+from varshift._footprint.fitting import Excess, Fit, fit, p_value, student_quantile
+from varshift._footprint.memory import remembered
 
 BATCHES, CHANNELS, MEMORY = 30, 40, 1 / 19
 

@@ -8,8 +8,8 @@ from torch import nn
 
 from problems.noisy_nets import Mlp
 from problems.rememberers import Rememberer
+from varshift._footprint.estimating import footprint
 from varshift.errors import DataError, ModelError, UsageError
-from varshift.footprint import footprint
 
 
 def lent():

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from varshift.footprint import footprint
+from varshift._footprint.estimating import footprint
 
 
 def norms(net):

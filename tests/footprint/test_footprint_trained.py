@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from problems.rememberers import PLACES, Rememberer, trained
-from varshift.footprint import footprint
-from varshift.sources import load_images
+from varshift._footprint.estimating import footprint
+from varshift._loading import load_images
 
 
 @pytest.fixture(scope="module")

@@ -198,7 +198,7 @@ def test_progress_counts_up():
 
 
 def test_memory_does_not_grow_with_samples():
-    from varshift.measure.tally import GROUPS, Tally
+    from varshift._engine.record.tally import GROUPS, Tally
 
     tally = Tally()
     for _ in range(100):

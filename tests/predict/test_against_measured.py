@@ -13,7 +13,7 @@ from torch import nn
 import varshift as vs
 from problems.noisy_nets import Conv, Mlp
 from problems.settling import settled
-from varshift.demo.net import PreResNet
+from varshift._cli.demo.net import PreResNet
 
 
 class Wide(nn.Module):
@@ -158,8 +158,8 @@ def test_width_leaves_direct_noise_alone_and_helps_correlated_filters():
 
 def test_predict_never_imports_measure():
     code = (
-        "import sys, varshift.predict\n"
-        "assert not [name for name in sys.modules if name.startswith('varshift.measure')]"
+        "import sys, varshift._predict.predicting\n"
+        "assert not [name for name in sys.modules if name.startswith('varshift._measure')]"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

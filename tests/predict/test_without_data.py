@@ -11,7 +11,7 @@ from torch import nn
 import varshift as vs
 from problems.noisy_nets import ByHand
 from problems.settling import settled
-from varshift.demo.net import PreResNet
+from varshift._cli.demo.net import PreResNet
 
 
 def exact_statistics(net, data):

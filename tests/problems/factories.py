@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from varshift.demo.net import PreResNet
+from varshift._cli.demo.net import PreResNet
 
 
 def noisy():

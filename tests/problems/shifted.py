@@ -8,9 +8,9 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from varshift.demo.net import PreResNet
-from varshift.demo.train import train
-from varshift.sources import load_images
+from varshift._cli.demo.net import PreResNet
+from varshift._cli.demo.train import train
+from varshift._loading import load_images
 
 __all__ = ["pairs", "shifted"]
 

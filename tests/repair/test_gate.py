@@ -6,8 +6,8 @@ import pickle
 
 import torch
 
-from varshift.repair.gate import Score, joined, tried
-from varshift.repair.losses import Losses
+from varshift._repair.gate import joined, score_of, tried
+from varshift._repair.losses import Losses
 
 
 def losses(rows, right=None):
@@ -55,7 +55,7 @@ def test_nothing_that_changes_nothing_passes():
 
 def test_scores_carry_their_errors():
     rows = torch.tensor([1.0, 2.0, 3.0, 6.0])
-    score = Score.of(joined([losses(rows[:1]), losses(rows[1:])]))
+    score = score_of(joined([losses(rows[:1]), losses(rows[1:])]))
     assert (score, score.loss, score.samples) == (3.0, 3.0, 4)
     assert score < 3.5
     again = pickle.loads(pickle.dumps(score))

@@ -14,11 +14,13 @@ import varshift as vs
 from problems.noisy_nets import Mlp
 from problems.settling import settled
 from problems.shifted import pairs, shifted
-from varshift.lending import batches, borrowed, seed_all
-from varshift.repair.judging import judge_of
-from varshift.repair.likeness import unlike
-from varshift.repair.predictions import Reader
-from varshift.repair.teaching import Teacher, noisy_flags, taught
+from varshift._engine.batches import batches
+from varshift._engine.borrow.model import borrowed
+from varshift._engine.borrow.rng import seed_all
+from varshift._repair.judging import judge_of
+from varshift._repair.likeness import unlike
+from varshift._repair.predictions import Reader
+from varshift._repair.teaching import Teacher, noisy_flags, taught
 
 
 def small(make=Mlp):

@@ -8,8 +8,9 @@ import torch
 from torch.nn import functional
 
 import varshift as vs
-from varshift.lending import Batch, labels_of
-from varshift.repair.predictions import Reader
+from varshift._engine.batches import Batch
+from varshift._repair.labels import labels_of
+from varshift._repair.predictions import Reader
 
 DRAWS = torch.Generator().manual_seed(0)
 LOGITS = 3 * torch.randn(6, 4, generator=DRAWS)

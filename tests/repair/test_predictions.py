@@ -9,8 +9,8 @@ import torch
 from torch.nn import functional
 
 import varshift as vs
-from varshift.lending import labels_of
-from varshift.repair.predictions import Reader
+from varshift._repair.labels import labels_of
+from varshift._repair.predictions import Reader
 
 LOGITS = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
 LABELS = torch.tensor([0, 1, 2, 3, 0, 1])

@@ -11,8 +11,9 @@ from torch import nn
 import varshift as vs
 from oracles.layerwise import noise_off_statistics, without_upstream_repair
 from problems.noisy_nets import Branches, ByHand, Conv, Mlp, Remembers, Twice
-from varshift.lending import batches, borrowed, set_training, training_flags
-from varshift.measure import site_by_site
+from varshift._engine.batches import batches
+from varshift._engine.borrow.model import borrowed, set_training, training_flags
+from varshift._engine.onebyone import site_by_site
 
 
 def trained(net, x):

@@ -14,7 +14,7 @@ import varshift as vs
 from problems.noisy_nets import Mlp
 from problems.settling import settled
 from problems.shifted import pairs, shifted
-from varshift.repair.recalibration import statistics_of
+from varshift._repair.recalibration import statistics_of
 
 
 def bits(net):
@@ -359,7 +359,7 @@ def test_recalibration_takes_as_many_samples_as_memory_holds(monkeypatch):
             raise vs.MemoryBoundError("too many", fits=max_samples - 1)
         return statistics_of(model, data, max_samples=max_samples, **options)
 
-    monkeypatch.setattr(import_module("varshift.repair.candidates"), "statistics_of", bounded)
+    monkeypatch.setattr(import_module("varshift._repair.candidates"), "statistics_of", bounded)
     r = vs.repair(shifted("a", 0.7), pairs("train"), held_out=pairs("test"), method="recalibrate")
     assert asked == [899, 449, 224, 112, 56]  # at most half of what did not fit, each time
     assert r["recalibrate"].score is not None

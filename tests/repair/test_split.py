@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import varshift as vs
-from varshift.repair.split import split_data
+from varshift._repair.split import split_data
 
 NET = nn.Linear(4, 3)
 X = torch.randn(40, 4, generator=torch.Generator().manual_seed(0))

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from problems.noisy_nets import ByHand, Conv, LastDim, Mlp
-from varshift.repair.edits import Edit
-from varshift.repair.steering import Affine, Steered
+from varshift._repair.edits import Edit
+from varshift._repair.steering import Affine, Steered
 
 
 class Low(nn.Module):

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from reproduce.small import PLAIN
+from varshift._loading import load_images
 from varshift.reproduce.images import crop_and_flip, pixels
 from varshift.reproduce.run import Images
-from varshift.sources import load_images
 
 
 def one_by_one(batch, pad, flip, seed):

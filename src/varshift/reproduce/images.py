@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from varshift._loading import load_images
 from varshift.reproduce.run import Images
-from varshift.sources import load_images
 
 __all__ = ["Pixels", "crop_and_flip", "pixels"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from varshift.files import replacing
+from varshift._files import replacing
 from varshift.reproduce.book import Book
 from varshift.reproduce.claims import judged
 from varshift.reproduce.experiments import Experiment

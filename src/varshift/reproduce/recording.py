@@ -12,9 +12,9 @@ import numpy
 import torch
 from torch import Tensor, nn
 
-from varshift import __version__
+from varshift._footprint.estimating import footprint
+from varshift._version import __version__
 from varshift.errors import ModelError
-from varshift.footprint import footprint
 from varshift.reproduce.images import Pixels, crop_and_flip
 from varshift.reproduce.measures import (
     METHODS,

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from varshift._files import replacing
 from varshift.errors import DataError
-from varshift.files import replacing
 from varshift.reproduce.run import Run
 
 __all__ = ["Store", "read_lines", "write_lines"]

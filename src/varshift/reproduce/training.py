@@ -13,8 +13,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from varshift._files import replacing
 from varshift.errors import DataError, ModelError
-from varshift.files import replacing
 from varshift.reproduce.images import Pixels, crop_and_flip
 from varshift.reproduce.measures import score, train_score
 from varshift.reproduce.nets import build

@@ -5,14 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Literal
 
-from varshift.reproduce.book import (
-    Book,
-    Figure,
-    error,
-    excess,
-    mean_paper_ratio,
-    repaired_error,
-)
+from varshift.reproduce.book import Book, Figure, error, excess, mean_paper_ratio, repaired_error
 from varshift.reproduce.claims.pooling import beside, differences, parts_of
 from varshift.reproduce.estimates import Part
 from varshift.reproduce.lines import rank_correlation

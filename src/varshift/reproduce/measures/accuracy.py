@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from varshift.lending import borrowed
+from varshift._engine.borrow.model import borrowed
 
 __all__ = ["Pair", "score", "train_score"]
 

@@ -9,8 +9,9 @@ from typing import Any
 
 from torch import nn
 
-from varshift.repair import Score, repair
+from varshift._repair.repairing import repair
 from varshift.reproduce.measures.accuracy import Pair
+from varshift.results.score import Score
 
 __all__ = ["METHODS", "repair_records"]
 

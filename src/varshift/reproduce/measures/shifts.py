@@ -9,9 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from varshift.lending import borrowed
-from varshift.measure import Site, Tap, TappedSite, channel_moments, measure
-from varshift.structure import Structure
+from varshift._engine.borrow.model import borrowed
+from varshift._engine.tap import Tap, TappedSite, channel_moments
+from varshift._measure.measuring import measure
+from varshift.results.measurement import Site
+from varshift.results.structure import Structure
 from varshift.theory import dropout_ratio
 
 __all__ = ["paper_means", "site_records"]

@@ -7,16 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from varshift._files import replacing
 from varshift.errors import MissingExtraError
-from varshift.files import replacing
 from varshift.reproduce.book import Book
 from varshift.reproduce.plots.errors import draw_amounts, draw_table3, draw_table6
-from varshift.reproduce.plots.layers import (
-    draw_angles,
-    draw_curves,
-    draw_depth,
-    draw_moving,
-)
+from varshift.reproduce.plots.layers import draw_angles, draw_curves, draw_depth, draw_moving
 
 __all__ = ["draw"]
 

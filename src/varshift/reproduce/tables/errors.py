@@ -4,14 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from varshift.reproduce.book import (
-    Book,
-    Figure,
-    Record,
-    error,
-    mean_severity,
-    repaired_error,
-)
+from varshift.reproduce.book import Book, Figure, Record, error, mean_severity, repaired_error
 from varshift.reproduce.estimates import Estimate, estimate
 from varshift.reproduce.experiments import three_noises
 from varshift.reproduce.nets import Kind, Place, Placing

@@ -1,0 +1,1 @@
+"""The verb `check`: what shifts the variance by more than is allowed, with codes and fixes."""

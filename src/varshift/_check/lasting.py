@@ -1,0 +1,47 @@
+"""Random numbers that evaluation draws: as training does too, or a flag the wrong way round."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+from varshift._check.evidence import Evidence
+from varshift._check.sizes import Size, from_measure
+from varshift.results.findings import Finding
+
+__all__ = ["drawn_in_evaluation"]
+
+_STAYS = (
+    "noise stays on in eval mode: what it does in both modes is no shift, and is not counted; "
+    "check that F.dropout is given training=self.training"
+)
+
+
+def drawn_in_evaluation(evidence: Evidence, found: Sequence[Finding]) -> Iterator[str]:
+    """A note where evaluation draws; with its size where no noise of training accounts for it."""
+    if not evidence.lasting:
+        return
+    known = {route.norm for route in evidence.structure.routes} | evidence.frozen
+    sizes = _measured(evidence, known | {finding.place for finding in found})
+    if not sizes:
+        yield _STAYS
+        return
+    worst = max(sizes, key=lambda path: sizes[path].severity)
+    yield (
+        "evaluation draws random numbers that training does not, as where a training flag is the "
+        f"wrong way round: {len(sizes)} norms shift by it, {worst} most (severity "
+        f"{sizes[worst].severity:.2f}, as varshift.measure finds on settled statistics)"
+    )
+
+
+def _measured(evidence: Evidence, known: set[str]) -> dict[str, Size]:
+    if not set(evidence.seen.sites) - known:
+        return {}
+    sized = evidence.settled(
+        partial(from_measure, evidence.model, evidence.rounds, evidence.forward, evidence.report)
+    )
+    return {
+        path: size
+        for path, size in sized.items()
+        if path not in known and evidence.surely(size.low) and not evidence.few(path)
+    }

@@ -1,0 +1,16 @@
+"""The rules: each takes the evidence and gives findings, in the order of their codes."""
+
+from varshift._check.rules.control_flow import control_flow
+from varshift._check.rules.noise import noise_before_norms
+from varshift._check.rules.regression import biased_regression
+from varshift._check.rules.statistics import statistics
+
+__all__ = ["ALL"]
+
+# By the beginning of the codes they give, so that what nobody asked for is not computed.
+ALL = {
+    "VS10": noise_before_norms,
+    "VS107": control_flow,
+    "VS20": statistics,
+    "VS301": biased_regression,
+}

@@ -1,0 +1,59 @@
+"""VS107: what runs is drawn in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from varshift._check.evidence import Evidence
+from varshift.results.findings import Finding
+
+__all__ = ["control_flow"]
+
+
+def control_flow(evidence: Evidence) -> Iterator[Finding]:
+    """The norm that shifts most of those that no route leads to, if it surely shifts too much."""
+    drawn = [n for n in evidence.structure.noises if n.active and n.law == "control-flow"]
+    if not drawn:
+        return
+    routed = {route.norm for route in evidence.structure.routes}
+    # Nothing updates the statistics of frozen norms: training and test divide by the same.
+    skipped = routed | evidence.frozen
+    free = {
+        path: size
+        for path, size in evidence.sizes.items()
+        if path not in skipped and not evidence.few(path)
+    }
+    names = tuple(noise.name for noise in drawn)
+    over = [path for path, size in free.items() if evidence.surely(size.low)]
+    if not over:
+        worst = max((size.severity for size in free.values()), default=1.0)
+        evidence.notes.append(
+            f"{', '.join(names)}: decides in Python what runs, which no route shows; norms that no "
+            f"other noise reaches shift by at most {worst:.2f} over {len(evidence.rounds)} draws"
+        )
+        return
+    path = max(over, key=lambda path: free[path].severity)
+    size = free[path]
+    yield Finding(
+        code="VS107",
+        place=path,
+        noises=names,
+        severity=size.severity,
+        low=size.low,
+        high=size.high,
+        shift=size.shift,
+        how="measured" if evidence.real else "sampled",
+        basis=size.basis,
+        message=(
+            f"{drawn[0].operation} {drawn[0].name!r} decides in Python what runs, and "
+            f"{_shifting(path, len(over))}: "
+            f"severity {size.severity:.2f} over {len(evidence.rounds)} draws"
+        ),
+        line=evidence.line(drawn, path),
+    )
+
+
+def _shifting(path: str, count: int) -> str:
+    if count == 1:
+        return f"the norm {path!r} shifts with it"
+    return f"{count} norms shift with it, {path!r} most"

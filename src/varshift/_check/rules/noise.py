@@ -1,0 +1,132 @@
+"""VS101 to VS106: noise that reaches a norm, by what shares a draw and by what lies between."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from varshift._check.evidence import FEW, Evidence
+from varshift._check.sizes import Size
+from varshift.results.findings import Finding
+from varshift.results.structure import Noise, Route
+
+__all__ = ["noise_before_norms"]
+
+
+def noise_before_norms(evidence: Evidence) -> Iterator[Finding]:
+    """Every norm whose noise surely shifts it by more than is allowed."""
+    for norm in evidence.structure.norms:
+        if norm.frozen:
+            continue  # nothing updates its statistics: training and test divide by the same
+        routes = [route for route in evidence.structure.routes if route.norm == norm.path]
+        if not routes:
+            continue
+        size = evidence.sizes.get(norm.path)
+        if size is None:
+            evidence.notes.append(f"{norm.path}: noise reaches it, but its size is not known")
+            continue
+        found = list(_of_norm(evidence, norm.path, routes, size))
+        if found and size.basis != "checkpoint" and evidence.few(norm.path):
+            evidence.notes.append(
+                f"{norm.path}: shifts by {size.severity:.2f}, but gets fewer than {FEW} values per "
+                "channel and batch, which its own estimate drowns in: pass larger batches"
+            )
+            continue
+        yield from found
+
+
+def _of_norm(evidence: Evidence, path: str, routes: list[Route], size: Size) -> Iterator[Finding]:
+    codes: dict[str, list[Route]] = {}
+    stored = {norm.path for norm in evidence.structure.norms}
+    for route in sorted(routes, key=lambda route: -size.alone.get(route.noise, 0.0)):
+        noise = evidence.structure.noise(route.noise)
+        codes.setdefault(code_of(noise, route, stored), []).append(route)
+    ranked = sorted(codes, key=lambda code: (-_strength(codes[code], size), code))
+    if size.alone and _strength(codes[ranked[0]], size) < (1 + size.severity) / 2:
+        # Most of it is not what the direct sources do: what comes through norms answers for it.
+        ranked.sort(key=lambda code: any(route.direct for route in codes[code]))
+    elsewhere = size.alone and _unexplained(codes, size)
+    for rank, code in enumerate(ranked):
+        # The first answers for the whole shift of the norm, the others for their own part.
+        alone = None if rank == 0 and not elsewhere else _strength(codes[code], size)
+        if evidence.surely(size.low if alone is None else alone):
+            yield _finding(evidence, code, path, codes[code], size, alone)
+    if elsewhere and evidence.surely(size.low):
+        explained = _strength(routes, size)
+        evidence.notes.append(
+            f"{path}: shifts by {size.severity:.2f}, of which the noise found explains "
+            f"{explained:.2f}: something else tells training from evaluation there"
+        )
+
+
+def _unexplained(codes: dict[str, list[Route]], size: Size) -> bool:
+    """Whether most of a shift is neither its direct noise's nor carried on through norms."""
+    routes = [route for held in codes.values() for route in held]
+    if any("through-norm" in route.placements for route in routes):
+        return False
+    return _strength(routes, size) < (1 + size.severity) / 2
+
+
+def _strength(routes: list[Route], size: Size) -> float:
+    """1 + τN/signal of all of them: the severity of these sources without the others."""
+    alone = [size.alone[route.noise] for route in routes if route.noise in size.alone]
+    if alone:
+        return 1 + sum(severity - 1 for severity in alone)
+    return 1.0 if any(route.direct for route in routes) else 0.0
+
+
+def code_of(noise: Noise, route: Route, stored: set[str]) -> str:
+    """The code of one route; `stored` are the paths of norms with running statistics."""
+    if not route.direct:
+        through = [layer for layer in route.layers if layer.role == "norm"]
+        passed = any(layer.path in stored or "batch" in layer.kind.lower() for layer in through)
+        return "VS106" if passed else "VS105"
+    if noise.sharing == "channel":
+        return "VS103"
+    if noise.sharing in ("sample", "block"):
+        return "VS104"
+    return "VS101" if route.placement == "a" else "VS102"
+
+
+def _finding(
+    evidence: Evidence,
+    code: str,
+    path: str,
+    routes: list[Route],
+    size: Size,
+    alone: float | None,
+) -> Finding:
+    noises = [evidence.structure.noise(route.noise) for route in routes]
+    severity = size.severity if alone is None else alone
+    shift = size.shift if alone is None else 1 / alone
+    return Finding(
+        code=code,
+        place=path,
+        noises=tuple(noise.name for noise in noises),
+        severity=severity,
+        low=size.low if alone is None else None,
+        high=size.high if alone is None else None,
+        shift=shift,
+        how=size.how,
+        basis=size.basis,
+        message=_message(noises, routes[0], severity, shift, size.how),
+        line=evidence.line(noises, path),
+    )
+
+
+def _message(noises: list[Noise], route: Route, severity: float, shift: float, how: str) -> str:
+    more = f" and {len(noises) - 1} more" if len(noises) > 1 else ""
+    first = noises[0]
+    rate = f" ({_rate(first)})" if _rate(first) else ""
+    steps = [layer.kind for layer in route.layers]
+    between = f"through {' → '.join(steps[-3:])}" if steps else "with nothing between"
+    said = "measured" if how == "measured" else "predicted"
+    return (
+        f"{first.operation} {first.name!r}{rate}{more} reaches the norm {route.norm!r} {between}: "
+        f"{said} severity {severity:.2f} (variance at test ÷ in training {shift:.2f})"
+    )
+
+
+def _rate(noise: Noise) -> str:
+    if noise.drop_p is not None:
+        return f"drop_p {noise.drop_p:g}"
+    return f"τ {noise.tau:.3g}" if noise.tau is not None else ""

@@ -1,0 +1,126 @@
+"""VS301: noise, then a nonlinearity, then weights, in a network that returns numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from torch import Tensor
+
+from varshift._check.evidence import Evidence
+from varshift._engine.batches import call
+from varshift._engine.borrow.model import Buffers
+from varshift._engine.trace.noises import named
+from varshift._engine.trace.tracer import Tracer, tracing
+from varshift._explain.explaining import explain
+from varshift._explain.lanes import outputs_of
+from varshift.results.explanation import Explanation, Figure
+from varshift.results.findings import Finding
+from varshift.results.structure import Noise
+
+__all__ = ["biased_regression"]
+
+_FEW = 16  # samples below which neither a mean nor its error is known
+
+
+def biased_regression(evidence: Evidence) -> Iterator[Finding]:
+    """Outputs whose mean noise moves that no norm takes up.
+
+    Asked of outputs of one feature, and of all where the task is said to be regression.
+    """
+    if not any(noise.active and noise.module for noise in evidence.structure.noises):
+        return
+    wanted = {name: free for name, free in _regressions(evidence).items() if free}
+    if not wanted:
+        return
+    samples = sum(batch.samples for batch in evidence.held)
+    if samples < _FEW:
+        evidence.notes.append(
+            f"{', '.join(wanted)}: whether noise moves its mean (VS301) takes {_FEW} samples or "
+            f"more, and there are {samples}"
+        )
+        return
+    # On settled norms, so that what stale statistics do to an output is not put down to noise.
+    found = evidence.settled(
+        lambda: explain(
+            evidence.model,
+            [batch.value for batch in evidence.rounds],
+            forward=evidence.forward,
+            progress=evidence.report.inner,
+        )
+    )
+    for name, free in wanted.items():
+        if name in found.outputs:
+            yield from _of_output(evidence, found, name, free)
+
+
+def _regressions(evidence: Evidence) -> dict[str, list[Noise]]:
+    """Outputs that are asked, with the noise that reaches each by a way around all norms."""
+    first, buffers = evidence.held[0], Buffers(evidence.model)
+    with tracing(evidence.model, first.value) as tracer:
+        out = call(evidence.model, first, evidence.forward)
+    buffers.restore()
+    return {
+        name: _around(evidence, tracer, value)
+        for name, value in outputs_of(out, first.samples)
+        if evidence.task == "regression" or value[0].numel() == 1
+    }
+
+
+def _around(evidence: Evidence, tracer: Tracer, output: Tensor) -> list[Noise]:
+    names = list(named(tracer.sources))
+    free = {
+        names[index]
+        for index, layers in tracer.ways(output)
+        if not any(layer.role == "norm" and layer.path in tracer.sites for layer in layers)
+    }
+    return [n for n in evidence.structure.noises if n.active and n.module and n.name in free]
+
+
+def _of_output(
+    evidence: Evidence, found: Explanation, name: str, free: list[Noise]
+) -> Iterator[Finding]:
+    moves = {
+        noise: figure
+        for noise in free
+        if (figure := found.blame.mean_shift.get((noise.name, name))) is not None
+        and math.isfinite(figure)
+    }
+    guilty = sorted(
+        (n for n in moves if _least(moves[n], moves[n].se) > 0), key=lambda n: -moves[n]
+    )
+    whole = _whole(evidence, found.outputs[name].mean_shift, [moves[n] for n in guilty], free)
+    low = 1 + _least(whole, whole.se) ** 2
+    if not guilty or not evidence.surely(low):
+        return
+    severity = 1 + float(whole) ** 2
+    yield Finding(
+        code="VS301",
+        place=name,
+        noises=tuple(noise.name for noise in guilty),
+        severity=severity,
+        low=low,
+        high=1 + (float(whole) + 2 * whole.se) ** 2,
+        shift=None,
+        how="measured",
+        basis=evidence.basis,
+        message=(
+            f"{guilty[0].operation} {guilty[0].name!r} before a nonlinearity moves the mean of "
+            f"{name!r} by {float(whole):.2f} of its deviations at test: that alone multiplies the "
+            f"squared deviation by {severity:.2f}"
+        ),
+        line=evidence.line(guilty, ""),
+    )
+
+
+def _whole(evidence: Evidence, moved: Figure, parts: list[Figure], free: list[Noise]) -> Figure:
+    """How far the output moves by this noise: other noise comes through norms and is theirs."""
+    active = [noise for noise in evidence.structure.noises if noise.active]
+    own = sum(parts)
+    if len(active) == len(free) or own >= moved:
+        return moved
+    return Figure(own, math.hypot(*(part.se for part in parts)))
+
+
+def _least(value: float, error: float) -> float:
+    return max(0.0, float(value) - 2 * (error if math.isfinite(error) else 0.0))

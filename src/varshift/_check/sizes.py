@@ -1,0 +1,145 @@
+"""How bad it is: the shift at every norm that noise reaches, predicted or measured.
+
+With data it is measured. Without, a checkpoint's own statistics and weights say it where they can;
+else the norms are settled on the example and theory says what the noise does there. In all three
+the noise alone is sized: what stale statistics do is another rule's matter.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from varshift._check.bands import band_of, least_of, widened, worse
+from varshift._engine.batches import Batch, Forward
+from varshift._engine.progress import Reporter
+from varshift._measure.measuring import measure
+from varshift._predict.predicting import predict
+from varshift.errors import ModelError
+from varshift.results.expected import Expected, median
+from varshift.results.findings import Basis
+from varshift.results.measurement import Site
+
+__all__ = ["Size", "from_checkpoint", "from_example", "from_measure"]
+
+# How far N from Gaussian moments, and stored statistics, are off (docs/predict.md).
+_OFF = {"moments": 0.10, "inverted": 0.05}
+_NOTHING = 1e-6  # of the variance at test: a signal of rounding
+
+
+@dataclass(frozen=True)
+class Size:
+    """The shift at one norm site by noise, and how it was had.
+
+    `low` and `high` bound the severity; `alone` is the severity of each direct source by itself,
+    where a closed form says it.
+    """
+
+    shift: float
+    severity: float
+    low: float
+    high: float
+    how: str
+    basis: Basis
+    alone: Mapping[str, float]
+
+
+def from_measure(
+    model: nn.Module, held: Sequence[Batch], forward: Forward | None, report: Reporter
+) -> dict[str, Size]:
+    """Measured on the batches; the model is settled on them. Theory says whose share is which."""
+    data = [batch.value for batch in held]
+    found = measure(model, data, forward=forward, progress=report.inner)
+    alone = _shares(model, data, forward, report)
+    return {
+        path: _measured(site, alone.get(path, {}))
+        for path, site in found.sites.items()
+        if _finite(site.shift)
+    }
+
+
+def _shares(
+    model: nn.Module, data: list[Any], forward: Forward | None, report: Reporter
+) -> dict[str, dict[str, float]]:
+    try:
+        found = predict(model, data, forward=forward, progress=report.inner)
+    except ModelError:  # what was measured stands without it
+        return {}
+    return {path: _alone(site) for path, site in found.sites.items()}
+
+
+def from_checkpoint(
+    model: nn.Module, first: Batch, forward: Forward | None, report: Reporter
+) -> dict[str, Size]:
+    """From stored statistics and weights, by the direct noise alone."""
+    found = predict(model, example=first.value, forward=forward, progress=report.inner)
+    return {
+        path: _stored(site)
+        for path, site in found.sites.items()
+        if site.energies and _finite(site.shift)
+    }
+
+
+def from_example(
+    model: nn.Module, held: Sequence[Batch], forward: Forward | None, report: Reporter
+) -> dict[str, Size]:
+    """By theory on the example; the model is settled on it."""
+    data = [batch.value for batch in held]
+    found = predict(model, data, forward=forward, progress=report.inner)
+    sizes = {path: _expected(site) for path, site in found.sites.items()}
+    return {path: size for path, size in sizes.items() if _finite(size.shift)}
+
+
+def _measured(site: Site, alone: Mapping[str, float]) -> Size:
+    error = 2 * site.shift_se if _finite(site.shift_se) else 0.0
+    severity = _severity(site.severity, site.shift)
+    least = least_of(site.delta, 2 * site.delta_se)
+    band = widened(band_of(site.shift - error, site.shift + error), severity, least)
+    return Size(site.shift, severity, *band, "measured", "data", alone)
+
+
+def _expected(site: Expected) -> Size:
+    shift = site.shift if _finite(site.shift) else _ratio(site.var_test, site.var_train)
+    low, high = (site.low, site.high) if _finite(site.low) else (shift, shift)
+    severity = _severity(site.severity, shift)
+    least = 1.0 if site.delta_se is None else least_of(site.delta, 2 * site.delta_se)
+    band = widened(band_of(low, high), severity, least)
+    return Size(shift, severity, *band, site.how, "example", _alone(site))
+
+
+def _stored(site: Expected) -> Size:
+    own = site.local()
+    off = _OFF.get(site.how, 0.0)
+    shift, low, high = (median(1 - (1 - own) * (1 + sign * off)) for sign in (0, 1, -1))
+    return Size(shift, worse(shift), *band_of(low, high), site.how, "checkpoint", _alone(site))
+
+
+def _severity(given: float, shift: float) -> float:
+    """The median of max(Δ, 1/Δ) has no number where channels stand still at test: Δ = 0."""
+    return given if _finite(given) else worse(shift)
+
+
+def _alone(site: Expected) -> dict[str, float]:
+    # Where training lets nothing pass, noise is to be compared with what evaluation lets pass.
+    nothing = site.signal <= _NOTHING * site.var_test
+    signal = torch.where(nothing, site.var_test, site.signal)
+    ratios = {
+        source: _ratio(signal, signal + site.taus[source] * energy)
+        for source, energy in site.energies.items()
+    }
+    return {source: worse(ratio) for source, ratio in ratios.items() if _finite(ratio)}
+
+
+def _ratio(signal: Tensor, whole: Tensor) -> float:
+    """Median of signal ÷ whole over channels that have a signal; 0 where noise is all there is."""
+    live = signal > 0
+    return median((signal / whole).where(live if bool(live.any()) else whole > 0, math.nan))
+
+
+def _finite(value: float) -> bool:
+    return math.isfinite(value)

@@ -1,0 +1,120 @@
+"""What a reader must know beside the findings: what was not analysed, and what figures rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from varshift._check.evidence import Evidence
+from varshift._check.lasting import drawn_in_evaluation
+from varshift._check.passes import Met
+from varshift._engine.record.tally import Tally, rounding
+from varshift.results.findings import Finding
+
+__all__ = ["notes_on"]
+
+_NO_NORM = "no normalisation with running statistics"  # how the structure's note begins
+_UNREACHED = "{}: the example never reached it"  # and that on a norm which training leaves out
+_FEW = 32  # values per channel below which a variance from the example is rough
+
+
+def notes_on(evidence: Evidence, found: Sequence[Finding]) -> list[str]:
+    """Every note on this model, the structure's own first."""
+    return [
+        *_of_structure(evidence, found),
+        *evidence.notes,
+        *_on_everything_dropped(evidence),
+        *_on_what_was_lent(evidence),
+        *drawn_in_evaluation(evidence, found),
+        *_on_figures(evidence),
+        *_fitting(evidence, found),
+    ]
+
+
+def _of_structure(evidence: Evidence, found: Sequence[Finding]) -> Iterator[str]:
+    """Less what a finding says otherwise."""
+    codes = {finding.code for finding in found}
+    reached = {_UNREACHED.format(f.place) for f in found if f.code == "VS205"}
+    for note in evidence.structure.notes:
+        # Without a norm no variance shifts, but VS301 is that something else does.
+        if not (note in reached or ("VS301" in codes and note.startswith(_NO_NORM))):
+            yield note
+
+
+def _on_everything_dropped(evidence: Evidence) -> Iterator[str]:
+    for noise in evidence.structure.noises:
+        if evidence.structure.norms and noise.drop_p is not None and noise.drop_p >= 1:
+            where = "" if noise.line is None else f" ({noise.line.near})"
+            yield (
+                f"{noise.name}{where}: drop_p 1 lets nothing pass in training, so no ratio says "
+                "what it does to the norms behind it; give a drop_p below 1, or take the branch out"
+            )
+    if "seen" not in evidence.__dict__:
+        return
+    dead = [path for path, met in evidence.seen.sites.items() if _nothing_passes(met)]
+    if dead:
+        yield (
+            f"{len(dead)} norms (first {dead[0]}): training lets nothing pass there and evaluation "
+            "does, so they store a variance of 0 and evaluation divides by √eps"
+        )
+
+
+def _nothing_passes(met: Met) -> bool:
+    if not (met.train.count and met.test.count):
+        return False
+    return _still(met.train) and not _still(met.test)
+
+
+def _still(tally: Tally) -> bool:
+    total = tally.total()
+    return bool((total.var() <= rounding(total.mean, tally.precision)).all())
+
+
+def _on_what_was_lent(evidence: Evidence) -> Iterator[str]:
+    if not evidence.lent_training:
+        yield (
+            "lent in eval mode and looked at after model.train(): norms that training keeps frozen "
+            "cannot be told (VS204)"
+        )
+    if not evidence.real and evidence.trained:
+        yield (
+            "without data, stored statistics are taken as they are, but for the steps they count: "
+            "whether they fit takes data (VS203 to VS206)"
+        )
+
+
+def _on_figures(evidence: Evidence) -> Iterator[str]:
+    if "seen" not in evidence.__dict__:
+        return
+    if evidence.seen.fresh and evidence.__dict__.get("sizes"):
+        yield (
+            "no norm has been trained: the figures are those of the weights as they are now, the "
+            f"statistics settled on the {evidence.basis}"
+        )
+    if evidence.real:
+        return
+    few = [
+        path
+        for path, met in evidence.seen.sites.items()
+        if 0 < met.train.count / len(evidence.rounds) < _FEW
+    ]
+    if few:
+        yield (
+            f"{len(few)} norms get fewer than {_FEW} values per channel from the example "
+            f"(first {few[0]}): their figures are rough; pass more samples, or data"
+        )
+
+
+def _fitting(evidence: Evidence, found: Sequence[Finding]) -> Iterator[str]:
+    """Norms that shift in training, but whose stored statistics are those of evaluation."""
+    if not evidence.real:
+        return
+    fit = [
+        finding.place
+        for finding in found
+        if finding.code.startswith("VS10") and evidence.fits_evaluation(finding.place)
+    ]
+    if fit:
+        yield (
+            f"{len(fit)} norms found (first {fit[0]}) store the statistics of evaluation, as "
+            "after varshift.recalibrate: evaluation is right as it is; training on will shift it"
+        )

@@ -1,0 +1,109 @@
+"""`varshift repair`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from varshift._cli.lending import lent_forward, lent_model
+from varshift._cli.options import (
+    BatchSize,
+    Checkpoint,
+    Debug,
+    Device,
+    ExitZero,
+    Format,
+    Forward,
+    Root,
+    Target,
+)
+from varshift._cli.output import FORMATS, Report, finish, known, show
+from varshift.errors import UsageError
+
+__all__ = ["repair"]
+
+
+def repair(
+    target: Target,
+    data: Annotated[str, typer.Option(help="module:factory, a file of inputs, or a named set")],
+    held_out: Annotated[
+        str | None, typer.Option(help="data to judge by; else part of --data is held out")
+    ] = None,
+    checkpoint: Checkpoint = None,
+    method: Annotated[
+        str, typer.Option(help="auto, or recalibrate, correct, distill … joined by +")
+    ] = "auto",
+    out: Annotated[
+        str | None, typer.Option(help="write the repaired weights there (.safetensors, .pt)")
+    ] = None,
+    into: Annotated[
+        str, typer.Option(help="where distill writes: affine or statistics")
+    ] = "affine",
+    kind: Annotated[
+        str | None,
+        typer.Option(help="outputs are logits, probabilities or values; else read off the first"),
+    ] = None,
+    labels: Annotated[bool, typer.Option(help="judge by labels where there are any")] = True,
+    passes: Annotated[int, typer.Option(help="noisy passes that are averaged")] = 8,
+    level: Annotated[float, typer.Option(help="chance of keeping a repair that is none")] = 0.05,
+    max_samples: Annotated[int, typer.Option(help="to repair with, at most")] = 2048,
+    max_held_out: Annotated[int, typer.Option(help="to judge by, at most")] = 4096,
+    include_frozen: Annotated[
+        bool, typer.Option("--include-frozen", help="also change norms in eval mode")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="of the split, the noise and the fit")] = 0,
+    root: Root = None,
+    batch_size: BatchSize = 64,
+    device: Device = None,
+    forward: Forward = None,
+    format: Format = "text",
+    report: Report = None,
+    exit_zero: ExitZero = False,
+    debug: Debug = False,
+) -> None:
+    """Repair trained weights, kept only if measured to help. Exits with 1 if noise stays unmended.
+
+    With 0 where a repair was kept (and written to --out), or no noise reaches a norm.
+    """
+    from varshift._loading import load_data, refuse_unwritable, save_checkpoint
+    from varshift._repair.repairing import repair as verb
+
+    known(format, FORMATS, report)  # --out takes the weights
+    if out is not None:
+        refuse_unwritable(out)
+        if Path(out).is_dir():
+            raise UsageError(f"--out {out!r} is a folder; name a file in it, as in {out}/fixed.pt")
+    model, notes = lent_model(target, checkpoint, device)
+    batches = load_data(data, root=root, batch_size=batch_size, labelled=True)
+    others = (
+        None
+        if held_out is None
+        else load_data(held_out, root=root, batch_size=batch_size, labelled=True)
+    )
+    done = verb(
+        model,
+        batches,
+        held_out=others,
+        method=[name.strip() for name in method.split(",")] if "," in method else method,
+        into=into,  # type: ignore[arg-type]
+        kind=kind,  # type: ignore[arg-type]
+        labels=labels,
+        passes=passes,
+        level=level,
+        max_samples=max_samples,
+        max_held_out=max_held_out,
+        include_frozen=include_frozen,
+        seed=seed,
+        progress=True,
+        forward=lent_forward(forward),
+    )
+    if out is not None and done.accepted:
+        save_checkpoint(model, out)
+    show(done, format, None, notes, report)
+    if out is not None:
+        said = "the repaired weights are in" if done.accepted else "nothing was written to"
+        print(f"{said} {out}", file=sys.stderr)
+    finish(bool(done.candidates) and not done.accepted, exit_zero)

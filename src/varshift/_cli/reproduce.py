@@ -1,0 +1,213 @@
+"""`varshift reproduce`."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+import textwrap
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from varshift._cli.options import Debug, TextOrJson
+from varshift._cli.output import draw, known, write
+from varshift.errors import UsageError
+
+if TYPE_CHECKING:
+    from varshift.reproduce import Experiment, Scale
+    from varshift.reproduce.estimates import Part
+    from varshift.reproduce.sheet import Sheet
+
+__all__ = ["reproduce"]
+
+SCHEMA = "varshift.reproduce/1"
+
+
+def reproduce(
+    name: Annotated[
+        str | None, typer.Argument(help="fig1 … table6, all, table5 (a recipe), or slips")
+    ] = None,
+    scale: Annotated[
+        str, typer.Option(help="smoke (seconds), cpu (hours on two cores) or paper")
+    ] = "smoke",
+    seeds: Annotated[
+        int | None, typer.Option(help="networks of each kind; 1, 3 and 5 by scale if not said")
+    ] = None,
+    folder: Annotated[
+        str, typer.Option(help="where runs are kept, and taken up again")
+    ] = "varshift-reproduce",
+    out: Annotated[
+        str | None, typer.Option(help="where page and pictures go; by default FOLDER/SCALE/NAME")
+    ] = None,
+    records: Annotated[
+        str | None, typer.Option("--from", help="rebuild from these JSON lines; trains nothing")
+    ] = None,
+    root: Annotated[
+        list[str] | None, typer.Option(help="local copy of the images: PATH, or NAME=PATH")
+    ] = None,
+    workers: Annotated[int, typer.Option(help="processes, one thread each")] = 1,
+    device: Annotated[str, typer.Option(help="where to train, such as cuda")] = "cpu",
+    every: Annotated[float, typer.Option(help="seconds between saved states")] = 20.0,
+    list_: Annotated[bool, typer.Option("--list", help="what there is, and what it takes")] = False,
+    format: TextOrJson = "text",
+    debug: Debug = False,
+) -> None:
+    """Train the paper's networks, measure them, and put its tables beside what comes out.
+
+    Networks already trained are not trained again; a killed run goes on where it was.
+    """
+    from varshift.reproduce import chosen, imagenet_recipe, imagenet_sheet, scale_named, scale_of
+    from varshift.reproduce.slips import slip_sheet
+    from varshift.reproduce.terminal import listing
+
+    known(format, ("text", "json"))
+    if list_:
+        draw(listing(seeds), None)
+    elif name is None:
+        raise UsageError("name a table or figure, or all; --list shows what there is")
+    elif name in ("slips", "table5"):
+        sheet = slip_sheet() if name == "slips" else imagenet_sheet()
+        text = imagenet_recipe() if name == "table5" else None
+        _told(sheet, text, format)
+    elif records:
+        if out is None:
+            raise UsageError("--from needs --out FOLDER, where the page goes")
+        chosen(name)
+        made = _read(records)
+        _finished(name, scale_of(made), made, Path(out), format)
+    else:
+        held = scale_named(scale)
+        place = Path(folder) / scale
+        made = _trained(
+            chosen(name),
+            held,
+            held.seeds if seeds is None else seeds,
+            place,
+            roots=_roots(root or [], held),
+            workers=workers,
+            device=device,
+            every=every,
+        )
+        _finished(name, scale, made, Path(out) if out else place / name, format)
+
+
+def _told(sheet: Sheet, text: str | None, format: str) -> None:
+    """What needs no records."""
+    from varshift.reproduce.terminal import drawn
+
+    if format == "json":
+        rows = [dict(zip(sheet.headings, row, strict=True)) for row in sheet.rows]
+        told = {"schema": SCHEMA, "title": sheet.title, "rows": rows, "recipe": text}
+        write(json.dumps(told, indent=1), None)
+        return
+    draw(drawn([sheet]), None)
+    if text is not None:
+        write(_wrapped(text), None)
+
+
+def _wrapped(text: str) -> str:
+    """Paragraphs at 80 columns, steps under their number; code, which is set in, as it is."""
+    return "\n\n".join(
+        block if block.startswith("    ") else _filled(block) for block in text.split("\n\n")
+    )
+
+
+def _filled(block: str) -> str:
+    under = " " * 3 * block[:1].isdigit()
+    return textwrap.fill(" ".join(block.split()), 80, subsequent_indent=under)
+
+
+def _trained(
+    experiments: list[Experiment],
+    scale: Scale,
+    seeds: int,
+    folder: Path,
+    *,
+    roots: dict[str, str],
+    workers: int,
+    device: str,
+    every: float,
+) -> list[dict[str, Any]]:
+    """The records of all runs, after those that had none."""
+    from varshift._draw import bar
+    from varshift.reproduce import Job, Store, runs_of, work
+
+    runs = tuple(runs_of(experiments, scale, seeds))
+    progress = bar("training steps")
+    try:
+        job = Job(runs, folder, scale.budget, roots, device=device, every=every)
+        work(job, workers=workers, report=progress)
+    finally:
+        progress.close()
+    return Store(folder).records(runs)
+
+
+def _read(records: str) -> list[dict[str, Any]]:
+    from varshift.reproduce import read_lines
+
+    if not Path(records).is_file():
+        raise UsageError(f"--from: there is no file {records!r}")
+    return read_lines(Path(records))
+
+
+def _finished(name: str, scale: str, made: list[dict[str, Any]], out: Path, format: str) -> None:
+    """The page written, its tables shown."""
+    from varshift.reproduce import Book, chosen, sheets, write_page
+    from varshift.reproduce.claims import judged
+    from varshift.reproduce.tables.verdicts import verdict_sheet
+    from varshift.reproduce.terminal import drawn
+
+    experiments, book = chosen(name), Book(made)
+    # A page is passed around: it names no folder of this machine beyond what was typed.
+    typed = Path(out.name) if out.is_absolute() else out
+    again = shlex.join(
+        (
+            *("varshift", "reproduce", name, "--scale", scale),
+            *("--from", str(typed / "records.jsonl"), "--out", str(typed)),
+        )
+    )
+    page = write_page(experiments, book, out, scale=scale, again=again)
+    verdicts = [(book.named(data), judged(book.only(data))) for data in book.sets]
+    if format == "json":
+        claims = [
+            {"data": named, "key": one.claim.key, "says": one.claim.says, "verdict": one.word}
+            | {"parts": [_part(part) for part in one.parts]}
+            for named, every in verdicts
+            for one in every
+        ]
+        told: dict[str, Any] = {"schema": SCHEMA, "experiment": name, "scale": scale}
+        told |= {"page": str(page), "claims": claims}
+        write(json.dumps(told, allow_nan=False, indent=1), None)
+    else:
+        tables = [sheet for held in sheets(experiments, book).values() for sheet in held]
+        draw(drawn([*tables, *(verdict_sheet(every, named) for named, every in verdicts)]), None)
+    for one in book.failed:
+        print(f"not trained: {one['label']}: {one['failed']}", file=sys.stderr)
+    print(f"page, pictures and records are in {out}", file=sys.stderr)
+
+
+def _part(part: Part) -> dict[str, Any]:
+    found = part.estimate
+    told = {"name": part.name, "mean": found.mean, "low": found.low, "high": found.high}
+    finite = {key: None if value != value else value for key, value in told.items()}
+    return finite | {"values": list(found.values), "verdict": part.word, "role": part.role}
+
+
+def _roots(given: list[str], scale: Scale) -> dict[str, str]:
+    """`--root` by the name of its set; without a name it is for every set of the scale."""
+    names = [images.name for images in scale.images.values()]
+    named: dict[str, str] = {}
+    every: dict[str, str] = {}
+    for one in given:
+        name, equals, path = one.partition("=")
+        if not equals:
+            every = dict.fromkeys(names, one)
+        elif name in names:
+            named[name] = path
+        else:
+            raise UsageError(
+                f"--root {one!r}: scale {scale.name} has no set {name!r}, but {', '.join(names)}"
+            )
+    return every | named

@@ -1,0 +1,209 @@
+"""Accounts of explanations and footprints: whose fault it is, and what noise there was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from varshift._draw.accounts.parts import (
+    MOST,
+    Account,
+    Cell,
+    Name,
+    Row,
+    Sheet,
+    Words,
+    account,
+    by_reason,
+    named,
+    worst,
+)
+from varshift._draw.figures import counted, fixed, measured, place
+from varshift.results.explanation import Blame, Explanation, Factors, Figure
+from varshift.results.footprint import Footprint, FootprintSite
+
+__all__: list[str] = []
+
+_CULPRITS = 3  # sources of a site that get a line; the rest is summed up
+_LEAST = 0.01  # share of the variance worth a line
+
+
+@account.register
+def _explanation(result: Explanation, most: int = MOST) -> Account:
+    chosen = worst(result.factors, lambda path: _size(result.factors[path]), most)
+    sheets = [_factors(result, chosen)] if chosen else []
+    if result.blame.share:
+        sheets.append(_blame(result, [*result.outputs, *result.factors], most))
+    if result.outputs and result.blame.noises:
+        sheets.append(_outputs(result, most))
+    lines = [
+        "Total: variance at test ÷ stored variance = noise × batches × stale × data. Noise: off ÷ "
+        "on, norms at training statistics. Batches: what normalising by a batch, and averaging "
+        "within batches, does. Stale: age of the stored statistics and what it carries on. "
+        "± one standard error of the total.",
+    ]
+    if result.blame.share:
+        lines.append(
+            "Share: of the variance in training, each source alone; from 1 % and two standard "
+            f"errors. {counted(result.blame.passes, 'pass')}, subsets "
+            f"carried by each {result.blame.unit}."
+        )
+    found = result.verdict != "none"
+    return Account(
+        f"Verdict: {result.verdict}.",
+        [sheet for sheet in sheets if sheet.rows],
+        lines,
+        "Next: repair (what helps, measured before it is kept)." if found else "",
+        [*by_reason(result.skipped, "not explained, "), *result.notes],
+        detail=result.reason,
+    )
+
+
+def _size(site: Factors) -> float:
+    return max(figure.value for figure in site.displacement.values())
+
+
+def _factors(result: Explanation, chosen: list[str]) -> Sheet:
+    rows = []
+    for path in chosen:
+        site = result.factors[path]
+        figures = (site.alone.value, _batches(site), _stale(site), site.data.value)
+        total = measured(site.total.value, site.total.se)
+        rows.append(Row((Name(path), total, *map(fixed, figures))))
+    title = (
+        f"What became of the variance, {counted(result.samples, 'sample')}, "
+        f"{counted(result.batches, 'batch')}"
+    )
+    headings = ("norm", "total", "noise", "batches", "stale", "data")
+    return Sheet(title, headings, rows, len(result.factors), "worst")
+
+
+def _batches(site: Factors) -> float:
+    return site.batches.value * site.composition.value
+
+
+def _stale(site: Factors) -> float:
+    return site.carried.value * site.age.value
+
+
+def _blame(result: Explanation, places: Iterable[str], most: int) -> Sheet:
+    """The outputs first: of many norms the last would push them out."""
+    told = {name: held for name in places if (held := _culprits(result, name))}
+    outputs = [name for name in told if name in result.outputs][:most]
+    norms = [name for name in told if name not in result.outputs]
+    kept = {
+        *outputs,
+        *worst(norms, lambda name: abs(result.blame.total[name].value), most - len(outputs)),
+    }
+    rows = [
+        Row((Name(name if index == 0 else ""), *cells))
+        for name, lines in told.items()
+        if name in kept
+        for index, cells in enumerate(lines)
+    ]
+    # Counted by place: a place may take several rows.
+    title = "Whose noise it is"
+    if len(kept) < len(told):
+        title += f", the outputs and the worst norms: {len(kept)} of {len(told)} places"
+    return Sheet(title, ("place", "source", "share", "line"), rows, len(rows))
+
+
+def _culprits(result: Explanation, name: str) -> list[tuple[Cell, ...]]:
+    blame: Blame = result.blame
+    if name not in blame.places:
+        return []
+    behind = blame.behind(name)
+    if not behind:
+        return []
+    sure = [(source, share) for source, share in behind.items() if _tells(share)]
+    rows: list[tuple[Cell, ...]] = [
+        (Name(source), _percent(share), Name(place(result.structure.noise(source))))
+        for source, share in sure[:_CULPRITS]
+    ]
+    others = sum(share.value for _, share in sure[_CULPRITS:])
+    if abs(others) >= _LEAST:
+        rows.append((Name(f"{len(sure) - _CULPRITS} more"), f"{100 * others:.1f} %", Name("")))
+    for label, figure in (("interaction", blame.interaction), ("rest", blame.rest)):
+        if _tells(figure[name]):
+            rows.append((Name(f"({label})"), _percent(figure[name]), Name("")))
+    return rows
+
+
+def _tells(figure: Figure) -> bool:
+    """Whether a share is worth a line: large enough, and sure to be there."""
+    error = figure.se if figure.se == figure.se else 0.0
+    return abs(figure.value) >= max(_LEAST, 2 * error)
+
+
+def _percent(figure: Figure) -> str:
+    return f"{measured(100 * figure.value, 100 * figure.se, 1)} %"
+
+
+def _outputs(result: Explanation, most: int) -> Sheet:
+    rows = [
+        Row(
+            (
+                Name(name),
+                measured(output.mean_shift.value, output.mean_shift.se),
+                f"× {measured(output.var_ratio.value, output.var_ratio.se)}",
+            )
+        )
+        for name, output in list(result.outputs.items())[:most]
+    ]
+    headings = ("output", "mean moves by (σ)", "variance")
+    return Sheet("Outputs, noise off against on", headings, rows, len(result.outputs))
+
+
+@account.register
+def _footprint(result: Footprint, most: int = MOST) -> Account:
+    notes = [*by_reason(result.skipped), *result.notes]
+    if not result.sites:
+        return Account("No norm could be judged.", notes=notes)
+    chosen = worst(result.sites, lambda path: _claim(result.sites[path]), most)
+    rows = [
+        Row(
+            (
+                Name(path),
+                fixed(site.drop_p) + (" *" if site.claimed else ""),
+                f"{fixed(site.low)} to {fixed(site.high)}",
+                Words("before the norm") if site.placement == "a" else Name(site.place, "before "),
+                fixed(site.misfit, 1),
+            ),
+            site.claimed,
+        )
+        for path, site in result.sites.items()
+        if path in set(chosen)
+    ]
+    headings = ("norm", "drop_p", "95 %", "placed", "misfit")
+    title = "Noise the checkpoint remembers"
+    return Account(
+        _remembered(result),
+        [Sheet(title, headings, rows, len(result.sites), "worst")],
+        [
+            f"{counted(result.samples, 'sample')} in {counted(result.batches, 'batch')}, "
+            f"{counted(result.passes, 'pass')}. "
+            "*: claims noise. Misfit: 1 is as good as sampling allows; much more says that the "
+            "noise stood elsewhere or the weights still moved."
+        ],
+        "Next: predict with that noise (what it shifts), repair (what helps)."
+        if result.claimed
+        else "",
+        notes,
+    )
+
+
+def _claim(site: FootprintSite) -> float:
+    """The claimed ones first, then the largest rate."""
+    return site.drop_p + 10 * site.claimed
+
+
+def _remembered(result: Footprint) -> str:
+    total = counted(len(result.sites), "norm")
+    if not result.claimed:
+        return f"None of {total} claims noise."
+    path = max(result.claimed, key=lambda path: result.sites[path].drop_p)
+    site = result.sites[path]
+    verb = "claims" if len(result.claimed) == 1 else "claim"
+    return (
+        f"{len(result.claimed)} of {total} {verb} noise; most {named(path)}, drop_p "
+        f"{fixed(site.drop_p)} ({fixed(site.low)} to {fixed(site.high)})."
+    )

@@ -1,0 +1,42 @@
+"""What is drawn with rich, which is imported when first drawn with: pages and SARIF go without."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from varshift.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from varshift._draw.progress import Bar
+
+__all__ = ["bar", "table"]
+
+# Importing these registers their tables.
+_DRAWN = ("findings", "terminal")
+
+
+def table(result: Any) -> RenderableType:
+    """A renderable of the whole result, what could not be seen included."""
+    _needed("table()")
+    for name in _DRAWN:
+        import_module(f"varshift._draw.{name}")
+    from varshift._draw import layout
+
+    return layout.table(result)
+
+
+def bar(label: str = "", after: float = 0.0) -> Bar:
+    """A progress bar on stderr that is running, and seen `after` so many seconds."""
+    _needed("a progress bar")
+    from varshift._draw import progress
+
+    return progress.bar(label, after)
+
+
+def _needed(purpose: str) -> None:
+    if find_spec("rich") is None:
+        raise MissingExtraError("rich", "cli", purpose)

@@ -1,0 +1,1 @@
+"""How a borrowed model is run, and what is recorded while it runs: README.md is the way in."""

@@ -1,0 +1,351 @@
+"""Any form of data becomes checked batches on the model's device, one after another."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, IterableDataset
+
+from varshift._engine.borrow.walk import walk
+from varshift.errors import DataError, ModelError, UsageError, VarshiftError
+
+__all__ = [
+    *("Batch", "Data", "Forward", "batches", "call", "cut", "one_batch", "piece", "tensors_of"),
+]
+
+Data = Iterable[Any] | Callable[[], Iterable[Any]]
+Forward = Callable[[nn.Module, Any], Any]
+Device = torch.device | str | None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One batch on the model's device: its index, what the loader gave, how many samples."""
+
+    index: int
+    value: Any
+    samples: int
+
+
+def batches(
+    data: Data,
+    model: nn.Module,
+    *,
+    forward: Forward | None = None,
+    device: Device = None,
+    max_samples: int | None = None,
+) -> Iterator[Batch]:
+    """The batches of `data`, checked, moved to the model's device and cut off at `max_samples`.
+
+    `data` is an iterable of batches or a callable that returns one. The batch that crosses
+    `max_samples` is cut where its tensors share their first dimension, else taken whole.
+    """
+    if max_samples is not None and max_samples < 1:
+        raise UsageError(f"max_samples is {max_samples}; it must be at least 1")
+    target = _device_of(model, device)
+    seen = 0
+    for index, value in enumerate(_fetch(data)):
+        batch = _checked(index, value, forward, target)
+        if max_samples is not None and seen + batch.samples > max_samples:
+            batch = cut(batch, max_samples - seen)
+        seen += batch.samples
+        yield batch
+        if max_samples is not None and seen >= max_samples:
+            return
+    if seen == 0:
+        raise DataError(_why_empty(data))
+
+
+def one_batch(
+    example: Any, model: nn.Module, *, forward: Forward | None = None, device: Device = None
+) -> Batch:
+    """A single example batch, checked and moved."""
+    return _checked(0, example, forward, _device_of(model, device))
+
+
+def call(model: nn.Module, batch: Batch, forward: Forward | None) -> Any:
+    """Run the model on a batch. What the model raises becomes a ModelError that says where."""
+    try:
+        value = _fresh(batch.value)
+        if forward is not None:
+            return forward(model, value)
+        if isinstance(value, (tuple, list)):
+            value = value[0]
+        return model(**value) if isinstance(value, Mapping) else model(value)
+    except VarshiftError:
+        raise
+    except Exception as error:
+        where = _where(model, error.__traceback__)
+        raise ModelError(
+            f"the model raised {type(error).__name__}{where} on batch {batch.index}"
+            f"{_shapes(batch.value)}: {error}{_hint(error, batch, forward)}"
+        ) from error
+
+
+def tensors_of(value: Any) -> Iterator[Tensor]:
+    """Every tensor inside nested tuples, lists, mappings and objects that hold tensors."""
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from tensors_of(item)
+    elif isinstance(value, (tuple, list)):
+        for item in value:
+            yield from tensors_of(item)
+    elif hasattr(value, "to_dict") and callable(value.to_dict):  # PyG's Data
+        yield from tensors_of(value.to_dict())
+
+
+def _fetch(data: Data) -> Iterator[Any]:
+    if isinstance(data, Tensor):
+        raise DataError(
+            f"data is one tensor of shape {tuple(data.shape)}, and its items would be samples, not "
+            "batches: pass [x] for a single batch, or x.split(256)"
+        )
+    if isinstance(data, (str, bytes, Mapping)):
+        raise DataError(f"data is a {type(data).__name__}; pass an iterable of batches, as in [x]")
+    if _one_pair(data):
+        raise DataError(
+            "data is one pair of tensors, as in (inputs, labels), and its items are no batches: "
+            "pass [(inputs, labels)] for a single batch, or a DataLoader"
+        )
+    source = data if isinstance(data, Iterable) or hasattr(data, "__getitem__") else None
+    if source is None:
+        if not callable(data):
+            raise DataError(
+                f"data is a {type(data).__name__}; pass an iterable of batches, or a callable that "
+                "returns one"
+            )
+        source = data()
+    iterator = iter(source)
+    for index in itertools.count():
+        try:
+            value = next(iterator)
+        except StopIteration:
+            return
+        except Exception as error:
+            error.add_note(f"raised by the data while batch {index} was fetched")
+            raise
+        if index == 0 and _by_index(data) and _one_sample(value):
+            raise DataError(
+                f"data is a dataset ({type(data).__name__}) that gives samples, not batches: pass "
+                "torch.utils.data.DataLoader(data, batch_size=…)"
+            )
+        yield value
+
+
+def _by_index(data: Any) -> bool:
+    """A data set of samples; an iterable one may well give batches."""
+    return isinstance(data, Dataset) and not isinstance(data, IterableDataset)
+
+
+def _one_sample(value: Any) -> bool:
+    """Whether what stands beside the input is a single number, as a dataset's label is."""
+    beside = value[1:] if isinstance(value, (tuple, list)) else ()
+    return any(
+        isinstance(v, (int, float)) or (isinstance(v, Tensor) and not v.ndim) for v in beside
+    )
+
+
+def _one_pair(data: Any) -> bool:
+    """Inputs and their labels, one of each sample, and not two batches of the same."""
+    if not isinstance(data, (tuple, list)) or len(data) != 2:
+        return False
+    one, other = data
+    if not (isinstance(one, Tensor) and isinstance(other, Tensor)) or not (one.ndim and other.ndim):
+        return False
+    return one.ndim > 1 and other.ndim < one.ndim and len(one) == len(other)
+
+
+def _why_empty(data: Any) -> str:
+    if isinstance(data, Iterator):
+        return (
+            "data gave no batches: it is an iterator that is already used up (or was empty). Pass "
+            "a list, a DataLoader, or a callable that returns a fresh iterator"
+        )
+    return "data gave no batches: pass at least one (a DataLoader with drop_last=True may be empty)"
+
+
+def _checked(index: int, value: Any, forward: Forward | None, target: Device) -> Batch:
+    if forward is None:
+        _refuse_unknown(index, value)
+    value = _moved(value, target)
+    tensors = list(tensors_of(value))
+    for tensor in tensors:
+        _refuse_nonfinite(index, tensor)
+    samples = next((len(tensor) for tensor in tensors if tensor.ndim), 1)
+    if samples == 0:
+        raise DataError(f"batch {index} is empty: its first tensor has shape {_first(tensors)}")
+    return Batch(index, value, samples)
+
+
+def _first(tensors: list[Tensor]) -> tuple[int, ...]:
+    return next(tuple(tensor.shape) for tensor in tensors if tensor.ndim)
+
+
+def _refuse_unknown(index: int, value: Any) -> None:
+    item = value[0] if isinstance(value, (tuple, list)) and value else value
+    if not isinstance(item, (Tensor, Mapping)):
+        kind = type(value).__name__ if item is value else f"{type(value).__name__} of "
+        kind += "" if item is value else type(item).__name__
+        raise DataError(f"batch {index} is a {kind}; {_way_out(value)}")
+
+
+def _way_out(value: Any) -> str:
+    if isinstance(value, DataLoader):
+        return "pass one of its batches: next(iter(loader))"
+    if isinstance(value, np.ndarray):
+        return "make it a tensor: torch.from_numpy(…)"
+    if isinstance(value, (tuple, list, torch.Size)) and all(type(v) is int for v in value):
+        return f"that looks like a shape: pass torch.randn{tuple(value)}"
+    return "pass forward=lambda model, batch: model(…) to say how the model takes it"
+
+
+def _refuse_nonfinite(index: int, tensor: Tensor) -> None:
+    if not (tensor.is_floating_point() or tensor.is_complex()) or tensor.layout != torch.strided:
+        return
+    if bool(torch.isfinite(tensor).all()):
+        return
+    bad = ~torch.isfinite(tensor)
+    where = tuple(torch.nonzero(bad)[0].tolist())
+    kind = "NaN" if bool(torch.isnan(tensor[where])) else "infinite"
+    count = int(bad.sum())
+    many = "1 value that is" if count == 1 else f"{count} values that are"
+    raise DataError(
+        f"batch {index} holds {many} NaN or infinite, the first ({kind}) at index "
+        f"{where} of a tensor of shape {tuple(tensor.shape)}; clean or drop that batch"
+    )
+
+
+def _device_of(model: nn.Module, device: Device) -> torch.device | None:
+    """Where batches go: the model's one device, or None where it is spread over several."""
+    places = {
+        tensor.device
+        for _, module in walk(model)
+        for tensor in [*module._parameters.values(), *module._buffers.values()]
+        if tensor is not None
+    }
+    if device is None:
+        return next(iter(places)) if len(places) == 1 else None
+    wanted = torch.device(device)
+    if places and all(place.type != wanted.type for place in places):
+        place = ", ".join(sorted(map(str, places)))
+        raise ModelError(
+            f"device={str(wanted)!r}, but the model is on {place}; move it first with "
+            f"model.to({str(wanted)!r}), or leave device out"
+        )
+    return wanted
+
+
+def _moved(value: Any, target: Device) -> Any:
+    if target is None:
+        return value
+    return _mapped(value, lambda held: held.to(target), "to")
+
+
+def _fresh(value: Any) -> Any:
+    """A copy to run on: in-place layers write into their input, and the batch is borrowed too."""
+    return _mapped(value, lambda held: held.clone(), "clone")
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, Tensor)
+
+
+def _mapped(
+    value: Any,
+    step: Callable[[Any], Any],
+    method: str | None = None,
+    leaf: Callable[[Any], bool] = _is_tensor,
+) -> Any:
+    """`step` applied to every leaf in nested containers, and to objects with that method."""
+    if leaf(value):
+        return step(value)
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(_mapped(item, step, method, leaf) for item in value))
+    if isinstance(value, (tuple, list)):
+        return type(value)(_mapped(item, step, method, leaf) for item in value)
+    # Not by a `to` of theirs: that of tokenisers moves the lent batch itself.
+    if isinstance(value, Mapping) and not callable(getattr(value, "clone", None)):
+        items = {key: _mapped(item, step, method, leaf) for key, item in value.items()}
+        return _refilled(value, items)
+    return step(value) if method and callable(getattr(value, method, None)) else value
+
+
+def _refilled(value: Mapping[Any, Any], items: dict[Any, Any]) -> Mapping[Any, Any]:
+    """A mapping of the same class with other values; a plain dict where that cannot be made."""
+    if type(value) is dict or not isinstance(value, MutableMapping):
+        return items
+    try:
+        # A copy, not a fresh one: such classes carry more than their items, as tokenisers' do.
+        fresh = copy.copy(value)
+        for key, item in items.items():
+            fresh[key] = item
+    except Exception:
+        return items
+    return fresh
+
+
+def cut(batch: Batch, samples: int) -> Batch:
+    """Its first samples, where its tensors share their first dimension; else the batch itself."""
+    return piece(batch, 0, samples) or batch
+
+
+def piece(batch: Batch, start: int, stop: int) -> Batch | None:
+    """Some of its samples; None where its tensors do not share their first dimension."""
+    tensors = list(tensors_of(batch.value))
+    nested = isinstance(batch.value, (Tensor, tuple, list, Mapping))
+    if not nested or any(t.ndim == 0 or len(t) != batch.samples for t in tensors):
+        return None
+    few = _mapped(
+        batch.value,
+        lambda held: held[start:stop],
+        leaf=lambda held: _is_tensor(held) or _by_sample(held, batch.samples),
+    )
+    samples = len(range(batch.samples)[start:stop])
+    if any(len(tensor) != samples for tensor in tensors_of(few)):  # held where no slice reaches
+        return None
+    return Batch(batch.index, few, samples)
+
+
+def _by_sample(value: Any, samples: int) -> bool:
+    """A list or array with one item per sample beside the tensors: names, labels."""
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0 and len(value) == samples
+    rows = isinstance(value, list) and len(value) == samples
+    return rows and next(tensors_of(value), None) is None
+
+
+def _where(model: nn.Module, traceback: TracebackType | None) -> str:
+    """The innermost of the model's modules whose code was running when it raised."""
+    names = {id(module): name for name, module in model.named_modules()}
+    found = ""
+    while traceback is not None:
+        module = traceback.tb_frame.f_locals.get("self")
+        if isinstance(module, nn.Module) and names.get(id(module)):
+            found = f" in {names[id(module)]!r} ({type(module).__name__})"
+        traceback = traceback.tb_next
+    return found
+
+
+def _shapes(value: Any) -> str:
+    shapes = [str(tuple(tensor.shape)) for tensor in tensors_of(value)]
+    return f" (shapes {', '.join(shapes[:4])})" if shapes else ""
+
+
+def _hint(error: Exception, batch: Batch, forward: Forward | None) -> str:
+    if forward is None and isinstance(error, TypeError):
+        return ". Pass forward=lambda model, batch: … to say how the model takes a batch"
+    if "must have the same dtype" in str(error) or "should be the same" in str(error):
+        return ". Give the data the model's dtype and device, with batch.to(…)"
+    if "more than 1 value per channel" in str(error):
+        return ". A training pass needs batches of at least 2 samples here"
+    return ""

@@ -1,0 +1,1 @@
+"""A model is borrowed: what it was before is kept, and put back."""

@@ -1,0 +1,323 @@
+"""A pass in which every noise source does what it is told, and every norm uses what it is told.
+
+A bare draw is harmless until it meets data. There the operation is run twice, as the model asked
+and with the noise replaced by its mean; what goes on is a blend of the two, chosen sample by
+sample. So a source can be silenced, or replaced by another law, without knowing its class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from varshift._engine.trace import ops
+from varshift._engine.trace.flow import Flow
+from varshift._engine.trace.laws import UNKNOWN
+from varshift._engine.trace.modules import ModuleStack, module_stack
+from varshift._engine.trace.noises import named, sharing_of
+from varshift._engine.trace.ops import Operation, tensors_in
+from varshift._engine.trace.tracer import Tracer
+from varshift.results.structure import Sharing
+
+__all__ = [
+    "Directed",
+    "Fixed",
+    "Key",
+    "Meeting",
+    "along_samples",
+    "directed",
+    "names_of",
+]
+
+_EXACT = "exactly: the noise is replaced by its mean where it meets the data"
+_KERNEL = "exactly: its kernel is asked to draw nothing"
+_NEUTRAL = "exactly: the alpha dropout is left out, as in evaluation"
+_ESTIMATED = "by the mean of its own draw in each batch, since its law is not known in closed form"
+_NOT = "not at all: what it does to the data is not a product, a sum or a mask"
+
+Key = tuple[Any, ...]
+_ALPHA = ("alpha_dropout", "feature_alpha_dropout")
+
+
+@dataclass(frozen=True, eq=False)
+class Meeting:
+    """A source's noise meets data: `noisy` is what the model asked for, `silent` its quiet twin.
+
+    `silent` is None where the source cannot be silenced. `sharing` says which values of the result
+    share one draw. `again`: the data carries this source's noise already, and this is the second
+    part of one and the same noise (a sum after a product, a scale after a mask).
+    """
+
+    name: str
+    noisy: Tensor
+    silent: Tensor | None
+    sharing: Sharing
+    again: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Fixed:
+    """The statistics that a norm is to use in place of its own, (C,) each; `var` is biased."""
+
+    mean: Tensor
+    var: Tensor
+
+
+def names_of(tracer: Tracer) -> dict[Key, str]:
+    """The name that `Structure` gives each source of a finished trace, by what identifies it."""
+    return {_key(source): name for name, source in named(tracer.sources).items()}
+
+
+class Directed(Tracer):
+    """Runs a pass under direction: `blend` decides at each meeting, `fixed` at each norm.
+
+    Args:
+        model: the borrowed model.
+        modules: its module stack.
+        example: the batch; its tensors count as data.
+        names: source names by key, from `names_of` a first trace.
+        blend: takes a `Meeting` and returns what the pass goes on with. Only called for sources
+            that are known and can be silenced.
+        fixed: statistics by site path; a norm that is not named runs as the model asked.
+        on_norm: called as `on_norm(site, x)` with the input of each norm, before it is normalised.
+
+    `methods` says afterwards how each source was silenced, `strangers` counts draws of sources that
+    the first trace had not met.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        modules: ModuleStack,
+        example: Any,
+        *,
+        names: Mapping[Key, str],
+        blend: Callable[[Meeting], Tensor],
+        fixed: Mapping[str, Fixed] | None = None,
+        on_norm: Callable[[str, Tensor], None] = lambda path, x: None,
+    ) -> None:
+        super().__init__(model, modules, example)
+        self.methods: dict[str, str] = {}
+        self.strangers = 0
+        self.planted: str | None = None  # the name of what a hook of ours draws just now
+        self._names = names
+        self._blend = blend
+        self._fixed = fixed or {}
+        self._on_norm = on_norm
+
+    def _run(self, operation: Operation) -> None:
+        if operation.name in ops.BATCH_NORMS:
+            self._run_norm(operation)
+        elif operation.draws():
+            self._run_draw(operation)
+        else:
+            met = self._met(operation)
+            if met is None:
+                operation.run()
+            else:
+                again = self._again(met[0], met[2])
+                self._direct(operation, met[0], *self._silent(operation, *met), again=again)
+
+    def name_of(self, source: int) -> str | None:
+        """The name of a source of this pass; None for a stranger."""
+        return self._names.get(_key(self.sources[source]))
+
+    # Norms ---------------------------------------------------------------------------------
+
+    def _run_norm(self, operation: Operation) -> None:
+        site = self._site(operation)
+        if site is None:
+            operation.run()
+            return
+        self._on_norm(site.path, operation.args[0])
+        fixed = self._fixed.get(site.path)
+        if fixed is None:
+            operation.run()
+        else:
+            _run_fixed(operation, fixed)
+
+    # Noise ---------------------------------------------------------------------------------
+
+    def _run_draw(self, operation: Operation) -> None:
+        fused = operation.name in ops.FUSED_NOISE
+        if not fused:
+            operation.run()
+            return
+        before = _without_draw(operation)
+        self._direct(operation, self._source(operation), before, _KERNEL, "element")
+
+    def _draw_on_data(self, operation: Operation, index: int, inputs: Flow) -> None:
+        """A draw that takes its chances from data has been run as it is: nothing to replace."""
+        super()._draw_on_data(operation, index, inputs)
+        name = self.name_of(index)
+        if name is not None:
+            self.methods.setdefault(name, _NOT)
+
+    def _met(self, operation: Operation) -> tuple[int, list[Tensor], list[Flow]] | None:
+        """The source whose bare draw meets data in this operation, with all inputs."""
+        inputs = tensors_in([operation.args, operation.kwargs])
+        flows = [self._carried.get(tensor) for tensor in inputs]
+        bare = [flow.noise for flow in flows if flow.noise is not None]
+        if not bare or not any(f.noise is None and (f.data or f.weight) for f in flows):
+            return None
+        return bare[0], inputs, flows
+
+    def _again(self, source: int, flows: list[Flow]) -> bool:
+        carried = any(source in flow.trails for flow in flows)
+        known = self.sources[source]
+        return carried and (known.operation in _ALPHA or known.tau is None)
+
+    def _silent(
+        self, operation: Operation, source: int, inputs: list[Tensor], flows: list[Flow]
+    ) -> tuple[Tensor | None, str, Sharing]:
+        noise, flow = next(
+            (x, f) for x, f in zip(inputs, flows, strict=True) if f.noise is not None
+        )
+        mean, method = self._mean(source, operation, noise, flow)
+        silent = _replaced(operation, noise, mean)
+        if silent is None:
+            return None, _NOT, "other"
+        sums = operation.name in _SUMS or noise.ndim > silent.ndim
+        return silent, method, "other" if sums else sharing_of(noise, silent)
+
+    def _mean(
+        self, source: int, operation: Operation, noise: Tensor, flow: Flow
+    ) -> tuple[Tensor, str]:
+        if self.sources[source].operation in _ALPHA:
+            neutral = 0.0 if operation.name == "add" else 1.0
+            return noise.new_tensor(neutral, dtype=_real(noise.dtype)), _NEUTRAL
+        law = flow.law or UNKNOWN
+        if law.mean == law.mean:
+            return noise.new_tensor(law.mean, dtype=_real(noise.dtype)), _EXACT
+        return noise.to(_real(noise.dtype)).mean(), _ESTIMATED
+
+    def _direct(
+        self,
+        operation: Operation,
+        source: int,
+        silent: Tensor | None,
+        method: str,
+        sharing: Sharing,
+        *,
+        again: bool = False,
+    ) -> None:
+        operation.run()
+        name = self.planted or self.name_of(source)
+        if name is None:
+            self.strangers += 1
+            return
+        if self.methods.get(name) != _NOT:
+            self.methods[name] = method
+        noisy = next(iter(operation.outputs()), None)
+        if silent is None or noisy is None or silent.shape != noisy.shape:
+            self.methods[name] = _NOT
+            return
+        chosen = self._blend(Meeting(name, noisy, silent, sharing, again))
+        if chosen is noisy:
+            return
+        if operation.written():
+            noisy.copy_(chosen)
+        else:
+            operation.out = _with_first(operation.out, chosen.to(noisy.dtype))
+
+
+@contextmanager
+def directed(model: nn.Module, example: Any, **directions: Any) -> Iterator[Directed]:
+    """Direct what runs inside the block; `directions` are the keywords of `Directed`."""
+    with module_stack(model) as modules, Directed(model, modules, example, **directions) as mode:
+        yield mode
+
+
+def along_samples(values: Tensor, samples: int, like: Tensor) -> Tensor | None:
+    """Per-sample `values` (samples,) shaped to broadcast along the samples of `like`.
+
+    Samples are dimension 0, alone or with further rows of each sample behind it (windows, heads,
+    time steps), or else dimension 1. None where no dimension fits.
+    """
+    if like.ndim == 0:
+        return None
+    if len(like) % samples == 0 and len(like) > 0:
+        rows = values.repeat_interleave(len(like) // samples)
+        return rows.view(-1, *(1,) * (like.ndim - 1))
+    if like.ndim > 1 and like.shape[1] == samples:
+        return values.view(1, -1, *(1,) * (like.ndim - 2))
+    return None
+
+
+def _key(source: Any) -> Key:
+    return (source.path, source.operation, source.line)
+
+
+def _real(dtype: torch.dtype) -> torch.dtype:
+    return dtype if dtype.is_floating_point else torch.get_default_dtype()
+
+
+def _with_first(out: Any, value: Tensor) -> Any:
+    if isinstance(out, Tensor):
+        return value
+    return (value, *out[1:])
+
+
+def _run_fixed(operation: Operation, fixed: Fixed) -> None:
+    x, weight, bias = (operation.argument(name) for name in ("input", "weight", "bias"))
+    kept = next(t for t in (operation.argument("running_mean"), x) if t is not None)
+    mean, var = (value.to(kept.device, kept.dtype) for value in (fixed.mean, fixed.var))
+    eps = operation.argument("eps")
+    eps = operation.argument("epsilon") if eps is None else eps
+    normal = torch.ops.aten.native_batch_norm.default
+    out = normal(x, weight, bias, mean, var, False, 0.0, float(eps or 0.0))
+    returned = getattr(operation.func, "_schema", None)
+    extra = len(returned.returns) - 3 if returned is not None else 0
+    operation.out = (*out, *(x.new_empty(0, dtype=torch.uint8) for _ in range(extra)))
+
+
+def _without_draw(operation: Operation) -> Tensor | None:
+    """What a kernel that draws and applies at once gives when asked not to draw."""
+    args, kwargs = list(operation.args), dict(operation.kwargs)
+    switch = ops.FUSED_NOISE[operation.name]
+    names = [argument.name for argument in operation.func._schema.arguments]
+    if operation.name == "native_dropout":
+        x: Tensor = operation.args[0]
+        return x.clone()
+    if switch not in names:
+        return None
+    value: Any = False if switch == "training" else 0.0
+    if switch in kwargs or names.index(switch) >= len(args):
+        kwargs[switch] = value
+    else:
+        args[names.index(switch)] = value
+    fresh = [arg.clone() if isinstance(arg, Tensor) and arg.ndim else arg for arg in args]
+    quiet: Tensor | None = next(iter(tensors_in(operation.func(*fresh, **kwargs))), None)
+    return quiet
+
+
+def _replaced(operation: Operation, noise: Tensor, mean: Tensor) -> Tensor | None:
+    """The operation's result with `noise` replaced by its mean; its arguments stay as they are."""
+    name, args = operation.name, operation.args
+    if name == "masked_fill" and args[1] is noise:
+        return _mixed(mean, args[2], args[0])
+    if name == "where" and args[0] is noise:
+        return _mixed(mean, args[1], args[2])
+    if noise.dtype == torch.bool and name != "mul":
+        return None
+    if name not in _AFFINE:
+        return None
+    calm = mean.expand(noise.shape)
+    swapped: tuple[Any, ...] = tuple(calm if value is noise else value for value in args)
+    result: Tensor = getattr(torch.ops.aten, name)(*swapped, **operation.kwargs)
+    return result
+
+
+def _mixed(chance: Tensor, chosen: Any, other: Any) -> Tensor:
+    result: Tensor = chance * chosen + (1 - chance) * other
+    return result
+
+
+# Affine in the noise, so that the mean of the result is the result of the mean.
+_SUMS = frozenset({"mm", "bmm"})
+_AFFINE = frozenset({"mul", "add", "sub", "rsub", "addcmul", "lerp"}) | _SUMS

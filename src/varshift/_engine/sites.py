@@ -1,0 +1,107 @@
+"""Norm sites of a model: found by the running-stat tensors they hold, named by where those live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.instancenorm import _InstanceNorm
+
+from varshift._engine.borrow.containers import tensors_within
+from varshift._engine.borrow.walk import walk
+
+__all__ = ["Handle", "norm_handles", "owners", "untracked"]
+
+
+@dataclass(frozen=True, eq=False)
+class Handle:
+    """A module that holds running statistics, and the two tensors themselves."""
+
+    path: str
+    module: nn.Module
+    running_mean: Tensor
+    running_var: Tensor
+
+    @property
+    def certain(self) -> bool:
+        """Whether this is a BatchNorm by class; otherwise only a batch-norm operation can tell."""
+        return isinstance(self.module, _BatchNorm)
+
+
+def norm_handles(model: nn.Module) -> dict[str, Handle]:
+    """Every module with a `running_mean` and a `running_var`, by path. InstanceNorm is not one.
+
+    Nor are those inside scripted modules, whose tensors lie in C++: `untracked` lists them.
+    """
+    found: dict[str, Handle] = {}
+    for path, module in _open(model):
+        mean, var = _held_as(module, "running_mean"), _held_as(module, "running_var")
+        if isinstance(module, _InstanceNorm):
+            continue
+        if isinstance(mean, Tensor) and isinstance(var, Tensor):
+            found[path] = Handle(path, module, mean, var)
+    return found
+
+
+def untracked(model: nn.Module) -> dict[str, str]:
+    """Normalisations that look like norm sites and are none, by path, with the reason."""
+    reasons: dict[str, str] = {}
+    for path, module in walk(model):
+        if isinstance(module, torch.jit.ScriptModule):
+            if {"running_mean", "running_var"} <= dict(module.named_buffers(recurse=False)).keys():
+                reasons[path] = (
+                    "inside a scripted module, whose tensors lie in C++: it can be neither "
+                    "measured nor changed; script the model afterwards"
+                )
+        elif isinstance(module, _BatchNorm) and module.running_mean is None:
+            reasons[path] = (
+                "keeps no running statistics (track_running_stats=False): it uses the batch's own "
+                "in both modes, so nothing stored can shift"
+            )
+        elif isinstance(module, _InstanceNorm) and module.running_mean is not None:
+            reasons[path] = (
+                "InstanceNorm with running statistics, which are averages over samples of "
+                "per-sample moments: not a norm site here"
+            )
+    return reasons
+
+
+def owners(model: nn.Module) -> dict[int, tuple[str, nn.Module]]:
+    """Where each tensor that could be a running mean lives: id → (site path, owner).
+
+    The site's path is the owner's own for a tensor called `running_mean`, else the owner's path
+    and the tensor's name, as for statistics handed to `F.batch_norm` from other buffers, or from
+    a list: `stats.0`.
+    """
+    found: dict[int, tuple[str, nn.Module]] = {}
+    for path, module in _open(model):
+        for name, tensor in _held(module):
+            site = path if name == "running_mean" else f"{path}.{name}".lstrip(".")
+            found.setdefault(id(tensor), (site, module))
+    return found
+
+
+def _open(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """The modules that hold their tensors in Python."""
+    for path, module in walk(model):
+        if not isinstance(module, torch.jit.ScriptModule):
+            yield path, module
+
+
+def _held_as(module: nn.Module, name: str) -> object:
+    # Not getattr: on a module it is slow where the name is missing, which is nearly everywhere.
+    return module._buffers.get(name, vars(module).get(name))
+
+
+def _held(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    for name, tensor in module._buffers.items():
+        if tensor is not None:
+            yield name, tensor
+    for name, value in vars(module).items():
+        if isinstance(value, Tensor):
+            yield name, value
+    for name, holder, key in tensors_within(module):
+        yield name, holder[key]

@@ -1,0 +1,140 @@
+"""A finished trace becomes a Structure: noises, norms, routes, and what could not be seen."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from varshift._engine.batches import Batch, Forward
+from varshift._engine.borrow.model import unwrapped
+from varshift._engine.borrow.walk import walk
+from varshift._engine.prove import prove
+from varshift._engine.sites import norm_handles, untracked
+from varshift._engine.subject import subject_of
+from varshift._engine.trace.flow import Trails
+from varshift._engine.trace.noises import named, silent_noises
+from varshift._engine.trace.tracer import Tracer
+from varshift._engine.trace.zeroed import zeroed_noises
+from varshift.results.structure import Noise, Norm, Placement, Proof, Route, Structure
+
+__all__ = ["traced"]
+
+_ORDER: tuple[Placement, ...] = ("a", "b", "through-norm")
+
+
+def traced(
+    model: nn.Module,
+    tracer: Tracer,
+    batch: Batch,
+    forward: Forward | None,
+    moved: tuple[str, ...] = (),
+) -> Structure:
+    """The Structure of a finished trace; `moved` names the random generators that the pass used."""
+    inner = unwrapped(model)
+    sources = named(tracer.sources)
+    noises = [source.noise(name) for name, source in sources.items()]
+    silent = silent_noises(inner, {source.path for source in tracer.sources}, tracer.modules.called)
+    noises += [*silent, *zeroed_noises(tracer.sources, tracer.zeroed.values(), silent)]
+    noises += [_python_draw(name) for name in moved if name in ("python", "numpy")]
+    norms = _norms(inner, tracer)
+    names = list(sources)
+    routes = [
+        _route(names[source], path, trails) for (source, path), trails in tracer.routes.items()
+    ]
+    norm_order = {norm.path: place for place, norm in enumerate(norms)}
+    routes.sort(key=lambda route: (norm_order[route.norm], names.index(route.noise)))
+    draws = {name: frozenset(source.draws) for name, source in sources.items()}
+
+    def proof(_: Structure, route: Route) -> Proof:
+        return prove(model, batch, forward, route, draws[route.noise])
+
+    notes = (*tracer.notes, *_notes(model, inner, tracer, norms, moved))
+    return Structure(tuple(noises), tuple(norms), tuple(routes), notes, proof, subject_of(inner))
+
+
+def _route(noise: str, norm: str, trails: Trails) -> Route:
+    placements = tuple(placement for placement in _ORDER if placement in trails)
+    trail = trails[placements[0]]
+    return Route(noise, norm, placements[0], placements, trail.layers())
+
+
+def _norms(model: nn.Module, tracer: Tracer) -> list[Norm]:
+    reached = [
+        Norm(
+            path=seen.path,
+            kind=type(seen.owner).__name__
+            if hasattr(seen.owner, "running_mean")
+            else "F.batch_norm",
+            channels=seen.channels,
+            # The module's own attribute: with momentum=None the operation is handed an average.
+            momentum=getattr(seen.owner, "momentum", seen.momentum),
+            eps=seen.eps,
+            affine=seen.affine,
+            frozen=seen.frozen,
+            calls=seen.calls,
+        )
+        for seen in tracer.sites.values()
+    ]
+    unreached = [
+        Norm(
+            path=path,
+            kind=type(handle.module).__name__,
+            channels=handle.running_mean.numel(),
+            momentum=getattr(handle.module, "momentum", None),
+            eps=float(getattr(handle.module, "eps", 0.0)),
+            affine=getattr(handle.module, "weight", None) is not None,
+            frozen=not handle.module.training,
+            calls=0,
+        )
+        for path, handle in norm_handles(model).items()
+        if path not in tracer.sites and handle.certain
+    ]
+    return reached + unreached
+
+
+def _python_draw(generator: str) -> Noise:
+    return Noise(
+        name=f"({generator} random)",
+        path="",
+        module="",
+        operation=f"{generator} random",
+        law="control-flow",
+        drop_p=None,
+        tau=None,
+        sharing="other",
+        active=True,
+        calls=1,
+        line=None,
+    )
+
+
+def _notes(
+    model: nn.Module, inner: nn.Module, tracer: Tracer, norms: list[Norm], moved: tuple[str, ...]
+) -> list[str]:
+    notes = [
+        f"the forward pass drew from {name}'s own random generator, which torch cannot see: a "
+        "layer drop or augmentation inside the model is not followed"
+        for name in moved
+        if name in ("python", "numpy")
+    ]
+    if not norms:
+        notes.append("no normalisation with running statistics: nothing can shift here")
+    notes += [f"{norm.path}: the example never reached it" for norm in norms if norm.calls == 0]
+    notes += [f"{path}: {reason}" for path, reason in untracked(inner).items()]
+    notes += [
+        f"{path}: holds running statistics, but no batch-norm operation read them (normalised by "
+        "hand, or not reached): not followed"
+        for path, handle in norm_handles(inner).items()
+        if not handle.certain and path not in tracer.sites
+    ]
+    notes += [
+        f"{name}: scripted, seen from outside only: its inner paths and lines are unknown"
+        for name, module in walk(inner)
+        if isinstance(module, torch.jit.ScriptModule) and "." not in name
+    ]
+    if any(
+        type(module).__name__ == "OptimizedModule"
+        for module in [model, *(module for _, module in walk(inner))]
+    ):
+        notes.append("compiled parts were run eagerly for the inspection")
+    return notes

@@ -1,0 +1,1 @@
+"""Following noise through a pass, operation by operation."""

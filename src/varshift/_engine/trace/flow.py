@@ -1,0 +1,194 @@
+"""What a tensor carries while a pass is traced, and the trails noise leaves through it.
+
+Storages carry, not tensors: a view shares its base's storage, so views and in-place writes need
+no rule of their own. The price is that halves of one buffer count as one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
+
+from varshift._engine.trace.laws import Law
+from varshift.results.structure import Layer, Placement
+
+__all__ = [
+    "NOTHING",
+    "Carried",
+    "Flow",
+    "Trail",
+    "Trails",
+    "merged",
+    "same_storage",
+    "shortest",
+    "stepped",
+    "storage_key",
+    "united",
+    "whole",
+]
+
+_RANK: tuple[Placement, ...] = ("a", "b", "through-norm")
+
+
+@dataclass(frozen=True)
+class Trail:
+    """One path of a noise so far: its placement and its layers, last first, as a linked list."""
+
+    placement: Placement = "a"
+    layer: Layer | None = None
+    before: Trail | None = None
+    length: int = 0
+
+    def step(self, layer: Layer, placement: Placement) -> Trail:
+        """The path one layer further, at least of that placement."""
+        worse = max(self.placement, placement, key=_RANK.index)
+        if worse == self.placement and self._just_passed(layer):
+            return self
+        return Trail(worse, layer, self, self.length + 1)
+
+    def _just_passed(self, layer: Layer) -> bool:
+        # Many operations of one module (an LSTM unrolled in time) are the same few layers.
+        trail: Trail | None = self
+        while trail is not None and trail.layer is not None and trail.layer.path == layer.path:
+            if trail.layer == layer:
+                return True
+            trail = trail.before
+        return False
+
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers in the order the noise met them."""
+        found: list[Layer] = []
+        trail: Trail | None = self
+        while trail is not None and trail.layer is not None:
+            found.append(trail.layer)
+            trail = trail.before
+        return tuple(reversed(found))
+
+
+Trails = dict[Placement, Trail]
+
+
+@dataclass(frozen=True)
+class Flow:
+    """What one storage carries.
+
+    `data`: depends on the example. `weight`: computed from parameters. `noise`: the source whose
+    bare draw this is, not yet met with data, under `law`; `block` if it was pooled on the way.
+    `trails`: per source, its shortest path of each placement.
+    """
+
+    data: bool = False
+    weight: bool = False
+    noise: int | None = None
+    law: Law | None = None
+    block: bool = False
+    trails: dict[int, Trails] = field(default_factory=dict)
+
+
+NOTHING = Flow()
+
+
+def merged(flows: Iterable[Flow]) -> Flow:
+    """What depends on all of these at once; the object itself where only one carries anything."""
+    carrying = [flow for flow in flows if flow is not NOTHING]
+    if len(carrying) <= 1:
+        return carrying[0] if carrying else NOTHING
+    tracked = [flow for flow in carrying if flow.trails]
+    trails = tracked[0].trails if tracked else {}
+    for flow in tracked[1:]:
+        if flow.trails is not trails:
+            trails = united(trails, flow.trails)
+    bare = [flow for flow in carrying if flow.noise is not None]
+    return Flow(
+        data=any(flow.data for flow in carrying),
+        weight=any(flow.weight for flow in carrying),
+        noise=bare[0].noise if bare else None,
+        law=bare[0].law if len(bare) == 1 else None,
+        block=any(flow.block for flow in bare),
+        trails=trails,
+    )
+
+
+def stepped(flow: Flow, layer: Layer, placement: Placement) -> Flow:
+    """The flow after a layer that changes a placement or is worth naming."""
+    if not flow.trails:
+        return flow
+    trails = {source: _advanced(paths, layer, placement) for source, paths in flow.trails.items()}
+    return replace(flow, trails=trails)
+
+
+def _advanced(paths: Trails, layer: Layer, placement: Placement) -> Trails:
+    return shortest(trail.step(layer, placement) for trail in paths.values())
+
+
+def united(one: dict[int, Trails], other: dict[int, Trails]) -> dict[int, Trails]:
+    """Trails of both, the shortest of each placement kept per source."""
+    result = dict(one)
+    for source, paths in other.items():
+        mine = result.get(source)
+        if mine is None:
+            result[source] = paths
+        elif mine is not paths:
+            result[source] = shortest([*mine.values(), *paths.values()])
+    return result
+
+
+def shortest(trails: Iterable[Trail]) -> Trails:
+    """The shortest trail of each placement."""
+    best: Trails = {}
+    for trail in trails:
+        held = best.get(trail.placement)
+        if held is None or trail.length < held.length:
+            best[trail.placement] = trail
+    return best
+
+
+class Carried:
+    """Flows by storage. Dead storages keep their number reserved, so no number is met twice."""
+
+    def __init__(self) -> None:
+        self._flows: dict[Any, tuple[Any, Flow]] = {}
+
+    def get(self, tensor: Tensor) -> Flow:
+        """What the tensor carries."""
+        held = self._flows.get(storage_key(tensor))
+        return held[1] if held is not None else NOTHING
+
+    def put(self, tensor: Tensor, flow: Flow) -> None:
+        """From now on the tensor's storage carries `flow`."""
+        key = storage_key(tensor)
+        held = self._flows.get(key)
+        if held is not None:
+            self._flows[key] = (held[0], flow)
+        elif flow is not NOTHING:
+            # A weak reference frees the memory but keeps the address from being used again.
+            guard = tensor if key is tensor else StorageWeakRef(tensor.untyped_storage())
+            self._flows[key] = (guard, flow)
+
+
+def storage_key(tensor: Tensor) -> Any:
+    """The same for a tensor and every view of it."""
+    try:
+        return tensor.untyped_storage()._cdata
+    except (NotImplementedError, RuntimeError):  # sparse and other storage-less layouts
+        return tensor
+
+
+def same_storage(one: Tensor, other: Tensor) -> bool:
+    """Whether one is the other or a view of it."""
+    if one is other:
+        return True
+    mine, yours = storage_key(one), storage_key(other)
+    return isinstance(mine, int) and isinstance(yours, int) and mine == yours
+
+
+def whole(tensor: Tensor) -> bool:
+    """Whether the tensor covers all of its storage."""
+    if tensor.layout != torch.strided:
+        return True
+    return tensor.numel() * tensor.element_size() >= tensor.untyped_storage().nbytes()

@@ -1,0 +1,176 @@
+"""Noise sources as they are met: one per module, operation and line, however often it draws."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.dropout import _DropoutNd
+
+from varshift._engine.borrow.walk import walk
+from varshift._engine.trace.laws import UNKNOWN, Law
+from varshift.results.structure import Line, Noise, Sharing
+
+__all__ = ["Source", "named", "sharing_of", "silent_noises"]
+
+_RATES = ("p", "drop_prob", "drop_p", "drop_rate", "dropout", "rate")
+_LOOKS_NOISY = re.compile("drop|noise", re.IGNORECASE)
+_ALPHA = ("alpha_dropout", "feature_alpha_dropout")
+
+
+@dataclass
+class Source:
+    """A noise source being traced; `draws` are the ordinals of its draws in the pass."""
+
+    path: str
+    module: nn.Module
+    operation: str
+    line: Line | None
+    draws: list[int] = field(default_factory=list)
+    law: str = ""
+    drop_p: float | None = None
+    tau: float | None = None
+    sharing: Sharing = "other"
+    met: bool = False
+
+    def meet(self, law: str, drop_p: float | None, tau: float | None, sharing: Sharing) -> None:
+        """Record how it first met data; a later meeting that disagrees leaves the rate unknown."""
+        if not self.met:
+            self.law, self.drop_p, self.tau, self.sharing = law, drop_p, tau, sharing
+        elif law == self.law and drop_p != self.drop_p:
+            self.drop_p = self.tau = None
+        self.met = True
+
+    def apply(self, how: str, law: Law, block: bool, sharing: Sharing) -> None:
+        """Read the law off the operation in which the bare draw met data."""
+        sharing = "block" if block else sharing
+        if self.operation in _ALPHA:
+            if not self.met:  # the mask multiplies first; what is added later is no rate
+                self.meet("alpha", law.drop_p, None, sharing)
+        elif how == "multiply":
+            self.meet(law.kind, law.drop_p, law.tau, sharing)
+        elif how in ("keep", "drop") and law.kind == "bernoulli":
+            chance = law.chance if law.first else 1 - law.chance
+            drop_p = chance if how == "drop" else 1 - chance
+            self.meet("bernoulli", drop_p, drop_p / (1 - drop_p) if drop_p < 1 else None, sharing)
+        elif how == "add":
+            self.meet("additive", None, None, sharing)
+        else:
+            self.meet("unknown", None, None, sharing)
+
+    def noise(self, name: str) -> Noise:
+        """The finished record."""
+        law = self.law or UNKNOWN.kind
+        drop_p = self.drop_p
+        if drop_p is None and law == "unknown" and _LOOKS_NOISY.search(type(self.module).__name__):
+            drop_p = _rate(self.module)
+        return Noise(
+            name=name,
+            path=self.path,
+            module=type(self.module).__name__,
+            operation=self.operation,
+            law=law,
+            drop_p=_tidy(drop_p),
+            tau=_tidy(self.tau),
+            sharing=self.sharing,
+            active=True,
+            calls=len(self.draws),
+            line=self.line,
+        )
+
+
+def sharing_of(noise: Tensor, data: Tensor) -> Sharing:
+    """Which values of `data` share one draw of a `noise` that broadcasts against it.
+
+    Dimension 0 is taken for samples. Broadcasting and expanded dimensions are shared.
+    """
+    lead = data.ndim - noise.ndim
+    varies = [
+        dim
+        for dim in range(data.ndim)
+        if dim >= lead
+        and data.shape[dim] > 1
+        and noise.shape[dim - lead] == data.shape[dim]
+        and noise.stride(dim - lead) != 0
+    ]
+    wide = [dim for dim in range(data.ndim) if data.shape[dim] > 1]
+    if varies == wide:
+        return "element" if wide else "sample"
+    inner = [dim for dim in varies if dim > 0]
+    whole_batch = 0 in wide and 0 not in varies
+    if whole_batch or lead > 0:
+        return "other"
+    if not inner:
+        return "sample"
+    return "channel" if len(inner) == 1 else "other"
+
+
+def named(sources: Iterable[Source]) -> dict[str, Source]:
+    """Unique names: the module's path, with #2, #3 … for further sources of the same module."""
+    found: dict[str, Source] = {}
+    for source in sources:
+        base = source.path or "(model)"
+        name, number = base, 1
+        while name in found:
+            number += 1
+            name = f"{base}#{number}"
+        found[name] = source
+    return found
+
+
+def silent_noises(model: nn.Module, noisy: set[str], called: set[str]) -> list[Noise]:
+    """Noise modules by class that drew nothing: rate 0, in eval mode, or not reached."""
+    found = []
+    for path, module in walk(model):
+        if path in noisy or not _is_noise_module(module):
+            continue
+        found.append(
+            Noise(
+                name=path or "(model)",
+                path=path,
+                module=type(module).__name__,
+                operation=_why_silent(module, path in called),
+                law="unknown",
+                drop_p=_rate(module),
+                tau=None,
+                sharing="other",
+                active=False,
+                calls=0,
+                line=None,
+            )
+        )
+    return found
+
+
+def _is_noise_module(module: nn.Module) -> bool:
+    if isinstance(module, (_DropoutNd, nn.RReLU)):
+        return True
+    if not _LOOKS_NOISY.search(type(module).__name__):
+        return False
+    return not module._modules and not module._parameters and _rate(module) is not None
+
+
+def _why_silent(module: nn.Module, called: bool) -> str:
+    if not called:
+        return "not reached"
+    # One of rate 0 is silent in either mode, whichever it was looked at in.
+    return "silent" if module.training or _rate(module) == 0 else "in eval mode"
+
+
+def _tidy(value: float | None) -> float | None:
+    """Without the rounding of 1 − (1 − drop_p): 0.2, not 0.19999999999999996."""
+    return None if value is None else float(f"{value:.12g}")
+
+
+def _rate(module: Any) -> float | None:
+    for name in _RATES:
+        value = getattr(module, name, None)
+        if isinstance(value, torch.Tensor) and value.numel() == 1:
+            value = float(value)
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1:
+            return float(value)
+    return None

@@ -1,0 +1,1 @@
+"""The verb `explain`: factors per site, blame per source, a verdict."""

@@ -1,0 +1,113 @@
+"""From contrasts to the blame matrix, and to what all the noise together does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from varshift._engine.record.tally import rounding
+from varshift._explain.contrast import Effect
+from varshift._explain.figures import error_of, figure_of, root_mean_square
+from varshift._explain.lanes import Spread
+from varshift._explain.passes import BlamePasses
+from varshift.results.explanation import Blame, Figure
+from varshift.results.structure import Structure
+
+__all__ = ["blame_of", "noisy_spread"]
+
+
+def noisy_spread(passes: BlamePasses, place: str, clean: Spread) -> Spread:
+    """What a place receives with all noise on, every norm using its training statistics."""
+    effect = passes.effect(place, passes.design.all)
+    if effect is None:
+        return clean
+    rows = len(clean.mean)  # fewer samples than groups: the groups behind are empty
+    return clean.plus(effect.mean[:rows], effect.var[:rows])
+
+
+def blame_of(
+    passes: BlamePasses, structure: Structure, noisy: Mapping[str, Spread], count: int
+) -> Blame:
+    """The matrix; `noisy` is `noisy_spread` by place, `count` how many passes over the data."""
+    reached = {(route.noise, route.norm) for route in structure.routes}
+    norms = {norm.path for norm in structure.norms}
+    places = {
+        name: _Place(
+            passes,
+            name,
+            spread,
+            [s for s in passes.sources if name not in norms or (s, name) in reached],
+        )
+        for name, spread in noisy.items()
+    }
+    pairs = [
+        ((source, name), place, effect)
+        for name, place in places.items()
+        for source, effect in place.alone.items()
+    ]
+    parts = {name: place.parts() for name, place in places.items()}
+    return Blame(
+        noises=tuple(passes.sources),
+        places=tuple(places),
+        share={pair: figure_of(place.share(effect)) for pair, place, effect in pairs},
+        mean_shift={pair: place.moved(effect) for pair, place, effect in pairs},
+        total={name: part.total for name, part in parts.items()},
+        interaction={name: part.interaction for name, part in parts.items()},
+        rest={name: part.rest for name, part in parts.items()},
+        silenced=dict(passes.silenced),
+        passes=count,
+        unit="batch" if passes.design.whole_batches else "sample",
+    )
+
+
+@dataclass(frozen=True)
+class _Parts:
+    total: Figure
+    interaction: Figure
+    rest: Figure
+
+
+class _Place:
+    """One norm site or output, and the effects of the sources there.
+
+    `alone`: what each source does by itself, beyond what is there with every source silenced.
+    """
+
+    def __init__(self, passes: BlamePasses, name: str, noisy: Spread, sources: list[str]) -> None:
+        design = passes.design
+        self._several = len(design.sources) > 1
+        self._noisy = noisy
+        precision = passes.clean.tallies[name].precision
+        self._live = noisy.var[0] > rounding(noisy.mean[0], precision)
+        self._whole = passes.effect(name, design.all)
+        self._rest = passes.effect(name, design.none)
+        found = {s: passes.effect(name, design.sources.index(s)) for s in sources}
+        self.alone = {s: self._beyond_rest(e) for s, e in found.items() if e is not None}
+
+    def share(self, effect: Effect) -> Tensor:
+        """Variance that the effect adds ÷ variance with all noise, mean over live channels."""
+        rows = len(self._noisy.var)  # as many groups as there are samples, at most
+        share: Tensor = (effect.var[:rows] / self._noisy.var)[:, self._live].mean(1)
+        return share
+
+    def moved(self, effect: Effect) -> Figure:
+        """Root mean square over live channels of the mean's shift, in deviations with noise on."""
+        shift = effect.mean / self._noisy.var[0].clamp(min=1e-300).sqrt()
+        return root_mean_square(shift, error_of(shift).square(), self._live)
+
+    def parts(self) -> _Parts:
+        """All together, what is left over beyond the sum, and what cannot be silenced."""
+        nothing = torch.zeros(1, dtype=torch.float64)
+        total = nothing if self._whole is None else self.share(self._whole)
+        left = nothing if self._rest is None else self.share(self._rest)
+        shares = [self.share(effect) for effect in self.alone.values()]
+        beyond = total - sum(shares, torch.zeros_like(total)) - left if self._several else nothing
+        return _Parts(figure_of(total), figure_of(beyond), figure_of(left))
+
+    def _beyond_rest(self, effect: Effect) -> Effect:
+        if self._rest is None:
+            return effect
+        return Effect(effect.mean - self._rest.mean, effect.var - self._rest.var)

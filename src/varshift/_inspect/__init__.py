@@ -1,0 +1,1 @@
+"""The verb `inspect`: one traced training pass becomes a Structure."""

@@ -1,0 +1,21 @@
+"""Where models and data come from: specs, checkpoints, named data sets."""
+
+from varshift._loading.checkpoints import load_checkpoint
+from varshift._loading.data import example_from_shapes, load_data
+from varshift._loading.datasets import NAMES, ImageSet, load_images
+from varshift._loading.factories import load_factory, load_function, load_model
+from varshift._loading.saving import refuse_unwritable, save_checkpoint
+
+__all__ = [
+    "NAMES",
+    "ImageSet",
+    "example_from_shapes",
+    "load_checkpoint",
+    "load_data",
+    "load_factory",
+    "load_function",
+    "load_images",
+    "load_model",
+    "refuse_unwritable",
+    "save_checkpoint",
+]

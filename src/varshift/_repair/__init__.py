@@ -1,0 +1,1 @@
+"""The verbs `repair` and `recalibrate`: remedies, measured before they are kept."""

@@ -1,0 +1,194 @@
+"""A repair as a set of new values for named tensors: tried on without a write, then written.
+
+A candidate is tried with tensors that stand in for the model's own, so that trying leaves no trace
+at all, not even in version counters. Only what is accepted is written, into the same storage.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from varshift._engine.borrow.containers import tensors_within
+from varshift._engine.borrow.walk import walk
+from varshift.errors import ModelError, UsageError
+
+__all__ = ["Edit", "Undo", "edit_of", "named", "names_of", "write"]
+
+
+@dataclass(frozen=True, eq=False)
+class Edit:
+    """New values by the names that `state_dict` uses: "layer1.0.bn2.running_var"."""
+
+    values: Mapping[str, Tensor]
+
+    def then(self, later: Edit) -> Edit:
+        """This one, and on top of it a later one."""
+        return Edit({**self.values, **later.values})
+
+    @contextmanager
+    def standing_in(self, model: nn.Module) -> Iterator[None]:
+        """Inside the block the model computes with the new values; its own tensors are untouched.
+
+        A tensor that the model holds in several places is replaced in all of them.
+        """
+        with ExitStack() as stack:
+            for name, value in self.values.items():
+                own = named(model, name)
+                stand_in = value.to(own.device, own.dtype).reshape(own.shape).clone()
+                if isinstance(own, nn.Parameter):
+                    stand_in = nn.Parameter(stand_in, requires_grad=False)
+                for place, holder, key in _places(model, own):
+                    if isinstance(holder, tuple):
+                        raise UsageError(
+                            f"{place!r} lies in a tuple, where no other tensor can stand in for "
+                            "it; keep it in a list, or as a buffer (register_buffer)"
+                        )
+                    stack.callback(holder.__setitem__, key, own)
+                    holder[key] = stand_in
+            yield
+
+
+def names_of(model: nn.Module) -> dict[int, str]:
+    """The name of every parameter, buffer and other tensor that the model holds, by its id."""
+    found: dict[int, str] = {}
+    for name, holder, key in _held(model):
+        found.setdefault(id(holder[key]), name)
+    return found
+
+
+def edit_of(model: nn.Module, pairs: Iterable[tuple[Tensor, Tensor]]) -> Edit:
+    """The edit that gives tensors of the model new values."""
+    names = names_of(model)
+    held = list(pairs)
+    if any(id(tensor) not in names for tensor, _ in held):
+        raise ModelError(
+            "the statistics of a norm are other tensors after a forward than before it: there is "
+            "nothing to write to; keep them as buffers (register_buffer), written to in place"
+        )
+    return Edit({names[id(tensor)]: value for tensor, value in held})
+
+
+@dataclass(frozen=True, eq=False)
+class _Held:
+    """What a tensor held, and every name under which the model holds it."""
+
+    names: tuple[str, ...]
+    old: Tensor
+
+
+class Undo:
+    """What the edited tensors held before, and the way back. May be called again.
+
+    Goes by name, since `model.double()` makes other tensors of the buffers; does not keep the
+    model alive.
+    """
+
+    def __init__(self, model: nn.Module, held: dict[str, _Held]) -> None:
+        self._model = weakref.ref(model)
+        self._held = held
+
+    def __call__(self) -> None:
+        """Put the old values back, bit for bit where the dtype is still the same; all or none."""
+        model = self._model()
+        if model is None:
+            raise UsageError("the model that was changed no longer exists: nothing to undo")
+        pairs = [
+            (_found(model, name, held.old), held.old)
+            for held in self._held.values()
+            for name in held.names
+        ]
+        with torch.no_grad():
+            for tensor, old in pairs:
+                tensor.copy_(old)
+
+    def __iter__(self) -> Iterator[tuple[str, Tensor]]:
+        """Each tensor that was written, by name, with what it held."""
+        return ((name, held.old) for name, held in self._held.items())
+
+
+def write(edit: Edit, model: nn.Module) -> Undo:
+    """Write the new values in place, all of them or none."""
+    own = {name: named(model, name) for name in edit.values}
+    undo = Undo(
+        model,
+        {
+            name: _Held(tuple(n for n, _, _ in _places(model, tensor)), tensor.detach().clone())
+            for name, tensor in own.items()
+        },
+    )
+    try:
+        with torch.no_grad():
+            for name, value in edit.values.items():
+                own[name].copy_(value.reshape(own[name].shape))
+    except BaseException:
+        undo()
+        raise
+    return undo
+
+
+def named(model: nn.Module, name: str) -> Tensor:
+    """The parameter, buffer, tensor attribute or tensor in a list or dict of that name."""
+    path, _, key = name.rpartition(".")
+    for module in _submodule(model, path):
+        for holder in _holders(module):
+            if isinstance(found := holder.get(key), Tensor):
+                return found
+    for place, within, at in _held(model):
+        if place == name:
+            tensor: Tensor = within[at]
+            return tensor
+    raise KeyError(name)
+
+
+def _submodule(model: nn.Module, path: str) -> Iterator[nn.Module]:
+    """The one of that path; none where the path goes on into a list or a dict."""
+    try:
+        yield model.get_submodule(path)
+    except AttributeError:
+        return
+
+
+def _found(model: nn.Module, name: str, old: Tensor) -> Tensor:
+    try:
+        tensor = named(model, name)
+    except (KeyError, AttributeError):
+        raise UsageError(
+            f"{name!r} was changed and is no longer in the model: nothing was put back"
+        ) from None
+    if tensor.shape != old.shape:
+        raise UsageError(
+            f"{name!r} had shape {tuple(old.shape)} and now has {tuple(tensor.shape)}: nothing was "
+            "put back"
+        )
+    return tensor
+
+
+def _places(model: nn.Module, own: Tensor) -> list[tuple[str, Any, Any]]:
+    """Every container of the model that holds this very tensor: its name, and under which key."""
+    return [place for place in _held(model) if place[1][place[2]] is own]
+
+
+def _held(model: nn.Module) -> Iterator[tuple[str, Any, Any]]:
+    """Every tensor that a module holds: its name, the container and the key."""
+    for path, module in walk(model):
+        for holder in _holders(module):
+            for key, value in holder.items():
+                if isinstance(value, Tensor):
+                    yield f"{path}.{key}".lstrip("."), holder, key
+        if not isinstance(module, torch.jit.ScriptModule):
+            for name, within, at in tensors_within(module):
+                yield f"{path}.{name}".lstrip("."), within, at
+
+
+def _holders(module: nn.Module) -> tuple[dict[str, Any], ...]:
+    # Scripted modules keep their tensors in C++, out of reach: nothing there is changed.
+    if isinstance(module, torch.jit.ScriptModule):
+        return ()
+    return module._parameters, module._buffers, vars(module)

@@ -1,0 +1,200 @@
+"""Which statistics a recalibration renews, with what, and what they were."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from varshift._engine.batches import Batch, Forward
+from varshift._engine.lockstep import LockStep
+from varshift._engine.onebyone import site_by_site
+from varshift._engine.ranks import Ranks
+from varshift._engine.sites import norm_handles, untracked
+from varshift._engine.tap import TappedSite
+from varshift.errors import DataError, ModelError
+from varshift.results.measurement import Statistics
+from varshift.results.recalibration import Change, Recalibration
+from varshift.theory.moments import Moments
+
+__all__ = ["Plan", "Stream"]
+
+
+class Stream:
+    """Batches on their way into the pass, kept and counted."""
+
+    def __init__(self, source: Iterator[Batch]) -> None:
+        self._source = source
+        self.taken: list[Batch] = []
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in self._source:
+            self.taken.append(batch)
+            yield batch
+
+    def all(self) -> list[Batch]:
+        """Every batch, those not yet taken included."""
+        return [*self.taken, *self]
+
+    @property
+    def samples(self) -> int:
+        """How many samples were taken."""
+        return sum(batch.samples for batch in self.taken)
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """The buffers of one site and what they held."""
+
+    site: TappedSite
+    mean: Tensor
+    var: Tensor
+
+    def restore(self) -> None:
+        with torch.no_grad():
+            self.site.running_mean.copy_(self.mean)
+            self.site.running_var.copy_(self.var)
+
+
+@dataclass(frozen=True, eq=False)
+class _Written:
+    """New statistics of one site, and the buffers they belong in."""
+
+    site: TappedSite
+    moments: Moments
+
+    def pairs(self) -> list[tuple[Tensor, Tensor]]:
+        """Mean and variance: unbiased, as torch stores it."""
+        return [
+            (self.site.running_mean, self.moments.mean),
+            (self.site.running_var, self.moments.var()),
+        ]
+
+    def put(self) -> None:
+        """Write them; the tensors round to their own dtype."""
+        with torch.no_grad():
+            for tensor, value in self.pairs():
+                tensor.copy_(value)
+
+
+class Plan:
+    """Which norms are rewritten, with what, and how to go back."""
+
+    def __init__(self, skipped: dict[str, str], paths: list[str]) -> None:
+        self.skipped = skipped
+        self._paths = paths
+        self._new: dict[str, _Written] = {}
+        self._old: dict[str, _Kept] = {}
+
+    @classmethod
+    def of(cls, model: nn.Module, include_frozen: bool) -> Plan:
+        """Decide before anything runs."""
+        skipped = dict(untracked(model))
+        handles = norm_handles(model)
+        for path, handle in handles.items():
+            if model.training and not handle.module.training and not include_frozen:
+                skipped[path] = "frozen (in eval mode inside a model in train mode)"
+        return cls(skipped, [path for path, handle in handles.items() if handle.certain])
+
+    def wanted(self, path: str) -> bool:
+        """Whether this norm is to be rewritten."""
+        return path not in self.skipped
+
+    def settle(self, site: TappedSite, moments: Moments) -> None:
+        """Let the norm use its new statistics for the rest of the pass."""
+        if moments.count < 2:
+            raise DataError(
+                f"{site.path!r} saw one value per channel in all, which has no variance; pass at "
+                "least 2 samples"
+            )
+        if site.path not in self._old:
+            kept = _Kept(site, site.running_mean.clone(), site.running_var.clone())
+            self._old[site.path] = kept
+        self._new[site.path] = _Written(site, moments)
+        self._new[site.path].put()
+
+    def after_failure(
+        self,
+        model: nn.Module,
+        stream: Stream,
+        forward: Forward | None,
+        ranks: Ranks,
+        error: ModelError,
+    ) -> str:
+        """If the model itself raised in the crowd, see whether its micro-batches only mixed up."""
+        if error.__cause__ is None or len(stream.taken) < 2 or ranks.several:
+            raise error
+        try:
+            return self.site_by_site(model, stream, forward)
+        except ModelError:
+            raise error from error.__cause__
+
+    def site_by_site(self, model: nn.Module, stream: Stream, forward: Forward | None) -> str:
+        """The model keeps something between forwards: do it again, one batch at a time."""
+        self.restart()
+        site_by_site(model, stream.all(), self.settle, self.wanted, forward=forward)
+        return (
+            "the model keeps something from one forward to the next, so micro-batches could not "
+            "run side by side; the statistics were found one norm at a time instead"
+        )
+
+    def notes(self, run: LockStep, noisy: bool) -> list[str]:
+        """What a reader of the result must know."""
+        reused = [path for path, times in run.runs.items() if times > 1]
+        notes = [f"{path}: runs more than once a pass; its inputs are pooled" for path in reused]
+        if noisy:
+            notes.append(
+                "noise stays on in eval mode (such as F.dropout without training=self.training): "
+                "the statistics include it, as evaluation does"
+            )
+        return notes
+
+    def refuse_nothing(self) -> None:
+        """Raise if there was no norm to rewrite, nor one to leave alone."""
+        if not self._new and not self._paths:
+            raise ModelError(_no_norm(self.skipped))
+
+    def pairs(self) -> list[tuple[Tensor, Tensor]]:
+        """The statistics' tensors, and what they are to hold."""
+        return [pair for new in self._new.values() for pair in new.pairs()]
+
+    def restart(self) -> None:
+        """Put the old statistics back, bit for bit, and forget the new ones."""
+        self._new.clear()
+        for kept in self._old.values():
+            kept.restore()
+
+    def result(
+        self, samples: int, count: int, notes: tuple[str, ...], undo: Callable[[], None]
+    ) -> Recalibration:
+        """The finished record."""
+        unreached = {
+            path: "no batch reached it"
+            for path in self._paths
+            if path not in self._new and path not in self.skipped
+        }
+        sites = {path: self._change(path) for path in self._new}
+        return Recalibration(sites, self.skipped | unreached, samples, count, notes, _undo=undo)
+
+    def _change(self, path: str) -> Change:
+        new, old = self._new[path], self._old[path]
+        tracked = getattr(new.site.owner, "num_batches_tracked", None)
+        return Change(
+            path,
+            Statistics(
+                old.mean.double().cpu(),
+                old.var.double().cpu(),
+                0 if tracked is None else int(tracked),
+            ),
+            Statistics(new.moments.mean, new.moments.var(), new.moments.count),
+        )
+
+
+def _no_norm(skipped: dict[str, str]) -> str:
+    text = "the model has no BatchNorm with running statistics: there is nothing to recalibrate"
+    if skipped:
+        path, reason = next(iter(skipped.items()))
+        text += f" ({path}: {reason})"
+    return text

@@ -1,0 +1,77 @@
+"""The sentence that a repair ends with: what was kept, or why nothing was."""
+
+from __future__ import annotations
+
+import math
+
+from varshift.results.repair import Candidate
+from varshift.results.score import Score, Trial
+
+__all__ = ["nothing_to_do", "why_kept", "why_none", "why_refused"]
+
+
+def why_kept(best: Candidate, before: Score, of_how_many: int, measure: str) -> str:
+    """The best candidate, and what it changed."""
+    assert best.score is not None
+    assert best.trial is not None
+    change = best.trial.loss
+    text = (
+        f"{best.method} took the held-out {measure} from {before.loss:.4g} to "
+        f"{best.score.loss:.4g} (change {_interval(best.trial)}, p {_p(change.p_value)}"
+    )
+    if best.trial.accuracy is not None and best.score.accuracy is not None:
+        text += f"; accuracy {100 * before.accuracy:.1f} to {100 * best.score.accuracy:.1f} %"  # type: ignore[operator]
+    others = "" if of_how_many < 2 else f", the best of {of_how_many} candidates"
+    return f"{text}){others}"
+
+
+def why_refused(trial: Trial, level: float, tests: int) -> str:
+    """Why a measured candidate did not pass the gate."""
+    if not math.isfinite(trial.loss.mean):
+        return "a loss is not finite"
+    if trial.passes(level, tests):
+        return ""
+    if trial.loss.mean >= 0:
+        worse = "worse" if trial.loss.low > 0 else "no better"
+        return f"{worse}: change {_interval(trial)}"
+    if trial.loss.p_value >= level / tests:
+        return (
+            f"not better beyond chance: change {_interval(trial)}, p {_p(trial.loss.p_value)} of "
+            f"{level / tests:.2g} asked"
+        )
+    assert trial.accuracy is not None
+    return f"accuracy fell by {-100 * trial.accuracy.mean:.1f} points, though the loss did too"
+
+
+def why_none(candidates: list[Candidate], before: Score, measure: str) -> str:
+    """No candidate passed: the nearest one and what kept it out."""
+    if not math.isfinite(before.loss):
+        return (
+            f"the held-out {measure} of the model as trained is not finite, so nothing can be "
+            "compared; the model is untouched"
+        )
+    reasons = "; ".join(f"{candidate.method}: {candidate.reason}" for candidate in candidates)
+    return f"no repair helped, the model is untouched ({reasons})"
+
+
+def nothing_to_do(sources: int, norms: int) -> str:
+    """No route from noise to a norm."""
+    if norms == 0:
+        there = "the model has no BatchNorm with running statistics"
+    elif sources == 0:
+        there = "the model draws no noise in training"
+    else:
+        there = f"none of its noise sources ({sources}) reaches any of its norms ({norms})"
+    return (
+        f"{there}, so noise shifts no statistics and there is nothing to repair; the model is "
+        "untouched. If it is worse in eval() all the same, ask explain"
+    )
+
+
+def _interval(trial: Trial) -> str:
+    loss = trial.loss
+    return f"{loss.mean:+.3g}, 95 % from {loss.low:+.3g} to {loss.high:+.3g}"
+
+
+def _p(value: float) -> str:
+    return f"{value:.2g}" if value > 1e-15 else "< 1e-15"

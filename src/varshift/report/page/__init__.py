@@ -1,5 +1,0 @@
-"""One self-contained page per result: pictures, tables, a calculator, where it all came from."""
-
-from varshift.report.page.writing import render, write_html
-
-__all__ = ["render", "write_html"]

@@ -1,0 +1,54 @@
+"""The records and results that verbs give back: plain values that pickle and hold no model."""
+
+from varshift._base import Record, Result, Undoable
+from varshift.results.catalogue import RULES, Rule
+from varshift.results.expected import Expected
+from varshift.results.explanation import Blame, Explanation, Factors, Figure, Output
+from varshift.results.findings import Finding, Findings
+from varshift.results.footprint import Footprint, FootprintSite
+from varshift.results.measurement import Measurement, Site, Statistics
+from varshift.results.prediction import Prediction
+from varshift.results.recalibration import Change, Recalibration
+from varshift.results.repair import Candidate, Repair, Rewrote
+from varshift.results.rewrite import Patch, Rewrite, Rewritten
+from varshift.results.score import Score, Trial
+from varshift.results.structure import Layer, Line, Noise, Norm, Proof, Route, Structure
+
+__all__ = [
+    "RULES",
+    "Blame",
+    "Candidate",
+    "Change",
+    "Expected",
+    "Explanation",
+    "Factors",
+    "Figure",
+    "Finding",
+    "Findings",
+    "Footprint",
+    "FootprintSite",
+    "Layer",
+    "Line",
+    "Measurement",
+    "Noise",
+    "Norm",
+    "Output",
+    "Patch",
+    "Prediction",
+    "Proof",
+    "Recalibration",
+    "Record",
+    "Repair",
+    "Result",
+    "Rewrite",
+    "Rewritten",
+    "Rewrote",
+    "Route",
+    "Rule",
+    "Score",
+    "Site",
+    "Statistics",
+    "Structure",
+    "Trial",
+    "Undoable",
+]

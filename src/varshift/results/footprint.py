@@ -1,0 +1,143 @@
+"""What `footprint` gives back: per norm site the noise its stored variances remember."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar, Literal
+
+from varshift._base import Result, plain
+from varshift.errors import UsageError, listed
+
+__all__ = ["Footprint", "FootprintSite"]
+
+SCHEMA = "varshift.footprint/1"
+
+
+@dataclass(frozen=True)
+class FootprintSite:
+    """The noise one norm site remembers, under the hypothesis that it stood at `place`.
+
+    Attributes:
+        path: the norm site.
+        place: where noise is taken to have stood: the input of this conv/linear layer, or of the
+            norm itself.
+        placement: "a" straight before the norm, "b" before the weights that feed it.
+        drop_p: τ/(1 + τ) of the estimate; negative where the stored variance is the smaller one.
+        low: lower end of the confidence interval of `drop_p`.
+        high: upper end of it.
+        level: how often such an interval holds the true value.
+        tau: relative variance of the noise, not clamped.
+        tau_se: its standard error.
+        added: what the noise adds to the variance, relative to the noise-free one: τ·N/v, the
+            median over channels.
+        p_value: how often a net without noise would show this much or more.
+        claimed: whether this is taken for noise; `Footprint` states the rule.
+        misfit: scatter of the channels about one common τ, over what batches of this size explain,
+            in variances. 1 is a perfect fit; much more says that the weights still moved, that the
+            training batches were smaller, or that the noise stood elsewhere.
+        channels: channels of the norm.
+        used: those of them the estimate rests on.
+
+    >>> import torch, varshift as vs
+    >>> _ = torch.manual_seed(0)
+    >>> norm = torch.nn.BatchNorm1d(8, momentum=None)
+    >>> data = [torch.randn(64, 8) + 1 for _ in range(60)]
+    >>> _ = [norm(torch.nn.functional.dropout(batch, 0.5)) for batch in data]
+    >>> f = vs.footprint(torch.nn.Sequential(norm), data, places=["0"])
+    >>> site = f["0"]
+    >>> site.placement, site.low < 0.5 < site.high, site.claimed
+    ('a', True, True)
+    """
+
+    path: str
+    place: str
+    placement: Literal["a", "b"]
+    drop_p: float
+    low: float
+    high: float
+    level: float
+    tau: float
+    tau_se: float
+    added: float
+    p_value: float
+    claimed: bool
+    misfit: float
+    channels: int
+    used: int
+
+
+@dataclass(frozen=True, repr=False)
+class Footprint(Result):
+    """The noise a checkpoint remembers, site by site.
+
+    A site claims noise where three things hold: its interval lies above 0; the noise is not
+    negligible (`drop_p` at least 0.02, and at least 3 % of variance `added`, since weights that
+    still move at the end of training often do 2 %); and its `p_value` is below 0.01 by
+    Holm's rule over all sites of the model, so that at most one in a hundred without
+    noise claims any, if its weights had come to rest.
+
+    Attributes:
+        sites: by path, what each norm remembers; `f[path]` is short for `f.sites[path]`.
+        skipped: by path of a norm that could not be judged, the reason.
+        notes: what else a reader must know.
+        samples: how many samples were passed.
+        batches: in so many batches.
+        passes: how often the data went through before all sites settled.
+        subject: the model in a few words, for reports.
+
+    >>> import torch, varshift as vs
+    >>> _ = torch.manual_seed(0)
+    >>> norm = torch.nn.BatchNorm1d(8, momentum=None)
+    >>> data = [torch.randn(64, 8) + 1 for _ in range(60)]
+    >>> _ = [norm(torch.nn.functional.dropout(batch, 0.5)) for batch in data]
+    >>> f = vs.footprint(torch.nn.Sequential(norm), data, places=["0"])
+    >>> f.claimed, f.samples, f.batches  # no dropout is left in the code
+    (('0',), 3840, 60)
+    """
+
+    COLUMNS: ClassVar[tuple[str, ...]] = (
+        "site",
+        *(each.name for each in fields(FootprintSite) if each.name != "path"),
+    )
+
+    sites: Mapping[str, FootprintSite]
+    skipped: Mapping[str, str]
+    notes: tuple[str, ...]
+    samples: int
+    batches: int
+    passes: int
+    subject: str = ""
+
+    def __getitem__(self, path: str) -> FootprintSite:
+        if path not in self.sites:
+            reason = f" ({self.skipped[path]})" if path in self.skipped else ""
+            raise UsageError(
+                f"no norm site {path!r} was judged{reason}; there are {listed(self.sites)}"
+            )
+        return self.sites[path]
+
+    @property
+    def claimed(self) -> tuple[str, ...]:
+        """Paths of the sites that claim noise."""
+        return tuple(path for path, site in self.sites.items() if site.claimed)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready, top level `schema`, `sites`, `skipped`, `notes` and counts."""
+        return {
+            "schema": SCHEMA,
+            "samples": self.samples,
+            "batches": self.batches,
+            "passes": self.passes,
+            "sites": {path: plain(asdict(site)) for path, site in self.sites.items()},
+            "skipped": dict(self.skipped),
+            "notes": list(self.notes),
+        }
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row per site, in the order data reaches them."""
+        return [{"site": path} | _figures(site) for path, site in self.sites.items()]
+
+
+def _figures(site: FootprintSite) -> dict[str, Any]:
+    return {name: value for name, value in asdict(site).items() if name != "path"}

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+
+import varshift as vs
+from problems.noisy_nets import Conv
+from problems.settling import settled
+from varshift.theory import calculator
+
+
+def far(out, batch):
+    """A loss that says which sample it is of, whatever the model does: nothing can help."""
+    return batch[1].double()
+
+
+@pytest.fixture(scope="session")
+def every():
+    """One result of each kind, of a small network."""
+    torch.manual_seed(0)
+    net = Conv().double()
+    x = torch.randn(40, 3, 12, 12, dtype=torch.float64)
+    labelled = list(zip(x.split(8), torch.arange(40).split(8), strict=True))
+    return {
+        "structure": vs.inspect(net, x[:2]),
+        "measurement": vs.measure(net, x.split(8)),
+        "explanation": vs.explain(net, x.split(8), test_data=(1.3 * x).split(8)),
+        "same-data": vs.explain(net, x.split(8)),
+        "prediction": vs.predict(net, x.split(8), noise={"drop": 0.2}),
+        "without-data": vs.predict(settled(copy.deepcopy(net), x.split(8), 20), example=x[:2]),
+        "footprint": vs.footprint(settled(copy.deepcopy(net), x.split(8), 20), x.split(8)),
+        "recalibration": vs.recalibrate(copy.deepcopy(net), x.split(8)),
+        "repair": vs.repair(copy.deepcopy(net), labelled, loss=far),
+        "rewrite": vs.relocate(copy.deepcopy(net), x[:2]),
+        "calculation": calculator.direct(calculator.amount(drop_p=0.5), mean=1.0, var=2.0),
+        "findings": vs.check(net, data=x.split(8), ignore=["VS106"], docs="https://example.org/x"),
+    }

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from varshift._loading import load_checkpoint
+from varshift.errors import CheckpointError
+
+
+def net():
+    return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+
+
+class Arbitrary:
+    """Something a pickle can only rebuild by running code."""
+
+
+def same(one, other):
+    return all(torch.equal(a, b) for a, b in zip(one.values(), other.values(), strict=True))
+
+
+@pytest.mark.parametrize("wrap", ["plain", "state_dict", "module.", "_orig_mod.", "lightning"])
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_what_fits_is_loaded(tmp_path, suffix, wrap):
+    weights = net().state_dict()
+    held = weights
+    if wrap.endswith("."):
+        held = {wrap + key: value for key, value in weights.items()}
+    elif wrap == "lightning":
+        held = {"state_dict": {"model." + key: value for key, value in weights.items()}}
+    elif wrap == "state_dict":
+        held = {"state_dict": weights, "epoch": 3}
+    path = tmp_path / f"weights{suffix}"
+    if suffix == ".pt":
+        torch.save(held, path)
+    elif wrap in ("plain", "module.", "_orig_mod."):
+        save_file(held, path)
+    else:
+        pytest.skip("safetensors holds no nests")
+    model = net()
+    notes = load_checkpoint(model, path)
+    assert same(model.state_dict(), weights)
+    assert len(notes) == {"plain": 0, "lightning": 2}.get(wrap, 1)
+
+
+def refused(path, match):
+    model = net()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+    with pytest.raises(CheckpointError, match=match):
+        load_checkpoint(model, path)
+    assert same(model.state_dict(), before)
+
+
+def test_what_does_not_fit_is_refused_whole(tmp_path):
+    path = tmp_path / "weights.pt"
+    weights = net().state_dict()
+    missing = {key: value for key, value in weights.items() if key != "0.bias"}
+    torch.save(missing | {"extra": torch.ones(1)}, path)
+    refused(path, r"1 key is missing \(first '0.bias'\); 1 key is unexpected \(first 'extra'\)")
+    torch.save(weights | {"0.weight": torch.ones(4, 5)}, path)
+    refused(path, r"'0.weight' is \(4, 5\), the model's is \(4, 3\)")
+    torch.save([1, 2], path)
+    refused(path, "no named tensors")
+
+
+def test_what_would_run_code_is_refused(tmp_path):
+    path = tmp_path / "weights.pt"
+    torch.save({"model": Arbitrary()}, path)
+    refused(path, "would run code: refused. Save the weights alone")
+
+
+def test_what_cannot_be_read_is_said(tmp_path):
+    refused(tmp_path / "none.pt", "there is no checkpoint")
+    for suffix in (".pt", ".safetensors"):
+        path = tmp_path / f"broken{suffix}"
+        path.write_bytes(b"not a checkpoint at all")
+        refused(path, "cannot be read|is no torch checkpoint|run code")
