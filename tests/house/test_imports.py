@@ -1,4 +1,4 @@
-"""No circle of files: every import of the package counts, those inside functions and by name too."""
+"""No circle of files: every import counts, those inside functions and by name too."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+
 import varshift
 
 ROOT = Path(varshift.__file__).parent

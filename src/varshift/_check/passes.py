@@ -11,9 +11,12 @@ from torch import Tensor, nn
 from varshift._engine.batches import Batch, Forward, call
 from varshift._engine.borrow.model import Buffers, set_training, training_flags
 from varshift._engine.borrow.rng import drawn_from, rng_state
+from varshift._engine.normcall import NormCall
 from varshift._engine.progress import SILENT, Reporter
+from varshift._engine.record.stored import stored_statistics
 from varshift._engine.record.tally import Tally
-from varshift._engine.tap import Tap, TappedSite, stored_statistics
+from varshift._engine.sites import Handle
+from varshift._engine.tap import Tap
 from varshift.results.measurement import Statistics
 
 __all__ = ["Met", "Seen", "draws_in_evaluation", "look"]
@@ -23,7 +26,7 @@ __all__ = ["Met", "Seen", "draws_in_evaluation", "look"]
 class Met:
     """What one norm site had stored, and what arrived at it in each mode."""
 
-    site: TappedSite
+    site: Handle
     stored: Statistics
     train: Tally = field(default_factory=Tally)
     test: Tally = field(default_factory=Tally)
@@ -75,7 +78,8 @@ def look(
     buffers = Buffers(model)
     mode = "train"
 
-    def take(site: TappedSite, x: Tensor) -> None:
+    def take(call: NormCall) -> None:
+        site, x = call.handle, call.x
         met = sites.get(site.path)
         if met is None:
             met = sites[site.path] = Met(site, stored_statistics(site))

@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from varshift._engine.normcall import Fixed
 from varshift._engine.trace import ops
 from varshift._engine.trace.flow import Flow
 from varshift._engine.trace.laws import UNKNOWN
@@ -58,14 +59,6 @@ class Meeting:
     silent: Tensor | None
     sharing: Sharing
     again: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Fixed:
-    """The statistics that a norm is to use in place of its own, (C,) each; `var` is biased."""
-
-    mean: Tensor
-    var: Tensor
 
 
 def names_of(tracer: Tracer) -> dict[Key, str]:

@@ -17,13 +17,15 @@ from typing import Any, cast
 
 import torch
 from greenlet import GreenletExit, getcurrent, greenlet
-from torch import Tensor, nn
+from torch import nn
 
 from varshift._engine.batches import Batch, Forward, call, cut
 from varshift._engine.memory import Memory
+from varshift._engine.normcall import NormCall
 from varshift._engine.ranks import Ranks
-from varshift._engine.sites import norm_handles
-from varshift._engine.tap import Tap, TappedSite, channel_moments
+from varshift._engine.record.moments import channel_moments
+from varshift._engine.sites import Handle, norm_handles
+from varshift._engine.tap import Tap
 from varshift.errors import ModelError
 from varshift.theory.moments import Moments
 
@@ -31,7 +33,7 @@ __all__ = ["LockStep", "Settle", "lock_step"]
 
 _FEW = 2  # samples of the witness
 
-Settle = Callable[[TappedSite, Moments], None]
+Settle = Callable[[Handle, Moments], None]
 Stops = Callable[[str], bool]
 Report = Callable[[int, int | None], None]
 
@@ -134,7 +136,7 @@ class LockStep:
                 lane.throw(GreenletExit)
                 _set_thread_state(outer)
 
-    def _merge(self, path: str, here: list[_Lane]) -> tuple[TappedSite, Moments]:
+    def _merge(self, path: str, here: list[_Lane]) -> tuple[Handle, Moments]:
         arrivals = [lane.waiting for lane in here if lane.waiting is not None]
         if self._witness is None:
             own = [lane.waiting for lane in here if lane.batch is self.witness and lane.waiting]
@@ -189,7 +191,7 @@ class LockStep:
 class _Arrival:
     """One micro-batch waiting at a norm, with the moments of its own input there."""
 
-    site: TappedSite
+    site: Handle
     moments: Moments
 
 
@@ -212,8 +214,9 @@ class _Lane(greenlet):  # type: ignore[misc]
             call(self.step.model, self.batch, self.step.forward)
 
 
-def _arrive(site: TappedSite, x: Tensor) -> None:
+def _arrive(call: NormCall) -> None:
     """Called in a micro-batch's greenlet as it reaches a norm: wait here until it is settled."""
+    site, x = call.handle, call.x
     lane = cast(_Lane, getcurrent())
     if not lane.step.stops(site.path):
         return
@@ -223,10 +226,10 @@ def _arrive(site: TappedSite, x: Tensor) -> None:
     _set_thread_state(mine)
 
 
-def _site_here(model: nn.Module, path: str) -> TappedSite:
+def _site_here(model: nn.Module, path: str) -> Handle:
     """A site that only other ranks' data reached."""
     handle = norm_handles(model)[path]
-    return TappedSite(path, handle.module, handle.running_mean, handle.running_var)
+    return Handle(path, handle.module, handle.running_mean, handle.running_var)
 
 
 def _thread_state() -> tuple[Any, ...]:

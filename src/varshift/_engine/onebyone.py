@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
-from torch import Tensor, nn
+from torch import nn
 
 from varshift._engine.batches import Batch, Forward, call
-from varshift._engine.tap import Tap, TappedSite, channel_moments
+from varshift._engine.normcall import NormCall
+from varshift._engine.record.moments import channel_moments
+from varshift._engine.sites import Handle
+from varshift._engine.tap import Tap
 from varshift.theory.moments import Moments, merge_all
 
 __all__ = ["site_by_site"]
@@ -21,7 +24,7 @@ __all__ = ["site_by_site"]
 def site_by_site(
     model: nn.Module,
     data: list[Batch],
-    settle: Callable[[TappedSite, Moments], None],
+    settle: Callable[[Handle, Moments], None],
     stops: Callable[[str], bool],
     *,
     forward: Forward | None = None,
@@ -51,10 +54,11 @@ class _Search:
 
     def __init__(self, open_: Callable[[str], bool]) -> None:
         self._open = open_
-        self.site: TappedSite | None = None
+        self.site: Handle | None = None
         self.parts: list[Moments] = []
 
-    def meet(self, site: TappedSite, x: Tensor) -> None:
+    def meet(self, call: NormCall) -> None:
+        site, x = call.handle, call.x
         if not self._open(site.path):
             return
         self.site = self.site or site

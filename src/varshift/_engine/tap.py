@@ -1,62 +1,42 @@
-"""Taps: see the input of every batch normalisation just before it is normalised.
+"""The cheap lane: every batch normalisation is met on the function `batch_norm`, as the model asks.
 
-The tap sits on the function `batch_norm`, not on module classes: subclasses that reshape before
-they normalise, and `F.batch_norm` called by hand, are seen with the tensor that is really
-normalised.
+The tap sits on the function, not on module classes: subclasses that reshape before they normalise,
+and `F.batch_norm` called by hand, are met with the tensor that is really normalised. What meets a
+call may let it be, or hand back another one to be run in its place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from varshift._engine.record.moments import channel_moments
+from varshift._engine.normcall import NormCall
 from varshift._engine.sites import owners
-from varshift.results.measurement import Statistics
 
-__all__ = ["Tap", "TappedSite", "channel_moments", "stored_statistics"]
+__all__ = ["OnNorm", "Tap"]
 
-# Functions by name, not by identity: other tools wrap `torch.batch_norm` in place. The last is what
-# SyncBatchNorm calls in a multi-process training pass.
-_FUNCTIONS = frozenset({"batch_norm", "batch_norm_gather_stats_with_counts"})
-# Where the running statistics stand: in `F.batch_norm`, and in the functions of `torch` itself.
-_POSITIONS = ((1, 2), (3, 4))
+OnNorm = Callable[[NormCall], NormCall | None]
 
+# The parameters of F.batch_norm and of torch.batch_norm, told apart by where the statistics stand.
+_FUNCTIONAL = ("input", "running_mean", "running_var", "weight", "bias", "training")
+_TORCH = ("input", "weight", "bias", "running_mean", "running_var", "training")
+_MORE = ("momentum", "eps", "cudnn_enabled")
+# What SyncBatchNorm calls in a training pass of several processes: it is met, never changed.
+_SYNCHRONISED = ("input", "mean", "invstd", "running_mean", "running_var", "momentum", "eps")
 
-@dataclass(frozen=True, eq=False)
-class TappedSite:
-    """A norm site as the tap meets it: its path, its owner and the statistics it is handed."""
-
-    path: str
-    owner: nn.Module
-    running_mean: Tensor
-    running_var: Tensor
-
-
-def stored_statistics(site: TappedSite) -> Statistics:
-    """What the site has stored, as `Statistics`; `count` is the number of batches tracked."""
-    tracked = getattr(site.owner, "num_batches_tracked", None)
-    return Statistics(
-        mean=site.running_mean.detach().double().cpu().clone(),
-        var=site.running_var.detach().double().cpu().clone(),
-        count=int(tracked) if isinstance(tracked, Tensor) else 0,
-    )
-
-
-OnInput = Callable[[TappedSite, Tensor], None]
+Owners = Mapping[int, tuple[str, nn.Module]]
 
 
 class Tap(TorchFunctionMode):
-    """Calls `on_input(site, x)` before each batch normalisation with running statistics."""
+    """Calls `on_norm(call)` before each batch normalisation with running statistics."""
 
-    def __init__(self, model: nn.Module, on_input: OnInput) -> None:
+    def __init__(self, model: nn.Module, on_norm: OnNorm, held: Owners | None = None) -> None:
         super().__init__()
-        self._owners = owners(model)
-        self._on_input = on_input
+        self._owners = owners(model) if held is None else held
+        self._on_norm = on_norm
 
     def __torch_function__(
         self,
@@ -66,18 +46,30 @@ class Tap(TorchFunctionMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         kwargs = kwargs or {}
-        if getattr(func, "__name__", None) in _FUNCTIONS:
-            self._meet(args, kwargs)
+        # By name, not by identity: other tools wrap `torch.batch_norm` in place.
+        name = getattr(func, "__name__", None)
+        if name == "batch_norm":
+            call = self._read(args, kwargs)
+            changed = None if call is None else self._on_norm(call)
+            if changed is not None:
+                return func(**changed.arguments)
+        elif name == "batch_norm_gather_stats_with_counts":
+            call = self._met(dict(zip(_SYNCHRONISED, args, strict=False)) | {"training": True})
+            if call is not None:
+                self._on_norm(call)
         return func(*args, **kwargs)
 
-    def _meet(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        x = args[0] if args else kwargs.get("input")
-        handed = [(kwargs.get("running_mean"), kwargs.get("running_var"))]
-        handed += [(args[at], args[to]) for at, to in _POSITIONS if len(args) > to]
-        for mean, var in handed:
-            if not (isinstance(mean, Tensor) and isinstance(var, Tensor) and isinstance(x, Tensor)):
-                continue
-            if id(mean) in self._owners:
-                path, owner = self._owners[id(mean)]
-                self._on_input(TappedSite(path, owner, mean, var), x)
-                return
+    def _read(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NormCall | None:
+        for names in (_FUNCTIONAL, _TORCH):
+            call = self._met(dict(zip((*names, *_MORE), args, strict=False)) | kwargs)
+            if call is not None:
+                return call
+        return None
+
+    def _met(self, arguments: dict[str, Any]) -> NormCall | None:
+        mean = arguments.get("running_mean")
+        if not isinstance(mean, Tensor) or id(mean) not in self._owners:
+            return None
+        if not isinstance(arguments.get("running_var"), Tensor):
+            return None
+        return NormCall(*self._owners[id(mean)], arguments)

@@ -8,15 +8,18 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from varshift._engine.batches import Batch, Data, Forward, batches, call
 from varshift._engine.borrow.model import Buffers, borrowed, set_training, training_flags
 from varshift._engine.borrow.rng import drawn_from, rng_state
-from varshift._engine.control import Fixed, names_of
+from varshift._engine.control import names_of
+from varshift._engine.normcall import Fixed, NormCall
 from varshift._engine.progress import Progress, Report, batches_in_all, reporter
+from varshift._engine.record.stored import stored_statistics
+from varshift._engine.sites import Handle
 from varshift._engine.structure import traced
-from varshift._engine.tap import Tap, TappedSite, stored_statistics
+from varshift._engine.tap import Tap
 from varshift._engine.trace.tracer import tracing
 from varshift._explain.blame import blame_of, noisy_spread
 from varshift._explain.factors import SiteLanes, factors_of
@@ -115,7 +118,7 @@ class _Run:
     train: Lane = field(default_factory=lambda: Lane("training", scattered=True))
     test: Lane = field(default_factory=lambda: Lane("evaluation"))
     data: Lane = field(default_factory=lambda: Lane("test data"))
-    stored: dict[str, tuple[TappedSite, Statistics]] = field(default_factory=dict)
+    stored: dict[str, tuple[Handle, Statistics]] = field(default_factory=dict)
     moved: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -183,7 +186,7 @@ class _Run:
         seen = self._tracer.sites.get(place)
         if seen is not None:
             return seen.frozen
-        owner = self.stored[place][0].owner  # of a layer that the first batch left out
+        owner = self.stored[place][0].module  # of a layer that the first batch left out
         return any(module is owner and not training for module, training in self._on)
 
     def blame(
@@ -199,7 +202,8 @@ class _Run:
         return rounds
 
     def _pass(self, lane: Lane, batch: Batch) -> None:
-        def take(site: TappedSite, x: Tensor) -> None:
+        def take(call: NormCall) -> None:
+            site, x = call.handle, call.x
             if site.path not in self.stored:
                 self.stored[site.path] = (site, stored_statistics(site))
             lane.add(site.path, x, batch)

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from varshift._engine.batches import Batch, Forward, call
 from varshift._engine.borrow.model import Buffers, set_training
 from varshift._engine.borrow.rng import rng_state, set_rng_state
-from varshift._engine.control import Directed, Fixed, Key, Meeting, along_samples, directed
+from varshift._engine.control import Directed, Key, Meeting, along_samples, directed
+from varshift._engine.normcall import Fixed
 from varshift._engine.record.tally import GROUPS, pieces
 from varshift._explain.contrast import Contrast, Effect, SampleMoments, sample_moments
 from varshift._explain.design import Design

@@ -14,8 +14,9 @@ from torch.nn.modules.dropout import _DropoutNd
 from varshift._engine.batches import Batch, Forward, call
 from varshift._engine.borrow.model import Buffers
 from varshift._engine.borrow.walk import walk
+from varshift._engine.normcall import NormCall
 from varshift._engine.sites import norm_handles, untracked
-from varshift._engine.tap import Tap, TappedSite
+from varshift._engine.tap import Tap
 from varshift._footprint.energy import WEIGHTED
 from varshift.errors import UsageError, listed
 
@@ -97,10 +98,11 @@ class _Watch:
 
         return hook
 
-    def reached(self, site: TappedSite, x: Tensor) -> None:
+    def reached(self, call: NormCall) -> None:
         """A norm is about to normalise `x`."""
+        site, x = call.handle, call.x
         self.norm_calls[site.path] = self.norm_calls.get(site.path, 0) + 1
-        if not site.owner.training:
+        if not site.module.training:
             self.frozen.add(site.path)
         for path, output, version in reversed(self.outputs):
             if _same(output, x) and output._version == version:

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 
 from varshift._engine.batches import Batch, Forward, call
 from varshift._engine.borrow.model import Buffers
+from varshift._engine.normcall import NormCall
 from varshift._engine.record.moments import channel_moments
-from varshift._engine.tap import Tap, TappedSite
+from varshift._engine.tap import Tap
 from varshift._footprint.energy import noise_energy
 from varshift._footprint.hypotheses import Hypothesis
 from varshift.errors import ModelError, UsageError
@@ -61,8 +62,9 @@ class _Pass:
 
         return hook
 
-    def take(self, site: TappedSite, x: Tensor) -> None:
+    def take(self, call: NormCall) -> None:
         """A norm is about to normalise `x`."""
+        site, x = call.handle, call.x
         seen = self.seen.get(site.path)
         if seen is None:
             return

@@ -6,16 +6,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from varshift._engine.batches import Batch, Data, Forward, batches, call
 from varshift._engine.borrow.model import Buffers, borrowed, set_training, training_flags
 from varshift._engine.borrow.rng import drawn_from, rng_state
+from varshift._engine.normcall import NormCall
 from varshift._engine.progress import Progress, Report, batches_in_all, reporter
+from varshift._engine.record.stored import stored_statistics
 from varshift._engine.record.tally import Tally
 from varshift._engine.sites import norm_handles
 from varshift._engine.structure import traced
-from varshift._engine.tap import Tap, TappedSite, stored_statistics
+from varshift._engine.tap import Tap
 from varshift._engine.trace.tracer import Tracer, tracing
 from varshift._measure.shift import site_of
 from varshift.errors import ModelError
@@ -173,7 +175,8 @@ class _Run:
         if self.batches == 0 and mode == "train" and not self.pairs:
             raise ModelError(_nothing(model))
 
-    def _take(self, site: TappedSite, x: Tensor) -> None:
+    def _take(self, call: NormCall) -> None:
+        site, x = call.handle, call.x
         pair = self.pairs.get(site.path)
         if pair is None:
             pair = self.pairs[site.path] = _Pair(stored_statistics(site))

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from varshift._engine.control import Fixed
+from varshift._engine.normcall import Fixed
 from varshift._predict.ledger import Entry
 from varshift._predict.parts import Algebra, Energy, energy_at
 from varshift.errors import ModelError

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from varshift._engine.batches import Batch, Data, Forward, batches, call, one_batch
 from varshift._engine.borrow.model import Buffers, borrowed, set_training, training_flags
 from varshift._engine.borrow.walk import walk
-from varshift._engine.control import Fixed, directed, names_of
+from varshift._engine.control import directed, names_of
+from varshift._engine.normcall import Fixed
 from varshift._engine.progress import Progress, Report, batches_in_all, reporter
 from varshift._engine.structure import traced
 from varshift._engine.trace.modules import module_stack

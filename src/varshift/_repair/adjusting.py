@@ -14,7 +14,10 @@ from torch import Tensor, nn
 
 from varshift._engine.batches import Batch, Forward, call
 from varshift._engine.borrow.model import set_training
-from varshift._engine.tap import Tap, TappedSite, channel_moments
+from varshift._engine.normcall import NormCall
+from varshift._engine.record.moments import channel_moments
+from varshift._engine.sites import Handle
+from varshift._engine.tap import Tap
 from varshift._repair.edits import Edit, edit_of
 from varshift._repair.teaching import off_flags
 
@@ -41,7 +44,8 @@ def adjusted(
     set_training(off_flags(model))
     averages: dict[str, _Average] = {}
 
-    def take(site: TappedSite, x: Tensor) -> None:
+    def take(call: NormCall) -> None:
+        site, x = call.handle, call.x
         moments = channel_moments(x)
         if wanted(site.path) and moments.count > 1:
             average = averages.setdefault(site.path, _Average.of(site))
@@ -64,12 +68,12 @@ def adjusted(
 class _Average:
     """The moving average of one site, in float64, begun at what is stored."""
 
-    site: TappedSite
+    site: Handle
     mean: Tensor
     var: Tensor
 
     @classmethod
-    def of(cls, site: TappedSite) -> _Average:
+    def of(cls, site: Handle) -> _Average:
         return cls(site, site.running_mean.detach().double(), site.running_var.detach().double())
 
     def add(self, mean: Tensor, var: Tensor) -> None:

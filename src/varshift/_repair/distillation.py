@@ -20,9 +20,10 @@ from torch import Tensor, nn
 from varshift._engine.batches import Batch, Forward, call, piece
 from varshift._engine.borrow.model import set_training
 from varshift._engine.borrow.walk import walk
+from varshift._engine.normcall import NormCall
 from varshift._repair.edits import Edit, names_of
 from varshift._repair.predictions import Reader
-from varshift._repair.steering import Affine, NormCall, Steered
+from varshift._repair.steering import Affine, Steered
 from varshift._repair.teaching import off_flags
 from varshift.errors import ModelError
 
@@ -194,9 +195,9 @@ class _Meet(Steered):
         super().__init__(model)
         self.met: dict[str, NormCall] = {}
 
-    def meet(self, call: NormCall) -> None:
-        super().meet(call)
+    def meet(self, call: NormCall) -> NormCall:
         self.met.setdefault(call.path, call)
+        return super().meet(call)
 
 
 def _sites(

@@ -12,8 +12,7 @@ from varshift._engine.batches import Batch, Forward
 from varshift._engine.lockstep import LockStep
 from varshift._engine.onebyone import site_by_site
 from varshift._engine.ranks import Ranks
-from varshift._engine.sites import norm_handles, untracked
-from varshift._engine.tap import TappedSite
+from varshift._engine.sites import Handle, norm_handles, untracked
 from varshift.errors import DataError, ModelError
 from varshift.results.measurement import Statistics
 from varshift.results.recalibration import Change, Recalibration
@@ -48,7 +47,7 @@ class Stream:
 class _Kept:
     """The buffers of one site and what they held."""
 
-    site: TappedSite
+    site: Handle
     mean: Tensor
     var: Tensor
 
@@ -62,7 +61,7 @@ class _Kept:
 class _Written:
     """New statistics of one site, and the buffers they belong in."""
 
-    site: TappedSite
+    site: Handle
     moments: Moments
 
     def pairs(self) -> list[tuple[Tensor, Tensor]]:
@@ -102,7 +101,7 @@ class Plan:
         """Whether this norm is to be rewritten."""
         return path not in self.skipped
 
-    def settle(self, site: TappedSite, moments: Moments) -> None:
+    def settle(self, site: Handle, moments: Moments) -> None:
         """Let the norm use its new statistics for the rest of the pass."""
         if moments.count < 2:
             raise DataError(
@@ -180,7 +179,7 @@ class Plan:
 
     def _change(self, path: str) -> Change:
         new, old = self._new[path], self._old[path]
-        tracked = getattr(new.site.owner, "num_batches_tracked", None)
+        tracked = getattr(new.site.module, "num_batches_tracked", None)
         return Change(
             path,
             Statistics(

@@ -12,10 +12,12 @@ from varshift._engine.batches import Data, Forward, batches, call
 from varshift._engine.borrow.model import borrowed, set_training, training_flags, unwrapped
 from varshift._engine.borrow.rng import drawn_from, rng_state
 from varshift._engine.lockstep import LockStep, lock_step
+from varshift._engine.normcall import NormCall
 from varshift._engine.progress import Progress, reporter
 from varshift._engine.ranks import Ranks
+from varshift._engine.record.moments import channel_moments
 from varshift._engine.subject import subject_of
-from varshift._engine.tap import Tap, TappedSite, channel_moments
+from varshift._engine.tap import Tap
 from varshift._repair.edits import edit_of, write
 from varshift._repair.planning import Plan, Stream
 from varshift.errors import ModelError
@@ -169,8 +171,8 @@ def _repeats(run: LockStep) -> bool:
         return True
     alone: dict[str, Moments] = {}
 
-    def keep(site: TappedSite, x: Tensor) -> None:
-        alone.setdefault(site.path, channel_moments(x))
+    def keep(call: NormCall) -> None:
+        alone.setdefault(call.path, channel_moments(call.x))
 
     with Tap(run.model, keep):
         call(run.model, run.witness, run.forward)

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from varshift._engine.borrow.model import borrowed
-from varshift._engine.tap import Tap, TappedSite, channel_moments
+from varshift._engine.normcall import NormCall
+from varshift._engine.record.moments import channel_moments
+from varshift._engine.tap import Tap
 from varshift._measure.measuring import measure
 from varshift.results.measurement import Site
 from varshift.results.structure import Structure
@@ -33,7 +35,8 @@ def paper_means(net: nn.Module, batches: Sequence[Tensor]) -> dict[str, tuple[fl
     stored: dict[str, Tensor] = {}
     real: dict[str, Tensor] = {}
 
-    def meet(site: TappedSite, x: Tensor) -> None:
+    def meet(call: NormCall) -> None:
+        site, x = call.handle, call.x
         now = channel_moments(x).var()
         stored.setdefault(site.path, site.running_var.detach().double())
         before = real.get(site.path, stored[site.path])
