@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from varshift._engine.tap import channel_moments
+from varshift._engine.record.moments import channel_moments
 from varshift.theory import Moments
 
 SHAPES = {
