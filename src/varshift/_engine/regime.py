@@ -11,11 +11,13 @@ from torch import Tensor, nn
 from varshift._engine.batches import Batch
 from varshift._engine.normcall import Fixed, NormCall
 
-__all__ = ["Insert", "Norms", "Recorder", "Regime", "fixed", "stored"]
+__all__ = ["Flags", "Insert", "Norms", "Recorder", "Regime", "fixed", "stored"]
 
 Mode = Literal["training", "evaluation"]
+Flags = list[tuple[nn.Module, bool]]  # a training flag for each module
 Norms = Callable[[NormCall], NormCall | None]
 Insert = Callable[[nn.Module, tuple[Any, ...]], Any]
+Watch = Callable[[nn.Module, tuple[Any, ...], Any], None]
 Build = Callable[..., Any]
 
 
@@ -45,17 +47,19 @@ class Regime:
             operation is followed. None: noise as drawn, on the cheap lane.
         control: makes the mode that follows the pass, in place of `Control` itself.
         insert: by module path, what changes that module's arguments before it runs.
+        watch: by module path, what is shown that module's arguments and output after it ran.
         structure: whether the first pass of the session is traced for the model's structure.
         name_draws: whether draws of this regime are told by where they are made.
         gradients: whether the pass is differentiated.
     """
 
-    mode: Mode | list[tuple[nn.Module, bool]]
+    mode: Mode | Flags
     record: tuple[Recorder, ...] = ()
     norms: Norms | None = None
     blend: Callable[[Any], Tensor] | None = None
     control: Build | None = None
     insert: Mapping[str, Insert] = field(default_factory=dict)
+    watch: Mapping[str, Watch] = field(default_factory=dict)
     structure: bool = False
     name_draws: bool = False
     gradients: bool = False

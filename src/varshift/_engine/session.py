@@ -23,11 +23,12 @@ from varshift._engine.borrow.model import (
     unwrapped,
 )
 from varshift._engine.borrow.rng import drawn_from, rng_state
+from varshift._engine.borrow.walk import walk
 from varshift._engine.control import Control, names_of
 from varshift._engine.normcall import NormCall
 from varshift._engine.progress import Progress, Reporter, reporter
 from varshift._engine.ranks import Ranks
-from varshift._engine.regime import Regime
+from varshift._engine.regime import Flags, Regime
 from varshift._engine.sites import norm_handles, owners
 from varshift._engine.structure import traced
 from varshift._engine.tap import Tap
@@ -36,8 +37,6 @@ from varshift._engine.trace.tracer import Tracer
 from varshift.results.structure import Structure
 
 __all__ = ["Passed", "Session", "Trace", "session"]
-
-Flags = list[tuple[nn.Module, bool]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +59,15 @@ class Passed:
 
     samples: int
     batches: int
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """Batches kept in memory: a rank's own, and how many there are on all ranks together."""
+
+    own: list[Batch]
+    batches: int
+    samples: int
 
 
 @dataclass(eq=False)
@@ -109,6 +117,12 @@ class Session:
             recorder.end(out)
         return out
 
+    def moved(self, batch: Batch, regime: Regime) -> tuple[str, ...]:
+        """The random generators that one pass draws from: "torch", "numpy", "python" …"""
+        before = rng_state()
+        self.once(batch, regime)
+        return drawn_from(before, rng_state())
+
     def _flags(self, regime: Regime) -> Flags:
         if isinstance(regime.mode, str):
             return self.on if regime.mode == "training" else self.off
@@ -118,9 +132,11 @@ class Session:
         """Everything that stands around the call, the mode that meets the norms innermost."""
         if regime.gradients:
             stack.enter_context(torch.enable_grad())
-        modules = dict(self.model.named_modules()) if regime.insert else {}
+        modules = dict(walk(self.model)) if regime.insert or regime.watch else {}
         for path, insert in regime.insert.items():
             stack.callback(modules[path].register_forward_pre_hook(insert).remove)
+        for path, watch in regime.watch.items():
+            stack.callback(modules[path].register_forward_hook(watch).remove)
         tracing = regime.structure and self.trace is None
         if tracing or regime.blend is not None or regime.control is not None:
             self._follow(stack, batch, regime, report, tracing)
@@ -169,6 +185,13 @@ class Session:
         return batches(
             data, self.model, forward=self.forward, device=self.device, max_samples=max_samples
         )
+
+    def held(self, data: Data, max_samples: int | None, then: str) -> Held:
+        """All batches of this rank at once, read with a bar; `then` is what comes after."""
+        taken = self.batches(data, max_samples)
+        own = list(self.report.reading(taken, data, max_samples, then))
+        counts = self.ranks.gather((len(own), sum(batch.samples for batch in own)))
+        return Held(own, sum(count for count, _ in counts), sum(samples for _, samples in counts))
 
     def example(self, value: Any) -> Batch:
         """One batch, checked and where the model is."""
