@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -51,6 +53,11 @@ class Ranks:
     def rank(self) -> int:
         """Number of this rank."""
         return dist.get_rank() if self.several else 0
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What happens inside happens on all ranks or on none."""
+        yield
 
     def gather(self, value: Any, what: str = "a value") -> list[Any]:
         """The value of every rank, in rank order."""

@@ -33,6 +33,13 @@ class Recorder:
     def end(self, out: Any) -> None:
         """The pass is through, and the model returned `out`."""
 
+    def share(self) -> Any:
+        """What other ranks must know of it, as plain values; None where that is nothing."""
+        return None
+
+    def joined(self, shares: list[Any]) -> None:
+        """Become the recorder of all ranks, from what each of them shared, in rank order."""
+
 
 @dataclass(frozen=True, eq=False)
 class Regime:

@@ -14,7 +14,16 @@ from typing import Any
 import torch
 from torch import nn
 
-from varshift._engine.batches import Batch, Data, Device, Forward, batches, call, one_batch
+from varshift._engine.batches import (
+    Batch,
+    Data,
+    Device,
+    Forward,
+    batches,
+    call,
+    one_batch,
+    why_empty,
+)
 from varshift._engine.borrow.model import (
     Buffers,
     borrowed,
@@ -29,11 +38,13 @@ from varshift._engine.normcall import NormCall
 from varshift._engine.progress import Progress, Reporter, reporter
 from varshift._engine.ranks import Ranks
 from varshift._engine.regime import Flags, Regime
+from varshift._engine.sharding import is_sharded
 from varshift._engine.sites import norm_handles, owners
 from varshift._engine.structure import traced
 from varshift._engine.tap import Tap
 from varshift._engine.trace.modules import module_stack
 from varshift._engine.trace.tracer import Tracer
+from varshift.errors import DataError
 from varshift.results.structure import Structure
 
 __all__ = ["Passed", "Session", "Trace", "session"]
@@ -91,7 +102,7 @@ class Session:
     lent_training: bool
     trace: Trace | None = None
     drew: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    draws: dict[str, list[str]] = field(default_factory=dict)
+    draws: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.on: Flags = training_flags(self.model)
@@ -183,7 +194,12 @@ class Session:
     def batches(self, data: Data, max_samples: int | None = None) -> Iterator[Batch]:
         """The batches of `data`, checked and where the model is."""
         return batches(
-            data, self.model, forward=self.forward, device=self.device, max_samples=max_samples
+            data,
+            self.model,
+            forward=self.forward,
+            device=self.device,
+            max_samples=max_samples,
+            may_be_empty=self.ranks.several,
         )
 
     def held(self, data: Data, max_samples: int | None, then: str) -> Held:
@@ -191,6 +207,8 @@ class Session:
         taken = self.batches(data, max_samples)
         own = list(self.report.reading(taken, data, max_samples, then))
         counts = self.ranks.gather((len(own), sum(batch.samples for batch in own)))
+        if not any(count for count, _ in counts):
+            raise DataError(why_empty(data))
         return Held(own, sum(count for count, _ in counts), sum(samples for _, samples in counts))
 
     def example(self, value: Any) -> Batch:
@@ -208,15 +226,58 @@ class Session:
         Each batch is fetched once, and let go before the next one.
         """
         samples = done = 0
-        for done, batch in enumerate(data, 1):
+        for batch, counts in self._in_step(data):
             for name, regime in regimes.items():
-                self._pass(name, batch, regime)
-            samples += batch.samples
-            step(done, batch)
+                self._pass(name, batch, regime if counts else replace(regime, record=()))
+            if counts:
+                samples, done = samples + batch.samples, done + 1
+                step(done, batch)
         for name, regime in regimes.items():
             if regime.name_draws and self.drew.get(name) and name not in self.draws:
                 self._name_draws(name, batch, replace(regime, record=()))
-        return Passed(samples, done)
+        return self._together(regimes, Passed(samples, done))
+
+    def _in_step(self, data: Iterable[Batch]) -> Iterator[tuple[Batch, bool]]:
+        """The batches, and whether they count.
+
+        A sharded model gathers its weights in every forward, so all ranks must run as many: one
+        that has no more batches runs an earlier one again, or another rank's, without counting it.
+        """
+        if not (self.ranks.several and is_sharded(self.model)):
+            yield from ((batch, True) for batch in data)
+            return
+        waiting, stand_in = iter(data), None
+        while True:
+            batch = next(waiting, None)
+            given = self.ranks.gather(None if batch is None else _portable(batch, stand_in))
+            if all(each is None for each in given):
+                return
+            if stand_in is None:
+                value = next(each for each in given if each is not None)
+                stand_in = batch or self.example(value)
+            yield batch or stand_in, batch is not None
+
+    def _together(self, regimes: Mapping[str, Regime], own: Passed) -> Passed:
+        """All ranks as one: recorders are joined, and what the passes have shown is shared."""
+        if not self.ranks.several:
+            return own
+        passed = self.ranks.gather(own)
+        if not any(part.batches for part in passed):
+            raise DataError("data gave no batches on any rank: pass at least one")
+        for regime in regimes.values():
+            for recorder in regime.record:
+                recorder.joined(self.ranks.gather(recorder.share()))
+        self.drew = _united(self.ranks.gather(self.drew))
+        self.draws = _united(self.ranks.gather(self.draws))
+        if any(regime.structure for regime in regimes.values()):
+            self._share_structure()
+        return Passed(sum(p.samples for p in passed), sum(p.batches for p in passed))
+
+    def _share_structure(self) -> None:
+        """That of the first rank that has one; where a rank's own is the same, it can prove it."""
+        own = None if self.trace is None else self.structure
+        first = next(s for s in self.ranks.gather(own) if s is not None)
+        self._structure = own if own == first else first
 
     def _pass(self, name: str, batch: Batch, regime: Regime) -> None:
         if name not in self.drew:
@@ -237,9 +298,9 @@ class Session:
             return tracers[-1]
 
         self.once(batch, replace(regime, control=build))
-        self.draws[name] = [
+        self.draws[name] = tuple(
             f"{source.operation} in {source.path or 'the model'}" for source in tracers[0].sources
-        ]
+        )
 
     # What it has shown ---------------------------------------------------------------------
 
@@ -275,12 +336,28 @@ def session(
     with borrowed(model) as inner, reporter(progress, label, after) as report:
         if not inner.training:
             inner.train()
-        yield Session(
-            lent=model,
-            model=inner,
-            forward=forward,
-            device=device,
-            report=report,
-            ranks=Ranks.of(inner, sync),
-            lent_training=lent_training,
-        )
+        ranks = Ranks.of(inner, sync)
+        with ranks.together():
+            yield Session(
+                lent=model,
+                model=inner,
+                forward=forward,
+                device=device,
+                report=report,
+                ranks=ranks,
+                lent_training=lent_training,
+            )
+
+
+def _united(ranks: list[dict[str, tuple[str, ...]]]) -> dict[str, tuple[str, ...]]:
+    """By name, what any rank has, each once."""
+    names = dict.fromkeys(name for held in ranks for name in held)
+    return {
+        name: tuple(dict.fromkeys(each for held in ranks for each in held.get(name, ())))
+        for name in names
+    }
+
+
+def _portable(batch: Batch, stand_in: Batch | None) -> Any:
+    """What ranks without data need of a batch: all of it at first, then that there is one."""
+    return batch.value if stand_in is None else True

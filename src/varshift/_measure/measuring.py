@@ -80,8 +80,8 @@ def measure(
         structure = run.structure
         sites = {
             path: site_of(path, train.stored[path], train.at[path], test.at[path], passed.samples)
-            for path in train.handles
-            if path in test.handles
+            for path in train.at
+            if path in test.at
         }
         return Measurement(
             sites=sites,

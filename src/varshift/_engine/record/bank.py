@@ -91,7 +91,7 @@ class Bank(Mapping[str, Tally]):
     def begin(self, batch: Batch) -> None:
         """A pass starts: forget what an abandoned one has left, and deal its groups."""
         self._met = []
-        self._batch = batch
+        self._batch = batch.index
         self._pieces = pieces(batch.samples, self.passes)
 
     def add(self, place: str, x: Tensor) -> None:
@@ -154,7 +154,7 @@ class Bank(Mapping[str, Tally]):
         bad = [not bool(held.all()) for held in sound[0].split(widths)]
         raise ModelError(
             f"the input of {calls[bad.index(True)][0]!r} holds NaN or infinity in the {self.name} "
-            f"pass of batch {self._batch.index}, though the batch itself is finite: the model "
+            f"pass of batch {self._batch}, though the batch itself is finite: the model "
             "overflows before it"
         )
 

@@ -55,6 +55,15 @@ class Recording(Recorder):
                 self.bank.add(name, value)
         self.bank.end()
 
+    def share(self) -> Any:
+        """Its moments, and what the norms it met have stored."""
+        return self.bank, self.stored
+
+    def joined(self, shares: list[Any]) -> None:
+        """Moments of all ranks; of a norm's stored statistics those of the first that met it."""
+        self.bank.joined([bank for bank, _ in shares])
+        self.stored = {path: held for _, s in reversed(shares) for path, held in s.items()}
+
     @property
     def at(self) -> Mapping[str, Tally]:
         """By place, what it received."""
