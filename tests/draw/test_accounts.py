@@ -13,6 +13,7 @@ from torch import nn
 import varshift as vs
 from varshift._base import Record, Result
 from varshift._draw.accounts import account
+from varshift.theory import calculator
 
 
 def drawn(result, width=80):
@@ -131,7 +132,7 @@ def test_every_result_names_its_columns(every):
     told = set()
     for result in every.values():
         told.add(type(result))
-        if result.rows() and not isinstance(result, vs.calculator.Calculation):
+        if result.rows() and not isinstance(result, calculator.Calculation):
             assert list(result.rows()[0]) == list(result.COLUMNS), type(result)
     assert told == set(Result.__subclasses__())
 

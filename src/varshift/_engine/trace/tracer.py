@@ -35,6 +35,7 @@ from varshift._engine.trace.modules import ModuleStack, Report, module_stack
 from varshift._engine.trace.noises import Source, sharing_of, unused
 from varshift._engine.trace.ops import Operation, tensors_in
 from varshift._engine.trace.zeroed import zeroed_by
+from varshift.results.note import Note
 from varshift.results.structure import Layer
 
 __all__ = ["SiteSeen", "Tracer", "tracing"]
@@ -91,7 +92,7 @@ class Tracer(TorchDispatchMode):
         self.zeroed: dict[Any, Source] = {}  # dropout of rate 1, which draws nothing
         self.sites: dict[str, SiteSeen] = {}
         self.routes: dict[tuple[int, str], Trails] = {}
-        self.notes: list[str] = []
+        self.notes: list[Note] = []
         self._owners = owners(model)
         self._index: dict[Any, int] = {}
         self._draws = 0
@@ -121,7 +122,7 @@ class Tracer(TorchDispatchMode):
     def note(self, text: str) -> None:
         """Say it once."""
         if text not in self.notes:
-            self.notes.append(text)
+            self.notes.append(Note(text))
 
     def ways(self, tensor: Tensor) -> list[tuple[int, tuple[Layer, ...]]]:
         """What reaches a tensor: index of the source, and the layers on the way, per placement."""
