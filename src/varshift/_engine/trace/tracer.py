@@ -9,7 +9,6 @@ from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.modules.instancenorm import _InstanceNorm
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from varshift._engine.batches import tensors_of
 from varshift._engine.sites import owners
@@ -29,6 +28,7 @@ from varshift._engine.trace.flow import (
 )
 from varshift._engine.trace.laws import UNKNOWN, Law, drawn_law, law_after
 from varshift._engine.trace.lines import calling_line, calling_operation
+from varshift._engine.trace.mode import DispatchMode
 from varshift._engine.trace.modules import ModuleStack, Report, module_stack
 from varshift._engine.trace.noises import Source, sharing_of
 from varshift._engine.trace.ops import Operation, tensors_in
@@ -59,10 +59,8 @@ def tracing(model: nn.Module, example: Any, report: Report | None = None) -> Ite
         yield tracer
 
 
-class Tracer(TorchDispatchMode):
+class Tracer(DispatchMode):
     """Sees every operation; keeps what each storage carries, the sources met, the sites reached."""
-
-    supports_higher_order_operators = True
 
     def __init__(self, model: nn.Module, modules: ModuleStack, example: Any) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
