@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.instancenorm import _InstanceNorm
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from varshift._engine.batches import tensors_of
 from varshift._engine.normcall import NormCall
@@ -31,6 +30,7 @@ from varshift._engine.trace.flow import (
 )
 from varshift._engine.trace.laws import UNKNOWN, Law, drawn_law, law_after
 from varshift._engine.trace.lines import calling_line, calling_operation
+from varshift._engine.trace.mode import DispatchMode
 from varshift._engine.trace.modules import ModuleStack, Report, module_stack
 from varshift._engine.trace.noises import Source, sharing_of, unused
 from varshift._engine.trace.ops import Operation, tensors_in
@@ -71,10 +71,8 @@ def tracing(
         yield tracer
 
 
-class Tracer(TorchDispatchMode):
+class Tracer(DispatchMode):
     """Sees every operation; keeps what each storage carries, the sources met, the sites reached."""
-
-    supports_higher_order_operators = True
 
     def __init__(
         self,
