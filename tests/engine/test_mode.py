@@ -1,4 +1,4 @@
-"""A verb does not load torch's compiler; a model that does so on its way is followed all the same."""
+"""A verb does not load torch's compiler; a model that does so is followed all the same."""
 
 from __future__ import annotations
 
