@@ -89,8 +89,11 @@ class Tensors:
     def floor(self, base: Tensor) -> float:
         """From the channels' own moments and the variance of their sum."""
         rows = base.double().transpose(0, 1).flatten(1)
-        size, var = len(rows), float(rows.var(1).mean())
-        if size < 2 or var <= 0:
+        size, values = rows.shape
+        if size < 2 or values < 2:
+            return math.nan
+        var = float(rows.var(1).mean())
+        if var <= 0:
             return math.nan
         rho = (float(rows.sum(0).var()) / (size * var) - 1) / (size - 1)
         return (1 - rho) * var / (float(rows.mean(1).square().mean()) + var)
