@@ -10,10 +10,10 @@ from torch import Tensor
 from varshift._check.evidence import Evidence
 from varshift._engine.batches import call
 from varshift._engine.borrow.model import Buffers
+from varshift._engine.record.recording import outputs_of
 from varshift._engine.trace.noises import named
 from varshift._engine.trace.tracer import Tracer, tracing
 from varshift._explain.explaining import explain
-from varshift._explain.lanes import outputs_of
 from varshift.results.explanation import Explanation, Figure
 from varshift.results.findings import Finding
 from varshift.results.structure import Noise

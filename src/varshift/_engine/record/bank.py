@@ -178,6 +178,7 @@ class Bank(Mapping[str, Tally]):
             averaged=weighted / within,  # NaN where no batch had two values
             precision=self._precision[place],
             scattered=tuple(_unbiased(kept, at) for kept in self._scatter),
+            dealt=used.nonzero()[:, 0],
         )
 
     # Several ranks -------------------------------------------------------------------------
