@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from contract.models import MODULES, Graph
 from torch import Tensor, nn
+
+from contract.models import MODULES, Graph
 
 __all__ = ["NAMES", "Case", "case", "seeded", "settle"]
 
@@ -61,7 +61,7 @@ def settle(found: Case, rounds: int) -> None:
                 found.run(batch)
 
 
-class seeded:  # noqa: N801  a context manager, named as its uses read
+class seeded:
     """A known random state inside, the one from before outside."""
 
     def __init__(self, seed: int) -> None:
@@ -90,7 +90,9 @@ def _values(name: str, samples: int) -> Tensor:
         return 0.5 + torch.randn(samples, 2, 6, 6, dtype=torch.float64)
     width = _WIDTH.get(name, 6)
     x = torch.randn(samples, width, dtype=torch.float64)
-    mean, spread = (torch.linspace(*ends, width, dtype=torch.float64) for ends in ((-1, 2), (0.5, 1.5)))
+    mean, spread = (
+        torch.linspace(*ends, width, dtype=torch.float64) for ends in ((-1, 2), (0.5, 1.5))
+    )
     return mean + spread * x
 
 

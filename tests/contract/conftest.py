@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 import varshift as vs
 from contract.cases import case, seeded
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
+
 from contract.cases import Case
 from contract.truth import added_by_every_mask, added_by_unit_inputs
-from torch import Tensor
 
 __all__ = ["LAWS", "law_of"]
 

@@ -182,9 +182,7 @@ COLUMNS = {
         *("site", "place", "placement", "drop_p", "low", "high", "level", "tau", "tau_se"),
         *("added", "p_value", "claimed", "misfit", "channels", "used"),
     ),
-    "check": (
-        *("code", "place", "severity", "low", "high", "how", "basis", "noises", "line"),
-    ),
+    "check": (*("code", "place", "severity", "low", "high", "how", "basis", "noises", "line"),),
     "recalibrate": ("site", "channels", "count", "var_ratio", "mean_moved"),
     "repair": _REPAIRS,
     "repair with labels": _REPAIRS,

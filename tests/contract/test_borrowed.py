@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 import varshift as vs
 from contract.cases import NAMES, case
 from contract.marks import marks

@@ -6,11 +6,12 @@ from collections import namedtuple
 
 import pytest
 import torch
+from torch.testing import assert_close
+from torch.utils.data import DataLoader, TensorDataset
+
 import varshift as vs
 from contract.cases import case
 from contract.models import MODULES
-from torch.testing import assert_close
-from torch.utils.data import DataLoader, TensorDataset
 
 Pair = namedtuple("Pair", "image label")
 

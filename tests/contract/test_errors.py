@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
+
 import varshift as vs
 from contract.cases import case
-from torch import nn
 from varshift import errors
 
 VERBS = {
@@ -67,7 +68,7 @@ def test_one_tensor_is_no_data(verb):
 @every_verb
 def test_what_the_model_raises_is_told_with_its_batch(verb):
     batches = [torch.randn(32, 6 if index else 5).double() for index in range(4)]
-    with pytest.raises(vs.ModelError, match="the model raised RuntimeError .*batch 0"):
+    with pytest.raises(vs.ModelError, match=r"the model raised RuntimeError .*batch 0"):
         verb(case("linear").model, batches)
 
 

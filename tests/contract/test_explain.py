@@ -7,11 +7,12 @@ from math import prod
 
 import pytest
 import torch
+from torch.testing import assert_close
+
 import varshift as vs
 from contract.cases import NAMES, case
 from contract.laws import law_of
 from contract.truth import inputs, training_runs
-from torch.testing import assert_close
 
 EXACT = {"rtol": 1e-10, "atol": 0.0}
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch import nn
+
 import varshift as vs
 from contract.cases import case, settle
-from torch import nn
 
 
 def remembering(name, drop_p):

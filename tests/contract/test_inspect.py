@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 import varshift as vs
 from contract.cases import NAMES, case
 
@@ -80,7 +81,7 @@ def test_look_ups_and_proof():
     assert structure.direct() == structure.behind("1") == (direct,)
     assert structure.noise("0").drop_p == 0.5
     assert structure.norm("4").channels == 4
-    assert [layer.role for layer in carried.layers][0] == "norm"
+    assert carried.layers[0].role == "norm"
     proof = structure.prove(direct)
     assert proof
     assert proof.difference > proof.noise_floor == 0.0

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.testing import assert_close
+
 import varshift as vs
 from contract.cases import NAMES, case
 from contract.laws import LAWS, law_of
 from contract.truth import inputs, training_runs
-from torch.testing import assert_close
 
 # Of 24 repetitions a mean and a deviation are had; under Student's law with 23 degrees of freedom
 # 6 deviations are exceeded once in 200,000 channels. A wrong τ (drop_p for drop_p/keep_p) is 10

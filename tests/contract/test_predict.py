@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.testing import assert_close
+
 import varshift as vs
 from contract.cases import case
 from contract.laws import LAWS, law_of
 from contract.truth import inputs, training_runs
-from torch.testing import assert_close
 
 # A mask by hand is divided by its observed mean multiplier, which is read to 7 digits.
 ROUNDED = {"mask": 1e-6}

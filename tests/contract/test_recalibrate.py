@@ -6,10 +6,11 @@ import copy
 
 import pytest
 import torch
+from torch.testing import assert_close
+
 import varshift as vs
 from contract.cases import NAMES, case
 from contract.truth import noise_off
-from torch.testing import assert_close
 
 EXACT = {"rtol": 1e-10, "atol": 1e-12}
 

@@ -6,9 +6,10 @@ import copy
 
 import pytest
 import torch
+from torch import nn
+
 import varshift as vs
 from contract.cases import case
-from torch import nn
 
 
 def test_a_model_that_noise_shifts_is_repaired():

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from torch import nn
+
 import varshift as vs
 from contract.cases import NAMES, case
-from torch import nn
 
 BY_HAND = ("functional", "mask")  # noise that is written in code
 
@@ -55,9 +56,7 @@ def test_replace_keeps_the_amount_or_takes_another():
 
 def test_replace_within_a_bound():
     found = case("direct")
-    rewrite = vs.replace(
-        found.model, found.batches[0], 0.4, max_severity=1.25, data=found.batches
-    )
+    rewrite = vs.replace(found.model, found.batches[0], 0.4, max_severity=1.25, data=found.batches)
     assert rewrite.severities["1"] <= 1.25 + 1e-6
     assert 0 < found.model[0].p < 0.4
 

@@ -6,10 +6,11 @@ import pickle
 
 import pytest
 import torch
+from torch import nn
+
 import varshift as vs
 from contract.cases import NAMES, case
 from contract.marks import marks
-from torch import nn
 
 
 def recalibrated(found):

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import torch
-from contract.cases import Case, seeded
 from torch import Tensor, nn
+
+from contract.cases import Case, seeded
 
 __all__ = ["added_by_every_mask", "added_by_unit_inputs", "inputs", "noise_off", "training_runs"]
 
@@ -69,9 +70,7 @@ def added_by_every_mask(
     return _by_channel(second - first.square())
 
 
-def added_by_unit_inputs(
-    layer: Callable[[Tensor], Tensor], x: Tensor, drop_p: float
-) -> Tensor:
+def added_by_unit_inputs(layer: Callable[[Tensor], Tensor], x: Tensor, drop_p: float) -> Tensor:
     """The same for element noise before a linear map with too many inputs to try every mask.
 
     The weight of each input in each output is read off by pushing single ones through.
