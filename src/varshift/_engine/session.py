@@ -244,18 +244,18 @@ class Session:
         rank, when its first batch is through: with that batch (None on a rank without data), and
         whether it counts.
         """
-        samples = done = 0
+        samples, done, waiting = 0, 0, first
         for batch, counts in self._in_step(data):
             for name, regime in regimes.items():
                 self._pass(name, batch, regime if counts else replace(regime, record=()))
             if counts:
                 samples, done = samples + batch.samples, done + 1
                 step(done, batch)
-            if first is not None:
-                first, called = None, first
-                called(batch, counts)
-        if first is not None:
-            first(None, False)
+            if waiting is not None:
+                waiting(batch, counts)
+                waiting = None
+        if waiting is not None:
+            waiting(None, False)
         for name, regime in regimes.items():
             if regime.name_draws and self.drew.get(name) and name not in self.draws:
                 self._name_draws(name, batch, replace(regime, record=()))

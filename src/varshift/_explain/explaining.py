@@ -84,13 +84,11 @@ def explain(
         )
         for number in range(1, blaming.rounds):
             before = (3 + number) * count
-            run.run(
-                held.own,
-                blaming.again,
-                lambda done, batch, before=before: report(
-                    before + done, (3 + blaming.rounds) * count
-                ),
-            )
+
+            def step(done: int, batch: Batch, before: int = before) -> None:
+                report(before + done, (3 + blaming.rounds) * count)
+
+            run.run(held.own, blaming.again, step)
         if test_data is not None:
             report.begin("test data")
             run.run(

@@ -69,7 +69,7 @@ class Ledger(Control):
         self._step: _Step | None = None
 
     def __exit__(self, *raised: Any) -> None:
-        super().__exit__(*raised)
+        super().__exit__(*raised)  # type: ignore[no-untyped-call]
         self._entries, self._views = {}, {}
         self._fresh = self._step = None
 

@@ -26,7 +26,8 @@ def rounding(mean: Tensor, precision: float) -> Tensor:
 
 def groups_of(*tallies: Tally) -> Tensor:
     """The groups that any of them has something of, in order: what to leave out in turn."""
-    return torch.cat([tally.dealt for tally in tallies]).unique()
+    found: Tensor = torch.cat([tally.dealt for tally in tallies]).unique()
+    return found
 
 
 @dataclass(frozen=True, eq=False)
