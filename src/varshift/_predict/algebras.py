@@ -89,8 +89,11 @@ class Tensors:
     def floor(self, base: Tensor) -> Tensor:
         """From the channels' own moments and the variance of their sum."""
         rows = base.double().transpose(0, 1).flatten(1)
-        size, var = len(rows), rows.var(1).mean()
-        rho = (rows.sum(0).var() / (size * var) - 1) / (size - 1 or math.nan)
+        size, values = rows.shape
+        if size < 2 or values < 2:
+            return rows.new_tensor(math.nan)
+        var = rows.var(1).mean()
+        rho = (rows.sum(0).var() / (size * var) - 1) / (size - 1)
         share = (1 - rho) * var / (rows.mean(1).square().mean() + var)
         return share.where(var > 0, math.nan)
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from varshift._engine.borrow.walk import walk
+from varshift._engine.control import Silenced
 from varshift._engine.regime import Regime
 from varshift._engine.session import Session
 from varshift._engine.sites import Handle, norm_handles
@@ -126,7 +127,7 @@ class _BlindLedger(Ledger):
 
     def _silent(
         self, operation: Operation, source: int, inputs: list[Tensor], flows: list[Flow]
-    ) -> tuple[Tensor | None, str, Sharing]:
+    ) -> tuple[Tensor | None, Silenced, Sharing]:
         found = super()._silent(operation, source, inputs, flows)
         data = next(
             x

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from varshift._engine.control import Control, Meeting
 from varshift._engine.trace import ops
-from varshift._engine.trace.flow import Carried, Trails, storage_key
+from varshift._engine.trace.flow import Trails, storage_key
 from varshift._engine.trace.ops import Operation, tensors_in
 from varshift._predict.noises import Asked, drawn, law_of
 from varshift._predict.parts import Algebra, Base, Lost, Part, joined, part_after
@@ -69,8 +69,8 @@ class Ledger(Control):
         self._step: _Step | None = None
 
     def __exit__(self, *raised: Any) -> None:
-        super().__exit__(*raised)
-        self._entries, self._views, self._carried = {}, {}, Carried()
+        super().__exit__(*raised)  # type: ignore[no-untyped-call]
+        self._entries, self._views = {}, {}
         self._fresh = self._step = None
 
     def entry(self, tensor: Tensor) -> Entry | None:
