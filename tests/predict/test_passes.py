@@ -14,6 +14,7 @@ import varshift as vs
 from varshift._engine.record.recording import Recording
 from varshift._engine.regime import Regime, stored
 from varshift._engine.session import session
+from varshift._predict.ledger import Ledger
 from varshift._predict.passes import DirectNoise
 from varshift._predict.recorders import AtTest
 
@@ -96,6 +97,7 @@ def test_batches_and_what_became_of_them_are_let_go():
             [
                 sum(ref() is not None for ref in given[1:-1]),  # the first may be kept, for proofs
                 sum(ref() is not None for ref in made),
+                sum(type(thing) is Ledger for thing in gc.get_objects()),
             ]
         )
 
@@ -103,10 +105,11 @@ def test_batches_and_what_became_of_them_are_let_go():
     gc.disable()
     try:
         vs.predict(net, loader, progress=progress)
-        assert alive == [[0, 0]] * BATCHES
+        assert alive == [[0, 0, 1], *[[0, 0, 2]] * (BATCHES - 1)]  # the first has the structure
+        gc.collect()
         alive.clear(), given.clear(), made.clear()
         vs.predict(net, loader, noise={"2": 0.1}, progress=progress)
-        assert alive[-1] == [BATCHES - 2, 0]
+        assert alive[-1] == [BATCHES - 2, 0, 1]
     finally:
         gc.enable()
         hook.remove()

@@ -29,18 +29,8 @@ class Tensors:
         if operation.draws():
             return None
         written = {id(tensor) for tensor in operation.written()}
-
-        def twin(value: Any) -> Any:
-            if isinstance(value, Tensor):
-                held = entry(value)
-                calm = value if held is None or held.clean is None else held.clean
-                return calm.clone() if id(value) in written else calm
-            if isinstance(value, (tuple, list)):
-                return type(value)(twin(item) for item in value)
-            return value
-
-        args = twin(operation.args)
-        kwargs = {key: twin(value) for key, value in operation.kwargs.items()}
+        args = _twin(operation.args, entry, written)
+        kwargs = {key: _twin(value, entry, written) for key, value in operation.kwargs.items()}
         return tensors_in(operation.func(*args, **kwargs))
 
     def enters(self, operation: Operation, silent: Tensor) -> Tensor:
@@ -100,6 +90,17 @@ class Tensors:
     def second(self, base: Tensor) -> Tensor:
         """E[b²] per channel: N where nothing with weights lies between, (C,) float64."""
         return base.double().square().transpose(0, 1).flatten(1).mean(1)
+
+
+def _twin(value: Any, entry: Callable[[Tensor], Any], written: set[int]) -> Any:
+    """An argument with the clean twins of its tensors; those that are written to are copies."""
+    if isinstance(value, Tensor):
+        held = entry(value)
+        calm = value if held is None or held.clean is None else held.clean
+        return calm.clone() if id(value) in written else calm
+    if isinstance(value, (tuple, list)):
+        return type(value)(_twin(item, entry, written) for item in value)
+    return value
 
 
 def _conv_energy(operation: Operation, base: Tensor, sharing: TheorySharing) -> Tensor | None:

@@ -72,6 +72,7 @@ class Ledger(Control):
         super().__exit__(*raised)  # type: ignore[no-untyped-call]
         self._entries, self._views = {}, {}
         self._fresh = self._step = None
+        del self._blend  # its own method: without it the ledger goes as soon as nobody asks for it
 
     def entry(self, tensor: Tensor) -> Entry | None:
         """What the books say of a tensor."""

@@ -35,7 +35,8 @@ def prediction_on(
     direct = DirectNoise()
     if noise or moved:
         first = list(islice(batches, 1))
-        run.run(first, {"trace": Regime("training", structure=True)})
+        # Under the name of the noisy passes: the bar counts modules in the first of a name alone.
+        run.run(first, {"train": Regime("training", structure=True)})
         refuse_nothing(run.structure)
         setting = Setting.of(run.structure, noise, moved, {path for path, _ in walk(run.model)})
         direct = DirectNoise(setting, None if run.trace is None else run.trace.names)
