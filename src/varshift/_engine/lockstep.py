@@ -58,7 +58,7 @@ def lock_step(
     """
     tap = Tap(model, _arrive)
     order = list(norm_handles(model))
-    alone = ranks or Ranks(None)
+    alone = ranks or Ranks()
     run = LockStep(model, settle, stops, forward, alone, Memory(max_bytes), tap, order)
     try:
         run.start(data)
@@ -118,7 +118,7 @@ class LockStep:
     def settle_all(self, report: Report) -> None:
         """Until every micro-batch is through: merge at one site, settle it, let them go on."""
         sites = sum(map(self.stops, self.order))
-        while (path := self.ranks.next_site(self._waiting_at())) is not None:
+        while (path := self._next_site()) is not None:
             here = [lane for lane in self.lanes if lane.at == path]
             site, moments = self._merge(path, here)
             self.settle(site, moments)
@@ -156,6 +156,11 @@ class LockStep:
     def _waiting_at(self) -> str | None:
         """Where to settle next: of the norms where some wait, the one the model defines first."""
         waiting = {lane.at for lane in self.lanes if lane.at is not None}
+        return min(waiting, key=self._place, default=None)
+
+    def _next_site(self) -> str | None:
+        """Where all ranks settle next; None when all are through."""
+        waiting = {path for path in self.ranks.gather(self._waiting_at()) if path is not None}
         return min(waiting, key=self._place, default=None)
 
     def _place(self, path: str) -> int:
