@@ -13,7 +13,6 @@ from ranks.harness import on_ranks, outcome
 from varshift._engine.ranks import Ranks
 from varshift.theory.moments import Moments
 
-
 SHARES = {1: [60], 2: [0, 60], 3: [0, 35, 25]}  # a rank without any is one of them
 
 
