@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from varshift._engine.control import Directed, Meeting
+from varshift._engine.control import Control, Meeting
+from varshift._engine.normcall import NormCall
 from varshift._engine.trace import ops
 from varshift._engine.trace.flow import storage_key
 from varshift._engine.trace.ops import Operation, tensors_in
@@ -32,7 +33,7 @@ class Entry:
     parts: Mapping[str, Part]
 
 
-class Ledger(Directed):
+class Ledger(Control):
     """Runs one pass with the noise that is asked for, and keeps the books on it.
 
     Args:
@@ -181,8 +182,8 @@ class Ledger(Directed):
 
     # Norms ---------------------------------------------------------------------------------
 
-    def _arrive(self, path: str, x: Tensor) -> None:
-        self._on_site(path, x, self._completed(x))
+    def _arrive(self, call: NormCall) -> None:
+        self._on_site(call.path, call.x, self._completed(call.x))
 
     def _completed(self, x: Tensor) -> Entry | None:
         """The entry of a tensor, with the sources that reach it directly and off the books."""

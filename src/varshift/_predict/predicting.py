@@ -13,7 +13,7 @@ from varshift._engine.batches import Batch, Data, Forward, batches, call, one_ba
 from varshift._engine.borrow.model import Buffers, borrowed, set_training, training_flags
 from varshift._engine.borrow.walk import walk
 from varshift._engine.control import directed, names_of
-from varshift._engine.normcall import Fixed
+from varshift._engine.normcall import Fixed, NormCall
 from varshift._engine.progress import Progress, Report, batches_in_all, reporter
 from varshift._engine.structure import traced
 from varshift._engine.trace.modules import module_stack
@@ -182,9 +182,11 @@ class _Run:
             report(done, len(self._held))
 
     def _test(self, index: int, batch: Batch, fixed: Mapping[str, Fixed]) -> None:
-        def at_test(path: str, x: Tensor) -> None:
-            if path in self.books:
-                self.books[path].arrive_at_test(index, x)
+        def at_test(call: NormCall) -> NormCall | None:
+            if call.path in self.books:
+                self.books[call.path].arrive_at_test(index, call.x)
+            held = fixed.get(call.path)
+            return None if held is None else call.fixed(held)
 
         set_training(self._off)
         with directed(
@@ -193,7 +195,6 @@ class _Run:
             names=self.setting.names,
             blend=lambda meeting: meeting.noisy,
             on_norm=at_test,
-            fixed=fixed,
         ):
             call(self.model, batch, self.forward)
         self._buffers.restore()
