@@ -1,0 +1,142 @@
+"""A model on loan: taken in full before anything is touched, and given back until all is done."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import warnings
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import nn
+
+from varshift._engine.borrow.context import context_variables, set_context_variables
+from varshift._engine.borrow.kept import Kept
+from varshift._engine.borrow.process import leave_inference_mode, process_state, set_process_state
+from varshift._engine.borrow.rng import rng_state, set_rng_state
+from varshift._engine.borrow.turns import Turn
+from varshift._engine.borrow.walk import walk
+
+__all__ = ["Loan"]
+
+
+class _Open(threading.local):
+    """The loans of this thread, the outermost first: verbs call verbs."""
+
+    def __init__(self) -> None:
+        self.loans: list[Loan] = []
+
+
+_open = _Open()
+
+
+class Loan:
+    """One loan of one model. Enter it several times over: `with loan, loan, loan: loan.begin()`.
+
+    Each level gives back whatever is not yet given back. So an interrupt may strike at any line of
+    the giving back, even at the first, where no `try` has begun; the level outside starts again,
+    and the interrupt goes on when all is done. `notes` takes in what could not be given back.
+    """
+
+    def __init__(self, model: nn.Module, notes: list[str]) -> None:
+        self._model = model
+        self._notes = notes
+        self._flag = model.training
+        self._enclosing = tuple(_open.loans)
+        self._turn = Turn(bool(self._enclosing))
+        self._kept: Kept | None = None
+        self._process: tuple[Any, ...] | None = None
+        self._random: Any = None
+        self._context: Any = None
+        self._done = False
+
+    def begin(self) -> None:
+        """Take what the model and the process are like, then change the process for the loan."""
+        self._turn.begin(module for _, module in walk(self._model))
+        self._random, self._context = rng_state(), context_variables()
+        self._process = process_state()
+        _open.loans = [*self._enclosing, self]
+        _set_for_loan()
+        kept = Kept(self._model, self._copies())
+        self._kept = kept
+        kept.lend()
+
+    def __enter__(self) -> Loan:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        interrupt: BaseException | None = None
+        while not self._done:
+            try:
+                self._give_back()
+            except (KeyboardInterrupt, SystemExit, GeneratorExit) as raised:
+                interrupt = raised
+        if interrupt is not None:
+            raise interrupt
+
+    def tell(self, said: list[str]) -> None:
+        """Hand on what nobody has asked for, rather than pass it over."""
+        if self._enclosing:
+            outer = self._enclosing[-1]._notes
+            outer.extend(each for each in said if each not in outer)
+        else:
+            warnings.warn("; ".join(said), stacklevel=4)
+
+    def _copies(self) -> dict[int, Any]:
+        return {
+            key: kept
+            for loan in self._enclosing
+            if loan._kept is not None
+            for key, kept in loan._kept.copies.items()
+        }
+
+    def _give_back(self) -> None:
+        """All of it, from the start; every step may have been done before."""
+        said: list[str] = []
+        if self._process is not None:
+            if self._kept is not None:
+                said += self._kept.unseen + self._restore(self._kept)
+            set_rng_state(self._random)
+            said += set_context_variables(self._context)
+            set_process_state(self._process)
+        _open.loans = list(self._enclosing)
+        self._turn.end()
+        self._notes.extend(each for each in said if each not in self._notes)
+        self._done = True
+
+    def _restore(self, kept: Kept) -> list[str]:
+        # A class with its own train() may do more than set flags (merge adapters, refreeze); let
+        # it undo that first, then set everything exactly.
+        with torch.no_grad():
+            if self._trains_its_own_way():
+                try:
+                    self._model.train(self._flag)
+                except Exception as error:
+                    return [f"train({self._flag}) raised on giving back: {error}", *kept.restore()]
+            return kept.restore()
+
+    def _trains_its_own_way(self) -> bool:
+        return any(type(each).train is not nn.Module.train for _, each in walk(self._model))
+
+
+def _set_for_loan() -> None:
+    """Eager, without gradients, and outside a caller's inference mode.
+
+    Compiled parts run as plain Python, so that hooks and modes see inside them; inference mode
+    would hide every operation from the modes that follow the data.
+    """
+    leave_inference_mode()
+    torch.set_grad_enabled(False)
+    dynamo = sys.modules.get("torch._dynamo")
+    if dynamo is None:  # nothing can have been compiled; do not pay for the import
+        return
+    if hasattr(torch.compiler, "set_stance"):
+        torch.compiler.set_stance("force_eager")
+    else:
+        dynamo.config.disable = True
