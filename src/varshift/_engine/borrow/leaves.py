@@ -10,6 +10,8 @@ from varshift._engine.borrow.containers import KeptDict
 
 __all__ = ["KeptLeaf"]
 
+_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
+
 
 class KeptLeaf:
     """A leaf tensor's gradient, taken away for as long as the tensor is lent, and its flags.
@@ -18,15 +20,15 @@ class KeptLeaf:
     tensor, and the user's own is not touched.
     """
 
-    __slots__ = ("_asked", "_grad", "_hooks", "_own", "_tensor")
+    __slots__ = ("_asked", "_dicts", "_grad", "_hooks", "_tensor")
 
     def __init__(self, tensor: Tensor) -> None:
         self._tensor = tensor
         self._asked = tensor.requires_grad
         self._grad = tensor.grad
-        hooks: Any = tensor._backward_hooks
-        self._hooks = None if hooks is None else KeptDict(hooks)
-        self._own = KeptDict(tensor.__dict__) if tensor.__dict__ else None
+        self._hooks = tuple(getattr(tensor, name) for name in _HOOKS)
+        own = tensor.__dict__
+        self._dicts = [KeptDict(held) for held in (own, *self._hooks) if held is not None]
 
     def lend(self) -> None:
         """Take the gradient away."""
@@ -40,11 +42,8 @@ class KeptLeaf:
             tensor.requires_grad_(self._asked)
         if tensor.grad is not self._grad:
             tensor.grad = self._grad
-        if tensor._backward_hooks is not (self._hooks.held if self._hooks else None):
-            tensor._backward_hooks = self._hooks.held if self._hooks else None
-        if self._hooks is not None:
-            self._hooks.restore()
-        if self._own is not None:
-            self._own.restore()
-        elif tensor.__dict__:
-            tensor.__dict__.clear()
+        for name, held in zip(_HOOKS, self._hooks, strict=True):
+            if getattr(tensor, name) is not held:
+                setattr(tensor, name, held)
+        for kept in self._dicts:
+            kept.restore()

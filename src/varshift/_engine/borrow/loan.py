@@ -20,6 +20,8 @@ from varshift._engine.borrow.walk import walk
 
 __all__ = ["Loan"]
 
+_TRIES = 100  # nobody interrupts so often
+
 
 class _Open(threading.local):
     """The loans of this thread, the outermost first: verbs call verbs."""
@@ -72,10 +74,12 @@ class Loan:
         trace: TracebackType | None,
     ) -> None:
         interrupt: BaseException | None = None
-        while not self._done:
+        for _ in range(_TRIES):
+            if self._done:
+                break
             try:
                 self._give_back()
-            except (KeyboardInterrupt, SystemExit, GeneratorExit) as raised:
+            except BaseException as raised:  # an interrupt: what else is raised is a note by now
                 interrupt = raised
         if interrupt is not None:
             raise interrupt
@@ -98,28 +102,38 @@ class Loan:
 
     def _give_back(self) -> None:
         """All of it, from the start; every step may have been done before."""
-        said: list[str] = []
-        if self._process is not None:
-            if self._kept is not None:
-                said += self._kept.unseen + self._restore(self._kept)
-            set_rng_state(self._random)
-            said += set_context_variables(self._context)
-            set_process_state(self._process)
+        failed: list[str] = []
+        for step in (self._give_back_model, self._give_back_process):
+            try:
+                failed += step()
+            except Exception as error:
+                failed.append(f"giving back went wrong ({type(error).__name__}: {error})")
         _open.loans = list(self._enclosing)
         self._turn.end()
-        self._notes.extend(each for each in said if each not in self._notes)
+        self._notes.extend(each for each in failed if each not in self._notes)
         self._done = True
 
-    def _restore(self, kept: Kept) -> list[str]:
+    def _give_back_model(self) -> list[str]:
+        if self._kept is None:  # it was not touched yet
+            return []
+        failed = list(self._kept.unseen)
         # A class with its own train() may do more than set flags (merge adapters, refreeze); let
         # it undo that first, then set everything exactly.
+        if self._trains_its_own_way():
+            try:
+                self._model.train(self._flag)
+            except Exception as error:
+                failed.append(f"the model's own train({self._flag}) raised: {error}")
         with torch.no_grad():
-            if self._trains_its_own_way():
-                try:
-                    self._model.train(self._flag)
-                except Exception as error:
-                    return [f"train({self._flag}) raised on giving back: {error}", *kept.restore()]
-            return kept.restore()
+            return failed + self._kept.restore()
+
+    def _give_back_process(self) -> list[str]:
+        if self._process is None:
+            return []
+        set_rng_state(self._random)
+        failed = set_context_variables(self._context)
+        set_process_state(self._process)
+        return failed
 
     def _trains_its_own_way(self) -> bool:
         return any(type(each).train is not nn.Module.train for _, each in walk(self._model))

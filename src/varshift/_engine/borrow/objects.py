@@ -33,6 +33,8 @@ __all__ = ["FIXED", "Objects"]
 
 MOST = 20_000  # objects looked into: a few hundredths of a second
 
+MOST_BYTES = 256 << 20  # of arrays that are copied
+
 # What never changes, or is followed elsewhere: most attributes of most modules.
 FIXED = frozenset(
     {
@@ -93,6 +95,7 @@ class Objects:
         self._kept: list[Any] = []  # put back without fail
         self._tried: list[tuple[Any, Any, str]] = []  # put back, or else named
         self._seen: set[int] = set()
+        self._bytes = 0
         self._ahead: deque[tuple[Any, str]] = deque()
 
     def take(self, values: Iterable[tuple[Any, str]]) -> None:
@@ -157,7 +160,13 @@ class Objects:
         self._ahead.extend((item, f"{path}.{key}") for key, item in zip(keys, values, strict=True))
 
     def _array(self, value: np.ndarray[Any, Any], path: str) -> None:
-        if value.flags.writeable or value.base is not None:
+        self._bytes += value.nbytes
+        if self._bytes > MOST_BYTES:
+            self.unseen.append(
+                f"{path!r} is an array, and more of them hang on the model than are copied "
+                f"({MOST_BYTES >> 20} MiB): what a forward changes in it is not put back"
+            )
+        elif value.flags.writeable or value.base is not None:
             self._tried.append((KeptArray(value), value, path))
         if value.dtype == object:
             self._ahead.extend((item, path) for item in value.flat)
