@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -11,9 +11,8 @@ from torch import Tensor, nn
 from varshift._engine.batches import Batch, Forward, call
 from varshift._engine.borrow.model import Buffers, set_training, training_flags
 from varshift._engine.borrow.rng import drawn_from, rng_state
-from varshift._engine.normcall import NormCall
 from varshift._engine.progress import SILENT, Reporter
-from varshift._engine.record.stored import stored_statistics
+from varshift._engine.record.recording import Recording
 from varshift._engine.record.tally import Tally
 from varshift._engine.sites import Handle
 from varshift._engine.tap import Tap
@@ -22,14 +21,14 @@ from varshift.results.measurement import Statistics
 __all__ = ["Met", "Seen", "draws_in_evaluation", "look"]
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Met:
     """What one norm site had stored, and what arrived at it in each mode."""
 
     site: Handle
     stored: Statistics
-    train: Tally = field(default_factory=Tally)
-    test: Tally = field(default_factory=Tally)
+    train: Tally
+    test: Tally
 
     @property
     def fresh(self) -> bool:
@@ -72,37 +71,40 @@ def look(
     model: nn.Module, held: Sequence[Batch], forward: Forward | None, report: Reporter = SILENT
 ) -> Seen:
     """Run the batches as in training and as in evaluation; the model is borrowed and training."""
-    sites: dict[str, Met] = {}
+    train, test = Recording("train"), Recording("test")
     on = training_flags(model)
     off = [(module, False) for module, _ in on]
     buffers = Buffers(model)
-    mode = "train"
-
-    def take(call: NormCall) -> None:
-        site, x = call.handle, call.x
-        met = sites.get(site.path)
-        if met is None:
-            met = sites[site.path] = Met(site, stored_statistics(site))
-        (met.train if mode == "train" else met.test).add(x)
-
-    tap = Tap(model, take)
     lasting = False
     known: set[int] = set()
     report.begin("comparing training and evaluation")
     for done, batch in enumerate(held, 1):
-        for mode, flags in (("train", on), ("test", off)):
-            if mode == "test" and id(batch) in known:  # the same example again: no news
+        for recording, flags in ((train, on), (test, off)):
+            if recording is test and id(batch) in known:  # the same example again: no news
                 continue
-            known.add(id(batch) if mode == "test" else 0)
+            known.add(id(batch) if recording is test else 0)
             set_training(flags)
             before = rng_state()
-            with tap:
-                call(model, batch, forward)
+            recording.begin(batch)
+            with Tap(model, recording.norm):
+                out = call(model, batch, forward)
+            recording.end(out)
             buffers.restore()
-            lasting = lasting or (mode == "test" and bool(drawn_from(before, rng_state())))
+            drawn = bool(drawn_from(before, rng_state()))
+            lasting = lasting or (recording is test and drawn)
         report.draw(done, len(held))
     set_training(on)
+    sites = {
+        path: _met(path, handle, train, test)
+        for path, handle in {**train.handles, **test.handles}.items()
+    }
     return Seen(sites, lasting)
+
+
+def _met(path: str, handle: Handle, train: Recording, test: Recording) -> Met:
+    nothing = Tally.nothing(handle.running_mean.numel())
+    both = (recording.at.get(path, nothing) for recording in (train, test))
+    return Met(handle, {**test.stored, **train.stored}[path], *both)
 
 
 def draws_in_evaluation(model: nn.Module, batch: Batch, forward: Forward | None) -> bool:

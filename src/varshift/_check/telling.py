@@ -9,11 +9,10 @@ from varshift._check.lasting import drawn_in_evaluation
 from varshift._check.passes import Met
 from varshift._engine.record.tally import Tally, rounding
 from varshift.results.findings import Finding
+from varshift.results.note import NoteKind
 
 __all__ = ["notes_on"]
 
-_NO_NORM = "no normalisation with running statistics"  # how the structure's note begins
-_UNREACHED = "{}: the example never reached it"  # and that on a norm which training leaves out
 _FEW = 32  # values per channel below which a variance from the example is rough
 
 
@@ -33,10 +32,11 @@ def notes_on(evidence: Evidence, found: Sequence[Finding]) -> list[str]:
 def _of_structure(evidence: Evidence, found: Sequence[Finding]) -> Iterator[str]:
     """Less what a finding says otherwise."""
     codes = {finding.code for finding in found}
-    reached = {_UNREACHED.format(f.place) for f in found if f.code == "VS205"}
+    reached = {finding.place for finding in found if finding.code == "VS205"}
     for note in evidence.structure.notes:
+        known = note.kind is NoteKind.UNREACHED and note.about in reached
         # Without a norm no variance shifts, but VS301 is that something else does.
-        if not (note in reached or ("VS301" in codes and note.startswith(_NO_NORM))):
+        if not (known or ("VS301" in codes and note.kind is NoteKind.NO_NORM)):
             yield note
 
 

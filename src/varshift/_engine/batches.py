@@ -18,7 +18,8 @@ from varshift._engine.borrow.walk import walk
 from varshift.errors import DataError, ModelError, UsageError, VarshiftError
 
 __all__ = [
-    *("Batch", "Data", "Forward", "batches", "call", "cut", "one_batch", "piece", "tensors_of"),
+    *("Batch", "Data", "Device", "Forward", "batches", "call", "cut", "one_batch", "piece"),
+    *("tensors_of", "why_empty"),
 ]
 
 Data = Iterable[Any] | Callable[[], Iterable[Any]]
@@ -42,6 +43,7 @@ def batches(
     forward: Forward | None = None,
     device: Device = None,
     max_samples: int | None = None,
+    may_be_empty: bool = False,
 ) -> Iterator[Batch]:
     """The batches of `data`, checked, moved to the model's device and cut off at `max_samples`.
 
@@ -60,8 +62,8 @@ def batches(
         yield batch
         if max_samples is not None and seen >= max_samples:
             return
-    if seen == 0:
-        raise DataError(_why_empty(data))
+    if seen == 0 and not may_be_empty:
+        raise DataError(why_empty(data))
 
 
 def one_batch(
@@ -165,7 +167,7 @@ def _one_pair(data: Any) -> bool:
     return one.ndim > 1 and other.ndim < one.ndim and len(one) == len(other)
 
 
-def _why_empty(data: Any) -> str:
+def why_empty(data: Any) -> str:
     if isinstance(data, Iterator):
         return (
             "data gave no batches: it is an iterator that is already used up (or was empty). Pass "

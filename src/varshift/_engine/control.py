@@ -15,19 +15,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from varshift._engine.normcall import Fixed
 from varshift._engine.trace import ops
 from varshift._engine.trace.flow import Flow
 from varshift._engine.trace.laws import UNKNOWN
 from varshift._engine.trace.modules import ModuleStack, module_stack
 from varshift._engine.trace.noises import named, sharing_of
 from varshift._engine.trace.ops import Operation, tensors_in
-from varshift._engine.trace.tracer import Tracer
+from varshift._engine.trace.tracer import OnNorm, Tracer
 from varshift.results.structure import Sharing
 
 __all__ = [
-    "Directed",
-    "Fixed",
+    "Control",
     "Key",
     "Meeting",
     "along_samples",
@@ -66,18 +64,17 @@ def names_of(tracer: Tracer) -> dict[Key, str]:
     return {_key(source): name for name, source in named(tracer.sources).items()}
 
 
-class Directed(Tracer):
-    """Runs a pass under direction: `blend` decides at each meeting, `fixed` at each norm.
+class Control(Tracer):
+    """Runs a pass under direction: `blend` decides at each meeting, `on_norm` at each norm.
 
     Args:
         model: the borrowed model.
         modules: its module stack.
         example: the batch; its tensors count as data.
-        names: source names by key, from `names_of` a first trace.
+        names: source names by key, from `names_of` a first trace; None: they are named as met.
         blend: takes a `Meeting` and returns what the pass goes on with. Only called for sources
             that are known and can be silenced.
-        fixed: statistics by site path; a norm that is not named runs as the model asked.
-        on_norm: called as `on_norm(site, x)` with the input of each norm, before it is normalised.
+        on_norm: takes a `NormCall` and may return one to be run in its place.
 
     `methods` says afterwards how each source was silenced, `strangers` counts draws of sources that
     the first trace had not met.
@@ -89,19 +86,16 @@ class Directed(Tracer):
         modules: ModuleStack,
         example: Any,
         *,
-        names: Mapping[Key, str],
+        names: Mapping[Key, str] | None = None,
         blend: Callable[[Meeting], Tensor],
-        fixed: Mapping[str, Fixed] | None = None,
-        on_norm: Callable[[str, Tensor], None] = lambda path, x: None,
+        on_norm: OnNorm | None = None,
     ) -> None:
-        super().__init__(model, modules, example)
+        super().__init__(model, modules, example, on_norm=on_norm)
         self.methods: dict[str, str] = {}
         self.strangers = 0
         self.planted: str | None = None  # the name of what a hook of ours draws just now
         self._names = names
         self._blend = blend
-        self._fixed = fixed or {}
-        self._on_norm = on_norm
 
     def _run(self, operation: Operation) -> None:
         if operation.name in ops.BATCH_NORMS:
@@ -118,21 +112,8 @@ class Directed(Tracer):
 
     def name_of(self, source: int) -> str | None:
         """The name of a source of this pass; None for a stranger."""
-        return self._names.get(_key(self.sources[source]))
-
-    # Norms ---------------------------------------------------------------------------------
-
-    def _run_norm(self, operation: Operation) -> None:
-        site = self._site(operation)
-        if site is None:
-            operation.run()
-            return
-        self._on_norm(site.path, operation.args[0])
-        fixed = self._fixed.get(site.path)
-        if fixed is None:
-            operation.run()
-        else:
-            _run_fixed(operation, fixed)
+        held = self.sources[source]
+        return self.names[source] if self._names is None else self._names.get(_key(held))
 
     # Noise ---------------------------------------------------------------------------------
 
@@ -220,9 +201,9 @@ class Directed(Tracer):
 
 
 @contextmanager
-def directed(model: nn.Module, example: Any, **directions: Any) -> Iterator[Directed]:
-    """Direct what runs inside the block; `directions` are the keywords of `Directed`."""
-    with module_stack(model) as modules, Directed(model, modules, example, **directions) as mode:
+def directed(model: nn.Module, example: Any, **directions: Any) -> Iterator[Control]:
+    """Direct what runs inside the block; `directions` are the keywords of `Control`."""
+    with module_stack(model) as modules, Control(model, modules, example, **directions) as mode:
         yield mode
 
 
@@ -254,19 +235,6 @@ def _with_first(out: Any, value: Tensor) -> Any:
     if isinstance(out, Tensor):
         return value
     return (value, *out[1:])
-
-
-def _run_fixed(operation: Operation, fixed: Fixed) -> None:
-    x, weight, bias = (operation.argument(name) for name in ("input", "weight", "bias"))
-    kept = next(t for t in (operation.argument("running_mean"), x) if t is not None)
-    mean, var = (value.to(kept.device, kept.dtype) for value in (fixed.mean, fixed.var))
-    eps = operation.argument("eps")
-    eps = operation.argument("epsilon") if eps is None else eps
-    normal = torch.ops.aten.native_batch_norm.default
-    out = normal(x, weight, bias, mean, var, False, 0.0, float(eps or 0.0))
-    returned = getattr(operation.func, "_schema", None)
-    extra = len(returned.returns) - 3 if returned is not None else 0
-    operation.out = (*out, *(x.new_empty(0, dtype=torch.uint8) for _ in range(extra)))
 
 
 def _without_draw(operation: Operation) -> Tensor | None:

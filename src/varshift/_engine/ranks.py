@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -46,6 +48,28 @@ class Ranks:
     def several(self) -> bool:
         """Whether there is anybody to talk to."""
         return self._paths is not None
+
+    @property
+    def rank(self) -> int:
+        """Number of this rank."""
+        return dist.get_rank() if self.several else 0
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What happens inside happens on all ranks or on none."""
+        yield
+
+    def gather(self, value: Any, what: str = "a value") -> list[Any]:
+        """The value of every rank, in rank order."""
+        if not self.several:
+            return [value]
+        found: list[Any] = [None] * dist.get_world_size()
+        dist.all_gather_object(found, value)
+        return found
+
+    def any(self, found: bool) -> bool:
+        """Whether any rank has found it."""
+        return any(self.gather(bool(found)))
 
     def next_site(self, path: str | None) -> str | None:
         """The site that all ranks settle next; None when all are through."""

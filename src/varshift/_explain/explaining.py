@@ -206,12 +206,14 @@ class _Run:
             site, x = call.handle, call.x
             if site.path not in self.stored:
                 self.stored[site.path] = (site, stored_statistics(site))
-            lane.add(site.path, x, batch)
+            lane.tallies.add(site.path, x)
 
+        lane.tallies.begin(batch)
         with Tap(self.model, take):
             out = call(self.model, batch, self.forward)
         self._buffers.restore()
         lane.add_outputs(out, batch)
+        lane.tallies.end()
 
     # What comes of it ----------------------------------------------------------------------
 
@@ -270,7 +272,7 @@ class _Run:
         # The groups do not keep variances within batches; what differs is the same share in each.
         within = Spread(spread.mean, spread.var * (train.within() / spread.var[0]))
         weight = _inherited(norm.momentum, stored.count)
-        mean, var = (weight * scatter for scatter in self.train.scatter(path))
+        mean, var = (weight * scatter for scatter in self.train.tallies[path].scattered)
         return factors_of(
             SiteLanes(
                 path=path,

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from varshift._engine.batches import Batch, Forward, call
 from varshift._engine.borrow.model import Buffers, set_training
 from varshift._engine.borrow.rng import rng_state, set_rng_state
-from varshift._engine.control import Directed, Key, Meeting, along_samples, directed
-from varshift._engine.normcall import Fixed
+from varshift._engine.control import Control, Key, Meeting, along_samples, directed
+from varshift._engine.normcall import Fixed, NormCall
 from varshift._engine.record.tally import GROUPS, pieces
 from varshift._explain.contrast import Contrast, Effect, SampleMoments, sample_moments
 from varshift._explain.design import Design
@@ -119,19 +119,22 @@ class BlamePasses:
         if start is not None:
             set_rng_state(start)
         seen = _Seen(self, batch, tallied)
+        if tallied:
+            self.clean.tallies.begin(batch)
         set_training(flags)
         with directed(
             self.model,
             batch.value,
             names=self.names,
             blend=self._blend(dealt, batch.samples),
-            fixed=self.fixed,
-            on_norm=seen.take,
+            on_norm=seen.norm,
         ) as mode:
             out = call(self.model, batch, self.forward)
         self._buffers.restore()
         for name, value in outputs_of(out, batch.samples):
             seen.take_output(name, value)
+        if tallied:
+            self.clean.tallies.end()
         if dealt is not None:
             self._remember(mode)
         return seen.moments()
@@ -150,7 +153,7 @@ class BlamePasses:
 
         return blend
 
-    def _remember(self, mode: Directed) -> None:
+    def _remember(self, mode: Control) -> None:
         self.silenced.update(mode.methods)
         if mode.strangers:
             self.notes.append("some draws of the blame pass belong to no source of the first pass")
@@ -191,10 +194,16 @@ class _Seen:
         self._passes, self._batch, self._tallied = passes, batch, tallied
         self._found: dict[str, list[SampleMoments]] = {}
 
+    def norm(self, call: NormCall) -> NormCall | None:
+        """A norm: see its input, and fix its statistics."""
+        self.take(call.path, call.x)
+        held = self._passes.fixed.get(call.path)
+        return None if held is None else call.fixed(held)
+
     def take(self, place: str, x: Tensor) -> None:
-        """The input of a norm."""
+        """The input of a place."""
         if self._tallied:
-            self._passes.clean.add(place, x, self._batch)
+            self._passes.clean.tallies.add(place, x)
         reference = self._passes.references.get(place)
         if reference is None or not self._passes.noisy:
             return
