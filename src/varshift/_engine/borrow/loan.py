@@ -38,12 +38,13 @@ class Loan:
 
     Each level gives back whatever is not yet given back. So an interrupt may strike at any line of
     the giving back, even at the first, where no `try` has begun; the level outside starts again,
-    and the interrupt goes on when all is done. `notes` takes in what could not be given back.
+    and the interrupt goes on when all is done. `failed` says then what could not be given back.
     """
 
-    def __init__(self, model: nn.Module, notes: list[str]) -> None:
+    def __init__(self, model: nn.Module) -> None:
+        self.failed: list[str] = []
+        self._heard: list[str] = []  # what loans inside this one could not give back
         self._model = model
-        self._notes = notes
         self._flag = model.training
         self._enclosing = tuple(_open.loans)
         self._turn = Turn(bool(self._enclosing))
@@ -84,13 +85,14 @@ class Loan:
         if interrupt is not None:
             raise interrupt
 
-    def tell(self, said: list[str]) -> None:
-        """Hand on what nobody has asked for, rather than pass it over."""
-        if self._enclosing:
-            outer = self._enclosing[-1]._notes
-            outer.extend(each for each in said if each not in outer)
-        else:
-            warnings.warn("; ".join(said), stacklevel=4)
+    def tell(self, notes: list[str] | None) -> None:
+        """Hand on what could not be given back; where nobody listens, warn rather than be silent."""
+        if notes is not None:
+            notes.extend(each for each in self.failed if each not in notes)
+        elif self._enclosing:
+            self._enclosing[-1]._heard.extend(self.failed)
+        elif self.failed:
+            warnings.warn("; ".join(self.failed), stacklevel=4)
 
     def _copies(self) -> dict[int, Any]:
         return {
@@ -110,7 +112,7 @@ class Loan:
                 failed.append(f"giving back went wrong ({type(error).__name__}: {error})")
         _open.loans = list(self._enclosing)
         self._turn.end()
-        self._notes.extend(each for each in failed if each not in self._notes)
+        self.failed = list(dict.fromkeys([*self._heard, *failed]))
         self._done = True
 
     def _give_back_model(self) -> list[str]:

@@ -42,7 +42,8 @@ def borrowed(model: nn.Module, notes: list[str] | None = None) -> Iterator[nn.Mo
     Args:
         model: what the user handed in, wrappers and all.
         notes: takes in, on leaving, sentences about what could not be given back. Without a list
-            they go to that of the enclosing loan, and from the outermost one to a warning.
+            they go to that of the enclosing loan, and from the outermost one to a warning. An
+            error or interrupt on its way carries them too (`__notes__`).
 
     Raises:
         ModelError: the model is half built, or a verb in another thread is using it. On another
@@ -50,13 +51,16 @@ def borrowed(model: nn.Module, notes: list[str] | None = None) -> Iterator[nn.Mo
     """
     inner = unwrapped(model)
     _refuse_unready(inner)
-    said: list[str] = []
-    loan = Loan(inner, said if notes is None else notes)
-    with loan, loan, loan:
-        loan.begin()
-        yield inner
-    if said:
-        loan.tell(said)
+    loan = Loan(inner)
+    try:
+        with loan, loan, loan:
+            loan.begin()
+            yield inner
+    except BaseException as error:
+        for sentence in loan.failed:
+            error.add_note(f"not given back: {sentence}")
+        raise
+    loan.tell(notes)
 
 
 def training_flags(model: nn.Module) -> list[tuple[nn.Module, bool]]:
