@@ -102,14 +102,15 @@ def check(
         sync=None if data is not None else False,
     ) as run:
         evidence = _evidence(run, example, data, max_samples, max_severity, task)
-        found = [
+        seen = [
             finding
             for prefix, look in ALL.items()
             if any(silence.asks_for(code) for code in RULES if code.startswith(prefix))
             for finding in look(evidence)
         ]
-        notes = notes_on(evidence, found)
-        return _findings(found, silence, evidence.structure, max_severity, notes, docs)
+        notes = notes_on(evidence, seen)
+        found = _findings(seen, silence, evidence.structure, max_severity, notes, docs)
+    return run.noted(found)
 
 
 def _evidence(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -45,9 +45,13 @@ from varshift._engine.tap import Tap
 from varshift._engine.trace.modules import module_stack
 from varshift._engine.trace.tracer import Tracer
 from varshift.errors import DataError
+from varshift.results.note import Note, NoteKind
 from varshift.results.structure import Structure
 
 __all__ = ["Passed", "Session", "Trace", "session"]
+
+
+R = TypeVar("R", bound=Any)  # a result: a dataclass with notes
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +94,7 @@ class Session:
         lent_training: whether it was lent in train mode.
         trace: of the first pass whose regime asked for the structure.
         drew: by regime, the generators that its first pass moved.
+        notes: once the block is left, what of the model could not be given back.
         draws: by regime that names them, what drew in it, as "dropout in block.drop".
         silenced: by source, how it was silenced where a regime had a `blend`.
         strangers: draws there that belong to no source of the traced pass.
@@ -102,6 +107,7 @@ class Session:
     report: Reporter
     ranks: Ranks
     lent_training: bool
+    notes: list[str]
     trace: Trace | None = None
     drew: dict[str, tuple[str, ...]] = field(default_factory=dict)
     draws: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -340,6 +346,13 @@ class Session:
             )
         return self._structure
 
+    def noted(self, result: R) -> R:
+        """A result of this session, once its block is left, with what could not be given back."""
+        if not self.notes:
+            return result
+        kind = NoteKind.NOT_GIVEN_BACK
+        return replace(result, notes=(*result.notes, *(Note(each, kind) for each in self.notes)))
+
     def held_norms(self) -> list[str]:
         """Paths of the modules that are batch norms by class and hold running statistics."""
         return [path for path, handle in norm_handles(self.model).items() if handle.certain]
@@ -358,7 +371,8 @@ def session(
 ) -> Iterator[Session]:
     """Borrow the model, in train mode (as lent, or by `model.train()`), and run it in the block."""
     lent_training = unwrapped(model).training
-    with borrowed(model) as inner, reporter(progress, label, after) as report:
+    notes: list[str] = []
+    with borrowed(model, notes) as inner, reporter(progress, label, after) as report:
         if not inner.training:
             inner.train()
         ranks = Ranks.of(inner, sync)
@@ -371,6 +385,7 @@ def session(
                 report=report,
                 ranks=ranks,
                 lent_training=lent_training,
+                notes=notes,
             )
 
 

@@ -98,4 +98,5 @@ def explain(
                     done, batches_in_all(test_data, max_samples, done, batch)
                 ),
             )
-        return explanation(run, held, lanes, settling)
+        found = explanation(run, held, lanes, settling)
+    return run.noted(found)

@@ -107,7 +107,8 @@ def footprint(
         fitting.settle(run.report)
         if asked is None:
             fitting = _in_turn(fitting)
-        return replace(fitting.result(), subject=subject_of(model))
+        result = replace(fitting.result(), subject=subject_of(model))
+    return run.noted(result)
 
 
 def _in_turn(run: Settling) -> Settling:
