@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from varshift._engine.batches import Data, Forward, batches, call
 from varshift._engine.borrow.model import borrowed, set_training, training_flags, unwrapped
 from varshift._engine.borrow.rng import drawn_from, rng_state
+from varshift._engine.edits import edit_of, write
 from varshift._engine.lockstep import LockStep, lock_step
 from varshift._engine.normcall import NormCall
 from varshift._engine.progress import Progress, reporter
@@ -18,7 +19,6 @@ from varshift._engine.ranks import Ranks
 from varshift._engine.record.moments import channel_moments
 from varshift._engine.subject import subject_of
 from varshift._engine.tap import Tap
-from varshift._repair.edits import edit_of, write
 from varshift._repair.planning import Plan, Stream
 from varshift.errors import ModelError
 from varshift.results.recalibration import Recalibration
