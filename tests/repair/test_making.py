@@ -61,8 +61,8 @@ def test_correct_inverts_what_is_stored_behind_noise():
         net[1].running_mean.copy_(torch.tensor([0.0, 1.0, -2.0, 0.5, 3.0]))
         net[1].running_var.copy_(torch.tensor([1.0, 2.0, 4.0, 0.7, 1.0]))
     stored = net[1].running_mean.clone(), net[1].running_var.clone()
-    (batch,) = held(net, [torch.randn(4, 5)])
     with session(net) as run:
+        (batch,) = held(run, [torch.randn(4, 5)])
         edit, notes = corrected(run.model, batch, everywhere, forward=None)
     mean, var = (value.double() for value in stored)
     tau = tau_of(0.3)
