@@ -107,6 +107,7 @@ class Bench:
         self._structure = self.run.structure
         self._frozen = {norm.path for norm in self._structure.norms if norm.frozen}
         counts = self.run.ranks.gather(samples_of(self.held), "calibration samples")
+        self._samples = sum(counts)
         self._leader = counts.index(max(counts))
         self._leads = self._leader == self.run.ranks.rank
 
@@ -177,9 +178,8 @@ class Bench:
 
     def recalibrated(self) -> Step:
         """Exact statistics, on as many samples as memory holds."""
-        held = samples_of(self.held)
-        found = self._statistics(max(held, 2))
-        few = found.samples < held
+        found = self._statistics(max(samples_of(self.held), 2))
+        few = found.samples < self._samples
         said = f"recalibrated on {found.samples} samples: more at once do not fit into memory"
         self.step(len(self.held))
         return edit_of(self.run.model, found.pairs()), (*found.notes, *([said] if few else []))

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from varshift._engine.batches import Batch
-from varshift._engine.control import Control, Meeting, names_of
+from varshift._engine.control import Control, Meeting, Silenced, names_of
 from varshift._engine.regime import Flags, Regime, stored
 from varshift._engine.session import Session
 from varshift._engine.trace.tracer import Tracer
@@ -64,7 +64,7 @@ def _silenced(run: Session, flags: Flags, batch: Batch) -> tuple[Any, bool]:
     except ModelError:
         return noisy.out, False
     mode = calm.tracer
-    silenced = all(mode.methods.get(name, "").startswith("exactly") for name in names.values())
+    silenced = all(mode.methods.get(name, Silenced.NOT).exact for name in names.values())
     return calm.out, silenced and not (mode.strangers or unseen)
 
 
