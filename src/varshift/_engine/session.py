@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import nn
@@ -31,9 +31,10 @@ from varshift._engine.borrow.model import (
     training_flags,
     unwrapped,
 )
-from varshift._engine.borrow.rng import drawn_from, rng_state, set_rng_state
+from varshift._engine.borrow.rng import drawn_from, rng_state, seed_all, set_rng_state
 from varshift._engine.borrow.walk import walk
 from varshift._engine.control import Control, Silenced, names_of
+from varshift._engine.edits import Edit
 from varshift._engine.normcall import NormCall
 from varshift._engine.progress import Progress, Reporter, reporter
 from varshift._engine.ranks import Ranks
@@ -48,9 +49,9 @@ from varshift.errors import DataError
 from varshift.results.note import Note, NoteKind
 from varshift.results.structure import Structure
 
-__all__ = ["Passed", "Session", "Trace", "session"]
+__all__ = ["Followed", "Passed", "Session", "Trace", "session"]
 
-
+Follower = TypeVar("Follower", bound=Tracer)
 R = TypeVar("R", bound=Any)  # a result: a dataclass with notes
 
 
@@ -66,6 +67,15 @@ class Trace:
     def names(self) -> dict[Any, str]:
         """The names of its sources, as `Control` takes them."""
         return names_of(self.tracer)
+
+
+@dataclass(frozen=True, eq=False)
+class Followed(Generic[Follower]):
+    """A pass of which every operation was followed."""
+
+    out: Any
+    tracer: Follower
+    moved: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -151,6 +161,36 @@ class Session:
         self.once(batch, regime)
         return drawn_from(before, rng_state())
 
+    def followed(
+        self, batch: Batch, regime: Regime, build: Callable[..., Follower]
+    ) -> Followed[Follower]:
+        """One pass that a tracer follows, made by `build` as a regime's `control` is."""
+        made: list[Follower] = []
+
+        def control(*arguments: Any, **keywords: Any) -> Follower:
+            made.append(build(*arguments, **keywords))
+            return made[0]
+
+        before = rng_state()
+        out = self.once(batch, replace(regime, control=control))
+        return Followed(out, made[0], drawn_from(before, rng_state()))
+
+    @contextmanager
+    def trying(self, edit: Edit | None = None, *, seed: int | None = None) -> Iterator[None]:
+        """In the block the model computes with an edit's values, and draws begin at a seed.
+
+        Then the model, what its passes have left in it, and all random generators are as before.
+        """
+        held = self._buffers, self._owners
+        with borrowed(self.model), (edit or Edit({})).standing_in(self.model):
+            self._buffers, self._owners = Buffers(self.model), owners(self.model)
+            if seed is not None:
+                seed_all(seed)
+            try:
+                yield
+            finally:
+                self._buffers, self._owners = held
+
     def _flags(self, regime: Regime) -> Flags:
         if isinstance(regime.mode, str):
             return self.on if regime.mode == "training" else self.off
@@ -159,10 +199,14 @@ class Session:
     def _enter(self, stack: ExitStack, batch: Batch, regime: Regime, report: Any) -> None:
         """Everything that stands around the call, the mode that meets the norms innermost."""
         if regime.gradients:
+            stack.enter_context(_constant(self.model))
             stack.enter_context(torch.enable_grad())
-        modules = dict(walk(self.model)) if regime.insert or regime.watch else {}
+        modules = dict(walk(self.model)) if regime.insert or regime.enter or regime.watch else {}
         for path, insert in regime.insert.items():
             stack.callback(modules[path].register_forward_pre_hook(insert).remove)
+        for path, enter in regime.enter.items():
+            hook = modules[path].register_forward_pre_hook(enter, with_kwargs=True)
+            stack.callback(hook.remove)
         for path, watch in regime.watch.items():
             stack.callback(modules[path].register_forward_hook(watch).remove)
         tracing = regime.structure and self.trace is None
@@ -321,15 +365,9 @@ class Session:
 
     def _name_draws(self, name: str, batch: Batch, regime: Regime) -> None:
         """Run it traced: where the draws of a regime are made."""
-        tracers: list[Tracer] = []
-
-        def build(*arguments: Any, **keywords: Any) -> Tracer:
-            tracers.append(Tracer(*arguments, **keywords))
-            return tracers[-1]
-
-        self.once(batch, replace(regime, control=build))
+        sources = self.followed(batch, regime, Tracer).tracer.sources
         self.draws[name] = tuple(
-            f"{source.operation} in {source.path or 'the model'}" for source in tracers[0].sources
+            f"{source.operation} in {source.path or 'the model'}" for source in sources
         )
 
     # What it has shown ---------------------------------------------------------------------
@@ -387,6 +425,19 @@ def session(
                 lent_training=lent_training,
                 notes=notes,
             )
+
+
+@contextmanager
+def _constant(model: nn.Module) -> Iterator[None]:
+    """No gradient of the model's own parameters inside the block."""
+    asking = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    try:
+        for parameter in asking:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in asking:
+            parameter.requires_grad_(True)
 
 
 def _united(ranks: list[dict[str, tuple[str, ...]]]) -> dict[str, tuple[str, ...]]:
