@@ -198,7 +198,8 @@ def _first(tensors: list[Tensor]) -> tuple[int, ...]:
 
 def _refuse_unknown(index: int, value: Any) -> None:
     item = value[0] if isinstance(value, (tuple, list)) and value else value
-    if not isinstance(item, (Tensor, Mapping)):
+    graph = callable(getattr(item, "to_dict", None)) and next(tensors_of(item), None) is not None
+    if not (isinstance(item, (Tensor, Mapping)) or graph):
         kind = type(value).__name__ if item is value else f"{type(value).__name__} of "
         kind += "" if item is value else type(item).__name__
         raise DataError(f"batch {index} is a {kind}; {_way_out(value)}")

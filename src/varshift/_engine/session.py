@@ -47,7 +47,7 @@ from varshift._engine.trace.modules import module_stack
 from varshift._engine.trace.tracer import Tracer
 from varshift.errors import DataError
 from varshift.results.note import Note, NoteKind
-from varshift.results.structure import Structure
+from varshift.results.structure import Structure, alone
 
 __all__ = ["Followed", "Passed", "Session", "Trace", "session"]
 
@@ -348,10 +348,9 @@ class Session:
         return Passed(sum(p.samples for p in passed), sum(p.batches for p in passed))
 
     def _share_structure(self) -> None:
-        """That of the first rank that has one; where a rank's own is the same, it can prove it."""
+        """That of the first rank that has one."""
         own = None if self.trace is None else self.structure
-        first = next(s for s in self.ranks.gather(own) if s is not None)
-        self._structure = own if own == first else first
+        self._structure = next(s for s in self.ranks.gather(own) if s is not None)
 
     def _pass(self, name: str, batch: Batch, regime: Regime) -> None:
         if name not in self.drew:
@@ -374,15 +373,17 @@ class Session:
 
     @property
     def structure(self) -> Structure:
-        """What the traced pass has shown; it can prove its routes."""
+        """What the traced pass has shown, without the model: as part of a result."""
         if self._structure is None:
-            assert self.trace is not None
-            first = self.trace
-            set_training(self.on)  # what the trace has not met is told by its flags as lent
-            self._structure = traced(
-                self.lent, first.tracer, first.batch, self.forward, first.moved
-            )
+            self._structure = alone(self.provable())
         return self._structure
+
+    def provable(self) -> Structure:
+        """The same, holding the model so that it can prove its routes."""
+        assert self.trace is not None
+        first = self.trace
+        set_training(self.on)  # what the trace has not met is told by its flags as lent
+        return traced(self.lent, first.tracer, first.batch, self.forward, first.moved)
 
     def noted(self, result: R) -> R:
         """A result of this session, once its block is left, with what could not be given back."""
