@@ -16,6 +16,13 @@ def seed():
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def imported():
+    """Libraries that torch imports on first use have set their warning filters, once for all."""
+    with seeded(0):
+        vs.repair(*case("linear").lent)
+
+
 @pytest.fixture(scope="session")
 def results():
     """By name, one result of each class, every list in it filled where that is possible."""

@@ -30,8 +30,11 @@ REFUSED = {  # what has no statistics that could remember noise
 }
 
 
-@pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("name", "training"),
+    [(name, True) for name in NAMES]
+    + [(name, False) for name in ("linear", "through", "frozen", "functional")],
+)
 def test_given_back(name, training):
     found = case(name, samples=32)
     if not training:

@@ -72,8 +72,9 @@ def test_what_was_loaded_has_no_model_to_undo():
 # New: `undo()` of a repair that changed nothing raised UsageError before; it has nothing to do now.
 def test_where_nothing_was_changed_undo_does_nothing():
     model = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4), nn.Linear(4, 3))
+    data = torch.randn(256, 6).split(64)
     before = marks(model)
-    repair = vs.repair(model, torch.randn(256, 6).split(64))
+    repair = vs.repair(model, data)
     assert not repair.accepted
     repair.undo()
     repair.undo()

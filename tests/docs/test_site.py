@@ -13,7 +13,7 @@ import pytest
 from docs.pages import DOCS, ROOT
 
 for _needed in ("mkdocs", "material", "mkdocstrings", "mkdocstrings_handlers.python"):
-    pytest.importorskip(_needed, reason="the site needs `pip install '.[docs]'`")
+    pytest.importorskip(_needed, reason="no mkdocs; pip install '.[docs]'")
 
 LOADED = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src"}
 # A link that loads nothing: the page's own address, the neighbours in the order of reading.
