@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from varshift._engine.normcall import NormCall
 from varshift._engine.regime import Recorder
-from varshift._engine.sites import Handle
+from varshift._engine.sites import Handle, norm_handles
 from varshift._engine.trace.ops import Operation
 from varshift._predict.beliefs import Belief, Beliefs, Piece
 from varshift._predict.ledger import Entry, Ledger
@@ -50,6 +50,11 @@ class Checkpoint(Recorder):
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     ledger: Callable[[], Ledger | None] = lambda: None
     _stored: dict[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, model: nn.Module) -> Checkpoint:
+        """Of the norms that a model holds."""
+        return cls(norm_handles(model))
 
     def norm(self, call: NormCall) -> None:
         """What noise reaches a norm, and what that makes of it."""
