@@ -6,12 +6,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from varshift._engine.batches import Batch, Forward, call
 from varshift._engine.borrow.model import borrowed
 from varshift._engine.borrow.rng import rng_state, set_rng_state
 from varshift._engine.sites import owners
+from varshift._engine.trace.mode import DispatchMode
 from varshift._engine.trace.ops import BATCH_NORMS, Operation
 from varshift.results.structure import Proof, Route
 
@@ -54,10 +54,8 @@ def _difference(one: list[Tensor], other: list[Tensor]) -> float:
     return max((float((x - y).abs().max()) for x, y in zip(one, other, strict=True)), default=0.0)
 
 
-class _Watch(TorchDispatchMode):
+class _Watch(DispatchMode):
     """Reseeds chosen draws, by their number in the pass, and keeps the input of one norm."""
-
-    supports_higher_order_operators = True
 
     def __init__(self, model: nn.Module, path: str, reseeded: frozenset[int], seeds: range) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

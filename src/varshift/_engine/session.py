@@ -31,9 +31,9 @@ from varshift._engine.borrow.model import (
     training_flags,
     unwrapped,
 )
-from varshift._engine.borrow.rng import drawn_from, rng_state
+from varshift._engine.borrow.rng import drawn_from, rng_state, set_rng_state
 from varshift._engine.borrow.walk import walk
-from varshift._engine.control import Control, names_of
+from varshift._engine.control import Control, Silenced, names_of
 from varshift._engine.normcall import NormCall
 from varshift._engine.progress import Progress, Reporter, reporter
 from varshift._engine.ranks import Ranks
@@ -91,6 +91,8 @@ class Session:
         trace: of the first pass whose regime asked for the structure.
         drew: by regime, the generators that its first pass moved.
         draws: by regime that names them, what drew in it, as "dropout in block.drop".
+        silenced: by source, how it was silenced where a regime had a `blend`.
+        strangers: draws there that belong to no source of the traced pass.
     """
 
     lent: nn.Module
@@ -103,6 +105,8 @@ class Session:
     trace: Trace | None = None
     drew: dict[str, tuple[str, ...]] = field(default_factory=dict)
     draws: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    silenced: dict[str, Silenced] = field(default_factory=dict)
+    strangers: int = 0
 
     def __post_init__(self) -> None:
         self.on: Flags = training_flags(self.model)
@@ -127,6 +131,13 @@ class Session:
         for recorder in regime.record:
             recorder.end(out)
         return out
+
+    def alike(self, batch: Batch, regimes: Iterable[Regime]) -> None:
+        """One pass under each regime, all of which draw the same random numbers."""
+        start = rng_state()
+        for regime in regimes:
+            set_rng_state(start)
+            self.once(batch, regime)
 
     def moved(self, batch: Batch, regime: Regime) -> tuple[str, ...]:
         """The random generators that one pass draws from: "torch", "numpy", "python" …"""
@@ -166,6 +177,7 @@ class Session:
         elif regime.blend is not None:
             names = None if self.trace is None else self.trace.names
             mode = Control(*arguments, on_norm=meets, names=names, blend=regime.blend)
+            stack.callback(self._directed, mode)
         else:
             mode = Tracer(*arguments, on_norm=meets)
         stack.enter_context(mode)
@@ -175,6 +187,10 @@ class Session:
 
     def _traced(self, batch: Batch, tracer: Tracer, before: Any) -> None:
         self.trace = Trace(batch, tracer, drawn_from(before, rng_state()))
+
+    def _directed(self, control: Control) -> None:
+        self.silenced.update(control.methods)
+        self.strangers += control.strangers
 
     def _meets(self, regime: Regime) -> Callable[[NormCall], NormCall | None]:
         recorders, norms = regime.record, regime.norms
@@ -220,18 +236,26 @@ class Session:
         data: Iterable[Batch],
         regimes: Mapping[str, Regime],
         step: Callable[[int, Batch], None] = lambda done, batch: None,
+        first: Callable[[Batch | None, bool], None] | None = None,
     ) -> Passed:
         """Every batch once under every regime, in order; how much passed.
 
-        Each batch is fetched once, and let go before the next one.
+        Each batch is fetched once, and let go before the next one. `first` is called once on every
+        rank, when its first batch is through: with that batch (None on a rank without data), and
+        whether it counts.
         """
-        samples = done = 0
+        samples, done, waiting = 0, 0, first
         for batch, counts in self._in_step(data):
             for name, regime in regimes.items():
                 self._pass(name, batch, regime if counts else replace(regime, record=()))
             if counts:
                 samples, done = samples + batch.samples, done + 1
                 step(done, batch)
+            if waiting is not None:
+                waiting(batch, counts)
+                waiting = None
+        if waiting is not None:
+            waiting(None, False)
         for name, regime in regimes.items():
             if regime.name_draws and self.drew.get(name) and name not in self.draws:
                 self._name_draws(name, batch, replace(regime, record=()))
@@ -310,6 +334,7 @@ class Session:
         if self._structure is None:
             assert self.trace is not None
             first = self.trace
+            set_training(self.on)  # what the trace has not met is told by its flags as lent
             self._structure = traced(
                 self.lent, first.tracer, first.batch, self.forward, first.moved
             )

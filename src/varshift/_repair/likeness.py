@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from varshift._engine.batches import Batch, Forward, call
 from varshift._engine.borrow.model import borrowed, set_training
 from varshift._engine.borrow.rng import drawn_from, rng_state
-from varshift._engine.control import Meeting, directed, names_of
+from varshift._engine.control import Meeting, Silenced, directed, names_of
 from varshift._engine.trace.tracer import tracing
 from varshift._repair.kinds import are_chances
 from varshift._repair.predictions import Reader, prediction_of
@@ -71,7 +71,7 @@ def _silenced(
             calm = call(model, batch, forward)
     except ModelError:
         return noisy, False
-    silenced = all(mode.methods.get(name, "").startswith("exactly") for name in names.values())
+    silenced = all(mode.methods.get(name, Silenced.NOT).exact for name in names.values())
     return calm, silenced and not (mode.strangers or unseen)
 
 

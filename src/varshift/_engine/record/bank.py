@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -85,6 +86,7 @@ class Bank(Mapping[str, Tally]):
         self._within = torch.zeros(2, 0, dtype=torch.float64)  # count × variance, and count
         self._scatter = (_Rows.empty(1, 0), _Rows.empty(1, 0))  # of batch means and variances
         self._met: list[tuple[str, list[Moments]]] = []
+        self._whole = self  # of all ranks, once they have been joined
 
     # One pass ------------------------------------------------------------------------------
 
@@ -99,6 +101,9 @@ class Bank(Mapping[str, Tally]):
         self._met.append((place, split_moments(x, min(self._pieces, len(x)))))
         precision = torch.finfo(x.dtype).eps
         self._precision[place] = max(self._precision.get(place, 0.0), precision)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_whole": None}  # what a rank shares is its own
 
     def end(self) -> None:
         """The pass is through: take it in. Raises ModelError where it held NaN or infinity."""
@@ -161,29 +166,31 @@ class Bank(Mapping[str, Tally]):
     # What was found ------------------------------------------------------------------------
 
     def __len__(self) -> int:
-        return len(self._columns)
+        return len(self._whole._columns)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._columns)
+        return iter(self._whole._columns)
 
     def __getitem__(self, place: str) -> Tally:
-        at = self._columns[place]
-        counts, means, m2s = (part[:, at] for part in self._rows.parts)
+        whole = self._whole
+        at = whole._columns[place]
+        counts, means, m2s = (part[:, at] for part in whole._rows.parts)
         used = counts[:, 0] > 0
-        weighted, within = self._within[:, at]
+        weighted, within = whole._within[:, at]
         return Tally(
             counts=counts[used, :1],
             means=means[used],
             m2s=m2s[used],
             averaged=weighted / within,  # NaN where no batch had two values
-            precision=self._precision[place],
-            scattered=tuple(_unbiased(kept, at) for kept in self._scatter),
+            precision=whole._precision[place],
+            scattered=tuple(_unbiased(kept, at) for kept in whole._scatter),
+            dealt=used.nonzero()[:, 0],
         )
 
     # Several ranks -------------------------------------------------------------------------
 
     def joined(self, others: list[Bank]) -> None:
-        """Become the bank of all ranks; `others` are theirs in order, this one's among them."""
+        """Show what all ranks have; `others` are theirs in order, this one's among them."""
         whole = Bank(self.name, scattered=self._scattered)
         everything = torch.arange(GROUPS)
         for other in others:
@@ -198,9 +205,7 @@ class Bank(Mapping[str, Tally]):
                     mine.merge(torch.tensor([0]), columns, part)
                 known = whole._precision.get(place, 0.0)
                 whole._precision[place] = max(known, other._precision[place])
-        passes, dealt = self.passes, self._next
-        self.__dict__.update(whole.__dict__)
-        self.passes, self._next = passes, dealt  # those stay a rank's own
+        self._whole = whole
 
 
 def _rounds(

@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.instancenorm import _InstanceNorm
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from varshift._engine.batches import tensors_of
 from varshift._engine.normcall import NormCall
@@ -31,10 +30,12 @@ from varshift._engine.trace.flow import (
 )
 from varshift._engine.trace.laws import UNKNOWN, Law, drawn_law, law_after
 from varshift._engine.trace.lines import calling_line, calling_operation
+from varshift._engine.trace.mode import DispatchMode
 from varshift._engine.trace.modules import ModuleStack, Report, module_stack
 from varshift._engine.trace.noises import Source, sharing_of, unused
 from varshift._engine.trace.ops import Operation, tensors_in
 from varshift._engine.trace.zeroed import zeroed_by
+from varshift.results.note import Note
 from varshift.results.structure import Layer
 
 __all__ = ["SiteSeen", "Tracer", "tracing"]
@@ -70,10 +71,8 @@ def tracing(
         yield tracer
 
 
-class Tracer(TorchDispatchMode):
+class Tracer(DispatchMode):
     """Sees every operation; keeps what each storage carries, the sources met, the sites reached."""
-
-    supports_higher_order_operators = True
 
     def __init__(
         self,
@@ -91,7 +90,7 @@ class Tracer(TorchDispatchMode):
         self.zeroed: dict[Any, Source] = {}  # dropout of rate 1, which draws nothing
         self.sites: dict[str, SiteSeen] = {}
         self.routes: dict[tuple[int, str], Trails] = {}
-        self.notes: list[str] = []
+        self.notes: list[Note] = []
         self._owners = owners(model)
         self._index: dict[Any, int] = {}
         self._draws = 0
@@ -121,7 +120,7 @@ class Tracer(TorchDispatchMode):
     def note(self, text: str) -> None:
         """Say it once."""
         if text not in self.notes:
-            self.notes.append(text)
+            self.notes.append(Note(text))
 
     def ways(self, tensor: Tensor) -> list[tuple[int, tuple[Layer, ...]]]:
         """What reaches a tensor: index of the source, and the layers on the way, per placement."""

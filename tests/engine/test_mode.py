@@ -1,0 +1,58 @@
+"""A verb does not load torch's compiler; a model that does so is followed all the same."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+_NET = """
+import sys, warnings, torch, varshift as vs
+warnings.simplefilter("error")
+torch.manual_seed(0)
+data = [torch.randn(8, 8) for _ in range(3)]
+net = torch.nn.Sequential(
+    torch.nn.Dropout(0.5), torch.nn.Linear(8, 4), *(torch.nn.ReLU(), torch.nn.Tanh()) * 3,
+    torch.nn.BatchNorm1d(4),
+)
+{call}
+assert ("torch._dynamo" in sys.modules) is {loaded}
+"""
+
+_VERBS = {
+    "inspect": "vs.inspect(net, data[0])",
+    "prove": "(s := vs.inspect(net, data[0])).prove(s.routes[0])",
+    "measure": "vs.measure(net, data)",
+    "explain": "vs.explain(net, data)",
+    "predict": "vs.predict(net, data)",
+    "recalibrate": "vs.recalibrate(net, data)",
+}
+
+_COMPILING = """
+class Compiling(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = net
+    def forward(self, x):
+        return torch.compile(self.net, backend="eager")(x)
+warnings.simplefilter("default")
+found = vs.inspect(Compiling(), data[0])
+assert [(r.noise, r.norm, r.placement) for r in found.routes] == [("net.0", "net.8", "b")]
+"""
+
+
+def run(call: str, loaded: bool) -> str:
+    script = _NET.format(call=call, loaded=loaded)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize("verb", _VERBS)
+def test_the_first_verb_does_not_load_the_compiler(verb):
+    run(_VERBS[verb], loaded=False)
+
+
+def test_a_model_that_compiles_in_its_forward_is_followed_and_we_are_not_compiled():
+    assert "varshift/_engine" not in run(_COMPILING, loaded=True)
