@@ -2,10 +2,15 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-# Two stamps: the demo needs a tenth of the packages that the tests need.
+# Two stamps: the demo needs a third of the packages that the tests need.
 DEMO := $(VENV)/.installed-demo
 ALL := $(VENV)/.installed
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# PyPI's torch brings 4 GB of CUDA, which nothing here uses. Where torch's own index cannot be
+# reached, PyPI's it is; `make test CPU_WHEELS=` asks for PyPI's.
+CPU_WHEELS ?= https://download.pytorch.org/whl/cpu
+WITHOUT_CUDA = test -z "$(CPU_WHEELS)" || $(PIP) --no-deps --retries 0 --timeout 15 \
+	--index-url $(CPU_WHEELS) $(1) 2>/dev/null || echo "$(1): from PyPI, with CUDA"
 # One thread per test worker: two workers with two threads each would fight for two cores.
 WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS)
@@ -25,10 +30,12 @@ install: $(ALL)
 # installs nothing.
 $(DEMO): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(call WITHOUT_CUDA,torch)
 	$(PIP) -e '.[demo]'
 	touch $@
 
 $(ALL): $(DEMO)
+	$(call WITHOUT_CUDA,torchvision)
 	$(PIP) -e '.[dev]'
 	touch $@
 
