@@ -18,7 +18,8 @@ from varshift._explain.regimes import clean, noisy, pooled
 __all__ = ["Blaming"]
 
 _WIDE = 8192  # features of an output beyond which it is left out
-_SPARED = 8  # one in so many samples of the first batch carries no source
+_SPARED = 8  # one in so many samples of the first batch carries no source …
+_FEW_SPARED = 4  # … and of a small one so many, or half of it
 
 
 class Blaming:
@@ -43,8 +44,6 @@ class Blaming:
         self._held, train, structure = held, lanes.train, run.structure
         self._norms = pooled(train, structure)
         self._reach = Reach(structure, train)
-        # A norm that only the lane that follows everything has met is fixed only there.
-        self._followed = any(path not in lanes.test.at for path in train.stored)
         self._clean = lanes.clean
         means = {place: tally.total().mean for place, tally in train.at.items()}
         outputs = means.keys() - train.stored.keys()
@@ -67,7 +66,7 @@ class Blaming:
     def regimes(self) -> dict[str, Regime]:
         """Those of the first round over the data."""
         record = (self._clean, self.contrasts.twins) if self.noisy else (self._clean,)
-        regime = clean(self._norms, record, followed=self._followed)
+        regime = clean(self._norms, record)
         return {"clean": regime} | (self.again if self.noisy else {})
 
     @property
@@ -99,7 +98,8 @@ class Blaming:
     def _deal(self, batch: Batch) -> Tensor:
         if not self.trial or self.design.nobody or batch.samples < 2:
             return self.design.deal(batch.samples)
-        self.spared = max(1, batch.samples // _SPARED)
+        few = min(batch.samples // 2, _FEW_SPARED)
+        self.spared = max(few, batch.samples // _SPARED)
         return self.design.deal(batch.samples, self.spared)
 
     # What is found -------------------------------------------------------------------------

@@ -31,8 +31,13 @@ def explain(
 
     Each batch passes four times: as in training; as in evaluation; with noise off while every norm
     uses the statistics of training; and so again with each sample carrying its own subset of the
-    noise sources. The model comes back as it was. The batches are kept in memory until the end:
-    `max_samples` bounds them.
+    noise sources. The last two wait for the statistics of all training batches, so the batches are
+    kept in memory: `max_samples` bounds them. Each batch of `test_data` passes once and is let go.
+    The model comes back as it was.
+
+    There are more passes only where samples act on each other, or noise cannot be silenced: two of
+    the first batch to find that out, and its blame pass once more; and where there are fewer
+    samples (or batches, where whole ones carry the sources) than subsets of sources.
 
     Args:
         model: any module. Without BatchNorm only its outputs are explained.
@@ -76,19 +81,15 @@ def explain(
         report.say("silencing each noise")
         blaming = Blaming(run, lanes, held)
         settling = Settling(run, blaming, lanes)
-        run.run(
-            held.own,
-            blaming.regimes,
-            lambda done, batch: report(2 * (count + done), (3 + blaming.rounds) * count),
-            first=settling,
-        )
-        for number in range(1, blaming.rounds):
-            before = (3 + number) * count
 
-            def step(done: int, batch: Batch, before: int = before) -> None:
-                report(before + done, (3 + blaming.rounds) * count)
+        def blamed(done: int, batch: Batch) -> None:
+            report(before + per_batch * done, (3 + blaming.rounds) * count)
 
-            run.run(held.own, blaming.again, step)
+        before, per_batch = 2 * count, 2
+        run.run(held.own, blaming.regimes, blamed, first=settling)
+        for number in range(1, blaming.rounds):  # the clean twins are known
+            before, per_batch = (3 + number) * count, 1
+            run.run(held.own, blaming.again, blamed)
         if test_data is not None:
             report.begin("test data")
             run.run(

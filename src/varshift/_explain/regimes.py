@@ -29,18 +29,14 @@ def pooled(train: Recording, structure: Structure) -> Norms:
     )
 
 
-def clean(norms: Norms, record: tuple[Recorder, ...], *, followed: bool) -> Regime:
-    """Noise off; `followed`: on the lane of `noisy`, for norms that the cheap one cannot meet."""
-    return Regime("evaluation", norms=norms, record=record, blend=_as_drawn if followed else None)
+def clean(norms: Norms, record: tuple[Recorder, ...]) -> Regime:
+    """Noise off."""
+    return Regime("evaluation", norms=norms, record=record)
 
 
 def noisy(norms: Norms, record: tuple[Recorder, ...], carries: Carries) -> Regime:
     """Each sample carries some of the sources."""
     return Regime("training", norms=norms, record=record, blend=partial(_blend, carries))
-
-
-def _as_drawn(meeting: Meeting) -> Tensor:
-    return meeting.noisy
 
 
 def _blend(carries: Carries, meeting: Meeting) -> Tensor:

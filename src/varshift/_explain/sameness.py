@@ -37,9 +37,10 @@ class Sameness:
         differ: Tensor = (first | second).any(1)
         return differ
 
-    def holds(self, one: Moments, two: Moments, rows: slice = slice(None)) -> bool:
-        """Whether those samples are the same wherever both passes have been."""
-        return not any(
-            bool(self.differs(place, one[place], two[place])[rows].any())
-            for place in one.keys() & two.keys()
-        )
+    def holds(self, one: Moments, two: Moments, among: Tensor | None = None) -> bool:
+        """Whether all samples, or those `among` them, are the same wherever both have been."""
+        for place in one.keys() & two.keys():
+            differ = self.differs(place, one[place], two[place])
+            if bool((differ if among is None else differ[among]).any()):
+                return False
+        return True

@@ -87,11 +87,14 @@ class Settling:
     def _probe(self, batch: Batch) -> tuple[bool, bool]:
         """Whether half of a batch stays as it is when the other half gets noise, and whether
         without any source it is what it is in evaluation.
+
+        The halves are drawn, so that neighbours and pairs are parted.
         """
         design, twins = self.blaming.design, self.blaming.contrasts.twins
-        half = batch.samples // 2
+        order = torch.randperm(batch.samples, generator=torch.Generator().manual_seed(0))
+        quiet = order < batch.samples // 2
         nobody = torch.full((batch.samples,), design.none)
-        mixed = torch.cat([nobody[:half], torch.full_like(nobody[half:], design.all)])
+        mixed = torch.where(quiet, design.none, design.all)
         calm, noisy = PerSample(twins.references), PerSample(twins.references)
         self._run.alike(batch, [self.blaming.probe(nobody, calm), self.blaming.probe(mixed, noisy)])
         self._remember(self._run.silenced)
@@ -101,6 +104,6 @@ class Settling:
             return False, False
         clean = twins.found.get(batch.index, without)
         return (
-            self._same.holds(without, some, slice(0, half)),
+            self._same.holds(without, some, quiet),
             self._same.holds(clean, without),
         )
