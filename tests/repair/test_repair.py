@@ -298,11 +298,28 @@ def test_labels_that_do_not_fit():
         vs.repair(net, mixed)
 
 
-def test_several_ranks_are_sent_to_recalibrate(monkeypatch):
-    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
-    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
-    with pytest.raises(vs.UsageError, match="use recalibrate, which merges over ranks"):
-        vs.repair(shifted("a", 0.7), pairs("train"))
+def test_models_whose_weights_lie_on_several_ranks_are_sent_to_recalibrate():
+    sharded = type("FSDPMlp", (Mlp,), {"__module__": "torch.distributed.fsdp.made"})
+    with pytest.raises(vs.UsageError, match="gather the model on one rank .* or use recalibrate"):
+        vs.repair(sharded(), torch.randn(64, 8).split(8))
+
+
+def test_how_to_judge_is_one_value_or_single_keywords_but_not_both():
+    net = shifted("a", 0.7)
+    asked = {"held_out": pairs("test"), "method": "adjust-once"}
+    judged = {"labels": False, "passes": 2, "max_held_out": 300, "level": 0.01}
+    one = vs.repair(net, pairs("train"), **asked, judge=vs.judging.Judge(**judged))
+    one.undo()
+    two = vs.repair(net, pairs("train"), **asked, **judged)
+    two.undo()
+    assert (one.before, one["adjust-once"].score) == (two.before, two["adjust-once"].score)
+    assert (one.held_out, one.judged_by) == (300, "noise-averaged prediction")
+    with pytest.raises(vs.UsageError, match="judge= and passes= both say how to judge"):
+        vs.repair(net, pairs("train"), judge=vs.judging.Judge(), passes=2)
+    with pytest.raises(vs.UsageError, match=r"judge is a dict; pass a varshift\.judging\.Judge"):
+        vs.repair(net, pairs("train"), judge=judged)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'lables'"):
+        vs.repair(net, pairs("train"), lables=False)
 
 
 def test_a_candidate_that_cannot_be_made_is_listed_with_its_reason():

@@ -88,7 +88,7 @@ def cost(held: Sequence[Batch]) -> int:
 
 
 def _epochs(lessons: int) -> int:
-    return max(EPOCHS, math.ceil(LEAST_STEPS / lessons))
+    return max(EPOCHS, math.ceil(LEAST_STEPS / max(lessons, 1)))
 
 
 @dataclass(frozen=True, eq=False)
