@@ -16,7 +16,9 @@ def _first(data):
 
 
 def _repair(net, data):
-    return vs.repair(net, data, held_out=_held_out(), kind="values", method="recalibrate", level=0.5)
+    return vs.repair(
+        net, data, held_out=_held_out(), kind="values", method="recalibrate", level=0.5
+    )
 
 
 def _held_out():
