@@ -27,7 +27,9 @@ def told(value, seen=None):
     seen.add(id(value))
     if isinstance(value, torch.Tensor):
         grad = value.grad if value.is_leaf else None
-        found = (value.data_ptr(), value._version, value.requires_grad, bits(value))
+        # Only a tensor that asks for gradients is noted in graphs, with its version.
+        version = value._version if value.requires_grad else None
+        found = (value.data_ptr(), version, value.requires_grad, bits(value))
         return (id(value), *found, told(grad, seen), told(value._backward_hooks, seen))
     if isinstance(value, dict):
         return id(value), [(str(key), told(item, seen)) for key, item in value.items()]
