@@ -71,6 +71,8 @@ class Turns:
         self._over = False
         self._generators = _generators()
         self._seeds = self._seeded()
+        self._stream = self._streams()  # as it was when the last lane stopped, once one has seeded
+        self._careful = False
 
     @property
     def running(self) -> Lane:
@@ -80,7 +82,8 @@ class Turns:
 
     def resume(self, lane: Lane) -> None:
         """Let it go on until it waits or is through; raises what it raises."""
-        stream = self._streams()
+        if self._careful:
+            self._stream = self._streams()
         if lane.random is not None:
             self._set_streams(lane.random)
         self._become(self._home if lane.state is None else lane.state)
@@ -90,7 +93,7 @@ class Turns:
             self._now = process_state()
         else:
             self._now = lane.state
-        self._part_streams(lane, stream)
+        self._part_streams(lane)
 
     def wait(self) -> None:
         """Called by a lane: let others go on. Returns at once where the pass is being unwound."""
@@ -137,15 +140,16 @@ class Turns:
             set_process_state(state)
         self._now = state
 
-    def _part_streams(self, lane: Lane, stream: list[Tensor]) -> None:
+    def _part_streams(self, lane: Lane) -> None:
         """A lane inside `fork_rng` that has seeded it keeps that stream; the others go on as is."""
         seeded = self._seeded() != self._seeds
         if seeded and not lane.done:
+            self._careful = True
             lane.random = self._streams()
-            self._set_streams(stream)
+            self._set_streams(self._stream)
         elif lane.random is not None and not seeded:
             lane.random = None
-            self._set_streams(stream)
+            self._set_streams(self._stream)
 
     def _seeded(self) -> list[int]:
         return [generator.initial_seed() for generator in self._generators]

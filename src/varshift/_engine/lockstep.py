@@ -8,18 +8,20 @@ they go on. One forward pass in all, exact for any batching; only live activatio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import gc
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from torch import nn
 
 from varshift._engine.batches import Batch, Forward, call, cut
 from varshift._engine.lane import Lane, Turns
-from varshift._engine.meeting import Meeting
+from varshift._engine.meeting import Meeting, refuse_overflow
 from varshift._engine.memory import Memory
 from varshift._engine.normcall import NormCall
 from varshift._engine.ranks import Ranks
-from varshift._engine.record.joined import is_small, joined_moments
+from varshift._engine.record.joined import is_small, joined_moments, pooled
 from varshift._engine.record.moments import channel_moments
 from varshift._engine.sites import Handle
 from varshift._engine.tap import Tap
@@ -29,6 +31,7 @@ from varshift.theory.moments import Moments, merge_all
 __all__ = ["LockStep", "MixedUp", "Settle", "lock_step"]
 
 _FEW = 2  # samples of the witness
+_SELDOM = 50
 
 Settle = Callable[[Handle, Moments], None]
 Stops = Callable[[str], bool]
@@ -67,12 +70,25 @@ def lock_step(
     Raises MixedUp, on every rank, where the model raised on any rank that runs several batches.
     """
     run = LockStep(model, settle, stops, forward, ranks or Ranks(), Memory(max_bytes))
-    try:
-        run.start(data)
-        run.settle_all(report)
-    finally:
-        run.abandon()  # a witness may still wait at a norm that no other micro-batch reached
+    with _seldom_collected():
+        try:
+            run.start(data)
+            run.settle_all(report)
+        finally:
+            run.abandon()  # a witness may still wait at a norm that no other micro-batch reached
     return run
+
+
+@contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """Thousands of micro-batches are alive at once: the collector would walk them for nothing."""
+    first, *others = gc.get_threshold()
+    if first:
+        gc.set_threshold(_SELDOM * first, *others)
+    try:
+        yield
+    finally:
+        gc.set_threshold(first, *others)
 
 
 @dataclass(frozen=True)
@@ -145,6 +161,7 @@ class LockStep:
                     self._go_on(lane)
             self._resume_witness(path)
             report(len(self.merged), max(sites, len(self.merged)))
+        refuse_overflow(self.merged)
 
     def abandon(self) -> None:
         """Unwind every micro-batch that is still under way."""
@@ -218,18 +235,13 @@ class LockStep:
         call = lanes[0].call
         assert call is not None
         names = self._meeting.names(call) if self._ranks.several else None
-        return _Waiting(path, merge_all(_moments(lanes)), names)
+        return _Waiting(path, pooled(_moments(lanes)), names)
 
     def _keep(self, path: str, moments: Moments) -> None:
         if path in self.merged:
             moments = self.merged[path] + moments
         self.merged[path] = moments
         self.runs[path] = self.runs.get(path, 0) + 1
-        if not bool((moments.mean.isfinite() & moments.m2.isfinite()).all()):
-            raise ModelError(
-                f"the input of {path!r} holds NaN or infinity with noise off, though the batches "
-                "are finite: the model overflows before it"
-            )
 
     # The witness ---------------------------------------------------------------------------
 

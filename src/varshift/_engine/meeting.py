@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
 
 from varshift._engine.normcall import NormCall
 from varshift._engine.sites import Handle, held_tensors, norm_handles, owners
+from varshift.errors import ModelError
+from varshift.theory.moments import Moments
 
-__all__ = ["Meeting"]
+__all__ = ["Meeting", "refuse_overflow"]
 
 
 class Meeting:
@@ -46,3 +48,13 @@ class Meeting:
         }
         (module, mean), (_, var) = (held[name] for name in names)
         return Handle(path, module, mean, var)
+
+
+def refuse_overflow(settled: Mapping[str, Moments]) -> None:
+    """Raise a ModelError that names the first norm, in the order in which they were settled."""
+    for path, moments in settled.items():
+        if not bool((moments.mean.isfinite() & moments.m2.isfinite()).all()):
+            raise ModelError(
+                f"the input of {path!r} holds NaN or infinity with noise off, though the batches "
+                "are finite: the model overflows before it"
+            )

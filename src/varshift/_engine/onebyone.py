@@ -13,14 +13,13 @@ from contextlib import suppress
 from torch import nn
 
 from varshift._engine.batches import Batch, Forward, call, one_batch
-from varshift._engine.meeting import Meeting
+from varshift._engine.meeting import Meeting, refuse_overflow
 from varshift._engine.normcall import NormCall
 from varshift._engine.ranks import Ranks
 from varshift._engine.record.moments import channel_moments
 from varshift._engine.sharding import is_sharded
 from varshift._engine.sites import Handle
 from varshift._engine.tap import Tap
-from varshift.errors import ModelError
 from varshift.theory.moments import Moments
 
 __all__ = ["site_by_site"]
@@ -99,11 +98,7 @@ def _together(search: _Search, meeting: Meeting, ranks: Ranks) -> tuple[Handle, 
     met = search.calls.get(path)
     site = met.handle if met is not None else meeting.site(path, paths[path])
     moments = ranks.merged(search.parts.get(path, []))
-    if not bool((moments.mean.isfinite() & moments.m2.isfinite()).all()):
-        raise ModelError(
-            f"the input of {path!r} holds NaN or infinity with noise off, though the batches are "
-            "finite: the model overflows before it"
-        )
+    refuse_overflow({path: moments})
     return site, moments
 
 

@@ -132,7 +132,7 @@ class Plan:
             Statistics(
                 mean.double().cpu(), var.double().cpu(), 0 if tracked is None else int(tracked)
             ),
-            Statistics(new.moments.mean, new.moments.var(), new.moments.count),
+            Statistics(new.moments.mean.cpu(), new.moments.var().cpu(), new.moments.count),
         )
 
 

@@ -1,4 +1,4 @@
-"""Moments of many small activations: joined first, since a kernel call costs more than they do."""
+"""Moments of many activations: what a kernel call or a merge costs is paid for many at once."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from torch import Tensor
 from varshift._engine.record.moments import channel_moments
 from varshift.theory.moments import Moments
 
-__all__ = ["is_small", "joined_moments"]
+__all__ = ["is_small", "joined_moments", "pooled"]
 
-_SMALL = 1 << 18  # bytes from which a kernel call is worth its own price
-_JOINED = 1 << 20  # bytes that are read again while they are still in cache
+_SMALL = 1 << 20  # bytes from which a kernel call is worth its own price
+_JOINED = 1 << 21  # bytes that are read again while they are still in cache
 
 
 def is_small(x: Tensor) -> bool:
@@ -24,6 +24,22 @@ def is_small(x: Tensor) -> bool:
 def joined_moments(inputs: Sequence[Tensor]) -> list[Moments]:
     """The moments of all of them, in fewer parts."""
     return [channel_moments(part) for part in _joined(inputs)]
+
+
+def pooled(parts: Sequence[Moments]) -> Moments:
+    """The moments of all parts together, merged side by side: Chan's rule for any number of them.
+
+    About the mean of all, so nothing is lost; equal parts in equal order give equal bits.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    counts = [part.count for part in parts]
+    means = torch.stack([part.mean for part in parts])
+    weights = means.new_tensor(counts)[:, None]
+    # About the first mean: means far from zero would cost digits.
+    mean = means[0] + (weights * (means - means[0])).sum(0) / sum(counts)
+    within = torch.stack([part.m2 for part in parts]).sum(0)
+    return Moments(sum(counts), mean, within + (weights * (means - mean).square()).sum(0))
 
 
 def _joined(inputs: Sequence[Tensor]) -> Iterator[Tensor]:
