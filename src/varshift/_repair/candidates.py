@@ -186,7 +186,8 @@ class Bench:
 
     def _statistics(self, samples: int) -> Found:
         """On so many samples, or on as many as memory holds: each error says how many may fit."""
-        found, fits, failed = None, None, None
+        found, fits = None, None
+        failed: VarshiftError | None = None
         try:
             found = statistics_of(
                 self.run.model,
@@ -198,10 +199,10 @@ class Bench:
             )
         except MemoryBoundError as error:
             fits, failed = error.fits, error
-        except VarshiftError as error:
+        except VarshiftError as other:
             if not self.run.ranks.several:
                 raise
-            failed = error
+            failed = other
         # One rank may lack the memory: then all take fewer.
         bounds = [bound for bound in self.run.ranks.gather(fits, "memory") if bound is not None]
         fewer = min([*bounds, samples // 2])
