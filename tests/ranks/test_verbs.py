@@ -136,11 +136,8 @@ def test_an_error_on_one_rank_is_an_error_on_all(name):
 
 
 def wrapped(rank, ranks, kind, name):
-    model = net()
-    if kind == "ddp":
-        model = nn.parallel.DistributedDataParallel(model)
-    else:
-        model = fully_shard(model)
+    wrap = nn.parallel.DistributedDataParallel if kind == "ddp" else fully_shard
+    model = wrap(net())
     found = VERBS[name](model, share(rank, ranks))
     return json.dumps(found.to_dict(), sort_keys=True)
 
