@@ -198,13 +198,17 @@ def test_progress_counts_up():
 
 
 def test_memory_does_not_grow_with_samples():
-    from varshift._engine.record.tally import GROUPS, Tally
+    from varshift._engine.batches import Batch
+    from varshift._engine.record.bank import Bank
+    from varshift._engine.record.tally import GROUPS
 
-    tally = Tally()
-    for _ in range(100):
-        tally.add(torch.randn(8, 3))
-    assert len(tally._groups) == GROUPS
-    assert tally.count == 800
+    bank = Bank("train")
+    for index in range(100):
+        bank.begin(Batch(index, None, 8))
+        bank.add("norm", torch.randn(8, 3))
+        bank.end()
+    assert len(bank["norm"].means) == GROUPS
+    assert bank["norm"].count == 800
 
 
 def test_nothing_to_measure():

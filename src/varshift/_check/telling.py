@@ -9,11 +9,10 @@ from varshift._check.lasting import drawn_in_evaluation
 from varshift._check.passes import Met
 from varshift._engine.record.tally import Tally, rounding
 from varshift.results.findings import Finding
+from varshift.results.note import NoteKind
 
 __all__ = ["notes_on"]
 
-_NO_NORM = "no normalisation with running statistics"  # how the structure's note begins
-_UNREACHED = "{}: the example never reached it"  # and that on a norm which training leaves out
 _FEW = 32  # values per channel below which a variance from the example is rough
 
 
@@ -33,10 +32,11 @@ def notes_on(evidence: Evidence, found: Sequence[Finding]) -> list[str]:
 def _of_structure(evidence: Evidence, found: Sequence[Finding]) -> Iterator[str]:
     """Less what a finding says otherwise."""
     codes = {finding.code for finding in found}
-    reached = {_UNREACHED.format(f.place) for f in found if f.code == "VS205"}
+    reached = {finding.place for finding in found if finding.code == "VS205"}
     for note in evidence.structure.notes:
+        known = note.kind is NoteKind.UNREACHED and note.about in reached
         # Without a norm no variance shifts, but VS301 is that something else does.
-        if not (note in reached or ("VS301" in codes and note.startswith(_NO_NORM))):
+        if not (known or ("VS301" in codes and note.kind is NoteKind.NO_NORM)):
             yield note
 
 
@@ -48,7 +48,7 @@ def _on_everything_dropped(evidence: Evidence) -> Iterator[str]:
                 f"{noise.name}{where}: drop_p 1 lets nothing pass in training, so no ratio says "
                 "what it does to the norms behind it; give a drop_p below 1, or take the branch out"
             )
-    if "seen" not in evidence.__dict__:
+    if not evidence.looked:
         return
     dead = [path for path, met in evidence.seen.sites.items() if _nothing_passes(met)]
     if dead:
@@ -83,7 +83,7 @@ def _on_what_was_lent(evidence: Evidence) -> Iterator[str]:
 
 
 def _on_figures(evidence: Evidence) -> Iterator[str]:
-    if "seen" not in evidence.__dict__:
+    if not evidence.looked:
         return
     if evidence.seen.fresh and evidence.__dict__.get("sizes"):
         yield (
@@ -95,7 +95,7 @@ def _on_figures(evidence: Evidence) -> Iterator[str]:
     few = [
         path
         for path, met in evidence.seen.sites.items()
-        if 0 < met.train.count / len(evidence.rounds) < _FEW
+        if 0 < met.train.count / evidence.passes.rounds < _FEW
     ]
     if few:
         yield (

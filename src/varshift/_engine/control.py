@@ -10,39 +10,50 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from varshift._engine.normcall import Fixed
 from varshift._engine.trace import ops
 from varshift._engine.trace.flow import Flow
 from varshift._engine.trace.laws import UNKNOWN
 from varshift._engine.trace.modules import ModuleStack, module_stack
 from varshift._engine.trace.noises import named, sharing_of
 from varshift._engine.trace.ops import Operation, tensors_in
-from varshift._engine.trace.tracer import Tracer
+from varshift._engine.trace.tracer import OnNorm, Tracer
 from varshift.results.structure import Sharing
 
 __all__ = [
-    "Directed",
-    "Fixed",
+    "Control",
     "Key",
     "Meeting",
+    "Silenced",
     "along_samples",
     "directed",
     "names_of",
 ]
 
-_EXACT = "exactly: the noise is replaced by its mean where it meets the data"
-_KERNEL = "exactly: its kernel is asked to draw nothing"
-_NEUTRAL = "exactly: the alpha dropout is left out, as in evaluation"
-_ESTIMATED = "by the mean of its own draw in each batch, since its law is not known in closed form"
-_NOT = "not at all: what it does to the data is not a product, a sum or a mask"
-
 Key = tuple[Any, ...]
 _ALPHA = ("alpha_dropout", "feature_alpha_dropout")
+
+
+class Silenced(StrEnum):
+    """How a source was silenced; the value says it in words."""
+
+    BY_MEAN = "exactly: the noise is replaced by its mean where it meets the data"
+    BY_KERNEL = "exactly: its kernel is asked to draw nothing"
+    LEFT_OUT = "exactly: the alpha dropout is left out, as in evaluation"
+    BY_DRAWN_MEAN = (
+        "by the mean of its own draw in each batch, since its law is not known in closed form"
+    )
+    NOT = "not at all: what it does to the data is not a product, a sum or a mask"
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing of the noise is left."""
+        return self in (Silenced.BY_MEAN, Silenced.BY_KERNEL, Silenced.LEFT_OUT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,18 +77,17 @@ def names_of(tracer: Tracer) -> dict[Key, str]:
     return {_key(source): name for name, source in named(tracer.sources).items()}
 
 
-class Directed(Tracer):
-    """Runs a pass under direction: `blend` decides at each meeting, `fixed` at each norm.
+class Control(Tracer):
+    """Runs a pass under direction: `blend` decides at each meeting, `on_norm` at each norm.
 
     Args:
         model: the borrowed model.
         modules: its module stack.
         example: the batch; its tensors count as data.
-        names: source names by key, from `names_of` a first trace.
+        names: source names by key, from `names_of` a first trace; None: they are named as met.
         blend: takes a `Meeting` and returns what the pass goes on with. Only called for sources
             that are known and can be silenced.
-        fixed: statistics by site path; a norm that is not named runs as the model asked.
-        on_norm: called as `on_norm(site, x)` with the input of each norm, before it is normalised.
+        on_norm: takes a `NormCall` and may return one to be run in its place.
 
     `methods` says afterwards how each source was silenced, `strangers` counts draws of sources that
     the first trace had not met.
@@ -89,19 +99,16 @@ class Directed(Tracer):
         modules: ModuleStack,
         example: Any,
         *,
-        names: Mapping[Key, str],
+        names: Mapping[Key, str] | None = None,
         blend: Callable[[Meeting], Tensor],
-        fixed: Mapping[str, Fixed] | None = None,
-        on_norm: Callable[[str, Tensor], None] = lambda path, x: None,
+        on_norm: OnNorm | None = None,
     ) -> None:
-        super().__init__(model, modules, example)
-        self.methods: dict[str, str] = {}
+        super().__init__(model, modules, example, on_norm=on_norm)
+        self.methods: dict[str, Silenced] = {}
         self.strangers = 0
         self.planted: str | None = None  # the name of what a hook of ours draws just now
         self._names = names
         self._blend = blend
-        self._fixed = fixed or {}
-        self._on_norm = on_norm
 
     def _run(self, operation: Operation) -> None:
         if operation.name in ops.BATCH_NORMS:
@@ -118,21 +125,8 @@ class Directed(Tracer):
 
     def name_of(self, source: int) -> str | None:
         """The name of a source of this pass; None for a stranger."""
-        return self._names.get(_key(self.sources[source]))
-
-    # Norms ---------------------------------------------------------------------------------
-
-    def _run_norm(self, operation: Operation) -> None:
-        site = self._site(operation)
-        if site is None:
-            operation.run()
-            return
-        self._on_norm(site.path, operation.args[0])
-        fixed = self._fixed.get(site.path)
-        if fixed is None:
-            operation.run()
-        else:
-            _run_fixed(operation, fixed)
+        held = self.sources[source]
+        return self.names[source] if self._names is None else self._names.get(_key(held))
 
     # Noise ---------------------------------------------------------------------------------
 
@@ -142,14 +136,14 @@ class Directed(Tracer):
             operation.run()
             return
         before = _without_draw(operation)
-        self._direct(operation, self._source(operation), before, _KERNEL, "element")
+        self._direct(operation, self._source(operation), before, Silenced.BY_KERNEL, "element")
 
     def _draw_on_data(self, operation: Operation, index: int, inputs: Flow) -> None:
         """A draw that takes its chances from data has been run as it is: nothing to replace."""
         super()._draw_on_data(operation, index, inputs)
         name = self.name_of(index)
         if name is not None:
-            self.methods.setdefault(name, _NOT)
+            self.methods.setdefault(name, Silenced.NOT)
 
     def _met(self, operation: Operation) -> tuple[int, list[Tensor], list[Flow]] | None:
         """The source whose bare draw meets data in this operation, with all inputs."""
@@ -167,34 +161,34 @@ class Directed(Tracer):
 
     def _silent(
         self, operation: Operation, source: int, inputs: list[Tensor], flows: list[Flow]
-    ) -> tuple[Tensor | None, str, Sharing]:
+    ) -> tuple[Tensor | None, Silenced, Sharing]:
         noise, flow = next(
             (x, f) for x, f in zip(inputs, flows, strict=True) if f.noise is not None
         )
         mean, method = self._mean(source, operation, noise, flow)
         silent = _replaced(operation, noise, mean)
         if silent is None:
-            return None, _NOT, "other"
+            return None, Silenced.NOT, "other"
         sums = operation.name in _SUMS or noise.ndim > silent.ndim
         return silent, method, "other" if sums else sharing_of(noise, silent)
 
     def _mean(
         self, source: int, operation: Operation, noise: Tensor, flow: Flow
-    ) -> tuple[Tensor, str]:
+    ) -> tuple[Tensor, Silenced]:
         if self.sources[source].operation in _ALPHA:
             neutral = 0.0 if operation.name == "add" else 1.0
-            return noise.new_tensor(neutral, dtype=_real(noise.dtype)), _NEUTRAL
+            return noise.new_tensor(neutral, dtype=_real(noise.dtype)), Silenced.LEFT_OUT
         law = flow.law or UNKNOWN
         if law.mean == law.mean:
-            return noise.new_tensor(law.mean, dtype=_real(noise.dtype)), _EXACT
-        return noise.to(_real(noise.dtype)).mean(), _ESTIMATED
+            return noise.new_tensor(law.mean, dtype=_real(noise.dtype)), Silenced.BY_MEAN
+        return noise.to(_real(noise.dtype)).mean(), Silenced.BY_DRAWN_MEAN
 
     def _direct(
         self,
         operation: Operation,
         source: int,
         silent: Tensor | None,
-        method: str,
+        method: Silenced,
         sharing: Sharing,
         *,
         again: bool = False,
@@ -204,11 +198,11 @@ class Directed(Tracer):
         if name is None:
             self.strangers += 1
             return
-        if self.methods.get(name) != _NOT:
+        if self.methods.get(name) is not Silenced.NOT:
             self.methods[name] = method
         noisy = next(iter(operation.outputs()), None)
         if silent is None or noisy is None or silent.shape != noisy.shape:
-            self.methods[name] = _NOT
+            self.methods[name] = Silenced.NOT
             return
         chosen = self._blend(Meeting(name, noisy, silent, sharing, again))
         if chosen is noisy:
@@ -220,9 +214,9 @@ class Directed(Tracer):
 
 
 @contextmanager
-def directed(model: nn.Module, example: Any, **directions: Any) -> Iterator[Directed]:
-    """Direct what runs inside the block; `directions` are the keywords of `Directed`."""
-    with module_stack(model) as modules, Directed(model, modules, example, **directions) as mode:
+def directed(model: nn.Module, example: Any, **directions: Any) -> Iterator[Control]:
+    """Direct what runs inside the block; `directions` are the keywords of `Control`."""
+    with module_stack(model) as modules, Control(model, modules, example, **directions) as mode:
         yield mode
 
 
@@ -254,19 +248,6 @@ def _with_first(out: Any, value: Tensor) -> Any:
     if isinstance(out, Tensor):
         return value
     return (value, *out[1:])
-
-
-def _run_fixed(operation: Operation, fixed: Fixed) -> None:
-    x, weight, bias = (operation.argument(name) for name in ("input", "weight", "bias"))
-    kept = next(t for t in (operation.argument("running_mean"), x) if t is not None)
-    mean, var = (value.to(kept.device, kept.dtype) for value in (fixed.mean, fixed.var))
-    eps = operation.argument("eps")
-    eps = operation.argument("epsilon") if eps is None else eps
-    normal = torch.ops.aten.native_batch_norm.default
-    out = normal(x, weight, bias, mean, var, False, 0.0, float(eps or 0.0))
-    returned = getattr(operation.func, "_schema", None)
-    extra = len(returned.returns) - 3 if returned is not None else 0
-    operation.out = (*out, *(x.new_empty(0, dtype=torch.uint8) for _ in range(extra)))
 
 
 def _without_draw(operation: Operation) -> Tensor | None:

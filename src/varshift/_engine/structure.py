@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import nn
 
@@ -15,6 +17,7 @@ from varshift._engine.trace.flow import Trails
 from varshift._engine.trace.noises import named, silent_noises
 from varshift._engine.trace.tracer import Tracer
 from varshift._engine.trace.zeroed import zeroed_noises
+from varshift.results.note import Note, NoteKind
 from varshift.results.structure import Noise, Norm, Placement, Proof, Route, Structure
 
 __all__ = ["traced"]
@@ -110,31 +113,35 @@ def _python_draw(generator: str) -> Noise:
 
 def _notes(
     model: nn.Module, inner: nn.Module, tracer: Tracer, norms: list[Norm], moved: tuple[str, ...]
-) -> list[str]:
-    notes = [
-        f"the forward pass drew from {name}'s own random generator, which torch cannot see: a "
-        "layer drop or augmentation inside the model is not followed"
-        for name in moved
-        if name in ("python", "numpy")
-    ]
+) -> Iterator[Note]:
+    for name in moved:
+        if name in ("python", "numpy"):
+            yield Note(
+                f"the forward pass drew from {name}'s own random generator, which torch cannot "
+                "see: a layer drop or augmentation inside the model is not followed",
+                NoteKind.OUTSIDE_DRAW,
+            )
     if not norms:
-        notes.append("no normalisation with running statistics: nothing can shift here")
-    notes += [f"{norm.path}: the example never reached it" for norm in norms if norm.calls == 0]
-    notes += [f"{path}: {reason}" for path, reason in untracked(inner).items()]
-    notes += [
-        f"{path}: holds running statistics, but no batch-norm operation read them (normalised by "
-        "hand, or not reached): not followed"
-        for path, handle in norm_handles(inner).items()
-        if not handle.certain and path not in tracer.sites
-    ]
-    notes += [
-        f"{name}: scripted, seen from outside only: its inner paths and lines are unknown"
-        for name, module in walk(inner)
-        if isinstance(module, torch.jit.ScriptModule) and "." not in name
-    ]
-    if any(
-        type(module).__name__ == "OptimizedModule"
-        for module in [model, *(module for _, module in walk(inner))]
-    ):
-        notes.append("compiled parts were run eagerly for the inspection")
-    return notes
+        sentence = "no normalisation with running statistics: nothing can shift here"
+        yield Note(sentence, NoteKind.NO_NORM)
+    for norm in norms:
+        if norm.calls == 0:
+            sentence = f"{norm.path}: the example never reached it"
+            yield Note(sentence, NoteKind.UNREACHED, norm.path)
+    for path, reason in untracked(inner).items():
+        yield Note(f"{path}: {reason}", NoteKind.UNTRACKED, path)
+    for path, handle in norm_handles(inner).items():
+        if not handle.certain and path not in tracer.sites:
+            yield Note(
+                f"{path}: holds running statistics, but no batch-norm operation read them "
+                "(normalised by hand, or not reached): not followed",
+                NoteKind.BY_HAND,
+                path,
+            )
+    for name, module in walk(inner):
+        if isinstance(module, torch.jit.ScriptModule) and "." not in name:
+            sentence = f"{name}: scripted, seen from outside only: its inner paths and lines are "
+            yield Note(f"{sentence}unknown", NoteKind.SCRIPTED, name)
+    modules = [model, *(module for _, module in walk(inner))]
+    if any(type(module).__name__ == "OptimizedModule" for module in modules):
+        yield Note("compiled parts were run eagerly for the inspection", NoteKind.COMPILED)

@@ -1,106 +1,85 @@
-"""What every place of the model receives in one way of running it: a lane.
-
-Places are the norm sites and the model's outputs. All lanes see the same batches in the same order,
-so that their groups of samples are the same and what they share cancels in the jackknife.
-"""
+"""The four ways of running the same batches, side by side, and what a place received in each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
-
-import torch
 from torch import Tensor
 
-from varshift._engine.batches import Batch
-from varshift._engine.record.tally import Tally
-from varshift.errors import ModelError
-from varshift.theory.moments import Moments
+from varshift._engine.record.recording import Recording
+from varshift._engine.record.tally import groups_of
+from varshift._engine.regime import Regime
+from varshift._explain.factors import SiteLanes
+from varshift._explain.spread import Spread
+from varshift.results.structure import Norm
 
-__all__ = ["Lane", "Spread", "outputs_of"]
-
-
-@dataclass(frozen=True, eq=False)
-class Spread:
-    """Mean and variance over all samples (row 0) and without each group: (1 + G, C) each."""
-
-    mean: Tensor
-    var: Tensor
-
-    def plus(self, mean: Tensor, var: Tensor) -> Spread:
-        """Moved by a change of both."""
-        return Spread(self.mean + mean, self.var + var)
+__all__ = ["Lanes"]
 
 
-@dataclass
-class Lane:
-    """Tallies by place, and in which way the model ran (for error messages).
+class Lanes:
+    """Recordings of training, of evaluation, with noise off, and of the test data.
 
-    With `scattered`, how batches differ from each other is kept too.
+    All but the last see the same batches, so that what they share cancels in the jackknife: the
+    same groups of samples are left out in each.
     """
 
-    name: str
-    scattered: bool = False
-    tallies: dict[str, Tally] = field(default_factory=dict)
-    _scatters: dict[str, tuple[Moments, Moments]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.train = Recording("training", outputs=True, scattered=True)
+        self.test = Recording("evaluation", outputs=True)
+        self.clean = Recording("noise-free", outputs=True)
+        self.data = Recording("test data", outputs=True)
 
-    def add(self, place: str, x: Tensor, batch: Batch) -> None:
-        """Take in one batch, channels in dimension 1."""
-        tally = self.tallies.setdefault(place, Tally())
-        if not tally.add(x):
-            raise ModelError(
-                f"what {place!r} receives holds NaN or infinity in the {self.name} pass of batch "
-                f"{batch.index}, though the batch itself is finite: the model overflows before it"
-            )
+    @property
+    def comparing(self) -> dict[str, Regime]:
+        """Training as it is, whose first pass shows the structure, and evaluation as it is."""
+        return {
+            "train": Regime("training", record=(self.train,), structure=True),
+            "test": Regime("evaluation", record=(self.test,)),
+        }
 
-        if self.scattered and tally.last is not None and tally.last.count > 1:
-            self._add_scatter(place, tally.last)
+    @property
+    def looking(self) -> dict[str, Regime]:
+        """The test data, as in evaluation."""
+        return {"data": Regime("evaluation", record=(self.data,))}
 
-    def _add_scatter(self, place: str, batch: Moments) -> None:
-        mean, var = (
-            Moments(1, value, torch.zeros_like(value)) for value in (batch.mean, batch.var())
-        )
-        held = self._scatters.get(place)
-        self._scatters[place] = (mean, var) if held is None else (held[0] + mean, held[1] + var)
+    def everywhere(self, path: str) -> bool:
+        """Whether a norm was reached in every way of running the model."""
+        several = [self.train, self.test, self.clean, *([self.data] if self.data.at else [])]
+        return all(path in recording.at for recording in several)
 
-    def scatter(self, place: str) -> tuple[Tensor, Tensor]:
-        """Variance over batches of the batch means and of the unbiased batch variances: (C,) each.
+    def groups(self, place: str) -> Tensor:
+        """The groups of samples to leave out in turn there."""
+        same = [recording.at for recording in (self.train, self.test, self.clean)]
+        return groups_of(*(at[place] for at in same if place in at))
 
-        What a moving average inherits of it is its sampling noise. NaN below two batches.
-        """
-        held = self._scatters.get(place)
-        if held is None or held[0].count < 2:
-            unknown = torch.full_like(self.tallies[place].total().mean, torch.nan)
-            return unknown, unknown
-        return held[0].var(), held[1].var()
+    def without_noise(self, place: str) -> Spread:
+        """What a place receives with noise off."""
+        return Spread.of(self.clean.at[place], self.groups(place))
 
-    def add_outputs(self, out: Any, batch: Batch) -> None:
-        """Take in what the model returned."""
-        for name, value in outputs_of(out, batch.samples):
-            self.add(name, value, batch)
-
-    def spread(self, place: str) -> Spread:
-        """Moments of a place, with the leave-one-out rows that errors are made of."""
-        tally = self.tallies[place]
-        total, groups = tally.total(), tally.groups()
-        return Spread(
-            torch.cat([total.mean[None], groups.mean_without_each()]),
-            torch.cat([total.var()[None], groups.var_without_each()]),
+    def site(self, norm: Norm, noisy: Spread) -> SiteLanes:
+        """All that one norm received; `noisy` with all noise on and the statistics of training."""
+        path, groups = norm.path, self.groups(norm.path)
+        train, stored = self.train.at[path], self.train.stored[path]
+        spread = Spread.of(train, groups)
+        # The groups do not keep variances within batches; what differs is the same share in each.
+        within = Spread(spread.mean, spread.var * (train.within() / spread.var[0]))
+        weight = _inherited(norm.momentum, stored.count)
+        mean, var = (weight * scatter for scatter in train.scattered)
+        data = self.data.at.get(path)
+        return SiteLanes(
+            path=path,
+            stored=Spread(stored.mean[None], stored.var[None]),
+            within=within,
+            train=spread,
+            noisy=noisy,
+            clean=self.without_noise(path),
+            test=Spread.of(self.test.at[path], groups),
+            data=None if data is None else Spread.of(data, groups_of(data)),
+            inherited=(mean, var),
+            precision=train.precision,
         )
 
 
-def outputs_of(out: Any, samples: int, name: str = "output") -> Iterator[tuple[str, Tensor]]:
-    """The model's floating outputs as (name, (rows, F, …)), whatever containers hold them.
-
-    Single numbers (a loss) and tensors whose rows are no samples are left out.
-    """
-    if isinstance(out, Tensor):
-        if out.is_floating_point() and out.ndim and len(out) and len(out) % samples == 0:
-            yield name, out.detach() if out.ndim > 1 else out.detach()[:, None]
-    elif isinstance(out, Mapping):
-        for key, value in out.items():
-            yield from outputs_of(value, samples, f"{name}.{key}")
-    elif isinstance(out, (tuple, list)):
-        for index, value in enumerate(out):
-            yield from outputs_of(value, samples, f"{name}[{index}]")
+def _inherited(momentum: float | None, tracked: int) -> float:
+    """Share of the scatter between batches that the stored average keeps."""
+    if momentum is None:
+        return 1 / tracked if tracked else 0.0
+    return momentum / (2 - momentum)

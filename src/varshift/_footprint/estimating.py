@@ -8,10 +8,10 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from varshift._engine.batches import Data, Forward, batches
-from varshift._engine.borrow.model import borrowed
+from varshift._engine.batches import Data, Forward
 from varshift._engine.borrow.walk import walk
-from varshift._engine.progress import Progress, Reporter, reporter
+from varshift._engine.progress import Progress
+from varshift._engine.session import session
 from varshift._engine.subject import subject_of
 from varshift._footprint.hypotheses import Hypothesis, check_places, feeds, hypotheses
 from varshift._footprint.settling import MOST_PASSES, Settling
@@ -69,49 +69,53 @@ def footprint(
         DataError: too few batches, an unknown form, NaN or infinity in a batch (named by index).
 
     Example:
-        >>> import torch
-        >>> from varshift.footprint import footprint
+        >>> import torch, varshift as vs
         >>> _ = torch.manual_seed(0)
         >>> model = torch.nn.Sequential(torch.nn.Linear(20, 64), torch.nn.BatchNorm1d(64))
         >>> model[1].momentum = None  # average all batches
         >>> data = torch.randn(4000, 20).relu().split(100)
         >>> for batch in data:
         ...     _ = model(torch.nn.functional.dropout(batch, 0.3))
-        >>> site = footprint(model, data).sites["1"]
+        >>> site = vs.footprint(model, data).sites["1"]
         >>> site.claimed, abs(site.drop_p - 0.3) < 0.02
         (True, True)
     """
-    with borrowed(model) as inner, reporter(progress) as report:
-        asked = check_places(inner, places)
-        if not inner.training:
-            inner.train()
-        taken = batches(data, inner, forward=forward, device=device, max_samples=max_samples)
-        held = list(report.reading(taken, data, max_samples, then="finding where noise may stand"))
-        if len(held) < _LEAST_BATCHES:
+    with session(model, forward=forward, device=device, progress=progress) as run:
+        asked = check_places(run.model, places)
+        held = run.held(data, max_samples, then="finding where noise may stand")
+        if held.batches < _LEAST_BATCHES:
             raise DataError(
-                f"data gave {len(held)} batches, and their scatter is what the error is told from; "
-                f"pass at least {_LEAST_BATCHES}, of the size used in training"
+                f"data gave {held.batches} batches, and their scatter is what the error is told "
+                f"from; pass at least {_LEAST_BATCHES}, of the size used in training"
             )
-        notes = silence(inner, held[0], forward)
-        found, skipped = hypotheses(inner, feeds(inner, held[0], forward), asked)
-        report.begin(f"fitting the noise, {_AT_MOST}")
-        run = _settled(Settling(inner, held, forward, found, skipped, notes), report)
+        first = next(iter(held.own), None)
+        flags, notes = silence(run, first)
+        ways = run.ranks.gather(None if first is None else feeds(run, first, flags))
+        found, skipped = hypotheses(run.model, next(w for w in ways if w is not None), asked)
+        run.report.begin(f"fitting the noise, {_AT_MOST}")
+        fitting = Settling(
+            session=run,
+            flags=flags,
+            data=held.own,
+            batches=held.batches,
+            samples=held.samples,
+            hypotheses=found,
+            skipped=skipped,
+            notes=notes,
+        )
+        fitting.settle(run.report)
         if asked is None:
-            run = _in_turn(run, report)
-    return replace(run.result(), subject=subject_of(model))
+            fitting = _in_turn(fitting)
+        result = replace(fitting.result(), subject=subject_of(model))
+    return run.noted(result)
 
 
-def _settled(run: Settling, report: Reporter) -> Settling:
-    run.settle(report)
-    return run
-
-
-def _in_turn(run: Settling, report: Reporter) -> Settling:
+def _in_turn(run: Settling) -> Settling:
     """Where the channels agree on no noise before the weights, ask for noise before the norm.
 
     The better fit is kept, site by site; sites that fit well are not asked again.
     """
-    modules = dict(walk(run.model))
+    report, modules = run.session.report, dict(walk(run.session.model))
     odd = {one.path for one in run.hypotheses if run.fits[one.path].misfit > _ODD}
     if not odd:
         return run
@@ -121,9 +125,17 @@ def _in_turn(run: Settling, report: Reporter) -> Settling:
             Hypothesis(one.path, one.path, "a", modules[one.path]) if one.path in direct else one
             for one in run.hypotheses
         ]
-        other = Settling(run.model, run.data, run.forward, chosen, dict(run.skipped), [*run.notes])
+        other = replace(
+            run,
+            hypotheses=chosen,
+            skipped=dict(run.skipped),
+            notes=[*run.notes],
+            fits={},
+            passes=0,
+        )
         report.begin(f"fitting noise before the norms, {_AT_MOST}")
-        return _settled(other, report)
+        other.settle(report)
+        return other
 
     other = again(odd)
     better = {

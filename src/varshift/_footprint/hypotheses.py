@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -11,12 +10,12 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
-from varshift._engine.batches import Batch, Forward, call
-from varshift._engine.borrow.model import Buffers
+from varshift._engine.batches import Batch
 from varshift._engine.borrow.walk import walk
 from varshift._engine.normcall import NormCall
+from varshift._engine.regime import Flags, Recorder, Regime
+from varshift._engine.session import Session
 from varshift._engine.sites import norm_handles, untracked
-from varshift._engine.tap import Tap
 from varshift._footprint.energy import WEIGHTED
 from varshift.errors import UsageError, listed
 
@@ -78,7 +77,7 @@ def _refuse_place(path: str, modules: dict[str, nn.Module]) -> None:
 
 
 @dataclass
-class _Watch:
+class _Watch(Recorder):
     """Follows the outputs of weight layers, by identity, to the norms they reach untouched."""
 
     outputs: list[tuple[str, Tensor, int]] = field(default_factory=list)
@@ -98,8 +97,8 @@ class _Watch:
 
         return hook
 
-    def reached(self, call: NormCall) -> None:
-        """A norm is about to normalise `x`."""
+    def norm(self, call: NormCall) -> None:
+        """A norm is about to normalise its input."""
         site, x = call.handle, call.x
         self.norm_calls[site.path] = self.norm_calls.get(site.path, 0) + 1
         if not site.module.training:
@@ -110,17 +109,13 @@ class _Watch:
                 return
 
 
-def feeds(model: nn.Module, batch: Batch, forward: Forward | None) -> Feeds:
+def feeds(run: Session, batch: Batch, flags: Flags) -> Feeds:
     """Watch one training pass."""
-    watch, buffers = _Watch(), Buffers(model)
-    with ExitStack() as hooks:
-        for path, module in walk(model):
-            if isinstance(module, WEIGHTED):
-                hooks.callback(module.register_forward_hook(watch.ran(path)).remove)
-        hooks.enter_context(Tap(model, watch.reached))
-        call(model, batch, forward)
-    buffers.restore()
-    return Feeds(watch.direct, watch.norm_calls, watch.place_calls, frozenset(watch.frozen))
+    seen = _Watch()
+    weighted = [path for path, module in walk(run.model) if isinstance(module, WEIGHTED)]
+    watch = {path: seen.ran(path) for path in weighted}
+    run.once(batch, Regime(flags, record=(seen,), watch=watch))
+    return Feeds(seen.direct, seen.norm_calls, seen.place_calls, frozenset(seen.frozen))
 
 
 def hypotheses(model: nn.Module, seen: Feeds, places: list[str] | None) -> Judged:

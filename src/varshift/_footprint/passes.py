@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from varshift._engine.batches import Batch, Forward, call
-from varshift._engine.borrow.model import Buffers
+from varshift._engine.batches import Batch
 from varshift._engine.normcall import NormCall
 from varshift._engine.record.moments import channel_moments
-from varshift._engine.tap import Tap
+from varshift._engine.regime import Flags, Insert, Recorder, Regime
+from varshift._engine.session import Session
 from varshift._footprint.energy import noise_energy
 from varshift._footprint.hypotheses import Hypothesis
 from varshift.errors import ModelError, UsageError
@@ -34,19 +33,25 @@ class Seen:
     samples: list[int] = field(default_factory=list)
 
 
-@dataclass
-class _Pass:
-    """One pass: the current τ of each site, and what has been seen."""
+class _Pass(Recorder):
+    """One pass over the data: the current τ of each site, and what has been seen.
 
-    taus: dict[str, float]
-    seen: dict[str, Seen]
-    batch: int = 0
-    samples: int = 0
+    `first` is the number of batches that other ranks pass before this one's.
+    """
 
-    def inject(self, hypothesis: Hypothesis, number: int) -> Callable[..., Any]:
-        """A forward pre-hook for the place: note its noise energy, then make its input noisy."""
+    def __init__(self, taus: dict[str, float], first: int) -> None:
+        self.seen = {path: Seen() for path in taus}
+        self._taus = taus
+        self._first = first
 
-        def hook(module: nn.Module, inputs: tuple[Any, ...]) -> Any:
+    def begin(self, batch: Batch) -> None:
+        """A batch starts."""
+        self._batch = batch
+
+    def inject(self, hypothesis: Hypothesis, number: int) -> Insert:
+        """What stands before the place: note its noise energy, then make its input noisy."""
+
+        def insert(module: nn.Module, inputs: tuple[Any, ...]) -> Any:
             if not inputs or not isinstance(inputs[0], Tensor):
                 raise ModelError(
                     f"{hypothesis.place!r} got no tensor as its first argument, so no noise can be "
@@ -57,30 +62,30 @@ class _Pass:
                 self.seen[hypothesis.path].energies.append(noise_energy(module, x))
             except UsageError:  # shapes that do not fit: the layer itself says it better
                 return None
-            tau = self.taus[hypothesis.path]
+            tau = self._taus[hypothesis.path]
             return (noisy(x, tau, self._generator(x, number)), *inputs[1:]) if tau > 0 else None
 
-        return hook
+        return insert
 
-    def take(self, call: NormCall) -> None:
-        """A norm is about to normalise `x`."""
-        site, x = call.handle, call.x
-        seen = self.seen.get(site.path)
+    def norm(self, call: NormCall) -> None:
+        """A norm is about to normalise its input."""
+        seen = self.seen.get(call.path)
         if seen is None:
             return
-        moments = channel_moments(x)
+        moments = channel_moments(call.x)
         if not bool(torch.isfinite(moments.m2).all()):
             raise ModelError(
-                f"the input of {site.path!r} holds NaN or infinity on batch {self.batch}, though "
-                "the batch itself is finite: the model overflows before it"
+                f"the input of {call.path!r} holds NaN or infinity on batch {self._batch.index}, "
+                "though the batch itself is finite: the model overflows before it"
             )
-        seen.variances.append(moments.var())
-        seen.means.append(moments.mean)
-        seen.samples.append(self.samples)
+        seen.variances.append(moments.var().cpu())
+        seen.means.append(moments.mean.cpu())
+        seen.samples.append(self._batch.samples)
 
     def _generator(self, x: Tensor, number: int) -> torch.Generator:
         # The same uniforms in every pass: from pass to pass only τ moves the figures.
-        seed = (_SEED * 1_000_003 + number) * 1_000_003 + self.batch
+        batch = self._first + self._batch.index
+        seed = (_SEED * 1_000_003 + number) * 1_000_003 + batch
         return torch.Generator(device=x.device).manual_seed(seed % (1 << 62))
 
 
@@ -92,24 +97,29 @@ def noisy(x: Tensor, tau: float, generator: torch.Generator) -> Tensor:
 
 
 def injected_pass(
-    model: nn.Module,
+    run: Session,
+    flags: Flags,
     hypotheses: list[Hypothesis],
     taus: dict[str, float],
     data: list[Batch],
-    forward: Forward | None,
-    step: Callable[[int], None] = lambda batches: None,
+    step: Callable[[int, Batch], None],
 ) -> dict[str, Seen]:
-    """Run all batches, with batch statistics and the flags as they are; nothing is kept."""
-    run = _Pass(taus, {hypothesis.path: Seen() for hypothesis in hypotheses})
-    buffers = Buffers(model)
-    with ExitStack() as hooks:
-        for number, hypothesis in enumerate(hypotheses):
-            handle = hypothesis.module.register_forward_pre_hook(run.inject(hypothesis, number))
-            hooks.callback(handle.remove)
-        hooks.enter_context(Tap(model, run.take))
-        for done, batch in enumerate(data, 1):
-            run.batch, run.samples = batch.index, batch.samples
-            call(model, batch, forward)
-            buffers.restore()
-            step(done)
-    return run.seen
+    """Run all batches of all ranks, with batch statistics; every rank sees the same."""
+    counts = run.ranks.gather(len(data))
+    own = _Pass(taus, sum(counts[: run.ranks.rank]))
+    places = {each.place: own.inject(each, number) for number, each in enumerate(hypotheses)}
+    run.run(data, {"injected": Regime(flags, record=(own,), insert=places)}, step)
+    return _together(run.ranks.gather(own.seen))
+
+
+def _together(ranks: list[dict[str, Seen]]) -> dict[str, Seen]:
+    """What all ranks saw, in rank order."""
+    whole: dict[str, Seen] = {}
+    for seen in ranks:
+        for path, part in seen.items():
+            held = whole.setdefault(path, Seen())
+            held.variances += part.variances
+            held.means += part.means
+            held.energies += part.energies
+            held.samples += part.samples
+    return whole

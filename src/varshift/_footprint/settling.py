@@ -6,11 +6,13 @@ import math
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from varshift._engine.batches import Batch, Forward
+from varshift._engine.batches import Batch
 from varshift._engine.borrow.walk import walk
 from varshift._engine.progress import Reporter
+from varshift._engine.regime import Flags
+from varshift._engine.session import Session
 from varshift._footprint.drift import drifts
 from varshift._footprint.fitting import Excess, Fit, fit
 from varshift._footprint.hypotheses import Hypothesis
@@ -36,9 +38,11 @@ _POOR = (
 class Settling:
     """One estimate in progress: what is judged, and what has been found so far."""
 
-    model: nn.Module
+    session: Session
+    flags: Flags
     data: list[Batch]
-    forward: Forward | None
+    batches: int
+    samples: int
     hypotheses: list[Hypothesis]
     skipped: dict[str, str]
     notes: list[str]
@@ -47,7 +51,7 @@ class Settling:
 
     def __post_init__(self) -> None:
         self._memories: dict[str, Memory] = {}
-        modules = dict(walk(self.model))
+        modules = dict(walk(self.session.model))
         for hypothesis in list(self.hypotheses):
             memory = remembered(modules[hypothesis.path])
             if isinstance(memory, str):
@@ -69,10 +73,10 @@ class Settling:
             self.notes.append(f"the estimates still moved after {self.passes} passes")
 
     def _pass(self, taus: dict[str, float], report: Reporter) -> dict[str, Seen]:
-        def step(batches: int) -> None:
-            report.draw(self.passes + batches / len(self.data), MOST_PASSES)
+        def step(done: int, batch: Batch) -> None:
+            report.draw(self.passes + done / len(self.data), MOST_PASSES)
 
-        return injected_pass(self.model, self.hypotheses, taus, self.data, self.forward, step)
+        return injected_pass(self.session, self.flags, self.hypotheses, taus, self.data, step)
 
     def _update(self, seen: dict[str, Seen], taus: dict[str, float]) -> float:
         """New τ of all sites; by how many standard errors the noise put in must move at most."""
@@ -98,9 +102,9 @@ class Settling:
         return moved
 
     def _unfit(self, seen: Seen) -> str:
-        if len(seen.variances) == len(seen.energies) == len(self.data):
+        if len(seen.variances) == len(seen.energies) == self.batches:
             return ""
-        return f"reached by {len(seen.variances)} of {len(self.data)} batches: not by every one"
+        return f"reached by {len(seen.variances)} of {self.batches} batches: not by every one"
 
     def _excess(self, path: str, seen: Seen, tau: float) -> Excess:
         memory = self._memories[path]
@@ -124,12 +128,11 @@ class Settling:
         """The finished result."""
         channels = {path: len(memory.var) for path, memory in self._memories.items()}
         sites = judged(self.hypotheses, self.fits, channels)
-        samples = sum(batch.samples for batch in self.data)
         odd = [path for path, site in sites.items() if site.misfit > _POOR_FIT]
         if odd:
             self.notes.append(_POOR.format(len(odd), len(sites), ", ".join(odd[:5])))
         return Footprint(
-            sites, self.skipped, tuple(self.notes), samples, len(self.data), self.passes
+            sites, self.skipped, tuple(self.notes), self.samples, self.batches, self.passes
         )
 
 

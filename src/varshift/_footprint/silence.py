@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
-from varshift._engine.batches import Batch, Forward, call
-from varshift._engine.borrow.model import Buffers, set_training, training_flags
-from varshift._engine.borrow.rng import drawn_from, rng_state
+from varshift._engine.batches import Batch
+from varshift._engine.regime import Flags, Regime
+from varshift._engine.session import Session
 
 __all__ = ["silence"]
 
 
-def silence(model: nn.Module, batch: Batch, forward: Forward | None) -> list[str]:
-    """Turn off the model's own noise; say what was done and what stays."""
-    active = [
-        module for module in model.modules() if isinstance(module, _DropoutNd) and module.training
-    ]
-    set_training([(module, False) for module in active])
+def silence(run: Session, batch: Batch | None) -> tuple[Flags, list[str]]:
+    """Training flags under which the model's own noise is off; what was done and what stays."""
+    active = {id(m): m for m, on in run.on if on and isinstance(m, _DropoutNd)}
+    flags = [(module, on and id(module) not in active) for module, on in run.on]
     said = "1 dropout module of the model was" if len(active) == 1 else _MANY.format(len(active))
-    notes = [said + _SILENCED] if any(module.p for module in active) else []
-    if not _draws(model, batch, forward):
-        return notes
-    set_training([(m, False) for m, _ in training_flags(model) if not isinstance(m, _BatchNorm)])
-    if not _draws(model, batch, forward):
-        return [*notes, _ONLY_NORMS]
-    return [*notes, _ONLY_NORMS, _LASTING]
+    notes = [said + _SILENCED] if any(module.p for module in active.values()) else []
+    if not _draws(run, batch, flags):
+        return flags, notes
+    flags = [(module, on and isinstance(module, _BatchNorm)) for module, on in flags]
+    if not _draws(run, batch, flags):
+        return flags, [*notes, _ONLY_NORMS]
+    return flags, [*notes, _ONLY_NORMS, _LASTING]
 
 
 _MANY = "{} dropout modules of the model were"
@@ -41,8 +38,6 @@ _LASTING = (
 )
 
 
-def _draws(model: nn.Module, batch: Batch, forward: Forward | None) -> bool:
-    buffers, before = Buffers(model), rng_state()
-    call(model, batch, forward)
-    buffers.restore()
-    return bool(drawn_from(before, rng_state()))
+def _draws(run: Session, batch: Batch | None, flags: Flags) -> bool:
+    """Whether a pass draws on any rank; a rank without a batch has nothing to say."""
+    return run.ranks.any(batch is not None and bool(run.moved(batch, Regime(flags))))

@@ -7,12 +7,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from varshift._engine.batches import Forward, call, one_batch
-from varshift._engine.borrow.model import borrowed
-from varshift._engine.borrow.rng import drawn_from, rng_state
-from varshift._engine.progress import Progress, reporter
-from varshift._engine.structure import traced
-from varshift._engine.trace.tracer import tracing
+from varshift._engine.batches import Forward
+from varshift._engine.progress import Progress
+from varshift._engine.regime import Regime
+from varshift._engine.session import session
 from varshift.results.structure import Structure
 
 __all__ = ["inspect"]
@@ -59,14 +57,11 @@ def inspect(
         >>> bool(s.prove(s.routes[0]))
         True
     """
-    with borrowed(model) as inner, reporter(progress, "tracing modules", after=2) as report:
-        batch = one_batch(example, inner, forward=forward, device=device)
-        if not inner.training:
-            inner.train()
-        before = rng_state()
+    with session(
+        model, forward=forward, device=device, progress=progress, label="tracing modules", after=2
+    ) as run:
         # Only drawn: a callback must neither run nor raise inside the pass that is traced.
-        with tracing(inner, batch.value, report.draw) as tracer:
-            call(inner, batch, forward)
-        moved = drawn_from(before, rng_state())
-        report.tell(1, 1)
-    return traced(model, tracer, batch, forward, moved)
+        run.once(run.example(example), Regime("training", structure=True), run.report.draw)
+        run.report.tell(1, 1)
+        structure = run.provable()
+    return run.noted(structure)

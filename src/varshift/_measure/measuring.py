@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 
 import torch
 from torch import nn
 
-from varshift._engine.batches import Batch, Data, Forward, batches, call
-from varshift._engine.borrow.model import Buffers, borrowed, set_training, training_flags
-from varshift._engine.borrow.rng import drawn_from, rng_state
-from varshift._engine.normcall import NormCall
-from varshift._engine.progress import Progress, Report, batches_in_all, reporter
-from varshift._engine.record.stored import stored_statistics
-from varshift._engine.record.tally import Tally
-from varshift._engine.sites import norm_handles
-from varshift._engine.structure import traced
-from varshift._engine.tap import Tap
-from varshift._engine.trace.tracer import Tracer, tracing
+from varshift._engine.batches import Batch, Data, Forward
+from varshift._engine.progress import Progress, batches_in_all
+from varshift._engine.record.recording import Recording
+from varshift._engine.regime import Regime
+from varshift._engine.session import Session, session
 from varshift._measure.shift import site_of
 from varshift.errors import ModelError
-from varshift.results.measurement import Measurement, Site, Statistics
+from varshift.results.measurement import Measurement, Site
 from varshift.results.structure import Structure
 
 __all__ = ["measure"]
@@ -68,154 +61,74 @@ def measure(
         >>> abs(m.sites["1"].shift - 0.5) < 0.05      # mean 0: Δ = keep_p
         True
     """
-    with borrowed(model) as inner, reporter(progress, "tracing modules") as report:
-        run = _Run(forward, report.draw)
-        if not inner.training:
-            inner.train()
-        run.prepare(inner)
-        for batch in batches(data, inner, forward=forward, device=device, max_samples=max_samples):
-            run.add(inner, batch)
-            if run.batches == 1:
-                report.begin("measuring")  # the first, traced batch says nothing of the others
-            report(run.batches, batches_in_all(data, max_samples, run.batches, batch))
-        structure = run.structure(model)
-    return run.measurement(structure)
+    train, test = Recording("train"), Recording("test")
+    regimes = {
+        "train": Regime("training", record=(train,), structure=True),
+        "test": Regime("evaluation", record=(test,), name_draws=True),
+    }
+    with session(
+        model, forward=forward, device=device, progress=progress, label="tracing modules"
+    ) as run:
 
+        def step(done: int, batch: Batch) -> None:
+            if done == 1:
+                _refuse_nothing(run, train)
+                run.report.begin("measuring")  # the first, traced batch says nothing of the others
+            run.report(done, batches_in_all(data, max_samples, done, batch))
 
-@dataclass
-class _Pair:
-    """What one site has received in each mode, and what it stored when it was lent."""
-
-    stored: Statistics
-    train: Tally = field(default_factory=Tally)
-    test: Tally = field(default_factory=Tally)
-
-
-@dataclass
-class _Run:
-    """One measurement in progress."""
-
-    forward: Forward | None
-    draw: Report
-    moved: tuple[str, ...] = ()
-    pairs: dict[str, _Pair] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-    samples: int = 0
-    batches: int = 0
-
-    def prepare(self, model: nn.Module) -> None:
-        """Remember the flags of both modes and the buffers that each pass must find."""
-        self._on = training_flags(model)
-        self._off = [(module, False) for module, _ in self._on]
-        self._buffers = Buffers(model)
-        self._mode = "train"
-        self._index = 0
-        self._tap = Tap(model, self._take)
-
-    def add(self, model: nn.Module, batch: Batch) -> None:
-        """Run one batch in both modes."""
-        self._index = batch.index
-        with ExitStack() as stack:
-            if self.batches == 0:
-                self._first(stack, model, batch)
-            self._pass(model, batch, "train", self._on)
-        before = rng_state() if self.batches == 0 else None
-        self._pass(model, batch, "test", self._off)
-        if before is not None and drawn_from(before, rng_state()):
-            self._name_lasting_noise(model, batch)
-        self.samples += batch.samples
-        self.batches += 1
-
-    def structure(self, model: nn.Module) -> Structure:
-        """What the trace of the first training pass found."""
-        return traced(model, self._tracer, self._batch, self.forward, self.moved)
-
-    def measurement(self, structure: Structure) -> Measurement:
-        """The finished result."""
-        sites = {path: self._site(path) for path in self.pairs if self._both(path)}
-        skipped = {
-            norm.path: "no batch reached it in both modes"
-            for norm in structure.norms
-            if norm.path not in sites
+        passed = run.run(run.batches(data, max_samples), regimes, step)
+        structure = run.structure
+        sites = {
+            path: site_of(path, train.stored[path], train.at[path], test.at[path], passed.samples)
+            for path in train.at
+            if path in test.at
         }
-        notes = [*structure.notes, *self.notes]
-        fresh = [path for path, site in sites.items() if site.stored.untouched]
-        if fresh:
-            notes.append(
-                f"{len(fresh)} of {len(sites)} norms still hold the statistics they were made with "
-                "(mean 0, variance 1): they have not been trained, and evaluation will be far off"
-            )
-        reused = [norm.path for norm in structure.norms if norm.reused]
-        notes += [f"{path}: runs more than once a pass; its inputs are pooled" for path in reused]
-        if not structure.direct():
-            notes.append("no active noise reaches a norm directly: no shift by noise is expected")
-        return Measurement(
-            sites, structure, self.samples, self.batches, skipped, tuple(dict.fromkeys(notes))
+        found = Measurement(
+            sites=sites,
+            structure=structure,
+            samples=passed.samples,
+            batches=passed.batches,
+            skipped={
+                norm.path: "no batch reached it in both modes"
+                for norm in structure.norms
+                if norm.path not in sites
+            },
+            notes=tuple(dict.fromkeys([*structure.notes, *_notes(run, structure, sites)])),
         )
+    return run.noted(found)
 
-    def _first(self, stack: ExitStack, model: nn.Module, batch: Batch) -> None:
-        """The first training pass is traced as well: the structure costs no pass of its own."""
-        before = rng_state()
 
-        def see_draws() -> None:
-            self.moved = drawn_from(before, rng_state())
-
-        stack.callback(see_draws)
-        self._tracer: Tracer = stack.enter_context(tracing(model, batch.value, self.draw))
-        self._batch = batch
-
-    def _pass(
-        self, model: nn.Module, batch: Batch, mode: str, flags: list[tuple[nn.Module, bool]]
-    ) -> None:
-        set_training(flags)
-        self._mode = mode
-        with self._tap:
-            call(model, batch, self.forward)
-        self._buffers.restore()
-        if self.batches == 0 and mode == "train" and not self.pairs:
-            raise ModelError(_nothing(model))
-
-    def _take(self, call: NormCall) -> None:
-        site, x = call.handle, call.x
-        pair = self.pairs.get(site.path)
-        if pair is None:
-            pair = self.pairs[site.path] = _Pair(stored_statistics(site))
-        tally = pair.train if self._mode == "train" else pair.test
-        if not tally.add(x):
-            raise ModelError(
-                f"the input of {site.path!r} holds NaN or infinity in the {self._mode} pass of "
-                f"batch {self._index}, though the batch itself is finite: the model overflows "
-                "before it"
-            )
-
-    def _both(self, path: str) -> bool:
-        return bool(self.pairs[path].train.count and self.pairs[path].test.count)
-
-    def _site(self, path: str) -> Site:
-        pair = self.pairs[path]
-        return site_of(path, pair.stored, pair.train, pair.test, self.samples)
-
-    def _name_lasting_noise(self, model: nn.Module, batch: Batch) -> None:
-        with tracing(model, batch.value) as tracer:
-            call(model, batch, self.forward)
-        self._buffers.restore()
-        places = [
-            f"{source.operation} in {source.path or 'the model'}" for source in tracer.sources
-        ]
-        self.notes.append(
-            f"noise stays on in eval mode ({', '.join(places[:5]) or 'outside torch'}): the test "
-            "figures include it, as evaluation does"
+def _notes(run: Session, structure: Structure, sites: dict[str, Site]) -> Iterator[str]:
+    if run.drew["test"]:
+        places = ", ".join(run.draws["test"][:5]) or "outside torch"
+        yield (
+            f"noise stays on in eval mode ({places}): the test figures include it, as evaluation "
+            "does"
         )
+    fresh = [path for path, site in sites.items() if site.stored.untouched]
+    if fresh:
+        yield (
+            f"{len(fresh)} of {len(sites)} norms still hold the statistics they were made with "
+            "(mean 0, variance 1): they have not been trained, and evaluation will be far off"
+        )
+    for norm in structure.norms:
+        if norm.reused:
+            yield f"{norm.path}: runs more than once a pass; its inputs are pooled"
+    if not structure.direct():
+        yield "no active noise reaches a norm directly: no shift by noise is expected"
 
 
-def _nothing(model: nn.Module) -> str:
-    held = [path for path, handle in norm_handles(model).items() if handle.certain]
+def _refuse_nothing(run: Session, train: Recording) -> None:
+    """Raise ModelError where the first batch reached no norm."""
+    if train.handles:
+        return
+    held = run.held_norms()
     if held:
-        return (
+        raise ModelError(
             f"the first batch reached none of the {len(held)} BatchNorm layers (the first is "
             f"{held[0]!r}); check forward= and the part of the model that is used"
         )
-    return (
+    raise ModelError(
         "the model has no BatchNorm with running statistics, so nothing can shift between training "
         "and test: there is nothing to measure"
     )

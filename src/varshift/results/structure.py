@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, NoReturn
 
 from varshift._base import Result, plain
 from varshift.errors import UsageError, listed
+from varshift.results.note import Note
 
 __all__ = [
     *("Layer", "Line", "Noise", "Norm", "Placement", "Proof", "Route", "Sharing", "Structure"),
@@ -276,7 +277,7 @@ class Structure(Result):
     noises: tuple[Noise, ...]
     norms: tuple[Norm, ...]
     routes: tuple[Route, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[Note, ...] = ()
     _prove: Callable[[Structure, Route], Proof] | None = field(
         default=None, repr=False, compare=False
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 
@@ -25,7 +26,6 @@ from varshift.results.score import Score
 
 __all__: list[str] = []
 
-_NONE = "no repair helped"
 _LONG_FLOAT = re.compile(r"\d+\.\d{6,}")
 
 
@@ -91,8 +91,9 @@ def _repair(result: Repair, most: int = MOST) -> Account:
 
 def _said(result: Repair) -> str:
     """The reason, or where the table says it all, only its first part."""
-    told = not result.accepted and result.reason.startswith(_NONE)
-    return f"{_NONE}." if told else result.reason
+    tried = [candidate.score for candidate in result.candidates]
+    told = not result.accepted and bool(tried) and math.isfinite(result.before or 0.0)
+    return "no repair helped." if told else result.reason
 
 
 def _candidates(result: Repair, before: Score) -> Sheet:

@@ -1,18 +1,15 @@
-"""Running moments of one site in one mode, kept in a few groups so that the error is known too.
-
-A group holds samples, never parts of one: the first batches are cut along dimension 0 into more
-pieces than later ones, so that even a single batch fills every group.
-"""
+"""What one place received under one regime: moments in a few groups, so that errors are known."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from varshift._engine.record.moments import split_moments
-from varshift.theory.moments import Moments, merge_all
+from varshift.theory.moments import Moments
 
-__all__ = ["GROUPS", "Grouped", "Tally", "pieces", "rounding"]
+__all__ = ["GROUPS", "Grouped", "Tally", "groups_of", "pieces", "rounding"]
 
 GROUPS = 16
 
@@ -27,62 +24,74 @@ def rounding(mean: Tensor, precision: float) -> Tensor:
     return (8 * precision * mean).square()
 
 
-class Tally:
-    """Adds up batches; memory does not grow with their number."""
+def groups_of(*tallies: Tally) -> Tensor:
+    """The groups that any of them has something of, in order: what to leave out in turn."""
+    found: Tensor = torch.cat([tally.dealt for tally in tallies]).unique()
+    return found
 
-    def __init__(self) -> None:
-        self._groups: dict[int, Moments] = {}
-        self._next = 0
-        self._batches = 0
-        self._within_count = 0
-        self._within: Tensor | None = None
-        self.last: Moments | None = None  # the batch taken in last
-        self.precision = 0.0
+
+@dataclass(frozen=True, eq=False)
+class Tally:
+    """Moments of one place.
+
+    Attributes:
+        counts: (G, 1) values per channel in each group that has any.
+        means, m2s: (G, C) float64.
+        averaged: (C,) mean over batches of each batch's own unbiased variance, weighted by counts.
+        precision: machine epsilon of what arrived, the coarsest.
+        scattered: variance over batches of batch means and of batch variances, (C,) each; NaN where
+            it was not asked for, or below two batches.
+        dealt: (G,) which of the `GROUPS` groups these are, in order.
+    """
+
+    counts: Tensor
+    means: Tensor
+    m2s: Tensor
+    averaged: Tensor
+    precision: float
+    scattered: tuple[Tensor, ...]
+    dealt: Tensor
+
+    @classmethod
+    def nothing(cls, channels: int) -> Tally:
+        """Of a place that was not reached."""
+        none = torch.zeros(0, channels, dtype=torch.float64)
+        unknown = torch.full((channels,), torch.nan, dtype=torch.float64)
+        no_groups = torch.zeros(0, dtype=torch.long)
+        return cls(none[:, :1], none, none, unknown, 0.0, (unknown, unknown), no_groups)
 
     @property
     def count(self) -> int:
-        """Values per channel taken in so far."""
-        return sum(part.count for part in self._groups.values())
-
-    def add(self, x: Tensor) -> bool:
-        """Take in one batch, channels in dimension 1; False if its moments are not finite."""
-        parts = split_moments(x, pieces(len(x), self._batches))
-        for part in parts:
-            group = self._next % GROUPS
-            held = self._groups.get(group)
-            self._groups[group] = part if held is None else held.merge(part)
-            self._next += 1
-        self._batches += 1
-        self.precision = max(self.precision, torch.finfo(x.dtype).eps)
-        whole = self.last = merge_all(parts)
-        self._add_within(whole)
-        return bool(torch.isfinite(whole.m2).all() and torch.isfinite(whole.mean).all())
-
-    def _add_within(self, batch: Moments) -> None:
-        if batch.count < 2:
-            return
-        weighted = batch.var() * batch.count
-        self._within = weighted if self._within is None else self._within + weighted
-        self._within_count += batch.count
+        """Values per channel."""
+        return int(self.counts.sum())
 
     def total(self) -> Moments:
         """Moments of everything taken in."""
-        return merge_all(self._groups[group] for group in sorted(self._groups))
+        count = self.counts.sum()
+        mean = (self.counts * self.means).sum(0) / count.clamp(min=1)
+        spread = (self.counts * (self.means - mean).square()).sum(0)
+        return Moments(self.count, mean, self.m2s.sum(0) + spread)
 
     def within(self) -> Tensor:
         """Mean over batches of each batch's unbiased variance, weighted by its count: (C,)."""
-        if self._within is None:
-            return torch.full_like(self.total().mean, torch.nan)
-        return self._within / self._within_count
+        return self.averaged
 
     def groups(self) -> Grouped:
-        """The groups as stacked tensors."""
-        parts = [self._groups[group] for group in sorted(self._groups)]
-        return Grouped(
-            torch.tensor([[float(part.count)] for part in parts], dtype=torch.float64),
-            torch.stack([part.mean for part in parts]),
-            torch.stack([part.m2 for part in parts]),
-        )
+        """The groups, to leave each out in turn."""
+        return Grouped(self.counts, self.means, self.m2s)
+
+    def without_each(self, groups: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and unbiased variance without each of these groups, (len(groups), C) each.
+
+        A group that it has nothing of takes nothing away. So places that only some batches reach
+        have rows that may be compared, and the jackknife over all groups of both is right.
+        """
+        total, kept = self.total(), self.groups()
+        mean, var = (whole.repeat(len(groups), 1) for whole in (total.mean, total.var()))
+        own = torch.isin(groups, self.dealt)
+        at = torch.searchsorted(self.dealt, groups[own])
+        mean[own], var[own] = kept.mean_without_each()[at], kept.var_without_each()[at]
+        return mean, var
 
 
 class Grouped:

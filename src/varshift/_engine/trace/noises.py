@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from varshift._engine.borrow.walk import walk
 from varshift._engine.trace.laws import UNKNOWN, Law
 from varshift.results.structure import Line, Noise, Sharing
 
-__all__ = ["Source", "named", "sharing_of", "silent_noises"]
+__all__ = ["Source", "named", "sharing_of", "silent_noises", "unused"]
 
 _RATES = ("p", "drop_prob", "drop_p", "drop_rate", "dropout", "rate")
 _LOOKS_NOISY = re.compile("drop|noise", re.IGNORECASE)
@@ -113,13 +113,17 @@ def named(sources: Iterable[Source]) -> dict[str, Source]:
     """Unique names: the module's path, with #2, #3 … for further sources of the same module."""
     found: dict[str, Source] = {}
     for source in sources:
-        base = source.path or "(model)"
-        name, number = base, 1
-        while name in found:
-            number += 1
-            name = f"{base}#{number}"
-        found[name] = source
+        found[unused(source.path or "(model)", found)] = source
     return found
+
+
+def unused(base: str, taken: Container[str]) -> str:
+    """`base`, or `base#2`, `base#3` … where it is taken."""
+    name, number = base, 1
+    while name in taken:
+        number += 1
+        name = f"{base}#{number}"
+    return name
 
 
 def silent_noises(model: nn.Module, noisy: set[str], called: set[str]) -> list[Noise]:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from varshift._engine.batches import tensors_of
+from varshift._engine.normcall import NormCall
 from varshift._engine.sites import owners
 from varshift._engine.trace import ops
 from varshift._engine.trace.flow import (
@@ -30,12 +32,17 @@ from varshift._engine.trace.laws import UNKNOWN, Law, drawn_law, law_after
 from varshift._engine.trace.lines import calling_line, calling_operation
 from varshift._engine.trace.mode import DispatchMode
 from varshift._engine.trace.modules import ModuleStack, Report, module_stack
-from varshift._engine.trace.noises import Source, sharing_of
+from varshift._engine.trace.noises import Source, sharing_of, unused
 from varshift._engine.trace.ops import Operation, tensors_in
 from varshift._engine.trace.zeroed import zeroed_by
+from varshift.results.note import Note
 from varshift.results.structure import Layer
 
 __all__ = ["SiteSeen", "Tracer", "tracing"]
+
+OnNorm = Callable[[NormCall], NormCall | None]
+
+_ARGUMENTS = ("input", "weight", "bias", "running_mean", "running_var", "momentum")
 
 
 @dataclass
@@ -53,23 +60,37 @@ class SiteSeen:
 
 
 @contextmanager
-def tracing(model: nn.Module, example: Any, report: Report | None = None) -> Iterator[Tracer]:
+def tracing(
+    model: nn.Module, example: Any, report: Report | None = None, on_norm: OnNorm | None = None
+) -> Iterator[Tracer]:
     """Trace what runs inside the block: `example` holds the tensors that count as data."""
-    with module_stack(model, report) as modules, Tracer(model, modules, example) as tracer:
+    with (
+        module_stack(model, report) as modules,
+        Tracer(model, modules, example, on_norm=on_norm) as tracer,
+    ):
         yield tracer
 
 
 class Tracer(DispatchMode):
     """Sees every operation; keeps what each storage carries, the sources met, the sites reached."""
 
-    def __init__(self, model: nn.Module, modules: ModuleStack, example: Any) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        modules: ModuleStack,
+        example: Any,
+        *,
+        on_norm: OnNorm | None = None,
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.modules = modules
+        self._on_norm = on_norm
         self.sources: list[Source] = []
+        self.names: list[str] = []  # of the sources, in the order they are met
         self.zeroed: dict[Any, Source] = {}  # dropout of rate 1, which draws nothing
         self.sites: dict[str, SiteSeen] = {}
         self.routes: dict[tuple[int, str], Trails] = {}
-        self.notes: list[str] = []
+        self.notes: list[Note] = []
         self._owners = owners(model)
         self._index: dict[Any, int] = {}
         self._draws = 0
@@ -99,7 +120,7 @@ class Tracer(DispatchMode):
     def note(self, text: str) -> None:
         """Say it once."""
         if text not in self.notes:
-            self.notes.append(text)
+            self.notes.append(Note(text))
 
     def ways(self, tensor: Tensor) -> list[tuple[int, tuple[Layer, ...]]]:
         """What reaches a tensor: index of the source, and the layers on the way, per placement."""
@@ -108,7 +129,22 @@ class Tracer(DispatchMode):
 
     def _run(self, operation: Operation) -> None:
         """Run the operation as the model asked for it; a subclass may do otherwise."""
-        operation.run()
+        if operation.name in ops.BATCH_NORMS:
+            self._run_norm(operation)
+        else:
+            operation.run()
+
+    def _run_norm(self, operation: Operation) -> None:
+        """Show the norm to who listens, and run what comes back in its place."""
+        site = self._site(operation) if self._on_norm is not None else None
+        if site is None or self._on_norm is None:
+            operation.run()
+            return
+        changed = self._on_norm(_call(site, operation))
+        if changed is None:
+            operation.run()
+        else:
+            _run_changed(operation, changed)
 
     # Draws ---------------------------------------------------------------------------------
 
@@ -147,6 +183,7 @@ class Tracer(DispatchMode):
         if key not in self._index:
             self._index[key] = len(self.sources)
             self.sources.append(Source(path, module, name, line))
+            self.names.append(unused(path or "(model)", self.names))
         return self._index[key]
 
     # Norms ---------------------------------------------------------------------------------
@@ -181,7 +218,7 @@ class Tracer(DispatchMode):
                 owner=module,
                 channels=running.numel(),
                 momentum=operation.argument("momentum"),
-                eps=float(operation.argument("eps") or 0.0),
+                eps=_eps(operation),
                 affine=operation.argument("weight") is not None,
                 frozen=_frozen(operation),
             )
@@ -278,6 +315,29 @@ class Tracer(DispatchMode):
         for tensor in operation.outputs():
             if not any(same_storage(tensor, target) for target in written):
                 self._carried.put(tensor, flow)
+
+
+def _call(site: SiteSeen, operation: Operation) -> NormCall:
+    arguments = {name: operation.argument(name) for name in _ARGUMENTS}
+    arguments["training"] = not _frozen(operation)
+    arguments["eps"] = _eps(operation)
+    return NormCall(site.path, site.owner, arguments)
+
+
+def _run_changed(operation: Operation, call: NormCall) -> None:
+    """Run another call of the same norm, and return as many things as the operation would."""
+    held = call.arguments
+    inputs = (held[name] for name in ("input", "weight", "bias", "running_mean", "running_var"))
+    momentum = held["momentum"] or 0.0
+    out = torch.ops.aten.native_batch_norm.default(*inputs, held["training"], momentum, held["eps"])
+    returned = getattr(operation.func, "_schema", None)
+    extra = len(returned.returns) - 3 if returned is not None else 0
+    operation.out = (*out, *(call.x.new_empty(0, dtype=torch.uint8) for _ in range(extra)))
+
+
+def _eps(operation: Operation) -> float:
+    eps = operation.argument("eps")
+    return float((operation.argument("epsilon") if eps is None else eps) or 0.0)
 
 
 def _frozen(operation: Operation) -> bool:

@@ -1,0 +1,249 @@
+"""Moments at every place of a model, in a few groups of samples, added up pass by pass.
+
+A place is a norm site, or an output. All places of a pass lie side by side in one row of numbers,
+so that a pass costs a few operations whatever the number of norms, and leaves an accelerator once.
+A group holds samples, never parts of one: the first batches are cut along dimension 0 into more
+pieces than later ones, so that even a single batch fills every group. Regimes that see the same
+batches have the same groups, so what they share cancels in a jackknife.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from varshift._engine.batches import Batch
+from varshift._engine.record.moments import split_moments
+from varshift._engine.record.tally import GROUPS, Tally, pieces
+from varshift.errors import ModelError
+from varshift.theory.moments import Moments
+
+__all__ = ["Bank"]
+
+
+@dataclass
+class _Rows:
+    """Moments of G groups over D columns: counts, means and M2s (G, D), float64."""
+
+    counts: Tensor
+    means: Tensor
+    m2s: Tensor
+
+    @classmethod
+    def empty(cls, groups: int, columns: int) -> _Rows:
+        return cls(*(torch.zeros(groups, columns, dtype=torch.float64) for _ in range(3)))
+
+    def widened(self, columns: int) -> _Rows:
+        """With so many columns more, of nothing."""
+        more = _Rows.empty(len(self.counts), columns)
+        pairs = zip(self.parts, more.parts, strict=True)
+        return _Rows(*(torch.cat(pair, 1) for pair in pairs))
+
+    @property
+    def parts(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.counts, self.means, self.m2s
+
+    def merge(self, groups: Tensor, columns: slice | Tensor, other: _Rows) -> None:
+        """Chan's rule, in place, on those groups and columns. [chan1979updating]"""
+        where = (groups[:, None], columns) if isinstance(columns, Tensor) else (groups, columns)
+        counts, means, m2s = (part[where] for part in self.parts)
+        total = counts + other.counts
+        share = other.counts / total.clamp(min=1)
+        gap = other.means - means
+        self.counts[where] = total
+        self.means[where] = means + gap * share
+        self.m2s[where] = m2s + other.m2s + gap.square() * (counts * share)
+
+    def pooled(self) -> _Rows:
+        """All groups as one: (1, D)."""
+        count = self.counts.sum(0, keepdim=True)
+        mean = (self.counts * self.means).sum(0, keepdim=True) / count.clamp(min=1)
+        spread = (self.counts * (self.means - mean).square()).sum(0, keepdim=True)
+        return _Rows(count, mean, self.m2s.sum(0, keepdim=True) + spread)
+
+
+class Bank(Mapping[str, Tally]):
+    """What the places of a model receive under one regime, added up; memory does not grow.
+
+    A mapping from places, in the order in which they were first reached, to their tallies.
+
+    `name` says how the model ran, for messages. With `scattered`, how batches differ is kept too.
+    """
+
+    def __init__(self, name: str, *, scattered: bool = False) -> None:
+        self.name = name
+        self.passes = 0
+        self._scattered = scattered
+        self._next = 0
+        self._columns: dict[str, slice] = {}
+        self._precision: dict[str, float] = {}
+        self._rows = _Rows.empty(GROUPS, 0)
+        self._within = torch.zeros(2, 0, dtype=torch.float64)  # count × variance, and count
+        self._scatter = (_Rows.empty(1, 0), _Rows.empty(1, 0))  # of batch means and variances
+        self._met: list[tuple[str, list[Moments]]] = []
+        self._whole = self  # of all ranks, once they have been joined
+
+    # One pass ------------------------------------------------------------------------------
+
+    def begin(self, batch: Batch) -> None:
+        """A pass starts: forget what an abandoned one has left, and deal its groups."""
+        self._met = []
+        self._batch = batch.index
+        self._pieces = pieces(batch.samples, self.passes)
+
+    def add(self, place: str, x: Tensor) -> None:
+        """What a place receives, channels in dimension 1; kept where it lies until `end`."""
+        self._met.append((place, split_moments(x, min(self._pieces, len(x)))))
+        precision = torch.finfo(x.dtype).eps
+        self._precision[place] = max(self._precision.get(place, 0.0), precision)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_whole": None}  # what a rank shares is its own
+
+    def end(self) -> None:
+        """The pass is through: take it in. Raises ModelError where it held NaN or infinity."""
+        groups = (self._next + torch.arange(self._pieces)) % GROUPS
+        for calls in _rounds(self._met):
+            self._take(calls, groups)
+        self._met = []
+        self.passes += 1
+        self._next += self._pieces
+
+    def _take(self, calls: list[tuple[str, list[Moments]]], groups: Tensor) -> None:
+        """Calls at different places, side by side."""
+        columns = self._places(calls)
+        rows = _beside([parts for _, parts in calls], len(groups))
+        whole = rows.pooled()
+        self._refuse_infinite(calls, whole)
+        self._rows.merge(groups, columns, rows)
+        several = whole.counts > 1
+        var = torch.where(several, whole.m2s / (whole.counts - 1).clamp(min=1), 0.0)
+        counts = torch.where(several, whole.counts, 0.0)
+        self._within[:, columns] += torch.cat([var * counts, counts])
+        if self._scattered:
+            one, first = several.double(), torch.tensor([0])
+            for kept, values in zip(self._scatter, (whole.means, var), strict=True):
+                kept.merge(first, columns, _Rows(one, values, torch.zeros_like(values)))
+
+    def _places(self, calls: list[tuple[str, list[Moments]]]) -> slice | Tensor:
+        """The columns of these places, new ones made at the end."""
+        fresh = {p: len(parts[0].mean) for p, parts in calls if p not in self._columns}
+        if fresh:
+            self._widen(fresh)
+        held = [self._columns[place] for place, _ in calls]
+        if all(one.stop == other.start for one, other in pairwise(held)):
+            return slice(held[0].start, held[-1].stop)
+        return torch.cat([torch.arange(each.start, each.stop) for each in held])
+
+    def _widen(self, fresh: dict[str, int]) -> None:
+        """Columns for places that were never reached before."""
+        at = self._rows.counts.shape[1]
+        for place, width in fresh.items():
+            self._columns[place] = slice(at, at + width)
+            at += width
+        more = sum(fresh.values())
+        self._rows = self._rows.widened(more)
+        self._within = torch.cat([self._within, self._within.new_zeros(2, more)], 1)
+        self._scatter = (self._scatter[0].widened(more), self._scatter[1].widened(more))
+
+    def _refuse_infinite(self, calls: list[tuple[str, list[Moments]]], whole: _Rows) -> None:
+        sound = torch.isfinite(whole.m2s) & torch.isfinite(whole.means)
+        if bool(sound.all()):
+            return
+        widths = [len(parts[0].mean) for _, parts in calls]
+        bad = [not bool(held.all()) for held in sound[0].split(widths)]
+        raise ModelError(
+            f"the input of {calls[bad.index(True)][0]!r} holds NaN or infinity in the {self.name} "
+            f"pass of batch {self._batch}, though the batch itself is finite: the model "
+            "overflows before it"
+        )
+
+    # What was found ------------------------------------------------------------------------
+
+    def __len__(self) -> int:
+        return len(self._whole._columns)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._whole._columns)
+
+    def __getitem__(self, place: str) -> Tally:
+        whole = self._whole
+        at = whole._columns[place]
+        counts, means, m2s = (part[:, at] for part in whole._rows.parts)
+        used = counts[:, 0] > 0
+        weighted, within = whole._within[:, at]
+        return Tally(
+            counts=counts[used, :1],
+            means=means[used],
+            m2s=m2s[used],
+            averaged=weighted / within,  # NaN where no batch had two values
+            precision=whole._precision[place],
+            scattered=tuple(_unbiased(kept, at) for kept in whole._scatter),
+            dealt=used.nonzero()[:, 0],
+        )
+
+    # Several ranks -------------------------------------------------------------------------
+
+    def joined(self, others: list[Bank]) -> None:
+        """Show what all ranks have; `others` are theirs in order, this one's among them."""
+        whole = Bank(self.name, scattered=self._scattered)
+        everything = torch.arange(GROUPS)
+        for other in others:
+            for place, at in other._columns.items():
+                width = torch.zeros(at.stop - at.start, dtype=torch.float64)
+                columns = whole._places([(place, [Moments(0, width, width)])])
+                rows = _Rows(*(part[:, at] for part in other._rows.parts))
+                whole._rows.merge(everything, columns, rows)
+                whole._within[:, columns] += other._within[:, at]
+                for mine, theirs in zip(whole._scatter, other._scatter, strict=True):
+                    part = _Rows(*(held[:, at] for held in theirs.parts))
+                    mine.merge(torch.tensor([0]), columns, part)
+                known = whole._precision.get(place, 0.0)
+                whole._precision[place] = max(known, other._precision[place])
+        self._whole = whole
+
+
+def _rounds(
+    met: list[tuple[str, list[Moments]]],
+) -> Iterator[list[tuple[str, list[Moments]]]]:
+    """The calls of a pass in rounds, none of which has a place twice: a norm may run again."""
+    while met:
+        first: dict[str, list[Moments]] = {}
+        again = []
+        for place, parts in met:
+            if place in first:
+                again.append((place, parts))
+            else:
+                first[place] = parts
+        yield list(first.items())
+        met = again
+
+
+def _beside(calls: list[list[Moments]], pieces: int) -> _Rows:
+    """The pieces of all calls as rows; a call with fewer pieces leaves its last ones empty."""
+    filled = [
+        [*parts, *(Moments.empty(len(parts[0].mean)) for _ in range(pieces - len(parts)))]
+        for parts in calls
+    ]
+    widths = torch.tensor([len(parts[0].mean) for parts in calls])
+    counts = torch.tensor([[float(p.count) for p in parts] for parts in filled]).double()
+    # One copy for all of them: on an accelerator nothing waits before this.
+    means = torch.cat([parts[piece].mean for piece in range(pieces) for parts in filled])
+    m2s = torch.cat([parts[piece].m2 for piece in range(pieces) for parts in filled])
+    both = torch.stack([means, m2s]).to("cpu", torch.float64)
+    return _Rows(
+        counts.T.repeat_interleave(widths, 1),
+        both[0].view(pieces, -1),
+        both[1].view(pieces, -1),
+    )
+
+
+def _unbiased(kept: _Rows, at: slice) -> Tensor:
+    """Variance over batches, (C,); NaN below two."""
+    count, m2 = kept.counts[0, at], kept.m2s[0, at]
+    return torch.where(count > 1, m2 / (count - 1).clamp(min=1), torch.nan)

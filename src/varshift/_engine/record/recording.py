@@ -1,0 +1,86 @@
+"""What a regime has shown: moments at its norms (and outputs), and what those norms had stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from varshift._engine.batches import Batch
+from varshift._engine.normcall import NormCall
+from varshift._engine.record.bank import Bank
+from varshift._engine.record.stored import stored_statistics
+from varshift._engine.record.tally import Tally
+from varshift._engine.regime import Recorder
+from varshift._engine.sites import Handle
+from varshift.results.measurement import Statistics
+
+__all__ = ["Recording", "outputs_of"]
+
+
+class Recording(Recorder):
+    """Moments by place.
+
+    Args:
+        name: how the model runs, for messages: "train", "evaluation".
+        outputs: whether the model's outputs are places too.
+        scattered: whether to keep how batches differ from each other.
+
+    `handles` are the norms met, `stored` what they held when first met.
+    """
+
+    def __init__(self, name: str, *, outputs: bool = False, scattered: bool = False) -> None:
+        self.bank = Bank(name, scattered=scattered)
+        self.handles: dict[str, Handle] = {}
+        self.stored: dict[str, Statistics] = {}
+        self._outputs = outputs
+
+    def begin(self, batch: Batch) -> None:
+        """A pass starts."""
+        self._batch = batch
+        self.bank.begin(batch)
+
+    def norm(self, call: NormCall) -> None:
+        """What it receives; and, the first time, what it has stored."""
+        if call.path not in self.handles:
+            self.handles[call.path] = call.handle
+            self.stored[call.path] = stored_statistics(call)
+        self.bank.add(call.path, call.x)
+
+    def end(self, out: Any) -> None:
+        """The pass is through."""
+        if self._outputs:
+            for name, value in outputs_of(out, self._batch.samples):
+                self.bank.add(name, value)
+        self.bank.end()
+
+    def share(self) -> Any:
+        """Its moments, and what the norms it met have stored."""
+        return self.bank, self.stored
+
+    def joined(self, shares: list[Any]) -> None:
+        """Moments of all ranks; of a norm's stored statistics those of the first that met it."""
+        self.bank.joined([bank for bank, _ in shares])
+        self.stored = {path: held for _, s in reversed(shares) for path, held in s.items()}
+
+    @property
+    def at(self) -> Mapping[str, Tally]:
+        """By place, what it received."""
+        return self.bank
+
+
+def outputs_of(out: Any, samples: int, name: str = "output") -> Iterator[tuple[str, Tensor]]:
+    """The model's floating outputs as (name, (rows, F, …)), whatever containers hold them.
+
+    Single numbers (a loss) and tensors whose rows are no samples are left out.
+    """
+    if isinstance(out, Tensor):
+        if out.is_floating_point() and out.ndim and len(out) and len(out) % samples == 0:
+            yield name, out.detach() if out.ndim > 1 else out.detach()[:, None]
+    elif isinstance(out, Mapping):
+        for key, value in out.items():
+            yield from outputs_of(value, samples, f"{name}.{key}")
+    elif isinstance(out, (tuple, list)):
+        for index, value in enumerate(out):
+            yield from outputs_of(value, samples, f"{name}[{index}]")

@@ -1,0 +1,455 @@
+"""The one place that runs a borrowed model: a pass under a regime, and a loop over data.
+
+A verb says which regimes it wants and reads what their recorders kept. Borrowing, flags, buffers,
+devices, random state, progress, the structure and the ranks are looked after here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import nn
+
+from varshift._engine.batches import (
+    Batch,
+    Data,
+    Device,
+    Forward,
+    batches,
+    call,
+    one_batch,
+    why_empty,
+)
+from varshift._engine.borrow.model import (
+    Buffers,
+    borrowed,
+    set_training,
+    training_flags,
+    unwrapped,
+)
+from varshift._engine.borrow.rng import drawn_from, rng_state, seed_all, set_rng_state
+from varshift._engine.borrow.walk import walk
+from varshift._engine.control import Control, Silenced, names_of
+from varshift._engine.edits import Edit
+from varshift._engine.normcall import NormCall
+from varshift._engine.progress import Progress, Reporter, reporter
+from varshift._engine.ranks import Ranks
+from varshift._engine.regime import Flags, Regime
+from varshift._engine.sharding import is_sharded
+from varshift._engine.sites import norm_handles, owners
+from varshift._engine.structure import traced
+from varshift._engine.tap import Tap
+from varshift._engine.trace.modules import module_stack
+from varshift._engine.trace.tracer import Tracer
+from varshift.errors import DataError
+from varshift.results.note import Note, NoteKind
+from varshift.results.structure import Structure, alone
+
+__all__ = ["Followed", "Passed", "Session", "Trace", "session"]
+
+Follower = TypeVar("Follower", bound=Tracer)
+R = TypeVar("R", bound=Any)  # a result: a dataclass with notes
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """The first traced pass: its batch, what followed it, and which generators it moved."""
+
+    batch: Batch
+    tracer: Tracer
+    moved: tuple[str, ...]
+
+    @property
+    def names(self) -> dict[Any, str]:
+        """The names of its sources, as `Control` takes them."""
+        return names_of(self.tracer)
+
+
+@dataclass(frozen=True, eq=False)
+class Followed(Generic[Follower]):
+    """A pass of which every operation was followed."""
+
+    out: Any
+    tracer: Follower
+    moved: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Passed:
+    """How much of the data has passed."""
+
+    samples: int
+    batches: int
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """Batches kept in memory: a rank's own, and how many there are on all ranks together."""
+
+    own: list[Batch]
+    batches: int
+    samples: int
+
+
+@dataclass(eq=False)
+class Session:
+    """A borrowed model and how to call it; made by `session`.
+
+    Attributes:
+        lent: the model as the user gave it, wrappers and all; `model` what is inside.
+        lent_training: whether it was lent in train mode.
+        trace: of the first pass whose regime asked for the structure.
+        drew: by regime, the generators that its first pass moved.
+        notes: once the block is left, what of the model could not be given back.
+        draws: by regime that names them, what drew in it, as "dropout in block.drop".
+        silenced: by source, how it was silenced where a regime had a `blend`.
+        strangers: draws there that belong to no source of the traced pass.
+    """
+
+    lent: nn.Module
+    model: nn.Module
+    forward: Forward | None
+    device: Device
+    report: Reporter
+    ranks: Ranks
+    lent_training: bool
+    notes: list[str]
+    trace: Trace | None = None
+    drew: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    draws: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    silenced: dict[str, Silenced] = field(default_factory=dict)
+    strangers: int = 0
+
+    def __post_init__(self) -> None:
+        self.on: Flags = training_flags(self.model)
+        self.off: Flags = [(module, False) for module, _ in self.on]
+        self._buffers = Buffers(self.model)
+        self._owners = owners(self.model)
+        self._structure: Structure | None = None
+
+    # One pass ------------------------------------------------------------------------------
+
+    def once(self, batch: Batch, regime: Regime, report: Any = None) -> Any:
+        """One forward pass; gives what the model returned. What it wrote is put back."""
+        for recorder in regime.record:
+            recorder.begin(batch)
+        set_training(self._flags(regime))
+        try:
+            with ExitStack() as stack:
+                self._enter(stack, batch, regime, report)
+                out = call(self.model, batch, self.forward)
+        finally:
+            self._buffers.restore()
+        for recorder in regime.record:
+            recorder.end(out)
+        return out
+
+    def alike(self, batch: Batch, regimes: Iterable[Regime]) -> None:
+        """One pass under each regime, all of which draw the same random numbers."""
+        start = rng_state()
+        for regime in regimes:
+            set_rng_state(start)
+            self.once(batch, regime)
+
+    def moved(self, batch: Batch, regime: Regime) -> tuple[str, ...]:
+        """The random generators that one pass draws from: "torch", "numpy", "python" …"""
+        before = rng_state()
+        self.once(batch, regime)
+        return drawn_from(before, rng_state())
+
+    def followed(
+        self, batch: Batch, regime: Regime, build: Callable[..., Follower]
+    ) -> Followed[Follower]:
+        """One pass that a tracer follows, made by `build` as a regime's `control` is."""
+        made: list[Follower] = []
+
+        def control(*arguments: Any, **keywords: Any) -> Follower:
+            made.append(build(*arguments, **keywords))
+            return made[0]
+
+        before = rng_state()
+        out = self.once(batch, replace(regime, control=control))
+        return Followed(out, made[0], drawn_from(before, rng_state()))
+
+    @contextmanager
+    def trying(self, edit: Edit | None = None, *, seed: int | None = None) -> Iterator[None]:
+        """In the block the model computes with an edit's values, and draws begin at a seed.
+
+        Then the model, what its passes have left in it, and all random generators are as before.
+        """
+        held = self._buffers, self._owners
+        with borrowed(self.model), (edit or Edit({})).standing_in(self.model):
+            self._buffers, self._owners = Buffers(self.model), owners(self.model)
+            if seed is not None:
+                seed_all(seed)
+            try:
+                yield
+            finally:
+                self._buffers, self._owners = held
+
+    def _flags(self, regime: Regime) -> Flags:
+        if isinstance(regime.mode, str):
+            return self.on if regime.mode == "training" else self.off
+        return regime.mode
+
+    def _enter(self, stack: ExitStack, batch: Batch, regime: Regime, report: Any) -> None:
+        """Everything that stands around the call, the mode that meets the norms innermost."""
+        if regime.gradients:
+            stack.enter_context(_constant(self.model))
+            stack.enter_context(torch.enable_grad())
+        modules = dict(walk(self.model)) if regime.insert or regime.enter or regime.watch else {}
+        for path, insert in regime.insert.items():
+            stack.callback(modules[path].register_forward_pre_hook(insert).remove)
+        for path, enter in regime.enter.items():
+            hook = modules[path].register_forward_pre_hook(enter, with_kwargs=True)
+            stack.callback(hook.remove)
+        for path, watch in regime.watch.items():
+            stack.callback(modules[path].register_forward_hook(watch).remove)
+        tracing = regime.structure and self.trace is None
+        if tracing or regime.blend is not None or regime.control is not None:
+            self._follow(stack, batch, regime, report, tracing)
+        elif regime.record or regime.norms is not None:
+            stack.enter_context(Tap(self.model, self._meets(regime), self._owners))
+
+    def _follow(
+        self, stack: ExitStack, batch: Batch, regime: Regime, report: Any, tracing: bool
+    ) -> None:
+        """The lane on which every operation is followed."""
+        modules = stack.enter_context(module_stack(self.model, report))
+        arguments = (self.model, modules, batch.value)
+        meets = self._meets(regime)
+        if regime.control is not None:
+            mode = regime.control(*arguments, on_norm=meets)
+        elif regime.blend is not None:
+            names = None if self.trace is None else self.trace.names
+            mode = Control(*arguments, on_norm=meets, names=names, blend=regime.blend)
+            stack.callback(self._directed, mode)
+        else:
+            mode = Tracer(*arguments, on_norm=meets)
+        stack.enter_context(mode)
+        if tracing:
+            before = rng_state()
+            stack.callback(self._traced, batch, mode, before)
+
+    def _traced(self, batch: Batch, tracer: Tracer, before: Any) -> None:
+        self.trace = Trace(batch, tracer, drawn_from(before, rng_state()))
+
+    def _directed(self, control: Control) -> None:
+        self.silenced.update(control.methods)
+        self.strangers += control.strangers
+
+    def _meets(self, regime: Regime) -> Callable[[NormCall], NormCall | None]:
+        recorders, norms = regime.record, regime.norms
+
+        def meet(call: NormCall) -> NormCall | None:
+            changed = None if norms is None else norms(call)
+            # Statistics that no module holds have no site that two passes could share.
+            if id(call.arguments["running_mean"]) in self._owners:
+                for recorder in recorders:
+                    recorder.norm(call)
+            return changed
+
+        return meet
+
+    # A loop over data ----------------------------------------------------------------------
+
+    def batches(self, data: Data, max_samples: int | None = None) -> Iterator[Batch]:
+        """The batches of `data`, checked and where the model is."""
+        return batches(
+            data,
+            self.model,
+            forward=self.forward,
+            device=self.device,
+            max_samples=max_samples,
+            may_be_empty=self.ranks.several,
+        )
+
+    def held(self, data: Data, max_samples: int | None, then: str) -> Held:
+        """All batches of this rank at once, read with a bar; `then` is what comes after."""
+        taken = self.batches(data, max_samples)
+        own = list(self.report.reading(taken, data, max_samples, then))
+        counts = self.ranks.gather((len(own), sum(batch.samples for batch in own)))
+        if not any(count for count, _ in counts):
+            raise DataError(why_empty(data))
+        return Held(own, sum(count for count, _ in counts), sum(samples for _, samples in counts))
+
+    def example(self, value: Any) -> Batch:
+        """One batch, checked and where the model is."""
+        return one_batch(value, self.model, forward=self.forward, device=self.device)
+
+    def run(
+        self,
+        data: Iterable[Batch],
+        regimes: Mapping[str, Regime],
+        step: Callable[[int, Batch], None] = lambda done, batch: None,
+        first: Callable[[Batch | None, bool], None] | None = None,
+    ) -> Passed:
+        """Every batch once under every regime, in order; how much passed.
+
+        Each batch is fetched once, and let go before the next one. `first` is called once on every
+        rank, when its first batch is through: with that batch (None on a rank without data), and
+        whether it counts.
+        """
+        samples, done, waiting = 0, 0, first
+        for batch, counts in self._in_step(data):
+            for name, regime in regimes.items():
+                self._pass(name, batch, regime if counts else replace(regime, record=()))
+            if counts:
+                samples, done = samples + batch.samples, done + 1
+                step(done, batch)
+            if waiting is not None:
+                waiting(batch, counts)
+                waiting = None
+        if waiting is not None:
+            waiting(None, False)
+        for name, regime in regimes.items():
+            if regime.name_draws and self.drew.get(name) and name not in self.draws:
+                self._name_draws(name, batch, replace(regime, record=()))
+        return self._together(regimes, Passed(samples, done))
+
+    def _in_step(self, data: Iterable[Batch]) -> Iterator[tuple[Batch, bool]]:
+        """The batches, and whether they count.
+
+        A sharded model gathers its weights in every forward, so all ranks must run as many: one
+        that has no more batches runs an earlier one again, or another rank's, without counting it.
+        """
+        if not (self.ranks.several and is_sharded(self.model)):
+            yield from ((batch, True) for batch in data)
+            return
+        waiting, stand_in = iter(data), None
+        while True:
+            batch = next(waiting, None)
+            given = self.ranks.gather(None if batch is None else _portable(batch, stand_in))
+            if all(each is None for each in given):
+                return
+            if stand_in is None:
+                value = next(each for each in given if each is not None)
+                stand_in = batch or self.example(value)
+            yield batch or stand_in, batch is not None
+
+    def _together(self, regimes: Mapping[str, Regime], own: Passed) -> Passed:
+        """All ranks as one: recorders are joined, and what the passes have shown is shared."""
+        if not self.ranks.several:
+            return own
+        passed = self.ranks.gather(own)
+        if not any(part.batches for part in passed):
+            raise DataError("data gave no batches on any rank: pass at least one")
+        for regime in regimes.values():
+            for recorder in regime.record:
+                recorder.joined(self.ranks.gather(recorder.share()))
+        self.drew = _united(self.ranks.gather(self.drew))
+        self.draws = _united(self.ranks.gather(self.draws))
+        if any(regime.structure for regime in regimes.values()):
+            self._share_structure()
+        return Passed(sum(p.samples for p in passed), sum(p.batches for p in passed))
+
+    def _share_structure(self) -> None:
+        """That of the first rank that has one."""
+        own = None if self.trace is None else self.structure
+        self._structure = next(s for s in self.ranks.gather(own) if s is not None)
+
+    def _pass(self, name: str, batch: Batch, regime: Regime) -> None:
+        if name not in self.drew:
+            before = rng_state()
+            self.once(batch, regime, self.report.draw)
+            self.drew[name] = drawn_from(before, rng_state())
+        elif regime.name_draws and self.drew[name] and name not in self.draws:
+            self._name_draws(name, batch, regime)
+        else:
+            self.once(batch, regime)
+
+    def _name_draws(self, name: str, batch: Batch, regime: Regime) -> None:
+        """Run it traced: where the draws of a regime are made."""
+        sources = self.followed(batch, regime, Tracer).tracer.sources
+        self.draws[name] = tuple(
+            f"{source.operation} in {source.path or 'the model'}" for source in sources
+        )
+
+    # What it has shown ---------------------------------------------------------------------
+
+    @property
+    def structure(self) -> Structure:
+        """What the traced pass has shown, without the model: as part of a result."""
+        if self._structure is None:
+            self._structure = alone(self.provable())
+        return self._structure
+
+    def provable(self) -> Structure:
+        """The same, holding the model so that it can prove its routes."""
+        assert self.trace is not None
+        first = self.trace
+        set_training(self.on)  # what the trace has not met is told by its flags as lent
+        return traced(self.lent, first.tracer, first.batch, self.forward, first.moved)
+
+    def noted(self, result: R) -> R:
+        """A result of this session, once its block is left, with what could not be given back."""
+        if not self.notes:
+            return result
+        kind = NoteKind.NOT_GIVEN_BACK
+        return replace(result, notes=(*result.notes, *(Note(each, kind) for each in self.notes)))
+
+    def held_norms(self) -> list[str]:
+        """Paths of the modules that are batch norms by class and hold running statistics."""
+        return [path for path, handle in norm_handles(self.model).items() if handle.certain]
+
+
+@contextmanager
+def session(
+    model: nn.Module,
+    *,
+    forward: Forward | None = None,
+    device: Device = None,
+    progress: Progress = None,
+    label: str = "",
+    after: float = 0.0,
+    sync: bool | None = None,
+) -> Iterator[Session]:
+    """Borrow the model, in train mode (as lent, or by `model.train()`), and run it in the block."""
+    lent_training = unwrapped(model).training
+    notes: list[str] = []
+    with borrowed(model, notes) as inner, reporter(progress, label, after) as report:
+        if not inner.training:
+            inner.train()
+        ranks = Ranks.of(inner, sync)
+        with ranks.together():
+            yield Session(
+                lent=model,
+                model=inner,
+                forward=forward,
+                device=device,
+                report=report,
+                ranks=ranks,
+                lent_training=lent_training,
+                notes=notes,
+            )
+
+
+@contextmanager
+def _constant(model: nn.Module) -> Iterator[None]:
+    """No gradient of the model's own parameters inside the block."""
+    asking = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    try:
+        for parameter in asking:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in asking:
+            parameter.requires_grad_(True)
+
+
+def _united(ranks: list[dict[str, tuple[str, ...]]]) -> dict[str, tuple[str, ...]]:
+    """By name, what any rank has, each once."""
+    names = dict.fromkeys(name for held in ranks for name in held)
+    return {
+        name: tuple(dict.fromkeys(each for held in ranks for each in held.get(name, ())))
+        for name in names
+    }
+
+
+def _portable(batch: Batch, stand_in: Batch | None) -> Any:
+    """What ranks without data need of a batch: all of it at first, then that there is one."""
+    return batch.value if stand_in is None else True

@@ -1,0 +1,42 @@
+"""What a reader must know beside the figures: a sentence that code can tell by its kind."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+__all__ = ["Note", "NoteKind"]
+
+
+class NoteKind(Enum):
+    """What a note is about, for code: the sentence is for people."""
+
+    OTHER = "other"
+    NO_NORM = "no norm"
+    UNREACHED = "unreached norm"
+    OUTSIDE_DRAW = "draw outside torch"
+    UNTRACKED = "untracked norm"
+    BY_HAND = "normalised by hand"
+    SCRIPTED = "scripted part"
+    COMPILED = "compiled part"
+    NOT_GIVEN_BACK = "not given back"
+
+
+class Note(str):
+    """A sentence with its kind, and the module path that it is about; in all else a string.
+
+    >>> note = Note("bn: the example never reached it", NoteKind.UNREACHED, "bn")
+    >>> note.kind is NoteKind.UNREACHED, note.about, note == "bn: the example never reached it"
+    (True, 'bn', True)
+    """
+
+    kind: NoteKind
+    about: str
+
+    def __new__(cls, sentence: str, kind: NoteKind = NoteKind.OTHER, about: str = "") -> Note:
+        """The sentence and what it is about."""
+        made = super().__new__(cls, sentence)
+        made.kind, made.about = kind, about
+        return made
+
+    def __getnewargs__(self) -> tuple[str, NoteKind, str]:  # type: ignore[override]
+        return str(self), self.kind, self.about
