@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from varshift._engine.sites import Handle
+from varshift._engine.normcall import NormCall
+from varshift._engine.regime import Recorder
+from varshift._engine.sites import Handle, norm_handles
 from varshift._engine.trace.ops import Operation
 from varshift._predict.beliefs import Belief, Beliefs, Piece
-from varshift._predict.ledger import Entry
+from varshift._predict.ledger import Entry, Ledger
 from varshift._predict.parts import Base, Patch, energy_at
-from varshift._predict.setting import Setting
 from varshift.results.expected import Expected, How, median, noise_var
 
-__all__ = ["Checkpoint"]
+__all__ = ["HOMELESS", "Checkpoint"]
+
+HOMELESS = "its statistics are handed to F.batch_norm, not held by a norm"
 
 # How far N from Gaussian moments was off on trained networks (docs/predict.md), and how far
 # stored statistics, averages over few batches, are.
@@ -24,11 +27,12 @@ _GAUSSIAN, _AVERAGED = 0.10, 0.05
 _GROWS = 1.3  # by what signal was seen to grow where noise only came through norms
 
 
-@dataclass
-class Checkpoint:
+@dataclass(eq=False)
+class Checkpoint(Recorder):
     """Sites as they are met; each knows the shift expected of those before it.
 
-    `through`: the sites that noise reaches; `carried`: those that it reaches through a norm.
+    `ledger`: gives the one that follows the pass. `through`: the sites that noise reaches;
+    `carried`: those that it reaches through a norm; both are added to as sites are met.
     `known`: the variance without noise, found under the noise that the model was trained with.
     `wild`: the model draws numbers that decide what runs, out of sight.
     `ranges`: for sites that have no figure of their own, between what bounds their Δ is taken to be
@@ -36,21 +40,40 @@ class Checkpoint:
     """
 
     handles: dict[str, Handle]
-    setting: Setting
-    through: frozenset[str]
     known: Mapping[str, Tensor] | None = None
     wild: bool = False
-    carried: frozenset[str] = frozenset()
+    through: set[str] = field(default_factory=set)
+    carried: set[str] = field(default_factory=set)
     beliefs: Beliefs = field(default_factory=Beliefs)
     sites: dict[str, Expected] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
+    ledger: Callable[[], Ledger | None] = lambda: None
+    _stored: dict[str, Tensor] = field(default_factory=dict)
 
-    def arrive(self, path: str, x: Tensor, entry: Entry | None) -> None:
-        """The input of a norm."""
+    @classmethod
+    def of(cls, model: nn.Module) -> Checkpoint:
+        """Of the norms that a model holds."""
+        return cls(norm_handles(model))
+
+    def norm(self, call: NormCall) -> None:
+        """What noise reaches a norm, and what that makes of it."""
+        path, ledger = call.path, self.ledger()
+        assert ledger is not None
+        ways = ledger.reaching(call.x).values()
+        if ways:
+            self.through.add(path)
+        if any("through-norm" in trails for trails in ways):
+            self.carried.add(path)
+        self._taus = ledger.taus
+        # As stored: the pass moves what the module holds.
+        self._stored[path] = call.handle.running_var.detach().double().cpu().clone()
+        self._arrive(path, call.x, ledger.completed(call.x))
+
+    def _arrive(self, path: str, x: Tensor, entry: Entry | None) -> None:
         handle = self.handles.get(path)
         if handle is None:
-            self.skipped[path] = "its statistics are handed to F.batch_norm, not held by a norm"
+            self.skipped[path] = HOMELESS
             return
         if path in self.sites or path in self.skipped:
             self.sites.pop(path, None)
@@ -82,15 +105,14 @@ class Checkpoint:
             self.skipped[path] = found
             return
         signal, energies, how = found
-        var = signal + noise_var(energies, self.setting.taus, signal)
+        var = signal + noise_var(energies, self._taus, signal)
         self.sites[path] = self._expected(path, signal, var, energies, how, feeds)
 
     def hand_on(self, path: str, operation: Operation) -> None:
         """What the norm gives in training: mean β, variance γ²·V/(V + ε)."""
-        out, handle = operation.outputs()[0], self.handles.get(path)
-        if handle is None:
+        out, var = operation.outputs()[0], self._stored.get(path)
+        if path not in self.handles or var is None:
             return
-        var = handle.running_var.detach().double().cpu()
         eps = float(operation.argument("eps") or 0.0)
         weight, bias = operation.argument("weight"), operation.argument("bias")
         gamma = torch.ones_like(var) if weight is None else weight.detach().double().cpu()
@@ -107,7 +129,7 @@ class Checkpoint:
             return "not predicted: what it was under the noise of training is not known"
         if entry is None or not entry.parts:
             return var if known is None else known, {}, "no noise"
-        taus = self.setting.taus
+        taus = self._taus
         patches = self._patches(entry, len(var))
         if patches is not None:
             tau = noise_var(patches, taus, var)
@@ -173,7 +195,7 @@ class Checkpoint:
             var_train=var,
             signal=signal,
             energies=energies,
-            taus={source: self.setting.taus[source] for source in energies},
+            taus={source: self._taus[source] for source in energies},
             samples=0,
         )
 

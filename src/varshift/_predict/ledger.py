@@ -1,12 +1,13 @@
 """The books of a predicted pass: per tensor, its clean twin and what is known of each noise in it.
 
 A source enters the books where its noise meets data and leaves them at the next normalisation:
-beyond it the noise is part of what the next sites take for signal.
+beyond it the noise is part of what the next sites take for signal. The books need no pass before:
+a source has shown its law once it has met data, and it is entered right after that.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +15,10 @@ import torch
 from torch import Tensor
 
 from varshift._engine.control import Control, Meeting
-from varshift._engine.normcall import NormCall
 from varshift._engine.trace import ops
-from varshift._engine.trace.flow import storage_key
+from varshift._engine.trace.flow import Trails, storage_key
 from varshift._engine.trace.ops import Operation, tensors_in
-from varshift._predict.noises import drawn
+from varshift._predict.noises import Asked, drawn, law_of
 from varshift._predict.parts import Algebra, Base, Lost, Part, joined, part_after
 from varshift._predict.setting import Setting
 
@@ -33,49 +33,94 @@ class Entry:
     parts: Mapping[str, Part]
 
 
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """What went into an operation, as the books had it before it ran."""
+
+    booked: list[tuple[Tensor, Entry]]
+    shapes: list[torch.Size]
+    clean: list[Any] | None
+
+
 class Ledger(Control):
     """Runs one pass with the noise that is asked for, and keeps the books on it.
 
     Args:
-        setting: what each source draws; one without a law keeps its own draws.
+        arguments: those of `Control`: model, modules, example; `on_norm` and `names` as there.
+        setting: what is asked of sources; all others keep their own draws.
         algebra: how clean values and bases are put through operations.
-        on_site: called as `on_site(path, x, entry or None)` with the input of each norm.
+
+    `taus` says afterwards how strong each source on the books was. What the books hold of tensors
+    is let go when the pass ends.
     """
 
     def __init__(
-        self,
-        *arguments: Any,
-        setting: Setting,
-        algebra: Algebra,
-        on_site: Callable[[str, Tensor, Entry | None], None],
+        self, *arguments: Any, setting: Setting, algebra: Algebra, **directions: Any
     ) -> None:
-        super().__init__(*arguments, names=setting.names, blend=self._replace, on_norm=self._arrive)
+        super().__init__(*arguments, blend=self._replace, **directions)
+        self.taus: dict[str, float] = {}
         self._setting = setting
         self._algebra = algebra
-        self._on_site = on_site
+        self._met_as: dict[str, int] = {}  # sources by name
         # By identity, with the tensor kept alive: an address must not be met twice.
         self._entries: dict[int, tuple[Tensor, Entry]] = {}
         self._views: dict[Any, dict[int, Tensor]] = {}  # booked tensors by storage
         self._fresh: tuple[str, Meeting] | None = None
+        self._step: _Step | None = None
+
+    def __exit__(self, *raised: Any) -> None:
+        super().__exit__(*raised)  # type: ignore[no-untyped-call]
+        self._entries, self._views = {}, {}
+        self._fresh = self._step = None
+        del self._blend  # its own method: without it the ledger goes as soon as nobody asks for it
 
     def entry(self, tensor: Tensor) -> Entry | None:
         """What the books say of a tensor."""
         held = self._entries.get(id(tensor))
         return held[1] if held is not None else None
 
+    def completed(self, x: Tensor) -> Entry | None:
+        """The entry of a tensor, with the sources that reach it directly and off the books."""
+        entry = self.entry(x)
+        parts = dict(entry.parts) if entry is not None else {}
+        for name, trails in self.reaching(x).items():
+            if name not in self._setting.silenced and not {"a", "b"}.isdisjoint(trails):
+                parts.setdefault(name, _UNSEEN)
+        return Entry(entry.clean if entry is not None else None, parts) if parts else entry
+
+    def reaching(self, x: Tensor) -> dict[str, Trails]:
+        """The model's own sources that reach a tensor, and the ways they take."""
+        found = self._carried.get(x).trails.items()
+        return {name: trails for source, trails in found if (name := self.name_of(source))}
+
     def _run(self, operation: Operation) -> None:
-        booked = self._booked(operation)
+        self._step = self._fresh = None
         if operation.name in ops.NORMS or operation.name in ops.BATCH_NORMS:
             super()._run(operation)
             return
+        booked = self._booked(operation)
         clean = self._algebra.clean(operation, self.entry) if booked else None
-        shapes = [value.shape for value, _ in booked]
-        self._fresh = None
+        step = _Step(booked, [value.shape for value, _ in booked], clean)
         super()._run(operation)
+        self._step = step
+
+    def _draw(self, operation: Operation) -> None:
+        super()._draw(operation)
+        self._book(operation)
+
+    def _pass_on(self, operation: Operation) -> None:
+        super()._pass_on(operation)
+        self._book(operation)
+
+    def _book(self, operation: Operation) -> None:
+        """An operation has run, and the trace has taken it in: by now its sources have laws."""
+        step = self._step
+        if step is None:
+            return
         if self._fresh is not None:
-            self._enter(operation, booked, *self._fresh)
-        elif booked and not operation.draws():
-            self._carry_on(operation, booked, shapes, clean)
+            self._enter(operation, step.booked, *self._fresh)
+        elif step.booked and not operation.draws():
+            self._carry_on(operation, step)
         for tensor in operation.written():
             self._spoil(tensor)
 
@@ -104,7 +149,7 @@ class Ledger(Control):
         meeting: Meeting,
     ) -> None:
         """A source enters the books; noise that was in the data before stays in its value."""
-        law, silent = self._setting.laws.get(name), meeting.silent
+        law, silent = self._law(name), meeting.silent
         assert silent is not None
         out = operation.outputs()[0]
         before = {source: part for _, entry in booked for source, part in entry.parts.items()}
@@ -117,36 +162,39 @@ class Ledger(Control):
         else:
             sharing = law.sharing or meeting.sharing
             parts[name] = Base(clean, True, sharing, signed=law.signed)
+            self.taus[name] = law.tau
         self._put(out, Entry(clean, parts))
+
+    def _law(self, name: str) -> Asked | None:
+        """What was asked of a source, or else the law by which it has met data."""
+        asked = self._setting.laws.get(name)
+        if asked is not None or name not in self._met_as:
+            return asked
+        return law_of(self.sources[self._met_as[name]].noise(name))
+
+    def _source(self, operation: Operation) -> int:
+        index = super()._source(operation)
+        name = self.name_of(index)
+        if name is not None:
+            self._met_as.setdefault(name, index)
+        return index
 
     # Everything else -----------------------------------------------------------------------
 
-    def _carry_on(
-        self,
-        operation: Operation,
-        booked: list[tuple[Tensor, Entry]],
-        shapes: list[torch.Size],
-        clean: list[Any] | None,
-    ) -> None:
-        outputs = operation.outputs()
+    def _carry_on(self, operation: Operation, step: _Step) -> None:
+        outputs, clean = operation.outputs(), step.clean
         if not outputs or not outputs[0].is_floating_point():
             return
-        sources = dict.fromkeys(source for _, entry in booked for source in entry.parts)
-        parts = {source: self._part(operation, source, booked, shapes) for source in sources}
+        sources = dict.fromkeys(source for _, entry in step.booked for source in entry.parts)
+        parts = {source: self._part(operation, source, step) for source in sources}
         for index, out in enumerate(outputs):
             value = clean[index] if clean is not None and index < len(clean) else None
             self._put(out, Entry(value, parts))
 
-    def _part(
-        self,
-        operation: Operation,
-        source: str,
-        booked: list[tuple[Tensor, Entry]],
-        shapes: list[torch.Size],
-    ) -> Part:
+    def _part(self, operation: Operation, source: str, step: _Step) -> Part:
         held = [
             (tensor, shape, entry.parts[source])
-            for (tensor, entry), shape in zip(booked, shapes, strict=True)
+            for (tensor, entry), shape in zip(step.booked, step.shapes, strict=True)
             if source in entry.parts
         ]
         if operation.name == "cat":
@@ -157,7 +205,7 @@ class Ledger(Control):
         if len(held) > 1:
             return Lost(f"{operation.name} of two ways from the same source")
         tensor, shape, part = held[0]
-        if len(booked) > 1 and operation.name in ("mul", "div"):
+        if len(step.booked) > 1 and operation.name in ("mul", "div"):
             return Lost(f"{operation.name} of two noisy values")
         at = next((i for i, value in enumerate(operation.args) if value is tensor), -1)
         return part_after(operation, at, shape, part, self._algebra)
@@ -179,21 +227,6 @@ class Ledger(Control):
             if tensor is not written:
                 sources = self._entries[key][1].parts
                 self._entries[key] = (tensor, Entry(None, dict.fromkeys(sources, _WRITTEN)))
-
-    # Norms ---------------------------------------------------------------------------------
-
-    def _arrive(self, call: NormCall) -> None:
-        self._on_site(call.path, call.x, self._completed(call.x))
-
-    def _completed(self, x: Tensor) -> Entry | None:
-        """The entry of a tensor, with the sources that reach it directly and off the books."""
-        entry = self.entry(x)
-        parts = dict(entry.parts) if entry is not None else {}
-        for source, trails in self._carried.get(x).trails.items():
-            name = self.name_of(source)
-            if name and name not in self._setting.silenced and not {"a", "b"}.isdisjoint(trails):
-                parts.setdefault(name, _UNSEEN)
-        return Entry(entry.clean if entry is not None else None, parts) if parts else entry
 
 
 _WRITTEN = Lost("a write into a part of it")

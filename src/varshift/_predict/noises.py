@@ -12,13 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from varshift.errors import UsageError, listed
-from varshift.results.structure import Sharing, Structure
+from varshift.results.structure import Noise, Sharing, Structure
 from varshift.theory.noise import Noise as TheoryNoise
 from varshift.theory.noise import drop_p_of, tau_of, tau_of_beta, tau_of_sigma
 
-__all__ = ["Asked", "asked_for", "drawn", "wanted"]
+__all__ = ["Asked", "asked_for", "drawn", "law_of", "wanted"]
 
 Shape = Literal["bernoulli", "uniform", "gaussian"]
+
+_SHAPES: dict[str, Shape] = {"uniform": "uniform", "gaussian": "gaussian"}
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,17 @@ def _of_module(module: nn.Module) -> Asked:
         if isinstance(rate, (int, float)):
             return Asked(tau(float(rate)), shape, sharing)  # type: ignore[arg-type]
     raise UsageError(f"{type(module).__name__} has no p, beta or sigma to read its noise from")
+
+
+def law_of(noise: Noise) -> Asked | None:
+    """A source's own law, where it is one of those in closed form."""
+    if not noise.active or noise.tau is None:
+        return None
+    if noise.sharing not in ("element", "channel", "sample"):
+        return None
+    shape = _SHAPES.get(noise.law, "bernoulli")
+    two_sided = shape == "bernoulli" and noise.drop_p is None
+    return Asked(noise.tau, shape, noise.sharing, two_sided)
 
 
 def wanted(noise: Mapping[str, Any] | None, structure: Structure) -> dict[str, Asked]:

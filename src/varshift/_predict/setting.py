@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Any
 
-from varshift._engine.control import Key
-from varshift._predict.noises import Asked, Shape, wanted
-from varshift.errors import UsageError
+from torch import nn
+
+from varshift._engine.borrow.walk import walk
+from varshift._predict.noises import Asked, law_of, wanted
+from varshift.errors import ModelError, UsageError
 from varshift.results.structure import Noise, Sharing, Structure
 
-__all__ = ["Setting"]
-
-_SHAPES: dict[str, Shape] = {"uniform": "uniform", "gaussian": "gaussian"}
+__all__ = ["Setting", "refuse_nothing"]
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Laws by source; `changed` are those whose own draws are replaced.
+    """Laws by source, as far as they are known; `changed` are those whose own draws are replaced.
 
     `silenced` draw nothing any more. `plants` are noises that stand where the model has none, by
-    name the module they stand before.
+    name the module they stand before. Made of nothing it is the model as it is, of which no pass
+    has shown anything yet.
     """
 
-    names: Mapping[Key, str]
-    laws: Mapping[str, Asked]
+    laws: Mapping[str, Asked] = field(default_factory=dict)
     changed: frozenset[str] = frozenset()
     silenced: frozenset[str] = frozenset()
     plants: Mapping[str, str] = field(default_factory=dict)
@@ -37,21 +36,29 @@ class Setting:
         """Whether nothing is to be different from the model as lent."""
         return not (self.changed or self.silenced or self.plants)
 
-    @cached_property
+    @property
     def taus(self) -> dict[str, float]:
-        """τ by source; asked for at every norm of every batch."""
+        """τ by source, of those whose law is known."""
         return {name: law.tau for name, law in self.laws.items()}
+
+    def taus_in(self, structure: Structure) -> dict[str, float]:
+        """The same with the sources' own laws, now that a pass has shown them."""
+        return Setting(_own_laws(structure)).taus | self.taus
 
     @classmethod
     def of(
         cls,
         structure: Structure,
-        names: Mapping[Key, str],
-        noise: Mapping[str, Any] | None,
-        moved: Mapping[str, str],
-        paths: Container[str],
+        noise: Mapping[str, Any] | None = None,
+        moved: Mapping[str, str] | None = None,
+        model: nn.Module | None = None,
     ) -> Setting:
-        """Read the sources' own laws off the structure and put what was asked for over them."""
+        """Read the sources' own laws off the structure and put what was asked for over them.
+
+        `model` is the one in which noise is moved.
+        """
+        moved = moved or {}
+        paths = {path for path, _ in walk(model)} if model is not None and moved else set()
         asked = wanted(noise, structure)
         laws = {**_own_laws(structure), **asked}
         plants: dict[str, str] = {}
@@ -66,7 +73,6 @@ class Setting:
             there = f"{name} → {path}"
             plants[there], laws[there] = path, _moved(structure, laws, name)
         return cls(
-            names=names,
             laws=laws,
             changed=frozenset(asked) - frozenset(plants),
             silenced=frozenset(moved),
@@ -74,14 +80,9 @@ class Setting:
             notes=_notes(structure, laws, asked, moved),
         )
 
-    @classmethod
-    def lent(cls, structure: Structure, names: Mapping[Key, str]) -> Setting:
-        """The model as it is."""
-        return cls(names, _own_laws(structure))
-
 
 def _own_laws(structure: Structure) -> dict[str, Asked]:
-    return {noise.name: law for noise in structure.noises if (law := _own(noise)) is not None}
+    return {noise.name: law for noise in structure.noises if (law := law_of(noise)) is not None}
 
 
 def _shared(law: Asked, source: Noise) -> Asked:
@@ -92,16 +93,6 @@ def _shared(law: Asked, source: Noise) -> Asked:
     elif source.module in ("DropPath", "StochasticDepth"):
         kind = "sample"
     return replace(law, sharing=law.sharing or kind)
-
-
-def _own(noise: Noise) -> Asked | None:
-    if not noise.active or noise.tau is None:
-        return None
-    if noise.sharing not in ("element", "channel", "sample"):
-        return None
-    shape = _SHAPES.get(noise.law, "bernoulli")
-    two_sided = shape == "bernoulli" and noise.drop_p is None
-    return Asked(noise.tau, shape, noise.sharing, two_sided)
 
 
 def _moved(structure: Structure, laws: Mapping[str, Asked], source: str) -> Asked:
@@ -126,3 +117,12 @@ def _notes(
     unknown = [noise.name for noise in structure.noises if noise.active and noise.name not in laws]
     notes += [f"{name}: no law in closed form; its own draws are used" for name in unknown]
     return tuple(notes)
+
+
+def refuse_nothing(structure: Structure) -> None:
+    """Raise ModelError where the model has no norm to predict anything of."""
+    if not structure.norms:
+        raise ModelError(
+            "the model has no BatchNorm with running statistics, so nothing can shift between "
+            "training and test: there is nothing to predict"
+        )

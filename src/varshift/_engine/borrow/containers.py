@@ -1,92 +1,137 @@
-"""Lists, dicts, sets and deques that a module keeps: what they hold, and the tensors in them."""
+"""Lists, dicts, sets and deques: the same objects in them afterwards, in the same order."""
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict, deque
+from collections import OrderedDict, deque
 from collections.abc import Iterator
+from operator import is_
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
-from varshift._engine.borrow.tensors import KeptTensor
+from varshift._engine.borrow.tensors import KeptTensor, has_values
 
-__all__ = ["Containers", "is_container", "tensors_within"]
+__all__ = [
+    "Containers",
+    "KeptContainer",
+    "KeptDict",
+    "is_container",
+    "kept_container",
+    "tensors_within",
+]
 
 _DEEP = 4  # containers within containers; a structure that holds itself must end
-_MANY = 1000  # items beyond which none is looked into: a vocabulary, not statistics
+_MANY = 1000  # items beyond which a pass's own bookkeeping looks into none: a vocabulary
 _TORCHS_OWN = frozenset(vars(nn.Module()))  # hooks, parameters, children
-# Exact classes: a subclass may do anything in clear() and update().
-_CLASSES = (list, dict, OrderedDict, defaultdict, set, deque)
+_CLASSES = (list, dict, set, deque, bytearray)
 
 
-class Containers:
-    """The containers of one module as they are now; `restore()` puts everything back.
+class KeptDict:
+    """The keys and values of a dict, by identity; its own methods are gone round.
 
-    That is which attribute holds which container, which objects are in it, and the tensors' bits.
-    With `tensors_only`, containers that hold no tensor are let be: no pass of batch norm writes to
-    them. `seen` holds the ids of those another module has given.
+    A subclass may do anything in `clear` and `update`: Counter adds where dict writes.
     """
 
-    def __init__(
-        self, own: dict[str, Any], seen: set[int] | None = None, *, tensors_only: bool = False
-    ) -> None:
-        self._own = own
-        seen = set() if seen is None else seen
-        self._bound: dict[str, Any] = {}
-        self._held: list[_Container] = []
-        for name, value in own.items():
-            if name in _TORCHS_OWN or not is_container(value):
-                continue
-            found = [_Container(held) for held in _nested(value, _DEEP, seen)]
-            if tensors_only and not any(each.tensors for each in found):
-                continue
-            self._bound[name] = value
-            self._held += found
+    __slots__ = ("_base", "held", "keys", "values")
+
+    def __init__(self, held: dict[Any, Any]) -> None:
+        self.held = held
+        self._base: Any = OrderedDict if isinstance(held, OrderedDict) else dict
+        self.keys = tuple(self._base.keys(held))
+        self.values = tuple(self._base.values(held))
 
     def restore(self) -> None:
-        """Undo what was bound anew, appended, removed, replaced or written."""
-        for name, value in self._bound.items():
-            if self._own.get(name, self) is not value:
-                self._own[name] = value
-        for held in self._held:
-            held.restore()
+        """The same keys in the same order, with the same objects."""
+        held, base = self.held, self._base
+        if len(held) == len(self.keys) and all(map(is_, base.keys(held), self.keys)):
+            for key, value, now in zip(self.keys, self.values, tuple(held.values()), strict=True):
+                if now is not value:
+                    base.__setitem__(held, key, value)
+            return
+        base.clear(held)
+        for key, value in zip(self.keys, self.values, strict=True):
+            base.__setitem__(held, key, value)
 
 
-class _Container:
-    """The same objects in it, and in the same order."""
+class KeptContainer:
+    """The items of a list, set, deque or bytearray."""
+
+    __slots__ = ("_base", "held", "values")
 
     def __init__(self, held: Any) -> None:
-        self._held = held
-        self._items = list(held.items()) if isinstance(held, dict) else list(held)
-        self.tensors = [KeptTensor(value) for value in _values(held) if _keepable(value)]
+        self.held = held
+        self._base: Any = next(each for each in _CLASSES if isinstance(held, each))
+        self.values = bytes(held) if self._base is bytearray else tuple(self._base.__iter__(held))
 
     def restore(self) -> None:
-        if not self._unmoved():
-            self._held.clear()
-            add = self._held.update if isinstance(self._held, (dict, set)) else self._held.extend
-            add(self._items)
-        for tensor in self.tensors:
-            tensor.restore()
+        """The same objects, in the same order."""
+        held, base = self.held, self._base
+        if self._unmoved():
+            return
+        if base in (list, bytearray):
+            base.__setitem__(held, slice(None), self.values)
+        elif base is set:
+            set.clear(held)
+            set.update(held, self.values)
+        else:
+            deque.clear(held)
+            deque.extend(held, self.values)
 
     def _unmoved(self) -> bool:
-        if isinstance(self._held, tuple):
-            return True
-        if len(self._held) != len(self._items):
+        held, base = self.held, self._base
+        if base.__len__(held) != len(self.values):
             return False
-        if isinstance(self._held, set):
-            return all(item in self._held for item in self._items)
-        if isinstance(self._held, dict):
-            return all(
-                key is old and value is before
-                for (key, value), (old, before) in zip(self._held.items(), self._items, strict=True)
-            )
-        return all(now is before for now, before in zip(self._held, self._items, strict=True))
+        if base is bytearray:
+            return bool(held == self.values)
+        if base is set:
+            return all(set.__contains__(held, item) for item in self.values)
+        return all(map(is_, base.__iter__(held), self.values))
+
+
+def kept_container(value: Any) -> KeptDict | KeptContainer | None:
+    """What puts a container's items back; None for a tuple, which always holds the same."""
+    if isinstance(value, dict):
+        return KeptDict(value)
+    return None if isinstance(value, (tuple, frozenset)) else KeptContainer(value)
 
 
 def is_container(value: Any) -> bool:
     """Whether what is in it can be put back."""
-    return type(value) in _CLASSES or isinstance(value, tuple)
+    return isinstance(value, (*_CLASSES, tuple, frozenset))
+
+
+class Containers:
+    """The containers of one module that hold tensors, as they are now: what a pass may write to.
+
+    `restore()` binds them, their items and the tensors' bits as they were. `seen` holds the ids of
+    those another module has given.
+    """
+
+    def __init__(self, own: dict[str, Any], seen: set[int]) -> None:
+        self._own = own
+        self._bound: dict[str, Any] = {}
+        self._items: list[KeptDict | KeptContainer] = []
+        self.tensors: list[KeptTensor] = []
+        for name, value in own.items():
+            if name not in _TORCHS_OWN and is_container(value):
+                self._keep(name, value, seen)
+
+    def _keep(self, name: str, value: Any, seen: set[int]) -> None:
+        nested = list(_nested(value, _DEEP, seen))
+        found = [item for held in nested for item in _values(held) if _keepable(item)]
+        if not found:
+            return
+        self._bound[name] = value
+        self._items += [kept for held in nested if (kept := kept_container(held)) is not None]
+        self.tensors += [KeptTensor(tensor) for tensor in found]
+
+    def bind(self) -> None:
+        """Undo what was bound anew, appended, removed or replaced."""
+        for name, value in self._bound.items():
+            if self._own.get(name, self) is not value:
+                self._own[name] = value
+        for kept in self._items:
+            kept.restore()
 
 
 def tensors_within(module: nn.Module) -> Iterator[tuple[str, Any, Any]]:
@@ -122,9 +167,4 @@ def _values(held: Any) -> list[Any]:
 
 
 def _keepable(value: Any) -> bool:
-    """Tensors that batch norm can write to; others cannot all be compared by their bits."""
-    return (
-        isinstance(value, Tensor)
-        and value.layout == torch.strided
-        and not (value.is_meta or value.is_nested or value.is_quantized)
-    )
+    return isinstance(value, Tensor) and has_values(value)

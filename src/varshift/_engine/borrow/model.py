@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from typing import Any
+from contextlib import contextmanager
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
-from varshift._engine.borrow.containers import Containers, is_container
-from varshift._engine.borrow.rng import rng_state, set_rng_state
-from varshift._engine.borrow.tensors import KeptTensor
+from varshift._engine.borrow.buffers import Buffers
+from varshift._engine.borrow.loan import Loan
 from varshift._engine.borrow.walk import walk
 from varshift.errors import ModelError, UsageError
 
 __all__ = ["Buffers", "borrowed", "set_training", "training_flags", "unwrapped"]
 
-_PLAIN = (bool, int, float, complex, str, type(None))
 _WRAPPERS = ("DataParallel", "DistributedDataParallel")
 
 
@@ -37,51 +31,36 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 @contextmanager
-def borrowed(model: nn.Module) -> Iterator[nn.Module]:
+def borrowed(model: nn.Module, notes: list[str] | None = None) -> Iterator[nn.Module]:
     """Lend the unwrapped model: eager, without gradients, and restored whatever happens.
 
-    Restored are the training flag of every module, plain attributes (momentum, counters), buffers
-    and tensor attributes (same object, same storage, same bits), lists, dicts, sets and deques in
-    attributes with what they hold (not what is inside one of more than 1,000 items),
-    `requires_grad` of every parameter, and every random generator. Not arrays of numpy.
+    Restored are parameters and buffers (object, storage, bits, version), `.grad`, `requires_grad`
+    and hooks; of every module its class and its attributes, what is registered, and whatever hangs
+    on it (`borrow.objects` says what that is); and the process around it, random generators
+    included. An interrupt at any line changes nothing in that.
+
+    Args:
+        model: what the user handed in, wrappers and all.
+        notes: takes in, on leaving, sentences about what could not be given back. Without a list
+            they go to that of the enclosing loan, and from the outermost one to a warning. An
+            error or interrupt on its way carries them too (`__notes__`).
+
+    Raises:
+        ModelError: the model is half built, or a verb in another thread is using it. On another
+            model a thread waits for its turn.
     """
     inner = unwrapped(model)
     _refuse_unready(inner)
-    random = rng_state()
-    seen: set[int] = set()  # ids of containers: one that two modules hold is kept once
-    lent = [_Lent.of(module, seen) for module in _modules(inner)]
-    root_flag = inner.training
-    with ExitStack() as stack:
-        stack.callback(set_rng_state, random)
-        stack.callback(_give_back, inner, root_flag, lent)
-        stack.enter_context(_eager())
-        # A caller's inference mode would hide every operation from the modes that follow the data.
-        stack.enter_context(torch.inference_mode(False))
-        stack.enter_context(torch.no_grad())
-        yield inner
-
-
-class Buffers:
-    """All that a pass may write to, as it is now; `restore()` puts the contents back.
-
-    That is buffers and whatever else serves as one: tensors in attributes, lists and dicts.
-    """
-
-    def __init__(self, model: nn.Module) -> None:
-        self._held: list[_Tensor | Containers] = []
-        seen: set[int] = set()
-        for module in _modules(model):
-            if not isinstance(module, torch.jit.ScriptModule):
-                own = module.__dict__
-                self._held += _tensors(own["_buffers"])
-                self._held += _tensors(_attributes(own), own)
-                self._held.append(Containers(own, seen, tensors_only=True))
-
-    def restore(self) -> None:
-        """Undo what a pass wrote."""
-        # By the bits: batch norm updates its statistics without touching their version counter.
-        for held in self._held:
-            held.restore()
+    loan = Loan(inner)
+    try:
+        with loan, loan, loan:
+            loan.begin()
+            yield inner
+    except BaseException as error:
+        for sentence in loan.failed:
+            error.add_note(f"not given back: {sentence}")
+        raise
+    loan.tell(notes)
 
 
 def training_flags(model: nn.Module) -> list[tuple[nn.Module, bool]]:
@@ -117,115 +96,3 @@ def _refuse_unready(model: nn.Module) -> None:
                     f"{full!r} was created under torch.inference_mode(), so nothing can be "
                     "written to it; make or load the model outside of it"
                 )
-
-
-@contextmanager
-def _eager() -> Iterator[None]:
-    """Compiled parts run as plain Python, so that hooks and modes see inside them."""
-    dynamo = sys.modules.get("torch._dynamo")
-    if dynamo is None:  # nothing can have been compiled; do not pay for the import
-        yield
-    elif hasattr(torch.compiler, "set_stance"):
-        with torch.compiler.set_stance("force_eager"):
-            yield
-    else:
-        with dynamo.config.patch(disable=True):
-            yield
-
-
-def _give_back(model: nn.Module, root_flag: bool, lent: list[_Lent]) -> None:
-    # A class with its own train() may do more than set flags (merge adapters, refreeze); let it
-    # undo that first, then set every flag exactly.
-    if any(type(state.module).train is not nn.Module.train for state in lent):
-        model.train(root_flag)
-    with torch.no_grad():
-        for state in lent:
-            state.restore()
-
-
-@dataclass
-class _Tensor:
-    """One tensor that a module holds: the object, its storage, its bits."""
-
-    holder: dict[str, Any]
-    name: str
-    kept: KeptTensor
-
-    @classmethod
-    def of(cls, holder: dict[str, Any], name: str, tensor: Tensor) -> _Tensor:
-        return cls(holder, name, KeptTensor(tensor))
-
-    def restore(self) -> None:
-        if self.holder.get(self.name) is not self.kept.tensor:
-            self.holder[self.name] = self.kept.tensor
-        self.kept.restore()
-
-
-@dataclass
-class _Lent:
-    """State of one module, children excluded."""
-
-    module: nn.Module
-    training: bool
-    plain: dict[str, Any]
-    buffers: list[_Tensor]
-    attributes: list[_Tensor]
-    containers: Containers | None
-    known: frozenset[str]
-    asking: list[tuple[nn.Parameter, bool]]
-
-    @classmethod
-    def of(cls, module: nn.Module, seen: set[int]) -> _Lent:
-        own = module.__dict__
-        asking = [(p, p.requires_grad) for p in module.parameters(recurse=False)]
-        # Sharded wrappers keep lazily built state in plain attributes; taking half of it back
-        # would break them.
-        foreign = type(module).__module__.startswith("torch.distributed")
-        if foreign or isinstance(module, torch.jit.ScriptModule):
-            held = dict(module.named_buffers(recurse=False))
-            return cls(module, module.training, {}, _tensors(held), [], None, frozenset(), asking)
-        plain = {name: value for name, value in own.items() if type(value) in _PLAIN}
-        training = plain.pop("training", module.training)
-        return cls(
-            module=module,
-            training=training,
-            plain=plain,
-            buffers=_tensors(own["_buffers"]),
-            attributes=_tensors(_attributes(own), own),
-            containers=Containers(own, seen),
-            known=frozenset(own),
-            asking=asking,
-        )
-
-    def restore(self) -> None:
-        if self.module.training != self.training:
-            self.module.training = self.training
-        own = self.module.__dict__
-        if self.known:
-            for name in [k for k, v in own.items() if k not in self.known and _added(v)]:
-                del own[name]
-        for name, value in self.plain.items():
-            if own.get(name, self) is not value:
-                own[name] = value
-        for tensor in self.buffers:
-            tensor.restore()
-        for tensor in self.attributes:
-            tensor.restore()
-        if self.containers is not None:
-            self.containers.restore()
-        for parameter, asked in self.asking:
-            if parameter.requires_grad != asked:
-                parameter.requires_grad_(asked)
-
-
-def _tensors(held: dict[str, Any], holder: dict[str, Any] | None = None) -> list[_Tensor]:
-    place = held if holder is None else holder
-    return [_Tensor.of(place, name, value) for name, value in held.items() if value is not None]
-
-
-def _attributes(own: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in own.items() if isinstance(value, Tensor)}
-
-
-def _added(value: Any) -> bool:
-    return isinstance(value, (*_PLAIN, Tensor)) or is_container(value)

@@ -24,7 +24,7 @@ import torch
 import torch.utils._device as default_device
 from torch.nn.modules import module as hooks
 
-__all__ = ["process_state", "set_process_state"]
+__all__ = ["leave_inference_mode", "process_state", "set_process_state"]
 
 Read = Callable[[], Any]
 Write = Callable[[Any], Any]
@@ -70,6 +70,12 @@ def _set_inference(enabled: bool) -> None:
     guard = _C._InferenceMode(enabled)
     _guards.open.append((not enabled, guard))
     guard.__enter__()
+
+
+def leave_inference_mode() -> None:
+    """Until the state is put back."""
+    if torch.is_inference_mode_enabled():
+        _set_inference(False)
 
 
 # Autocast --------------------------------------------------------------------------------------

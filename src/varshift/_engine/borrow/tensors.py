@@ -1,44 +1,167 @@
-"""A tensor as it is lent: the same storage afterwards, with the same bits."""
+"""A tensor as it is lent: the same storage afterwards, with the same bits and the same version."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from varshift._engine.borrow.bits import same_bits
+from varshift._engine.borrow.bits import Bits
 
-__all__ = ["KeptTensor"]
+__all__ = ["Digest", "KeptTensor", "changed", "has_values", "parts_of"]
+
+_PLAIN = (Tensor, nn.Parameter)
+
+
+def parts_of(tensor: Tensor) -> list[Tensor]:
+    """The tensors that hold the data: itself, or what a wrapper such as a DTensor wraps."""
+    if type(tensor) in _PLAIN or not hasattr(tensor, "__tensor_flatten__"):
+        return [tensor]
+    return [
+        part for name in tensor.__tensor_flatten__()[0] for part in parts_of(getattr(tensor, name))
+    ]
+
+
+def has_values(tensor: Tensor) -> bool:
+    """Whether it has values that can be copied; meta tensors have none."""
+    return not (tensor.is_meta or tensor.is_nested)
 
 
 class KeptTensor:
-    """Storage and bits of a tensor; `restore()` puts them back."""
+    """Storage, bits and version of a tensor; `restore()` puts them back."""
 
     def __init__(self, tensor: Tensor) -> None:
         self.tensor = tensor
-        self._alias = tensor.detach()
-        self._copy = self._alias.clone()
+        self._version = None if tensor.is_inference() else tensor._version
+        # Not detach(): what is written to this alias is not told to the version counter, which
+        # would break a graph that the user has not yet run backward through.
+        self.alias = tensor.data
+        self._strided = tensor.layout == torch.strided
+        self._pointer = tensor.data_ptr() if self._strided else 0
+        self._stride = tensor.stride() if self._strided else ()
+        self.place = _without_repeats(self.alias) if self._strided else self.alias
+        self.copy = self.place.clone()
+        self.bits = Bits(self.place, self.copy)
+
+    @property
+    def plain(self) -> bool:
+        """Whether it can be written together with others in one call."""
+        return self.bits.pair is not None and self._version is not None
+
+    def unwritten(self) -> bool:
+        """Whether nothing says that it was written to; what goes through `.data` says nothing."""
+        return self._version is not None and self.tensor._version == self._version
 
     def restore(self) -> None:
         """Undo a write, a resize, or another storage behind the same object."""
-        if not _same_place(self.tensor, self._alias):
-            self.tensor.data = self._alias
-        # Only what was touched, and as batch norm writes, without a word to the version counter:
-        # that would break a graph that the user has not yet run backward through.
-        if not same_bits(self.tensor, self._copy):
-            place, before = self.tensor.data, self._copy
-            for dim, stride in enumerate(_strides(place)):
-                if stride == 0 and place.shape[dim] > 1:  # one value shown many times
-                    place, before = place.narrow(dim, 0, 1), before.narrow(dim, 0, 1)
-            place.copy_(before)
+        self.put_in_place()
+        if not self.bits.same():
+            self.write()
+        self.put_version()
+
+    def put_in_place(self) -> None:
+        """The same storage behind it, as large as it was."""
+        if self.moved():
+            self.tensor.data = self.alias
+            if self._strided and self.alias.data_ptr() != self._pointer:
+                _grow(self.alias)
+
+    def moved(self) -> bool:
+        """Whether another storage, shape or dtype is behind the same object."""
+        now = self.tensor
+        if not self._strided:
+            return now.layout != self.alias.layout or now.shape != self.alias.shape
+        return (
+            now.data_ptr() != self._pointer
+            or now.shape != self.alias.shape
+            or now.dtype != self.alias.dtype
+            or now.device != self.alias.device
+            or now.stride() != self._stride
+        )
+
+    def write(self) -> None:
+        """Put the bits back, without a word to the version counter."""
+        if self._version is None:
+            with torch.inference_mode():
+                self.place.copy_(self.copy)
+        else:
+            self.place.copy_(self.copy)
+
+    def put_version(self) -> None:
+        """The bits are those that a graph saved, so its saved tensors are as good as before."""
+        if self._version is not None and self.tensor._version != self._version:
+            _set_version(self.tensor, self._version)
 
 
-def _strides(tensor: Tensor) -> tuple[int, ...]:
-    return tensor.stride() if tensor.layout == torch.strided else ()
+class Digest:
+    """What tells that a tensor was written to, where there is no room for a copy of it."""
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+        self._version = None if tensor.is_inference() else tensor._version
+        self._pointer = tensor.data_ptr()
+        self._sums = self._digest()
+
+    def same(self) -> bool:
+        """Whether it most probably holds what it held."""
+        return (
+            (self._version is None or self.tensor._version == self._version)
+            and self.tensor.data_ptr() == self._pointer
+            and bool(torch.equal(self._digest(), self._sums))
+        )
+
+    def _digest(self) -> Tensor:
+        flat = self.tensor.data.contiguous().reshape(-1).view(torch.uint8)
+        whole = flat[: flat.numel() // 8 * 8].view(torch.int64)
+        rows = whole[: whole.numel() // 4096 * 4096].view(-1, 4096)
+        return torch.cat([rows.sum(1), whole[rows.numel() :].sum().view(1)])
 
 
-def _same_place(one: Tensor, other: Tensor) -> bool:
-    if one.shape != other.shape or one.dtype != other.dtype or one.device != other.device:
-        return False
-    if one.layout != torch.strided or other.layout != torch.strided:
-        return one is other or one.layout == other.layout
-    return one.data_ptr() == other.data_ptr() and one.stride() == other.stride()
+def changed(kept: Iterable[KeptTensor]) -> list[KeptTensor]:
+    """Those whose bits are others now; one synchronisation for all that lie on an accelerator."""
+    found: list[KeptTensor] = []
+    far: list[KeptTensor] = []
+    for each in kept:
+        if each.place.device.type == "cpu" or each.bits.pair is None:
+            if not each.bits.same():
+                found.append(each)
+        else:
+            far.append(each)
+    if far:
+        flags = [(one != other).any().to(far[0].place.device) for one, other in map(_pair, far)]
+        moved = torch.stack(flags).tolist()
+        found += [each for each, flag in zip(far, moved, strict=True) if flag]
+    return found
+
+
+def _pair(kept: KeptTensor) -> Any:
+    return kept.bits.pair
+
+
+def _without_repeats(tensor: Tensor) -> Tensor:
+    """One of each value where a tensor shows one place of memory many times."""
+    for dim, stride in enumerate(tensor.stride()):
+        if stride == 0 and tensor.shape[dim] > 1:
+            tensor = tensor.narrow(dim, 0, 1)
+    return tensor
+
+
+def _grow(alias: Tensor) -> None:
+    """Memory again for a storage that was resized; what was in it comes from the copy."""
+    last = sum((size - 1) * step for size, step in zip(alias.shape, alias.stride(), strict=True))
+    needed = (alias.storage_offset() + last + 1) * alias.element_size() if alias.numel() else 0
+    storage = alias.untyped_storage()
+    if storage.nbytes() < needed:
+        storage.resize_(needed)
+
+
+def _set_version(tensor: Tensor, version: int) -> None:
+    setter: Any = getattr(torch._C._autograd, "_unsafe_set_version_counter", None)
+    if setter is None:
+        return
+    try:
+        setter((tensor,), (version,))
+    except TypeError:  # before torch 2.6 it took one tensor
+        setter(tensor, version)

@@ -1,0 +1,158 @@
+"""A model on loan: taken in full before anything is touched, and given back until all is done."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import warnings
+from types import TracebackType
+from typing import Any
+
+import torch
+from torch import nn
+
+from varshift._engine.borrow.context import context_variables, set_context_variables
+from varshift._engine.borrow.kept import Kept
+from varshift._engine.borrow.process import leave_inference_mode, process_state, set_process_state
+from varshift._engine.borrow.rng import rng_state, set_rng_state
+from varshift._engine.borrow.turns import Turn
+from varshift._engine.borrow.walk import walk
+
+__all__ = ["Loan"]
+
+_TRIES = 100  # nobody interrupts so often
+
+
+class _Open(threading.local):
+    """The loans of this thread, the outermost first: verbs call verbs."""
+
+    def __init__(self) -> None:
+        self.loans: list[Loan] = []
+
+
+_open = _Open()
+
+
+class Loan:
+    """One loan of one model. Enter it several times over: `with loan, loan, loan: loan.begin()`.
+
+    Each level gives back whatever is not yet given back. So an interrupt may strike at any line of
+    the giving back, even at the first, where no `try` has begun; the level outside starts again,
+    and the interrupt goes on when all is done. `failed` says then what could not be given back.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.failed: list[str] = []
+        self._heard: list[str] = []  # what loans inside this one could not give back
+        self._model = model
+        self._flag = model.training
+        self._enclosing = tuple(_open.loans)
+        self._turn = Turn(bool(self._enclosing))
+        self._kept: Kept | None = None
+        self._process: tuple[Any, ...] | None = None
+        self._random: Any = None
+        self._context: Any = None
+        self._done = False
+
+    def begin(self) -> None:
+        """Take what the model and the process are like, then change the process for the loan."""
+        self._turn.begin(module for _, module in walk(self._model))
+        self._random, self._context = rng_state(), context_variables()
+        self._process = process_state()
+        _open.loans = [*self._enclosing, self]
+        _set_for_loan()
+        kept = Kept(self._model, self._copies())
+        self._kept = kept
+        kept.lend()
+
+    def __enter__(self) -> Loan:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        interrupt: BaseException | None = None
+        for _ in range(_TRIES):
+            if self._done:
+                break
+            try:
+                self._give_back()
+            except BaseException as raised:  # an interrupt: what else is raised is a note by now
+                interrupt = raised
+        if interrupt is not None:
+            raise interrupt
+
+    def tell(self, notes: list[str] | None) -> None:
+        """Hand on what could not be given back; where nobody listens, warn rather than be silent."""
+        if notes is not None:
+            notes.extend(each for each in self.failed if each not in notes)
+        elif self._enclosing:
+            self._enclosing[-1]._heard.extend(self.failed)
+        elif self.failed:
+            warnings.warn("; ".join(self.failed), stacklevel=4)
+
+    def _copies(self) -> dict[int, Any]:
+        return {
+            key: kept
+            for loan in self._enclosing
+            if loan._kept is not None
+            for key, kept in loan._kept.copies.items()
+        }
+
+    def _give_back(self) -> None:
+        """All of it, from the start; every step may have been done before."""
+        failed: list[str] = []
+        for step in (self._give_back_model, self._give_back_process):
+            try:
+                failed += step()
+            except Exception as error:
+                failed.append(f"giving back went wrong ({type(error).__name__}: {error})")
+        _open.loans = list(self._enclosing)
+        self._turn.end()
+        self.failed = list(dict.fromkeys([*self._heard, *failed]))
+        self._done = True
+
+    def _give_back_model(self) -> list[str]:
+        if self._kept is None:  # it was not touched yet
+            return []
+        failed = list(self._kept.unseen)
+        # A class with its own train() may do more than set flags (merge adapters, refreeze); let
+        # it undo that first, then set everything exactly.
+        if self._trains_its_own_way():
+            try:
+                self._model.train(self._flag)
+            except Exception as error:
+                failed.append(f"the model's own train({self._flag}) raised: {error}")
+        with torch.no_grad():
+            return failed + self._kept.restore()
+
+    def _give_back_process(self) -> list[str]:
+        if self._process is None:
+            return []
+        set_rng_state(self._random)
+        failed = set_context_variables(self._context)
+        set_process_state(self._process)
+        return failed
+
+    def _trains_its_own_way(self) -> bool:
+        return any(type(each).train is not nn.Module.train for _, each in walk(self._model))
+
+
+def _set_for_loan() -> None:
+    """Eager, without gradients, and outside a caller's inference mode.
+
+    Compiled parts run as plain Python, so that hooks and modes see inside them; inference mode
+    would hide every operation from the modes that follow the data.
+    """
+    leave_inference_mode()
+    torch.set_grad_enabled(False)
+    dynamo = sys.modules.get("torch._dynamo")
+    if dynamo is None:  # nothing can have been compiled; do not pay for the import
+        return
+    if hasattr(torch.compiler, "set_stance"):
+        torch.compiler.set_stance("force_eager")
+    else:
+        dynamo.config.disable = True

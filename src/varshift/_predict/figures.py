@@ -1,0 +1,170 @@
+"""What follows at one site from what it received with noise on and at test."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from varshift._predict.books import Group, SiteBooks
+from varshift._predict.recorders import AtTest
+from varshift.results.expected import Expected, How, median, noise_var
+from varshift.results.structure import Structure
+from varshift.theory.jackknife import jackknife_error
+from varshift.theory.moments import Moments, merge_all
+
+__all__ = ["Figures", "figures_of"]
+
+
+@dataclass(eq=False)
+class Figures:
+    """The arithmetic of one site.
+
+    Attributes:
+        site: what it received with noise on.
+        test: what it received at test, by group; or its variance there, (C,), if that is known.
+        laws: τ by source, of those that have a law.
+        twice: whether a source reaches it directly and through a norm as well (a residual stream).
+            Its direct part and what passed the norm then move together, and that covariance is
+            drawn.
+        carried: whether noise reaches it through other norms.
+        samples: how many there were.
+    """
+
+    site: SiteBooks
+    test: Mapping[int, Moments] | Tensor
+    laws: Mapping[str, float]
+    twice: bool
+    carried: bool
+    samples: int
+
+    def __post_init__(self) -> None:
+        groups = self.site.groups.values()
+        sources = dict.fromkeys(source for group in groups for source in group.energies)
+        self.taus = {source: self.laws[source] for source in sources if source in self.laws}
+        self._unknown = [source for source in sources if source not in self.laws]
+
+    @property
+    def lost(self) -> str | None:
+        """Why no closed form gives it; or None."""
+        if self.site.lost is None and self._unknown:
+            return f"{self._unknown[0]}: a noise whose law is not known in closed form"
+        return self.site.lost
+
+    def expected(self) -> Expected:
+        """The figures, with a band of two standard errors by the jackknife over groups."""
+        everything = [*dict.fromkeys([*self.site.groups, *self._tested()])]
+        test, train, signal, energies = self._variances(everything)
+        delta = _delta(test, train)
+        shift = median(delta)
+        without = self._without_each(everything, delta)
+        medians = torch.tensor([median(row) for row in without], dtype=torch.float64)
+        error = float(jackknife_error(medians))
+        floors = self.site.floors.items()
+        return Expected(
+            path=self.site.path,
+            low=shift - 2 * error,
+            high=shift + 2 * error,
+            delta=delta,
+            how=self._how(),
+            var_test=test,
+            var_train=train,
+            signal=signal,
+            energies={} if self.lost else energies,
+            taus={} if self.lost else self.taus,
+            samples=self.samples,
+            floors={source: total / visits for source, (total, visits) in floors},
+            delta_se=jackknife_error(without),
+        )
+
+    def _how(self) -> How:
+        if not self.site.direct:
+            return "carried" if self.carried else "no noise"
+        return "sampled" if self.lost else "law (b)" if self.site.weighed else "law (a)"
+
+    def _tested(self) -> Iterable[int]:
+        return () if isinstance(self.test, Tensor) else self.test
+
+    def _var_at_test(self, indices: list[int]) -> Tensor:
+        if isinstance(self.test, Tensor):
+            return self.test
+        return merge_all(self.test[index] for index in indices if index in self.test).var()
+
+    def _variances(self, indices: list[int]) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
+        groups = [self.site.groups[index] for index in indices if index in self.site.groups]
+        test = self._var_at_test(indices)
+        signal = merge_all(group.clean for group in groups).var()
+        energies = {source: _mean(groups, source) for source in self.taus}
+        if self.lost:
+            return test, merge_all(group.noisy for group in groups).var(), signal, energies
+        train = signal + noise_var(energies, self.taus, signal)
+        return test, train + self._together(groups, signal), signal, energies
+
+    def _together(self, groups: list[Group], signal: Tensor) -> Tensor:
+        """Twice the covariance of the direct noise with the rest, as far as it is not 0 by law."""
+        direct = merge_all(group.direct for group in groups)
+        if not self.twice or not direct.count:
+            return torch.zeros_like(signal)
+        whole = merge_all(group.noisy for group in groups).var()
+        return whole - signal - direct.var()
+
+    def _without_each(self, indices: list[int], like: Tensor) -> Tensor:
+        """Δ of all groups but one, for each one: (G, C)."""
+        if len(indices) < 2:  # nothing is left when one is left out
+            return torch.full_like(like, math.nan)[None]
+        rows = []
+        for left_out in range(len(indices)):
+            test, train, _, _ = self._variances(indices[:left_out] + indices[left_out + 1 :])
+            rows.append(_delta(test, train))
+        return torch.stack(rows)
+
+
+def _mean(groups: list[Group], source: str) -> Tensor:
+    """Mean over all values, those of batches that the source did not reach included."""
+    count = sum(group.noisy.count for group in groups)
+    zero = torch.zeros(1, dtype=torch.float64)
+    total = sum((g.energies[source] for g in groups if source in g.energies), zero)
+    return total / max(count, 1)
+
+
+def _delta(test: Tensor, train: Tensor) -> Tensor:
+    return torch.where((test > 0) & (train > 0), test / train, torch.nan)
+
+
+def figures_of(
+    sites: Mapping[str, SiteBooks],
+    test: AtTest | Mapping[str, Tensor],
+    structure: Structure,
+    laws: Mapping[str, float],
+    samples: int,
+    *,
+    anywhere: bool,
+) -> dict[str, Figures]:
+    """Of every site that was met at test too; `anywhere`: noise stands where the model has none."""
+    through = {route.norm for route in structure.routes if not route.direct}
+    twice = {r.norm for r in structure.routes if r.direct and "through-norm" in r.placements}
+    return {
+        path: Figures(
+            site=site,
+            test=tested,
+            laws=laws,
+            twice=path in twice,
+            carried=path in through or anywhere,
+            samples=samples,
+        )
+        for path, site in sites.items()
+        if (tested := _tested(test, path, site)) is not None
+    }
+
+
+def _tested(
+    test: AtTest | Mapping[str, Tensor], path: str, site: SiteBooks
+) -> Mapping[int, Moments] | Tensor | None:
+    """What is known of a site at test; None where too little is."""
+    if not isinstance(test, AtTest):
+        return test.get(path)
+    groups = test.at.get(path, {})
+    return groups if site.groups.keys() <= groups.keys() else None
