@@ -79,10 +79,11 @@ def data_of(kind):
 
 def statistics(model):
     """Buffers by their name in the model, whatever wraps it."""
-    return {
-        name.replace("module.", "").replace("_fsdp_wrapped_module.", ""): buffer.clone()
-        for name, buffer in model.named_buffers()
-    }
+    return {own_name(name): buffer.clone() for name, buffer in model.named_buffers()}
+
+
+def own_name(name):
+    return name.replace("_fsdp_wrapped_module.", "").removeprefix("module.")
 
 
 def work(rank, ranks, kind, wrapper, size, sync=None):
@@ -94,7 +95,7 @@ def work(rank, ranks, kind, wrapper, size, sync=None):
     r.undo()
     after = statistics(model)
     undone = all(torch.equal(after[name], before[name]) for name in before)
-    return found, r.samples, r.batches, r.notes, undone, sorted(r.sites)
+    return found, r.samples, r.batches, r.notes, undone, sorted(map(own_name, r.sites))
 
 
 def agree(found, kind, notes=None):
