@@ -166,8 +166,8 @@ def fails(rank, ranks, how):
     ("how", "kind", "reason"),
     [
         ("data", "DataError", "are NaN or infinite"),
-        ("model", "ModelError", "raised RuntimeError"),
-        ("single", "ModelError", "raised RuntimeError"),
+        ("model", "ForwardError", "raised RuntimeError"),
+        ("single", "ForwardError", "raised RuntimeError"),
         ("loader", "ValueError", "a broken file"),
     ],
 )
