@@ -59,8 +59,16 @@ _guards = _Guards()
 def _set_inference(enabled: bool) -> None:
     """Close the guard that was opened in this mode, or else open one of it.
 
-    A guard saves a value and puts it back, so guards need not be closed in order.
+    A guard saves a value and puts it back, so guards need not be closed in order. It saves more
+    than its own (autocast, gradients), so everything else is looked at after it.
     """
+    modes = _dispatch_modes()
+    _set_dispatch_modes(())
+    _switch_guards(enabled)
+    _set_dispatch_modes(modes)  # a guard puts back which kinds of calls go to modes, too
+
+
+def _switch_guards(enabled: bool) -> None:
     for index in range(len(_guards.open) - 1, -1, -1):
         before, guard = _guards.open[index]
         if before == enabled:
