@@ -2,7 +2,15 @@
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+# Two stamps: the demo needs a third of the packages that the tests need.
+DEMO := $(VENV)/.installed-demo
+ALL := $(VENV)/.installed
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+# PyPI's torch brings 4 GB of CUDA, which nothing here uses. Where torch's own index cannot be
+# reached, PyPI's it is; `make test CPU_WHEELS=` asks for PyPI's.
+CPU_WHEELS ?= https://download.pytorch.org/whl/cpu
+WITHOUT_CUDA = test -z "$(CPU_WHEELS)" || $(PIP) --no-deps --retries 0 --timeout 15 \
+	--index-url $(CPU_WHEELS) $(1) 2>/dev/null || echo "$(1): from PyPI, with CUDA"
 # One thread per test worker: two workers with two threads each would fight for two cores.
 WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS)
@@ -10,27 +18,34 @@ PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WO
 .PHONY: help install demo test check format lint types floors tests doctests bench docs clean
 
 help:
-	@echo "make demo      train a small network twice, find its shift, repair it (about 90 s)"
+	@echo "make demo      train a small network twice, find its shift, repair it (half a minute)"
 	@echo "make test      everything continuous integration runs (the same as make check)"
 	@echo "make bench     time and accuracy side by side with other tools"
 	@echo "make docs      build the documentation into build/site, readable without a network"
 	@echo "make format    rewrite the code in the project's format"
 
-install: $(STAMP)
+install: $(ALL)
 
-# Versions come from constraints.txt; the stamp is older than neither file, so a second run
+# Versions come from constraints.txt; each stamp is older than neither file, so a second run
 # installs nothing.
-$(STAMP): pyproject.toml constraints.txt
+$(DEMO): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(call WITHOUT_CUDA,torch)
+	$(PIP) -e '.[demo]'
 	touch $@
 
-demo: install
+$(ALL): $(DEMO)
+	$(call WITHOUT_CUDA,torchvision)
+	$(PIP) -e '.[dev]'
+	touch $@
+
+demo: $(DEMO)
 	$(BIN)/varshift demo
 
 test: check
 
-check: lint types floors tests doctests
+# The tests are last: what they could not test stands in their last lines.
+check: lint types floors doctests tests
 
 format: install
 	$(BIN)/ruff format .
@@ -53,12 +68,11 @@ doctests: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --doctest-modules src
 
 bench: install
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	$(PIP) -e '.[bench]'
 	$(BIN)/python -m benchmarks
 
 # The notice that mkdocs-material prints of its own end of life (May 2027) is not about this site.
 docs: install
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 clean:

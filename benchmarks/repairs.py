@@ -295,9 +295,9 @@ def _kept(name: str, make: Callable[[], dict]) -> dict:
 def _code() -> str:
     """A hash of what the figures depend on, as it is at the start."""
     rooms = [
-        Path(vs.__file__).parent / room for room in ("lending", "measure", "repair", "predict")
+        Path(vs.__file__).parent / room for room in ("_engine", "_measure", "_repair", "_predict")
     ]
-    files = [file for room in rooms for file in sorted(room.glob("*.py"))]
+    files = [file for room in rooms for file in sorted(room.rglob("*.py"))]
     files.append(Path(__file__).with_name("shifted.py"))
     mixed = hashlib.sha256(f"{torch.__version__} {torch.get_num_threads()}".encode())
     for file in files:

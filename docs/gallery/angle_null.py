@@ -17,9 +17,11 @@ for d in (16, 256, 4096):
     assert d_cos2_mean(d) == 1
 
 # Trained: a perceptron on the digits. Its second layer reads ReLU outputs, which are correlated.
+torch.set_num_threads(1)
+torch.set_default_dtype(torch.float64)
 torch.manual_seed(0)
 bunch = load_digits()
-x, y = torch.tensor(bunch.data).float() / 16, torch.tensor(bunch.target)
+x, y = torch.tensor(bunch.data) / 16, torch.tensor(bunch.target)
 net = nn.Sequential(
     nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10)
 )

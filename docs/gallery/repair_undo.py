@@ -8,6 +8,7 @@ from torch.nn import functional
 import varshift as vs
 
 torch.set_num_threads(1)
+torch.set_default_dtype(torch.float64)
 torch.manual_seed(0)
 bunch = load_digits()
 x, y = torch.tensor(bunch.data) / 16, torch.tensor(bunch.target)
@@ -19,7 +20,7 @@ def trained(drop_p):
     net = nn.Sequential(
         nn.Linear(64, 64), nn.ReLU(), nn.Dropout(drop_p), nn.BatchNorm1d(64),
         nn.Linear(64, 64), nn.ReLU(), nn.Dropout(drop_p), nn.BatchNorm1d(64), nn.Linear(64, 10),
-    ).double()  # fmt: skip
+    )  # fmt: skip
     optimiser = torch.optim.SGD(net.parameters(), 0.05, momentum=0.9)
     for _ in range(5):
         for images, labels in loader:

@@ -103,7 +103,8 @@ _HOMES = {
 }
 # Records and errors had names up here before 0.2; they are still found, and no longer listed.
 _ONCE_HERE = ("results", "errors")
-_OPEN = ("errors", "nn", "results", "testing", "theory")  # used by their own names: vs.nn.Uout
+# By their own names: vs.nn.Uout.
+_OPEN = ("errors", "judging", "nn", "results", "testing", "theory")
 
 _handed.hand_in(lambda: import_module("varshift._draw"))
 

@@ -5,6 +5,7 @@ VarshiftError
 │   └── MissingExtraError  an optional dependency is not installed
 └── LentError (3)          what was lent cannot be worked with
     ├── ModelError         the model raises, has nothing to measure, or cannot be moved
+    │   ├── ForwardError   its own forward raised; says in which module and on which batch
     │   └── MemoryBoundError  more samples at once than memory holds; says how many would fit
     ├── DataError          a batch, loader or data set
     └── CheckpointError    a checkpoint file
@@ -18,6 +19,7 @@ from itertools import islice
 __all__ = [
     "CheckpointError",
     "DataError",
+    "ForwardError",
     "LentError",
     "MemoryBoundError",
     "MissingExtraError",
@@ -95,6 +97,27 @@ class ModelError(LentError, RuntimeError):
     ...     print(str(error).split(",")[0])
     the model has no BatchNorm with running statistics
     """
+
+
+class ForwardError(ModelError):
+    """The model's own forward raised; what it raised is the `__cause__`.
+
+    Attributes:
+        path: the innermost module whose code was running; "" where that is the model itself.
+        batch: index of the batch.
+
+    >>> import torch, varshift as vs
+    >>> try:
+    ...     vs.inspect(torch.nn.Sequential(torch.nn.Linear(2, 2)), torch.randn(8, 3))
+    ... except ForwardError as error:
+    ...     print(error.path, error.batch, type(error.__cause__).__name__)
+    0 0 RuntimeError
+    """
+
+    def __init__(self, message: str, path: str = "", batch: int = 0) -> None:
+        super().__init__(message)
+        self.path = path
+        self.batch = batch
 
 
 class MemoryBoundError(ModelError):

@@ -53,7 +53,7 @@ class Breaks(Mlp):
         return super().forward(x)
 
 
-@pytest.mark.parametrize("at", [1, 2, 5, 10, 14])
+@pytest.mark.parametrize("at", [1, 2, 5, 6, 9])
 def test_a_failure_leaves_no_trace(at):
     net, x = Breaks(), torch.randn(64, 8)
     Breaks.calls, Breaks.at = 0, at

@@ -14,7 +14,7 @@ from torch import fx, nn
 import varshift as vs
 from varshift._check.own import Ground, is_library
 from varshift._draw import sarif, workflow_commands
-from varshift.results.edits import Edit, Source
+from varshift.results.edits import SourceText, TextEdit
 from varshift.results.structure import Line, in_a_file
 
 HERE = Path(__file__).parent
@@ -110,7 +110,7 @@ def test_a_diff_names_files_from_where_it_is_applied(tmp_path, monkeypatch):
     ground = Ground.around(tmp_path)
 
     def source(file):
-        return Source(file, "a\n", (Edit(0, 1, "b"),))
+        return SourceText(file, "a\n", (TextEdit(0, 1, "b"),))
 
     diff, folder = ground.diff([source("../inner/net.py"), source(str(inner / "net.py"))])
     assert (diff.count("+++ net.py"), folder) == (1, inner.resolve())

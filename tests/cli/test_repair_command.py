@@ -17,7 +17,7 @@ from problems.shifted import shifted
 NETS = """
 import torch
 from torch import nn
-from varshift.demo.net import PreResNet
+from varshift._cli.demo.net import PreResNet
 
 def frozen():
     net = PreResNet(1, width=8, blocks=2, drop_p=0.7)

@@ -16,8 +16,10 @@ SCRIPTS = sorted(GALLERY.glob("*.py"))
 @pytest.fixture(autouse=True)
 def _as_found():
     threads, kept = torch.get_num_threads(), torch.get_rng_state()
+    dtype = torch.get_default_dtype()
     yield
     torch.set_num_threads(threads)
+    torch.set_default_dtype(dtype)
     torch.set_rng_state(kept)
 
 

@@ -24,8 +24,10 @@ def _as_found(tmp_path, monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
     monkeypatch.setenv("COLUMNS", "80")
     threads, kept = torch.get_num_threads(), torch.get_rng_state()
+    dtype = torch.get_default_dtype()
     yield
     torch.set_num_threads(threads)
+    torch.set_default_dtype(dtype)
     torch.set_rng_state(kept)
 
 

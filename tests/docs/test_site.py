@@ -6,14 +6,16 @@ import os
 import re
 import subprocess
 import sys
+from html import unescape
 from html.parser import HTMLParser
+from pkgutil import resolve_name
 
 import pytest
 
 from docs.pages import DOCS, ROOT
 
 for _needed in ("mkdocs", "material", "mkdocstrings", "mkdocstrings_handlers.python"):
-    pytest.importorskip(_needed, reason="the site needs `pip install '.[docs]'`")
+    pytest.importorskip(_needed, reason="no mkdocs; pip install '.[docs]'")
 
 LOADED = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src"}
 # A link that loads nothing: the page's own address, the neighbours in the order of reading.
@@ -87,6 +89,19 @@ def test_what_would_be_fetched_is_seen():
         '<link rel="stylesheet" href="https://fonts.example/a.css"><link rel="next" href="/">'
     )
     assert reader.found == ["https://fonts.example/a.css"]
+
+
+def test_the_api_shows_docstrings(built):
+    """A name that lives elsewhere than where it is imported from shows its words all the same."""
+    for page in (DOCS / "api").glob("*.md"):
+        html = (built[0] / "api" / f"{page.stem}.html").read_text()
+        text = " ".join(unescape(re.sub(r"<[^>]+>", "", html)).split())
+        for name in re.findall(r"^::: (\S+)$", page.read_text(), re.MULTILINE):
+            assert f'id="{name}"' in html, name
+            if page.stem in {"verbs", "results", "testing"}:
+                said = resolve_name(name).__doc__
+                first = said.partition("\n")[0].replace("`", "")
+                assert first in text, f"{name} is on {page.name} without its docstring"
 
 
 def test_doctests_are_code(built):

@@ -9,7 +9,7 @@ from docs.pages import DOCS
 
 @pytest.fixture(scope="module")
 def calculated():
-    pytest.importorskip("torchvision", reason="the paper's networks need varshift[reproduce]")
+    pytest.importorskip("torchvision", reason="no torchvision; pip install '.[reproduce]'")
     from varshift.reproduce.slips import slips
 
     return {(slip.where, slip.said, slip.found) for slip in slips()}

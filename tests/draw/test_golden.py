@@ -1,6 +1,6 @@
 """The tables as a terminal of 80 columns shows them.
 
-`VARSHIFT_GOLDEN=write pytest tests/report/test_golden.py` writes them anew; read the difference.
+`VARSHIFT_GOLDEN=write pytest tests/draw/test_golden.py` writes them anew; read the difference.
 """
 
 from __future__ import annotations

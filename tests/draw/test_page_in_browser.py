@@ -13,10 +13,12 @@ import varshift as vs
 from varshift._draw.page import render
 from varshift.theory import dropout_ratio, tau_of, uout_ratio, width_ratio
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+sync_api = pytest.importorskip(
+    "playwright.sync_api", reason="no playwright; pip install playwright"
+)
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium; apt-get install chromium")
 
 # Every kind of page, and whether its calculator has presets to start from.
 KINDS = {

@@ -142,7 +142,8 @@ import torch, varshift as vs
 found = vs.check(
     torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.BatchNorm1d(3)), torch.randn(512, 3)
 )
-from varshift.report import sarif, workflow_commands
+from varshift._draw.annotations import workflow_commands
+from varshift._draw.sarif import sarif
 assert "VS101" in found._repr_html_() and "VS101" in workflow_commands(found, Path.cwd())
 assert len(found.to_frame()) == len(sarif(found, Path.cwd())["runs"][0]["results"]) == 1
 with tempfile.TemporaryDirectory() as folder:

@@ -109,7 +109,7 @@ VERBS = {
     ),
     "predict without data": (
         lambda **o: vs.predict(Slow(), example=torch.randn(4, 4), noise={"*": 0.2}, **o),
-        ["tracing modules", "predicting module by module", "predicting module by module"],
+        ["tracing modules", "predicting module by module"],
     ),
     "footprint": (
         lambda **o: vs.footprint(settled(Slow(), Loader(), 40), Loader(), **o),
@@ -295,7 +295,7 @@ COMMANDS = {
 NET = """
 import sys, torch
 sys.path.insert(0, {tests!r})
-from lending.test_progress import Slow
+from engine.test_progress import Slow
 def net(): return Slow(3.0)
 def data(): return [torch.randn(8, 4) for _ in range(2)]
 """

@@ -20,8 +20,7 @@ def digits():
 
 def checkpoint(digits, drop_p, placement):
     """A trained net from whose code dropout has gone."""
-    torch.manual_seed(0)
-    net = trained(Rememberer(drop_p, placement), *digits)
+    net = trained(drop_p, placement, *digits)
     bare = Rememberer(0.0, "none")
     bare.load_state_dict(net.state_dict())
     return bare

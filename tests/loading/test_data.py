@@ -44,7 +44,7 @@ def test_fashion_mnist_from_idx_files(tmp_path):
 
 
 def test_cifar10_from_an_npz_of_jpegs(tmp_path):
-    image = pytest.importorskip("PIL.Image")
+    image = pytest.importorskip("PIL.Image", reason="no Pillow; pip install '.[reproduce]'")
     packed, offsets = b"", [0]
     for shade in (0, 80, 160, 240):
         buffer = io.BytesIO()

@@ -49,7 +49,7 @@ def test_compiled_with_sizes_and_rates_that_change(layer):
         assert float((noisy - 1).abs().max()) <= (value if rate == "beta" else 6 * value) + 1e-6
 
 
-@pytest.mark.skipif(shutil.which("g++") is None, reason="inductor needs a C++ compiler")
+@pytest.mark.skipif(shutil.which("g++") is None, reason="no C++ compiler; apt-get install g++")
 @pytest.mark.filterwarnings("ignore")  # inductor's own, about the machine it runs on
 @pytest.mark.parametrize("make", [vs.nn.Uout, vs.nn.GaussianDropout2d])
 def test_compiled_by_inductor(make):

@@ -5,19 +5,26 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from problems.steady import steady
+
 CAUSES = ("noise", "staleness", "data", "none", "small-batch")
 
 
 def planted(cause: str, seed: int) -> tuple[nn.Module, list[Tensor], list[Tensor]]:
-    """(trained network, training batches, test batches), the gap's cause planted.
+    """(trained network, training batches, test batches) in float32, the gap's cause planted.
 
     A regression on random features. "noise": dropout 0.5 before weights. "staleness": momentum
     0.002 over 160 steps. "data": test inputs shifted by half a deviation and 1.4 times as wide.
     "small-batch": batches of 3 samples. "none": nothing of all that.
     """
+    with steady(seed):
+        net, train, test = _planted(cause, seed)
+    return net.float(), [batch.float() for batch in train], [batch.float() for batch in test]
+
+
+def _planted(cause: str, seed: int) -> tuple[nn.Module, list[Tensor], list[Tensor]]:
     size = 3 if cause == "small-batch" else 64
     random = torch.Generator().manual_seed(seed)
-    torch.manual_seed(seed)
     net = _net(0.5 if cause == "noise" else 0.0, 0.002 if cause == "staleness" else 0.1)
     mixing = torch.randn(12, 12, generator=random) / 12**0.5
     target = torch.randn(12, 1, generator=random)

@@ -11,7 +11,7 @@ def library(name):
     """The library, or the test is skipped."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return pytest.importorskip(name)
+        return pytest.importorskip(name, reason=f"no {name}; pip install '.[dev]'")
 
 
 def patchtst(layers, **rates):

@@ -7,6 +7,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from problems.steady import steady
+
 PLACES = {"a": ["norm1", "norm2", "norm3"], "b": ["conv1", "conv2", "conv3"]}
 
 
@@ -35,8 +37,17 @@ class Rememberer(nn.Module):
         return self.head(x.mean((2, 3)))
 
 
-def trained(net: nn.Module, x: Tensor, labels: Tensor, *, epochs: int = 8, seed: int = 0):
-    """SGD with momentum, annealed to zero by a cosine; batches of 64."""
+def trained(
+    drop_p: float, placement: str, x: Tensor, labels: Tensor, *, epochs: int = 8, seed: int = 0
+) -> Rememberer:
+    """SGD with momentum, annealed to zero by a cosine; batches of 64. In float32 at the end."""
+    with steady(seed):
+        net = Rememberer(drop_p, placement)
+        _train(net, x.double(), labels, epochs, seed)
+    return net.float()
+
+
+def _train(net: Rememberer, x: Tensor, labels: Tensor, epochs: int, seed: int) -> None:
     steps = epochs * (len(x) // 64)
     step = torch.optim.SGD(net.parameters(), 0.1, momentum=0.9, weight_decay=5e-4)
     rate = torch.optim.lr_scheduler.CosineAnnealingLR(step, steps)
@@ -49,4 +60,3 @@ def trained(net: nn.Module, x: Tensor, labels: Tensor, *, epochs: int = 8, seed:
             nn.functional.cross_entropy(net(x[part]), labels[part]).backward()
             step.step()
             rate.step()
-    return net

@@ -5,9 +5,9 @@ from __future__ import annotations
 import copy
 from functools import cache
 
-import torch
 from torch import Tensor, nn
 
+from problems.steady import steady
 from varshift._cli.demo.net import PreResNet
 from varshift._cli.demo.train import train
 from varshift._loading import load_images
@@ -33,12 +33,12 @@ def pairs(part: str, size: int = 64) -> list[tuple[Tensor, Tensor]]:
 
 @cache
 def _trained(place: str, drop_p: float, seed: int) -> nn.Module:
-    torch.manual_seed(seed)
     digits = load_images("digits")
-    net = PreResNet(1, width=8, blocks=2, drop_p=drop_p, place=place)
-    train(
-        *(net, digits.train, digits.train_labels),
-        **{"epochs": 8, "batch_size": 32, "rate": 0.1, "seed": seed},
-        step_done=lambda: None,
-    )
-    return net
+    with steady(seed):
+        net = PreResNet(1, width=8, blocks=2, drop_p=drop_p, place=place)
+        train(
+            *(net, digits.train.double(), digits.train_labels),
+            **{"epochs": 8, "batch_size": 32, "rate": 0.1, "seed": seed},
+            step_done=lambda: None,
+        )
+    return net.float()

@@ -14,13 +14,14 @@ import varshift as vs
 from problems.noisy_nets import Mlp
 from problems.settling import settled
 from problems.shifted import pairs, shifted
-from varshift._engine.batches import batches
-from varshift._engine.borrow.model import borrowed
 from varshift._engine.borrow.rng import seed_all
-from varshift._repair.judging import judge_of
+from varshift._engine.regime import Regime
+from varshift._engine.session import session
 from varshift._repair.likeness import unlike
 from varshift._repair.predictions import Reader
-from varshift._repair.teaching import Teacher, noisy_flags, taught
+from varshift._repair.scoring import scorer_of
+from varshift._repair.teaching import Teacher, noisy_flags
+from varshift.judging import Judge
 
 
 def small(make=Mlp):
@@ -112,17 +113,17 @@ def test_every_look_at_the_model_gives_back_flags_and_counters():
     net = small(lambda: nn.Sequential(Counts(), nn.Linear(8, 4), nn.BatchNorm1d(4)))
     net[2].eval()
     flags = [(module, module.training) for module in net.modules()]
-    structure, lent = vs.inspect(net, data()[0]), net[0].calls
-    reader = Reader("values")
-    with borrowed(net) as inner:
-        (batch,) = batches([data()[0]], inner)
-        asked = {"kind": "values", "output": None, "loss": None, "forward": None, "labels": True}
-        noisy = noisy_flags(inner, flags, structure, batch, None)
+    reader, lent = Reader("values"), net[0].calls
+    with session(net) as run:
+        batch = run.example(data()[0])
+        with run.trying():
+            run.once(batch, Regime("training", structure=True))
+        noisy = noisy_flags(run, batch)
         looks = (
-            lambda: judge_of(inner, [batch], **asked),
-            lambda: noisy_flags(inner, flags, structure, batch, None),
-            lambda: unlike(inner, noisy, batch, None, reader),
-            lambda: taught(Teacher(inner, noisy, reader, None, 2), [batch]),
+            lambda: scorer_of(run, [batch], Judge(kind="values")),
+            lambda: noisy_flags(run, batch),
+            lambda: unlike(run, noisy, batch, reader),
+            lambda: Teacher(run, noisy, reader, 2).taught([batch]),
         )
         for look in looks:
             look()

@@ -14,6 +14,7 @@ import varshift as vs
 from problems.noisy_nets import Mlp
 from problems.settling import settled
 from problems.shifted import pairs, shifted
+from problems.steady import steady
 from varshift._repair.recalibration import statistics_of
 
 
@@ -75,8 +76,8 @@ def test_correct_alone_is_rejected_on_a_deep_network():
     assert "worse" in r["correct"].reason
     assert r.reason.startswith("no repair helped, the model is untouched (correct: worse")
     assert same(bits(net), before)
-    with pytest.raises(vs.UsageError, match="nothing was changed"):
-        r.undo()
+    r.undo()  # nothing was changed, so nothing is to be done
+    assert same(bits(net), before)
 
 
 def test_without_labels_the_noise_averaged_prediction_is_the_judge():
@@ -204,19 +205,19 @@ def test_dicts_forward_and_a_loss_of_ones_own():
 
 
 def test_regression_is_judged_by_squared_error():
-    torch.manual_seed(0)
-    net = nn.Sequential(
-        *(nn.Linear(6, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Dropout(0.6)),
-        *(nn.Linear(32, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Linear(32, 1)),
-    )
-    x = torch.randn(4096, 6)
-    y = (x[:, :1] * x[:, 1:2]).tanh() + x[:, 2:3]
-    optimiser = torch.optim.Adam(net.parameters(), 1e-2)
-    for step in range(300):
-        part = slice(64 * (step % 64), 64 * (step % 64 + 1))
-        optimiser.zero_grad()
-        functional.mse_loss(net(x[part]), y[part]).backward()
-        optimiser.step()
+    with steady(0):
+        net = nn.Sequential(
+            *(nn.Linear(6, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Dropout(0.6)),
+            *(nn.Linear(32, 32), nn.BatchNorm1d(32), nn.ReLU(), nn.Linear(32, 1)),
+        )
+        x = torch.randn(4096, 6)
+        y = (x[:, :1] * x[:, 1:2]).tanh() + x[:, 2:3]
+        optimiser = torch.optim.Adam(net.parameters(), 1e-2)
+        for step in range(300):
+            part = slice(64 * (step % 64), 64 * (step % 64 + 1))
+            optimiser.zero_grad()
+            functional.mse_loss(net(x[part]), y[part]).backward()
+            optimiser.step()
     r = vs.repair(net, list(zip(x.split(64), y.split(64), strict=True)))
     assert r.accepted
     assert r.after.loss < r.before.loss
@@ -297,11 +298,28 @@ def test_labels_that_do_not_fit():
         vs.repair(net, mixed)
 
 
-def test_several_ranks_are_sent_to_recalibrate(monkeypatch):
-    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
-    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: 2)
-    with pytest.raises(vs.UsageError, match="use recalibrate, which merges over ranks"):
-        vs.repair(shifted("a", 0.7), pairs("train"))
+def test_models_whose_weights_lie_on_several_ranks_are_sent_to_recalibrate():
+    sharded = type("FSDPMlp", (Mlp,), {"__module__": "torch.distributed.fsdp.made"})
+    with pytest.raises(vs.UsageError, match="gather the model on one rank .* or use recalibrate"):
+        vs.repair(sharded(), torch.randn(64, 8).split(8))
+
+
+def test_how_to_judge_is_one_value_or_single_keywords_but_not_both():
+    net = shifted("a", 0.7)
+    asked = {"held_out": pairs("test"), "method": "adjust-once"}
+    judged = {"labels": False, "passes": 2, "max_held_out": 300, "level": 0.01}
+    one = vs.repair(net, pairs("train"), **asked, judge=vs.judging.Judge(**judged))
+    one.undo()
+    two = vs.repair(net, pairs("train"), **asked, **judged)
+    two.undo()
+    assert (one.before, one["adjust-once"].score) == (two.before, two["adjust-once"].score)
+    assert (one.held_out, one.judged_by) == (300, "noise-averaged prediction")
+    with pytest.raises(vs.UsageError, match="judge= and passes= both say how to judge"):
+        vs.repair(net, pairs("train"), judge=vs.judging.Judge(), passes=2)
+    with pytest.raises(vs.UsageError, match=r"judge is a dict; pass a varshift\.judging\.Judge"):
+        vs.repair(net, pairs("train"), judge=judged)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'lables'"):
+        vs.repair(net, pairs("train"), lables=False)
 
 
 def test_a_candidate_that_cannot_be_made_is_listed_with_its_reason():

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 import varshift as vs
+from varshift._engine.session import session
 from varshift._repair.split import split_data
 
 NET = nn.Linear(4, 3)
@@ -18,8 +19,8 @@ MASK = torch.ones(40, 6, dtype=torch.bool)
 
 
 def shared(data, held_out):
-    asked = {"forward": lambda model, batch: None, "device": None, "seed": 0}
-    split = split_data(NET, data, held_out, max_samples=100, max_held_out=100, **asked)
+    with session(NET, forward=lambda model, batch: None) as run:
+        split = split_data(run, data, held_out, max_samples=100, max_held_out=100, seed=0)
     return split.shared
 
 

@@ -7,8 +7,10 @@ import torch
 from torch import nn
 
 from problems.noisy_nets import ByHand, Conv, LastDim, Mlp
-from varshift._repair.edits import Edit
-from varshift._repair.steering import Affine, Steered
+from varshift._engine.edits import Edit
+from varshift._engine.regime import Regime
+from varshift._engine.session import session
+from varshift._repair.distillation import Affine, scaled
 
 
 class Low(nn.Module):
@@ -39,14 +41,20 @@ def still(net):
     return net
 
 
+def steered(net, x, affine=None):
+    """What it returns with every flag as it is, its norms steered."""
+    flags = [(module, module.training) for module in net.modules()]
+    with session(net) as run:
+        return run.once(run.example(x), Regime(flags, norms=scaled((affine or {}).get)))
+
+
 @pytest.mark.parametrize("make", [Mlp, Conv, Low])
 def test_in_train_mode_it_is_evaluation_bit_for_bit(make):
     torch.manual_seed(0)
     net, x = still(make()), torch.randn(INPUTS[make])
     before = {name: t.clone() for name, t in net.named_buffers()}
     expected = net.eval()(x)
-    with Steered(net.train()):
-        assert torch.equal(net(x), expected)
+    assert torch.equal(steered(net.train(), x), expected)
     for name, t in net.named_buffers():
         if not name.endswith("num_batches_tracked"):
             assert torch.equal(t, before[name])
@@ -57,23 +65,20 @@ def test_the_affine_map_is_what_new_parameters_would_do():
     torch.manual_seed(0)
     net, x = still(Conv()).eval(), torch.randn(INPUTS[Conv])
     scale, offset = torch.rand(8) + 0.5, torch.randn(8)
-    with Steered(net, {"second": Affine(scale, offset)}):
-        steered = net(x)
+    found = steered(net, x, {"second": Affine(scale, offset)})
     edit = Edit(
         {"second.weight": net.second.weight * scale, "second.bias": net.second.bias + offset}
     )
     with edit.standing_in(net):
-        torch.testing.assert_close(steered, net(x), rtol=1e-6, atol=1e-6)
+        torch.testing.assert_close(found, net(x), rtol=1e-6, atol=1e-6)
 
 
 def test_norms_without_parameters_and_by_hand_are_steered_too():
     torch.manual_seed(0)
     net, x = still(ByHand()).eval(), torch.randn(5, 6)
     plain = net(x)
-    with Steered(net, {"m": Affine(torch.full((6,), 2.0), torch.ones(6))}):
-        assert not torch.allclose(net(x), plain)
+    affine = Affine(torch.full((6,), 2.0), torch.ones(6))
+    assert not torch.allclose(steered(net, x, {"m": affine}), plain)
     bare = nn.Sequential(LastDim(6, affine=False)).eval()
     y = torch.randn(4, 5, 6)
-    with Steered(bare, {"0": Affine(torch.full((6,), 2.0), torch.ones(6))}):
-        steered = bare(y)
-    torch.testing.assert_close(steered, 2 * bare(y) + 1)
+    torch.testing.assert_close(steered(bare, y, {"0": affine}), 2 * bare(y) + 1)

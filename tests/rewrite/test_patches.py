@@ -69,7 +69,7 @@ class Files:
         """Apply with a real tool, and check that it says so."""
         command = command or ("git", "apply", "-p0")
         if shutil.which(command[0]) is None:
-            pytest.skip(f"{command[0]} is not installed")
+            pytest.skip(f"no {command[0]}; apt-get install {command[0]}")
         subprocess.run(command, input=diff.encode(), cwd=self.folder, check=True)
         return self.load()
 

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional
 
 import varshift as vs
-from problems.libraries import patchtst
+from problems.libraries import library, patchtst
 from problems.noisy_nets import ByHand, Conv, Mlp
 from problems.traces import trace
 from varshift._rewrite.relocating import relocate
@@ -193,7 +193,7 @@ def test_noise_in_code_is_left_and_said():
 
 @theirs
 def test_timm_drop_path():
-    timm = pytest.importorskip("timm")
+    timm = library("timm")
     net = timm.create_model("resnet18", drop_path_rate=0.2, num_classes=10)
     old = copy.deepcopy(net.state_dict())
     r = relocate(net, torch.randn(2, 3, 64, 64), drop_p=0.3)
@@ -207,7 +207,7 @@ def test_timm_drop_path():
 
 @theirs
 def test_torchvision_stochastic_depth():
-    models = pytest.importorskip("torchvision.models")
+    models = library("torchvision.models")
     net = models.efficientnet_b0(num_classes=10)
     r = relocate(net, torch.randn(2, 3, 64, 64))
     assert (r.clean, r.added, len(r.changes)) == (True, None, 9)
@@ -217,7 +217,7 @@ def test_torchvision_stochastic_depth():
 
 @theirs
 def test_deeplab_gets_its_dropout_before_the_last_convolution():
-    segmentation = pytest.importorskip("torchvision.models.segmentation")
+    segmentation = library("torchvision.models.segmentation")
     net = segmentation.deeplabv3_resnet50(weights=None, weights_backbone=None)
     r = relocate(net, torch.randn(2, 3, 64, 64))
     assert (r.clean, r.added) == (True, "classifier.4")
@@ -226,7 +226,7 @@ def test_deeplab_gets_its_dropout_before_the_last_convolution():
 
 @theirs
 def test_a_graph_network():
-    geometric = pytest.importorskip("torch_geometric.nn")
+    geometric = library("torch_geometric.nn")
     net = geometric.GCN(8, 16, 4, 4, norm="batch_norm", dropout=0.5)
     edges = torch.randint(0, 20, (2, 60))
     batch = (torch.randn(20, 8), edges)

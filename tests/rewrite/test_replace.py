@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 import varshift as vs
+from problems.libraries import library
 from problems.noisy_nets import Conv, Mlp
 from problems.settling import settled
 from problems.traces import trace
@@ -516,7 +517,7 @@ def test_the_record_is_strict_json():
 
 @pytest.mark.filterwarnings("ignore")  # third-party imports warn as they please
 def test_a_library_model():
-    timm = pytest.importorskip("timm")
+    timm = library("timm")
     net = timm.create_model("resnet18", drop_path_rate=0.2, num_classes=10)
     r = replace(net, torch.randn(2, 3, 64, 64), {"*drop_path": 0.05})
     assert [c.tau_after for c in r.changes] == pytest.approx([0.05 / 0.95] * 7)

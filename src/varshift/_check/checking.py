@@ -12,14 +12,14 @@ import torch
 from torch import nn
 
 from varshift._check.evidence import Evidence, Task
+from varshift._check.passes import Passes
 from varshift._check.rules import ALL
 from varshift._check.silencing import Silence
 from varshift._check.telling import notes_on
-from varshift._engine.batches import Batch, Data, Forward, batches, one_batch
-from varshift._engine.borrow.model import borrowed, unwrapped
-from varshift._engine.progress import Progress, Reporter, reporter
-from varshift._inspect.inspecting import inspect
-from varshift.errors import DataError, UsageError
+from varshift._engine.batches import Data, Forward
+from varshift._engine.progress import Progress
+from varshift._engine.session import Session, session
+from varshift.errors import UsageError
 from varshift.results.catalogue import RULES
 from varshift.results.findings import Finding, Findings
 from varshift.results.structure import Structure
@@ -92,49 +92,44 @@ def check(
     if example is None and data is None:
         raise UsageError("give example= (one batch), or data= to measure instead of predicting")
     silence = Silence.of(select, ignore, per_module_ignores)
-    lent_training = unwrapped(model).training
-    with borrowed(model) as inner, reporter(progress, "tracing modules", after=2) as report:
-        options: dict[str, Any] = {"forward": forward, "device": device}
-        held = _held(inner, example, data, max_samples, options, report)
-        if not inner.training:
-            inner.train()
-        evidence = Evidence(
-            model=inner,
-            structure=inspect(inner, held[0].value, progress=report.inner, **options),
-            held=held,
-            real=data is not None,
-            lent_training=lent_training,
-            max_severity=max_severity,
-            task=task,
-            forward=forward,
-            report=report,
-        )
-        found = [
+    with session(
+        model,
+        forward=forward,
+        device=device,
+        progress=progress,
+        label="tracing modules",
+        after=2,
+        sync=None if data is not None else False,
+    ) as run:
+        evidence = _evidence(run, example, data, max_samples, max_severity, task)
+        seen = [
             finding
             for prefix, look in ALL.items()
             if any(silence.asks_for(code) for code in RULES if code.startswith(prefix))
             for finding in look(evidence)
         ]
-        notes = notes_on(evidence, found)
-    return _findings(found, silence, evidence.structure, max_severity, notes, docs)
+        notes = notes_on(evidence, seen)
+        found = _findings(seen, silence, evidence.structure, max_severity, notes, docs)
+    return run.noted(found)
 
 
-def _held(
-    model: nn.Module,
+def _evidence(
+    run: Session,
     example: Any,
     data: Data | None,
-    most: int | None,
-    options: dict[str, Any],
-    report: Reporter,
-) -> list[Batch]:
+    max_samples: int | None,
+    max_severity: float,
+    task: Task | None,
+) -> Evidence:
+    """The first look at the model."""
     if data is None:
-        return [one_batch(example, model, **options)]
-    taken = batches(data, model, max_samples=most, **options)
-    held = list(report.reading(taken, data, most, then="tracing modules"))
-    report.tell(len(held), len(held))
-    if not held:
-        raise DataError("data gave no batches: pass at least one")
-    return held
+        passes = Passes(run, [run.example(example)], real=False)
+    else:
+        held = run.held(data, max_samples, then="tracing modules")
+        run.report.tell(len(held.own), len(held.own))
+        passes = Passes(run, held.own, real=True)
+    passes.begin()
+    return Evidence(run, passes, max_severity, task)
 
 
 def _findings(

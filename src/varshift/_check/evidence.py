@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
-from typing import Literal, TypeVar
+from functools import cached_property
+from typing import Literal
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from varshift._check.passes import Seen, draws_in_evaluation, look
+from varshift._check.passes import Passes, Seen
 from varshift._check.places import class_line
-from varshift._check.sizes import Size, from_checkpoint, from_example, from_measure
+from varshift._check.sizes import Size, from_checkpoint, measured, predicted
 from varshift._check.staleness import against
-from varshift._engine.batches import Batch, Forward
-from varshift._engine.borrow.model import Buffers
-from varshift._engine.progress import SILENT, Reporter
+from varshift._engine.session import Session
 from varshift._engine.sites import Handle, norm_handles
 from varshift.results.findings import Basis
 from varshift.results.structure import Line, Noise, Structure, in_a_file
@@ -23,30 +21,32 @@ from varshift.results.structure import Line, Noise, Structure, in_a_file
 __all__ = ["Evidence", "Task"]
 
 Task = Literal["regression"]
-Found = TypeVar("Found")
 
 FEW = 8  # values per channel and batch below which a norm's own estimate drowns what noise does
-_ROUNDS = 4  # how often an example is passed: enough for a band
-_WILD_ROUNDS = 32  # what is drawn in Python is sized by drawing alone
 
 
 @dataclass
 class Evidence:
-    """A borrowed model in training mode, the batches, and what has been found out so far.
+    """A borrowed model, the passes over its batches, and what has been found out so far.
 
-    `real`: the batches are data, not an example. `notes` is what rules could not analyse.
+    `notes` is what rules could not analyse.
     """
 
-    model: nn.Module
-    structure: Structure
-    held: Sequence[Batch]
-    real: bool
-    lent_training: bool
+    run: Session
+    passes: Passes
     max_severity: float
     task: Task | None = None
-    forward: Forward | None = None
-    report: Reporter = SILENT
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def structure(self) -> Structure:
+        """The noises, norms and routes."""
+        return self.run.structure
+
+    @property
+    def real(self) -> bool:
+        """Whether figures rest on data, not on an example."""
+        return self.passes.real
 
     @property
     def basis(self) -> Basis:
@@ -54,30 +54,24 @@ class Evidence:
         return "data" if self.real else "example"
 
     @property
-    def wild(self) -> bool:
-        """Whether what runs is drawn in Python."""
-        return any(noise.active and noise.law == "control-flow" for noise in self.structure.noises)
+    def lent_training(self) -> bool:
+        """Whether the model was lent in train mode."""
+        return self.run.lent_training
 
-    @cached_property
-    def rounds(self) -> list[Batch]:
-        """The batches to pass; an example several times, for fresh noise each time."""
-        if self.real:
-            return list(self.held)
-        return list(self.held) * (_WILD_ROUNDS if self.wild else _ROUNDS)
-
-    @cached_property
+    @property
     def seen(self) -> Seen:
         """What each norm met in both modes, as lent."""
-        return look(self.model, self.rounds, self.forward, self.report)
+        return self.passes.seen
 
-    @cached_property
+    @property
+    def looked(self) -> bool:
+        """Whether both modes have been looked at yet."""
+        return "seen" in self.passes.__dict__
+
+    @property
     def lasting(self) -> bool:
-        """Whether evaluation draws random numbers too; one pass where none has been made yet."""
-        if "seen" in self.__dict__:
-            return self.seen.lasting
-        return bool(self.structure.norms) and draws_in_evaluation(
-            self.model, self.held[0], self.forward
-        )
+        """Whether evaluation draws random numbers too."""
+        return self.passes.lasting
 
     def stored(self, path: str) -> tuple[Tensor, int] | None:
         """The stored variances of a norm (C,) float64 and the steps it has counted."""
@@ -110,7 +104,7 @@ class Evidence:
 
     @cached_property
     def _handles(self) -> dict[str, Handle]:
-        return norm_handles(self.model)
+        return norm_handles(self.run.model)
 
     @cached_property
     def frozen(self) -> set[str]:
@@ -121,20 +115,16 @@ class Evidence:
     def sizes(self) -> dict[str, Size]:
         """The shift by noise at every norm that noise reaches."""
         reached = {route.norm for route in self.structure.routes}
-        if not self.structure.norms or not (reached or self.wild):
+        if not self.structure.norms or not (reached or self.passes.wild):
             return {}
         if self.real:
             # Where no tap tells whose the statistics are, as in scripted code, nothing is settled.
-            measured = partial(from_measure, self.model, self.held, self.forward, self.report)
-            return self.settled(measured) if self.seen.sites else {}
+            return measured(self.passes) if self.seen.sites else {}
         found: dict[str, Size] = {}
         if not self.seen.fresh:
-            first = self.held[0]
-            made = from_checkpoint(self.model, first, self.forward, self.report)
-            found = self._of_training(made)
-        if reached - set(found) or self.wild:
-            settled = partial(from_example, self.model, self.rounds, self.forward, self.report)
-            found = self.settled(settled) | found
+            found = self._of_training(from_checkpoint(self.run, self.passes.held[0]))
+        if reached - set(found) or self.passes.wild:
+            found = predicted(self.passes) | found
         return found
 
     def _of_training(self, found: dict[str, Size]) -> dict[str, Size]:
@@ -148,20 +138,10 @@ class Evidence:
             )
         return {path: size for path, size in found.items() if path not in fit}
 
-    def settled(self, work: Callable[[], Found]) -> Found:
-        """`work` on the model with the statistics that training on the batches would store."""
-        buffers = Buffers(self.model)
-        try:
-            if self.structure.norms:
-                self.seen.settle(self.frozen, rounds=0 if self.real else len(self.rounds))
-            return work()
-        finally:
-            buffers.restore()
-
     def few(self, path: str) -> bool:
         """Whether batches give a norm so few values per channel that they say little on noise."""
         met = self.seen.sites.get(path)
-        return met is not None and met.train.count / len(self.rounds) < FEW
+        return met is not None and met.train.count / self.passes.rounds < FEW
 
     def surely(self, low: float) -> bool:
         """Whether the lower end of a severity's band exceeds what is allowed."""
@@ -174,4 +154,4 @@ class Evidence:
             if in_a_file(line):
                 return line
         around = noises[0].path if noises else place
-        return class_line(self.model, around) or next(iter(drawn), None)
+        return class_line(self.run.model, around) or next(iter(drawn), None)

@@ -20,7 +20,7 @@ from varshift._rewrite.constructors import constructor_patch
 from varshift._rewrite.relocating import relocate
 from varshift._rewrite.replacing import replace
 from varshift.errors import UsageError
-from varshift.results.edits import Source
+from varshift.results.edits import SourceText
 from varshift.results.findings import Findings
 from varshift.results.rewrite import Patch, Rewrite
 from varshift.results.structure import Line, in_a_file
@@ -143,7 +143,7 @@ class _Layers:
             self._patches |= dict.fromkeys(moved, patch)
 
     @property
-    def sources(self) -> list[Source]:
+    def sources(self) -> list[SourceText]:
         """The changes to make, one per constructor."""
         return [patch._source for patch in self._patches.values() if patch._source is not None]
 

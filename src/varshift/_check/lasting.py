@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 
 from varshift._check.evidence import Evidence
-from varshift._check.sizes import Size, from_measure
+from varshift._check.sizes import Size, measured
 from varshift.results.findings import Finding
 
 __all__ = ["drawn_in_evaluation"]
@@ -37,11 +36,8 @@ def drawn_in_evaluation(evidence: Evidence, found: Sequence[Finding]) -> Iterato
 def _measured(evidence: Evidence, known: set[str]) -> dict[str, Size]:
     if not set(evidence.seen.sites) - known:
         return {}
-    sized = evidence.settled(
-        partial(from_measure, evidence.model, evidence.rounds, evidence.forward, evidence.report)
-    )
     return {
         path: size
-        for path, size in sized.items()
+        for path, size in measured(evidence.passes).items()
         if path not in known and evidence.surely(size.low) and not evidence.few(path)
     }

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from varshift._engine.trace.lines import is_library
-from varshift.results.edits import Source, united_diff
+from varshift.results.edits import SourceText, united_diff
 
 __all__ = ["Ground"]
 
@@ -32,7 +32,7 @@ class Ground:
         inside = path.is_relative_to(self.here) or path.is_relative_to(self.root)
         return inside and not is_library(file)
 
-    def diff(self, sources: Iterable[Source]) -> tuple[str, Path]:
+    def diff(self, sources: Iterable[SourceText]) -> tuple[str, Path]:
         """One diff, and the folder it is applied in: git takes no path that leaves it."""
         held = list(sources)
         within = all(Path(source.file).resolve().is_relative_to(self.here) for source in held)

@@ -1,31 +1,39 @@
-"""One training and one evaluation pass over the batches: what each norm met, what it had stored."""
+"""The passes that check makes: training, evaluation, and evaluation with settled statistics.
+
+Each batch is run at most three times, whatever the rules ask: all of them read what these passes
+have shown. An example stands for data by being passed several times in training, for fresh noise.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from varshift._engine.batches import Batch, Forward, call
-from varshift._engine.borrow.model import Buffers, set_training, training_flags
-from varshift._engine.borrow.rng import drawn_from, rng_state
-from varshift._engine.progress import SILENT, Reporter
-from varshift._engine.record.recording import Recording
+from varshift._engine.batches import Batch
+from varshift._engine.normcall import Fixed
+from varshift._engine.record.recording import Recording, outputs_of
 from varshift._engine.record.tally import Tally
-from varshift._engine.sites import Handle
-from varshift._engine.tap import Tap
+from varshift._engine.regime import Recorder, Regime, fixed
+from varshift._engine.session import Passed, Session
+from varshift._predict.passes import DirectNoise
+from varshift._predict.recorders import AtTest
 from varshift.results.measurement import Statistics
 
-__all__ = ["Met", "Seen", "draws_in_evaluation", "look"]
+__all__ = ["Met", "Passes", "Seen"]
+
+_ROUNDS = 4  # how often an example is passed: enough for a band
+_WILD_ROUNDS = 32  # what is drawn in Python is sized by drawing alone
 
 
 @dataclass(frozen=True, eq=False)
 class Met:
     """What one norm site had stored, and what arrived at it in each mode."""
 
-    site: Handle
     stored: Statistics
     train: Tally
     test: Tally
@@ -48,76 +56,158 @@ class Seen:
         """Whether no norm has been trained."""
         return all(met.fresh for met in self.sites.values())
 
-    def settle(self, frozen: set[str], rounds: int = 0) -> None:
-        """Write what training on these batches would store; frozen norms keep what they have.
 
-        With `rounds` they are one batch, passed that often: its evaluation then meets the biased
-        variance that its training divides by, and n/(n − 1) is not taken for noise.
-        In place: `Buffers.restore` takes it back.
+class Passes:
+    """Runs what is asked for, once. `real`: the batches are data, not an example."""
+
+    def __init__(self, run: Session, held: Sequence[Batch], real: bool) -> None:
+        self.run, self.held, self.real = run, held, real
+        self.noise = DirectNoise()
+        self.calm, self.calm_groups = Recording("settled evaluation"), AtTest()
+        self._train, self._test = Recording("train"), Recording("test")
+        self._ways = _Ways(run)
+        self._noisy = self.noise.regime(self._train, self._ways)
+        self._passed = Passed(0, 0)
+
+    def begin(self) -> None:
+        """Look at the model: all of the data in both modes, or the example once in training."""
+        if self.real:
+            self.run.report.begin("comparing training and evaluation")
+            regimes = {"train": self._noisy, "test": self._evaluation}
+            self._passed = self.run.run(self.held, regimes, self._step)
+        else:
+            self._passed = self.run.run(self.held, {"train": self._noisy})
+
+    @property
+    def _evaluation(self) -> Regime:
+        return Regime("evaluation", record=(self._test,))
+
+    def _step(self, done: int, batch: Batch) -> None:
+        self.run.report.draw(done, len(self.held))
+
+    @property
+    def wild(self) -> bool:
+        """Whether what runs is drawn in Python."""
+        noises = self.run.structure.noises
+        return any(noise.active and noise.law == "control-flow" for noise in noises)
+
+    @property
+    def rounds(self) -> int:
+        """How often batches pass in training: each once, an example several times."""
+        if self.real:
+            return self._passed.batches
+        return _WILD_ROUNDS if self.wild else _ROUNDS
+
+    @property
+    def samples(self) -> int:
+        """How many samples the batches hold."""
+        return self._passed.samples
+
+    @property
+    def ways(self) -> Mapping[str, _Way]:
+        """By output, what of it is a number, and which sources reach it around all norms."""
+        return self._ways.found
+
+    @cached_property
+    def seen(self) -> Seen:
+        """What each norm met in both modes, as lent."""
+        if not self.real:
+            self.run.report.begin("comparing training and evaluation")
+            self.run.run(self.held, {"test": self._evaluation})
+            again = list(self.held) * (self.rounds - 1)
+            self.run.run(again, {"train": self._noisy}, self._step)
+        stored = {**self._test.stored, **self._train.stored}
+        return Seen(
+            {path: self._met(path, held) for path, held in stored.items()},
+            lasting=bool(self.run.drew["test"]),
+        )
+
+    def _met(self, path: str, stored: Statistics) -> Met:
+        nothing = Tally.nothing(len(stored.var))
+        both = (recording.at.get(path, nothing) for recording in (self._train, self._test))
+        return Met(stored, *both)
+
+    @cached_property
+    def lasting(self) -> bool:
+        """Whether evaluation draws random numbers too; one pass where none has been made yet."""
+        if "test" in self.run.drew:
+            return bool(self.run.drew["test"])
+        if not self.run.structure.norms:
+            return False
+        return bool(self.run.moved(self.held[0], Regime("evaluation")))
+
+    @cached_property
+    def settled(self) -> Mapping[str, Fixed]:
+        """What training on these batches would store; frozen norms keep what they have.
+
+        An example's evaluation is to meet the biased variance that its training divides by, so that
+        n/(n − 1) is not taken for noise.
         """
-        with torch.no_grad():
-            for path, met in self.sites.items():
-                if path in frozen or not met.train.count:
-                    continue
+        frozen = {norm.path for norm in self.run.structure.norms if norm.frozen}
+        found = {}
+        for path, met in self.seen.sites.items():
+            if path not in frozen and met.train.count:
                 within = met.train.within()
-                if rounds:
-                    count = met.train.count / rounds
+                if not self.real:
+                    count = met.train.count / self.rounds
                     within = within * (count - 1) / count
-                _copy_finite(met.site.running_mean, met.train.total().mean)
-                _copy_finite(met.site.running_var, within)
+                mean = _finite(met.train.total().mean, met.stored.mean)
+                found[path] = Fixed(mean, _finite(within, met.stored.var))
+        return found
+
+    @cached_property
+    def at_test(self) -> Recording:
+        """What each norm receives in evaluation with settled statistics."""
+        regime = Regime(
+            "evaluation", record=(self.calm, self.calm_groups), norms=fixed(self.settled)
+        )
+        batches = self.held if self.real else list(self.held) * self.rounds
+        self.run.report.begin("evaluating with settled statistics")
+        self.run.run(batches, {"settled": regime}, self._step)
+        return self.calm
 
 
-def look(
-    model: nn.Module, held: Sequence[Batch], forward: Forward | None, report: Reporter = SILENT
-) -> Seen:
-    """Run the batches as in training and as in evaluation; the model is borrowed and training."""
-    train, test = Recording("train"), Recording("test")
-    on = training_flags(model)
-    off = [(module, False) for module, _ in on]
-    buffers = Buffers(model)
-    lasting = False
-    known: set[int] = set()
-    report.begin("comparing training and evaluation")
-    for done, batch in enumerate(held, 1):
-        for recording, flags in ((train, on), (test, off)):
-            if recording is test and id(batch) in known:  # the same example again: no news
-                continue
-            known.add(id(batch) if recording is test else 0)
-            set_training(flags)
-            before = rng_state()
-            recording.begin(batch)
-            with Tap(model, recording.norm):
-                out = call(model, batch, forward)
-            recording.end(out)
-            buffers.restore()
-            drawn = bool(drawn_from(before, rng_state()))
-            lasting = lasting or (recording is test and drawn)
-        report.draw(done, len(held))
-    set_training(on)
-    sites = {
-        path: _met(path, handle, train, test)
-        for path, handle in {**train.handles, **test.handles}.items()
-    }
-    return Seen(sites, lasting)
+@dataclass(frozen=True)
+class _Way:
+    """An output: whether it is one number a sample, and the sources that no norm lies before."""
+
+    single: bool
+    sources: tuple[str, ...]
 
 
-def _met(path: str, handle: Handle, train: Recording, test: Recording) -> Met:
-    nothing = Tally.nothing(handle.running_mean.numel())
-    both = (recording.at.get(path, nothing) for recording in (train, test))
-    return Met(handle, {**test.stored, **train.stored}[path], *both)
+class _Ways(Recorder):
+    """Which noise reaches the outputs of the traced pass by a way around all norms."""
+
+    def __init__(self, run: Session) -> None:
+        self.found: dict[str, _Way] = {}
+        self._run = run
+        self._batch: Batch | None = None
+
+    def begin(self, batch: Batch) -> None:
+        """Only the first pass of the session is traced for its structure."""
+        self._batch = None if self.found or self._run.trace is not None else batch
+
+    def end(self, out: Any) -> None:
+        """The outputs are there, and what they carry."""
+        if self._batch is None or self._run.trace is None:
+            return
+        tracer = self._run.trace.tracer
+        for name, value in outputs_of(out, self._batch.samples):
+            free = (
+                tracer.names[index]
+                for index, layers in tracer.ways(value)
+                if not any(layer.role == "norm" and layer.path in tracer.sites for layer in layers)
+            )
+            self.found[name] = _Way(value[0].numel() == 1, tuple(dict.fromkeys(free)))
+
+    def share(self) -> Any:
+        """What it found."""
+        return self.found
+
+    def joined(self, shares: list[Any]) -> None:
+        """That of the first rank that found anything."""
+        self.found = next((found for found in shares if found), {})
 
 
-def draws_in_evaluation(model: nn.Module, batch: Batch, forward: Forward | None) -> bool:
-    """Whether an evaluation pass uses a random generator; the model is borrowed and training."""
-    on, buffers, before = training_flags(model), Buffers(model), rng_state()
-    set_training([(module, False) for module, _ in on])
-    call(model, batch, forward)
-    buffers.restore()
-    set_training(on)
-    return bool(drawn_from(before, rng_state()))
-
-
-def _copy_finite(place: Tensor, value: Tensor) -> None:
-    value = value.to(place.device, place.dtype)
-    # As batch norm writes: without a word to the version counter, so a user's graph stays whole.
-    place.data.copy_(torch.where(torch.isfinite(value), value, place))
+def _finite(value: Tensor, otherwise: Tensor) -> Tensor:
+    return torch.where(torch.isfinite(value), value, otherwise)

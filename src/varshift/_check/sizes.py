@@ -8,24 +8,23 @@ the noise alone is sized: what stale statistics do is another rule's matter.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from varshift._check.bands import band_of, least_of, widened, worse
-from varshift._engine.batches import Batch, Forward
-from varshift._engine.progress import Reporter
-from varshift._measure.measuring import measure
+from varshift._check.passes import Passes
+from varshift._engine.batches import Batch
+from varshift._engine.session import Session
+from varshift._measure.shift import site_of
 from varshift._predict.predicting import predict
-from varshift.errors import ModelError
 from varshift.results.expected import Expected, median
 from varshift.results.findings import Basis
 from varshift.results.measurement import Site
 
-__all__ = ["Size", "from_checkpoint", "from_example", "from_measure"]
+__all__ = ["Size", "from_checkpoint", "measured", "predicted"]
 
 # How far N from Gaussian moments, and stored statistics, are off (docs/predict.md).
 _OFF = {"moments": 0.10, "inverted": 0.05}
@@ -49,50 +48,36 @@ class Size:
     alone: Mapping[str, float]
 
 
-def from_measure(
-    model: nn.Module, held: Sequence[Batch], forward: Forward | None, report: Reporter
-) -> dict[str, Size]:
-    """Measured on the batches; the model is settled on them. Theory says whose share is which."""
-    data = [batch.value for batch in held]
-    found = measure(model, data, forward=forward, progress=report.inner)
-    alone = _shares(model, data, forward, report)
-    return {
-        path: _measured(site, alone.get(path, {}))
-        for path, site in found.sites.items()
-        if _finite(site.shift)
-    }
+def measured(passes: Passes) -> dict[str, Size]:
+    """Measured on the batches, norms settled on them. Theory says whose share is which."""
+    test = passes.at_test
+    expected = passes.noise.sites(passes.run.structure, passes.samples, passes.calm_groups)
+    found = {}
+    for path, met in passes.seen.sites.items():
+        if met.train.count and path in test.at:
+            site = site_of(path, met.stored, met.train, test.at[path], passes.samples)
+            if _finite(site.shift):
+                known = expected.get(path)
+                found[path] = _measured(site, {} if known is None else _alone(known))
+    return found
 
 
-def _shares(
-    model: nn.Module, data: list[Any], forward: Forward | None, report: Reporter
-) -> dict[str, dict[str, float]]:
-    try:
-        found = predict(model, data, forward=forward, progress=report.inner)
-    except ModelError:  # what was measured stands without it
-        return {}
-    return {path: _alone(site) for path, site in found.sites.items()}
+def predicted(passes: Passes) -> dict[str, Size]:
+    """By theory on the example, norms settled on it."""
+    assert passes.at_test is passes.calm
+    expected = passes.noise.sites(passes.run.structure, passes.samples, passes.calm_groups)
+    sizes = {path: _expected(site) for path, site in expected.items()}
+    return {path: size for path, size in sizes.items() if _finite(size.shift)}
 
 
-def from_checkpoint(
-    model: nn.Module, first: Batch, forward: Forward | None, report: Reporter
-) -> dict[str, Size]:
+def from_checkpoint(run: Session, first: Batch) -> dict[str, Size]:
     """From stored statistics and weights, by the direct noise alone."""
-    found = predict(model, example=first.value, forward=forward, progress=report.inner)
+    found = predict(run.model, example=first.value, forward=run.forward, progress=run.report.inner)
     return {
         path: _stored(site)
         for path, site in found.sites.items()
         if site.energies and _finite(site.shift)
     }
-
-
-def from_example(
-    model: nn.Module, held: Sequence[Batch], forward: Forward | None, report: Reporter
-) -> dict[str, Size]:
-    """By theory on the example; the model is settled on it."""
-    data = [batch.value for batch in held]
-    found = predict(model, data, forward=forward, progress=report.inner)
-    sizes = {path: _expected(site) for path, site in found.sites.items()}
-    return {path: size for path, size in sizes.items() if _finite(size.shift)}
 
 
 def _measured(site: Site, alone: Mapping[str, float]) -> Size:

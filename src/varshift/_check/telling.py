@@ -48,7 +48,7 @@ def _on_everything_dropped(evidence: Evidence) -> Iterator[str]:
                 f"{noise.name}{where}: drop_p 1 lets nothing pass in training, so no ratio says "
                 "what it does to the norms behind it; give a drop_p below 1, or take the branch out"
             )
-    if "seen" not in evidence.__dict__:
+    if not evidence.looked:
         return
     dead = [path for path, met in evidence.seen.sites.items() if _nothing_passes(met)]
     if dead:
@@ -83,7 +83,7 @@ def _on_what_was_lent(evidence: Evidence) -> Iterator[str]:
 
 
 def _on_figures(evidence: Evidence) -> Iterator[str]:
-    if "seen" not in evidence.__dict__:
+    if not evidence.looked:
         return
     if evidence.seen.fresh and evidence.__dict__.get("sizes"):
         yield (
@@ -95,7 +95,7 @@ def _on_figures(evidence: Evidence) -> Iterator[str]:
     few = [
         path
         for path, met in evidence.seen.sites.items()
-        if 0 < met.train.count / len(evidence.rounds) < _FEW
+        if 0 < met.train.count / evidence.passes.rounds < _FEW
     ]
     if few:
         yield (

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from varshift.errors import DataError, ModelError, UsageError
+from varshift.errors import DataError, ForwardError, ModelError, UsageError
 
 __all__ = ["first_batch", "lent_forward", "lent_model", "shaped"]
 
@@ -37,8 +37,8 @@ def shaped(shapes: Sequence[str] | None) -> Iterator[None]:
     """Where the model fails on inputs that --input-shape made, say what these are."""
     try:
         yield
-    except ModelError as error:
-        if not shapes or "the model raised" not in str(error):
+    except ForwardError as error:
+        if not shapes:
             raise
         raise ModelError(
             f"{error}. --input-shape {shapes[0]} is the shape of one sample, without the batch, "

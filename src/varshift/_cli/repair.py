@@ -70,6 +70,7 @@ def repair(
     """
     from varshift._loading import load_data, refuse_unwritable, save_checkpoint
     from varshift._repair.repairing import repair as verb
+    from varshift.judging import Judge
 
     known(format, FORMATS, report)  # --out takes the weights
     if out is not None:
@@ -88,13 +89,15 @@ def repair(
         batches,
         held_out=others,
         method=[name.strip() for name in method.split(",")] if "," in method else method,
+        judge=Judge(
+            kind=kind,  # type: ignore[arg-type]
+            labels=labels,
+            passes=passes,
+            level=level,
+            max_held_out=max_held_out,
+        ),
         into=into,  # type: ignore[arg-type]
-        kind=kind,  # type: ignore[arg-type]
-        labels=labels,
-        passes=passes,
-        level=level,
         max_samples=max_samples,
-        max_held_out=max_held_out,
         include_frozen=include_frozen,
         seed=seed,
         progress=True,

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from varshift._engine.borrow.walk import walk
-from varshift.errors import DataError, ModelError, UsageError, VarshiftError
+from varshift.errors import DataError, ForwardError, ModelError, UsageError, VarshiftError
 
 __all__ = [
     *("Batch", "Data", "Device", "Forward", "batches", "call", "cut", "one_batch", "piece"),
@@ -74,7 +74,7 @@ def one_batch(
 
 
 def call(model: nn.Module, batch: Batch, forward: Forward | None) -> Any:
-    """Run the model on a batch. What the model raises becomes a ModelError that says where."""
+    """Run the model on a batch. What the model raises becomes a ForwardError that says where."""
     try:
         value = _fresh(batch.value)
         if forward is not None:
@@ -85,10 +85,13 @@ def call(model: nn.Module, batch: Batch, forward: Forward | None) -> Any:
     except VarshiftError:
         raise
     except Exception as error:
-        where = _where(model, error.__traceback__)
-        raise ModelError(
+        path, kind = _where(model, error.__traceback__)
+        where = f" in {path!r} ({kind})" if path else ""
+        raise ForwardError(
             f"the model raised {type(error).__name__}{where} on batch {batch.index}"
-            f"{_shapes(batch.value)}: {error}{_hint(error, batch, forward)}"
+            f"{_shapes(batch.value)}: {error}{_hint(error, batch, forward)}",
+            path,
+            batch.index,
         ) from error
 
 
@@ -195,7 +198,8 @@ def _first(tensors: list[Tensor]) -> tuple[int, ...]:
 
 def _refuse_unknown(index: int, value: Any) -> None:
     item = value[0] if isinstance(value, (tuple, list)) and value else value
-    if not isinstance(item, (Tensor, Mapping)):
+    graph = callable(getattr(item, "to_dict", None)) and next(tensors_of(item), None) is not None
+    if not (isinstance(item, (Tensor, Mapping)) or graph):
         kind = type(value).__name__ if item is value else f"{type(value).__name__} of "
         kind += "" if item is value else type(item).__name__
         raise DataError(f"batch {index} is a {kind}; {_way_out(value)}")
@@ -326,14 +330,14 @@ def _by_sample(value: Any, samples: int) -> bool:
     return rows and next(tensors_of(value), None) is None
 
 
-def _where(model: nn.Module, traceback: TracebackType | None) -> str:
-    """The innermost of the model's modules whose code was running when it raised."""
+def _where(model: nn.Module, traceback: TracebackType | None) -> tuple[str, str]:
+    """Path and class of the innermost module whose code was running when it raised."""
     names = {id(module): name for name, module in model.named_modules()}
-    found = ""
+    found = "", type(model).__name__
     while traceback is not None:
         module = traceback.tb_frame.f_locals.get("self")
         if isinstance(module, nn.Module) and names.get(id(module)):
-            found = f" in {names[id(module)]!r} ({type(module).__name__})"
+            found = names[id(module)], type(module).__name__
         traceback = traceback.tb_next
     return found
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import torch
@@ -28,19 +29,31 @@ __all__ = [
     "Control",
     "Key",
     "Meeting",
+    "Silenced",
     "along_samples",
     "directed",
     "names_of",
 ]
 
-_EXACT = "exactly: the noise is replaced by its mean where it meets the data"
-_KERNEL = "exactly: its kernel is asked to draw nothing"
-_NEUTRAL = "exactly: the alpha dropout is left out, as in evaluation"
-_ESTIMATED = "by the mean of its own draw in each batch, since its law is not known in closed form"
-_NOT = "not at all: what it does to the data is not a product, a sum or a mask"
-
 Key = tuple[Any, ...]
 _ALPHA = ("alpha_dropout", "feature_alpha_dropout")
+
+
+class Silenced(StrEnum):
+    """How a source was silenced; the value says it in words."""
+
+    BY_MEAN = "exactly: the noise is replaced by its mean where it meets the data"
+    BY_KERNEL = "exactly: its kernel is asked to draw nothing"
+    LEFT_OUT = "exactly: the alpha dropout is left out, as in evaluation"
+    BY_DRAWN_MEAN = (
+        "by the mean of its own draw in each batch, since its law is not known in closed form"
+    )
+    NOT = "not at all: what it does to the data is not a product, a sum or a mask"
+
+    @property
+    def exact(self) -> bool:
+        """Whether nothing of the noise is left."""
+        return self in (Silenced.BY_MEAN, Silenced.BY_KERNEL, Silenced.LEFT_OUT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +104,7 @@ class Control(Tracer):
         on_norm: OnNorm | None = None,
     ) -> None:
         super().__init__(model, modules, example, on_norm=on_norm)
-        self.methods: dict[str, str] = {}
+        self.methods: dict[str, Silenced] = {}
         self.strangers = 0
         self.planted: str | None = None  # the name of what a hook of ours draws just now
         self._names = names
@@ -123,14 +136,14 @@ class Control(Tracer):
             operation.run()
             return
         before = _without_draw(operation)
-        self._direct(operation, self._source(operation), before, _KERNEL, "element")
+        self._direct(operation, self._source(operation), before, Silenced.BY_KERNEL, "element")
 
     def _draw_on_data(self, operation: Operation, index: int, inputs: Flow) -> None:
         """A draw that takes its chances from data has been run as it is: nothing to replace."""
         super()._draw_on_data(operation, index, inputs)
         name = self.name_of(index)
         if name is not None:
-            self.methods.setdefault(name, _NOT)
+            self.methods.setdefault(name, Silenced.NOT)
 
     def _met(self, operation: Operation) -> tuple[int, list[Tensor], list[Flow]] | None:
         """The source whose bare draw meets data in this operation, with all inputs."""
@@ -148,34 +161,34 @@ class Control(Tracer):
 
     def _silent(
         self, operation: Operation, source: int, inputs: list[Tensor], flows: list[Flow]
-    ) -> tuple[Tensor | None, str, Sharing]:
+    ) -> tuple[Tensor | None, Silenced, Sharing]:
         noise, flow = next(
             (x, f) for x, f in zip(inputs, flows, strict=True) if f.noise is not None
         )
         mean, method = self._mean(source, operation, noise, flow)
         silent = _replaced(operation, noise, mean)
         if silent is None:
-            return None, _NOT, "other"
+            return None, Silenced.NOT, "other"
         sums = operation.name in _SUMS or noise.ndim > silent.ndim
         return silent, method, "other" if sums else sharing_of(noise, silent)
 
     def _mean(
         self, source: int, operation: Operation, noise: Tensor, flow: Flow
-    ) -> tuple[Tensor, str]:
+    ) -> tuple[Tensor, Silenced]:
         if self.sources[source].operation in _ALPHA:
             neutral = 0.0 if operation.name == "add" else 1.0
-            return noise.new_tensor(neutral, dtype=_real(noise.dtype)), _NEUTRAL
+            return noise.new_tensor(neutral, dtype=_real(noise.dtype)), Silenced.LEFT_OUT
         law = flow.law or UNKNOWN
         if law.mean == law.mean:
-            return noise.new_tensor(law.mean, dtype=_real(noise.dtype)), _EXACT
-        return noise.to(_real(noise.dtype)).mean(), _ESTIMATED
+            return noise.new_tensor(law.mean, dtype=_real(noise.dtype)), Silenced.BY_MEAN
+        return noise.to(_real(noise.dtype)).mean(), Silenced.BY_DRAWN_MEAN
 
     def _direct(
         self,
         operation: Operation,
         source: int,
         silent: Tensor | None,
-        method: str,
+        method: Silenced,
         sharing: Sharing,
         *,
         again: bool = False,
@@ -185,11 +198,11 @@ class Control(Tracer):
         if name is None:
             self.strangers += 1
             return
-        if self.methods.get(name) != _NOT:
+        if self.methods.get(name) is not Silenced.NOT:
             self.methods[name] = method
         noisy = next(iter(operation.outputs()), None)
         if silent is None or noisy is None or silent.shape != noisy.shape:
-            self.methods[name] = _NOT
+            self.methods[name] = Silenced.NOT
             return
         chosen = self._blend(Meeting(name, noisy, silent, sharing, again))
         if chosen is noisy:

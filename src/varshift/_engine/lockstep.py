@@ -4,38 +4,49 @@ The right statistics of norm k are those of its input when all noise is off *and
 already use their own right statistics*. So all micro-batches run side by side, in evaluation mode:
 at each norm their moments are merged (Chan, float64), the statistics are written, and only then do
 they go on. One forward pass in all, exact for any batching; only live activations are held.
-
-Side by side means greenlets in one thread: a thread per micro-batch would give each one an OpenMP
-team of its own and cost three to five times a plain pass.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any, cast
+import gc
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
-import torch
-from greenlet import GreenletExit, getcurrent, greenlet
 from torch import nn
 
 from varshift._engine.batches import Batch, Forward, call, cut
+from varshift._engine.lane import Lane, Turns
+from varshift._engine.meeting import Meeting, refuse_overflow
 from varshift._engine.memory import Memory
 from varshift._engine.normcall import NormCall
 from varshift._engine.ranks import Ranks
+from varshift._engine.record.joined import is_small, joined_moments, pooled
 from varshift._engine.record.moments import channel_moments
-from varshift._engine.sites import Handle, norm_handles
+from varshift._engine.sites import Handle
 from varshift._engine.tap import Tap
 from varshift.errors import ModelError
-from varshift.theory.moments import Moments
+from varshift.theory.moments import Moments, merge_all
 
-__all__ = ["LockStep", "Settle", "lock_step"]
+__all__ = ["LockStep", "MixedUp", "Settle", "lock_step"]
 
 _FEW = 2  # samples of the witness
+_SELDOM = 50
 
 Settle = Callable[[Handle, Moments], None]
 Stops = Callable[[str], bool]
 Report = Callable[[int, int | None], None]
+
+
+class MixedUp(Exception):
+    """The model raised among micro-batches that ran side by side, on some rank; it may not alone.
+
+    `error` is what it raised on this rank.
+    """
+
+    def __init__(self, error: ModelError | None) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 def lock_step(
@@ -54,197 +65,246 @@ def lock_step(
     The model must be borrowed, and in the mode it is to be run in. `stops(path)` says at which
     norms to wait. A norm that runs again is settled again, with the moments of all its runs so
     far. With `ranks` the moments are merged over a process group, in rank order, so that every
-    rank settles on the same bits; an error on one rank becomes an error on all.
+    rank settles on the same bits; the call must lie inside `ranks.together()`.
+
+    Raises MixedUp, on every rank, where the model raised on any rank that runs several batches.
     """
-    tap = Tap(model, _arrive)
-    order = list(norm_handles(model))
-    alone = ranks or Ranks(None)
-    run = LockStep(model, settle, stops, forward, alone, Memory(max_bytes), tap, order)
-    try:
-        run.start(data)
-        run.settle_all(report)
-        run.abandon()  # a witness may still wait at a norm that no other micro-batch reached
-    except BaseException as error:
-        run.abandon()
-        run.ranks.announce(error)
-        raise
+    run = LockStep(model, settle, stops, forward, ranks or Ranks(), Memory(max_bytes))
+    with _seldom_collected():
+        try:
+            run.start(data)
+            run.settle_all(report)
+        finally:
+            run.abandon()  # a witness may still wait at a norm that no other micro-batch reached
     return run
 
 
-@dataclass(eq=False)
+@contextmanager
+def _seldom_collected() -> Iterator[None]:
+    """Thousands of micro-batches are alive at once: the collector would walk them for nothing."""
+    first, *others = gc.get_threshold()
+    if first:
+        gc.set_threshold(_SELDOM * first, *others)
+    try:
+        yield
+    finally:
+        gc.set_threshold(first, *others)
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """What a rank brings to an exchange: where its micro-batches wait, and with what moments."""
+
+    path: str | None
+    moments: Moments | None = None
+    names: tuple[str, str] | None = None
+    mixed_up: bool = False
+
+
 class LockStep:
     """A lock-step pass; once through, what it saw.
 
-    `merged` holds each site's moments over everything, `runs` how often it was settled. A `witness`
+    `merged` holds each site's moments over everything, `runs` how often it was settled. A witness
     runs in the crowd without being counted: the first few samples, or else the smallest
-    micro-batch. Its moments, `seen`, must come out the same when it is run again alone; if not, the
-    model keeps something from one forward to the next.
+    micro-batch. Its moments must come out the same when it is run again alone; if not, the model
+    keeps something from one forward to the next.
     """
 
-    model: nn.Module
-    settle: Settle
-    stops: Stops
-    forward: Forward | None
-    ranks: Ranks
-    memory: Memory
-    tap: Tap
-    order: list[str]
-    lanes: list[_Lane] = field(default_factory=list)
-    merged: dict[str, Moments] = field(default_factory=dict)
-    runs: dict[str, int] = field(default_factory=dict)
-    seen: dict[str, Moments] = field(default_factory=dict)
-    _witness: _Lane | None = None
+    def __init__(
+        self,
+        model: nn.Module,
+        settle: Settle,
+        stops: Stops,
+        forward: Forward | None,
+        ranks: Ranks,
+        memory: Memory,
+    ) -> None:
+        self.batches = self.samples = 0
+        self.merged: dict[str, Moments] = {}
+        self.runs: dict[str, int] = {}
+        self._model, self._forward, self._stops = model, forward, stops
+        self._settle, self._ranks, self._memory = settle, ranks, memory
+        self._tap = Tap(model, self._arrive)
+        self._meeting = Meeting(model)
+        self._turns = Turns()
+        self._waiting: dict[str, list[Lane]] = {}
+        self._smallest: Lane | None = None
+        self._witness: Lane | None = None
+        self._seen: dict[Lane, dict[str, Moments]] = {}
+        self._under_way: set[Lane] = set()
+        self._raised: ModelError | None = None
 
-    @property
-    def samples(self) -> int:
-        """Samples of this rank."""
-        return sum(lane.batch.samples for lane in self.lanes)
-
-    @property
-    def witness(self) -> Batch:
-        """The batch that is to be run again alone."""
-        if self._witness is not None:
-            return self._witness.batch
-        return min(self.lanes, key=lambda lane: lane.batch.samples).batch
+    # Scheduling ----------------------------------------------------------------------------
 
     def start(self, data: Iterable[Batch]) -> None:
         """Take in every batch and run each to its first norm."""
         for batch in data:
-            self.lanes.append(_Lane(self, batch))
-            self._resume(self.lanes[-1])
-            if len(self.lanes) == 2 and not self.ranks.several:
-                self._start_witness()
+            self.batches, self.samples = self.batches + 1, self.samples + batch.samples
+            lane = Lane(batch, self._run)
+            if self._smallest is None or batch.samples < self._smallest.batch.samples:
+                self._smallest = lane
+            self._go_on(lane)
+            if self._raised is not None:
+                return
+            if self.batches == 1:
+                first = batch
+            elif self.batches == 2:
+                self._start_witness(first)
 
     def settle_all(self, report: Report) -> None:
         """Until every micro-batch is through: merge at one site, settle it, let them go on."""
-        sites = sum(map(self.stops, self.order))
-        while (path := self.ranks.next_site(self._waiting_at())) is not None:
-            here = [lane for lane in self.lanes if lane.at == path]
-            site, moments = self._merge(path, here)
-            self.settle(site, moments)
-            for lane in here:
-                lane.waiting = None
-                self._resume(lane)
+        sites = self._meeting.sites(self._stops)
+        while (path := self._settle_next()) is not None:
+            for lane in self._waiting.pop(path, []):
+                lane.call = lane.moments = None
+                if self._raised is None:
+                    self._go_on(lane)
             self._resume_witness(path)
             report(len(self.merged), max(sites, len(self.merged)))
+        refuse_overflow(self.merged)
 
     def abandon(self) -> None:
-        """Unwind every micro-batch that is still under way, innermost context first."""
-        for lane in [*self.lanes, *([self._witness] if self._witness else [])]:
-            if lane and not lane.dead:
-                outer = _thread_state()
-                lane.throw(GreenletExit)
-                _set_thread_state(outer)
+        """Unwind every micro-batch that is still under way."""
+        self._turns.unwind(list(self._under_way))
 
-    def _merge(self, path: str, here: list[_Lane]) -> tuple[Handle, Moments]:
-        arrivals = [lane.waiting for lane in here if lane.waiting is not None]
-        if self._witness is None:
-            own = [lane.waiting for lane in here if lane.batch is self.witness and lane.waiting]
-            self.seen.update((path, arrival.moments) for arrival in own)
-        moments = self.ranks.merged([arrival.moments for arrival in arrivals])
+    def _go_on(self, lane: Lane) -> None:
+        """To its next norm, or through."""
+        self._memory.check(self.samples, self.batches)
+        self._under_way.add(lane)
+        try:
+            self._turns.resume(lane)
+        except ModelError as error:
+            self._turns.home()
+            if error.__cause__ is None or self.batches < 2:
+                raise
+            self._raised = error
+        if lane.done:
+            self._under_way.discard(lane)
+        elif lane.call is not None:
+            self._waiting.setdefault(lane.call.path, []).append(lane)
+        self._turns.home()
+
+    def _run(self, batch: Batch) -> None:
+        with self._tap:
+            call(self._model, batch, self._forward)
+
+    def _arrive(self, call: NormCall) -> None:
+        """Called by a micro-batch as it reaches a norm: wait here until it is settled."""
+        if not self._stops(call.path):
+            return
+        lane = self._turns.running
+        lane.call = call
+        if not is_small(call.x):
+            lane.moments = channel_moments(call.x)
+        self._turns.wait()
+
+    # Settling ------------------------------------------------------------------------------
+
+    def _settle_next(self) -> str | None:
+        """Of the norms where some wait, on any rank, settle the first; None when all are through.
+
+        One exchange: a rank that waits elsewhere brings moments that do not count yet.
+        """
+        own = min(self._waiting, key=self._meeting.place, default=None)
+        mine = self._bring(own)
+        brought = self._ranks.gather(mine, "settling a norm")
+        if any(each.mixed_up for each in brought):
+            raise MixedUp(self._raised)
+        paths = [each.path for each in brought if each.path is not None]
+        if not paths:
+            return None
+        path = min(paths, key=self._meeting.place)
+        here = [each for each in brought if each.path == path]
+        moments = merge_all(each.moments for each in here if each.moments is not None)
+        names = next(each.names for each in here)
+        waiting = self._waiting.get(path)
+        call = waiting[0].call if waiting else None
+        site = call.handle if call is not None else self._meeting.site(path, names)
+        self._keep(path, moments)
+        self._settle(site, self.merged[path])
+        return path
+
+    def _bring(self, path: str | None) -> _Waiting:
+        if self._raised is not None:
+            return _Waiting(None, mixed_up=True)
+        if path is None:
+            return _Waiting(None)
+        lanes = self._waiting[path]
+        if self._smallest in lanes:
+            self._see(self._smallest)
+        call = lanes[0].call
+        assert call is not None
+        names = self._meeting.names(call) if self._ranks.several else None
+        return _Waiting(path, pooled(_moments(lanes)), names)
+
+    def _keep(self, path: str, moments: Moments) -> None:
         if path in self.merged:
             moments = self.merged[path] + moments
         self.merged[path] = moments
         self.runs[path] = self.runs.get(path, 0) + 1
-        if not (torch.isfinite(moments.mean).all() and torch.isfinite(moments.m2).all()):
-            raise ModelError(
-                f"the input of {path!r} holds NaN or infinity with noise off, though the batches "
-                "are finite: the model overflows before it"
-            )
-        return arrivals[0].site if arrivals else _site_here(self.model, path), moments
 
-    def _waiting_at(self) -> str | None:
-        """Where to settle next: of the norms where some wait, the one the model defines first."""
-        waiting = {lane.at for lane in self.lanes if lane.at is not None}
-        return min(waiting, key=self._place, default=None)
+    # The witness ---------------------------------------------------------------------------
 
-    def _place(self, path: str) -> int:
-        return self.order.index(path) if path in self.order else len(self.order)
+    def repeats(self) -> bool:
+        """Whether the witness alone meets every norm with the moments it had in the crowd.
 
-    def _start_witness(self) -> None:
-        few = cut(self.lanes[0].batch, _FEW)
-        if few.samples < self.lanes[0].batch.samples:
-            self._witness = _Lane(self, few)
+        A model that keeps something between modules or forwards (a cache, a feature list) would mix
+        up micro-batches that run side by side. Where a norm runs twice, its first run used
+        statistics that have changed since, so nothing can be compared.
+        """
+        witness = self._witness or self._smallest
+        if witness is None or self.batches < 2 or any(times > 1 for times in self.runs.values()):
+            return True
+        alone: dict[str, Moments] = {}
+
+        def keep(call: NormCall) -> None:
+            if call.path not in alone:
+                alone[call.path] = channel_moments(call.x)
+
+        with Tap(self._model, keep):
+            call(self._model, witness.batch, self._forward)
+        seen = self._seen.get(witness, {})
+        return all(_alike(moments, alone.get(path)) for path, moments in seen.items())
+
+    def _start_witness(self, first: Batch) -> None:
+        few = cut(first, _FEW)
+        if few.samples < first.samples:
+            self._witness = Lane(few, self._run)
             self._resume_witness(None)
 
     def _resume_witness(self, path: str | None) -> None:
         """Let it go on; a model that cannot take so few samples is checked another way."""
         lane = self._witness
-        if lane is None or lane.at != path:
+        if lane is None or lane.done or path != (lane.call and lane.call.path):
             return
-        if lane.waiting is not None:
-            self.seen[lane.waiting.site.path] = lane.waiting.moments
-            lane.waiting = None
+        if lane.call is not None:
+            self._see(lane)
+            lane.call = lane.moments = None
+        self._under_way.add(lane)
         try:
-            self._resume(lane)
+            self._turns.resume(lane)
         except ModelError:
             self._witness = None
+        if lane.done:
+            self._under_way.discard(lane)
+        self._turns.home()
 
-    def _resume(self, lane: _Lane) -> None:
-        self.memory.check(self.samples, len(self.lanes))
-        outer = _thread_state()
-        lane.switch()
-        _set_thread_state(outer)
-
-
-@dataclass(frozen=True, eq=False)
-class _Arrival:
-    """One micro-batch waiting at a norm, with the moments of its own input there."""
-
-    site: Handle
-    moments: Moments
+    def _see(self, lane: Lane) -> None:
+        assert lane.call is not None
+        moments = lane.moments or channel_moments(lane.call.x)
+        self._seen.setdefault(lane, {})[lane.call.path] = moments
 
 
-class _Lane(greenlet):  # type: ignore[misc]
-    """One micro-batch on its way through the model."""
-
-    def __init__(self, step: LockStep, batch: Batch) -> None:
-        super().__init__()
-        self.step = step
-        self.batch = batch
-        self.waiting: _Arrival | None = None
-
-    @property
-    def at(self) -> str | None:
-        """The site it waits at."""
-        return self.waiting.site.path if self.waiting else None
-
-    def run(self) -> None:
-        with self.step.tap:
-            call(self.step.model, self.batch, self.step.forward)
+def _moments(lanes: list[Lane]) -> list[Moments]:
+    """Of every micro-batch that waits: small inputs together, large ones as they arrived."""
+    calls = [lane.call for lane in lanes if lane.moments is None]
+    small = joined_moments([call.x for call in calls if call is not None])
+    return [lane.moments for lane in lanes if lane.moments is not None] + small
 
 
-def _arrive(call: NormCall) -> None:
-    """Called in a micro-batch's greenlet as it reaches a norm: wait here until it is settled."""
-    site, x = call.handle, call.x
-    lane = cast(_Lane, getcurrent())
-    if not lane.step.stops(site.path):
-        return
-    lane.waiting = _Arrival(site, channel_moments(x))
-    mine = _thread_state()
-    lane.parent.switch()
-    _set_thread_state(mine)
-
-
-def _site_here(model: nn.Module, path: str) -> Handle:
-    """A site that only other ranks' data reached."""
-    handle = norm_handles(model)[path]
-    return Handle(path, handle.module, handle.running_mean, handle.running_var)
-
-
-def _thread_state() -> tuple[Any, ...]:
-    """What torch keeps per thread (grad mode, autocast), and each micro-batch must have alone."""
-    autocast = tuple(
-        (device, torch.is_autocast_enabled(device), torch.get_autocast_dtype(device))
-        for device in ("cpu", "cuda")
-    )
-    return torch.is_grad_enabled(), torch.is_autocast_cache_enabled(), autocast
-
-
-def _set_thread_state(state: tuple[Any, ...]) -> None:
-    grad, cache, autocast = state
-    torch.set_grad_enabled(grad)
-    torch.set_autocast_cache_enabled(cache)
-    for device, enabled, dtype in autocast:
-        torch.set_autocast_enabled(device, enabled)
-        torch.set_autocast_dtype(device, dtype)
+def _alike(one: Moments, other: Moments | None) -> bool:
+    if other is None or one.count != other.count:
+        return False
+    scale = (one.m2 / max(one.count, 1)).sqrt() + 1e-6 * one.mean.abs() + 1e-12
+    near = (one.mean - other.mean).abs() <= 1e-3 * scale
+    return bool(near.all()) and one.m2.allclose(other.m2, rtol=1e-3, atol=1e-12)

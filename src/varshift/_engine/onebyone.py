@@ -1,22 +1,26 @@
 """The slow, obvious way to the same statistics: one site after another, one batch after another.
 
 As many passes as there are norms. It is what `lock_step` must agree with, and what stands in for it
-on a model that keeps something from one forward to the next.
+on a model that keeps something from one forward to the next, on one whose weights lie on several
+ranks, and where micro-batches cannot stop inside a forward.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from torch import nn
 
-from varshift._engine.batches import Batch, Forward, call
+from varshift._engine.batches import Batch, Forward, call, one_batch
+from varshift._engine.meeting import Meeting, refuse_overflow
 from varshift._engine.normcall import NormCall
+from varshift._engine.ranks import Ranks
 from varshift._engine.record.moments import channel_moments
+from varshift._engine.sharding import is_sharded
 from varshift._engine.sites import Handle
 from varshift._engine.tap import Tap
-from varshift.theory.moments import Moments, merge_all
+from varshift.theory.moments import Moments
 
 __all__ = ["site_by_site"]
 
@@ -28,21 +32,74 @@ def site_by_site(
     stops: Callable[[str], bool],
     *,
     forward: Forward | None = None,
+    ranks: Ranks | None = None,
+    report: Callable[[int, int | None], None] = lambda done, total: None,
 ) -> dict[str, Moments]:
     """Settle the first unsettled site with its moments over all batches, until none is left.
 
-    A norm that runs more than once is settled on its first run.
+    A norm that runs more than once is settled on its first run. With `ranks` all settle the same
+    site at the same time, with the moments of all; the call must lie inside `ranks.together()`.
     """
+    ranks = ranks or Ranks()
+    meeting = Meeting(model)
+    sharded = is_sharded(model)
+    turns = (
+        list(_in_step(model, data, forward, ranks))
+        if sharded
+        else [(batch, True) for batch in data]
+    )
     settled: dict[str, Moments] = {}
     while True:
-        search = _Search(lambda path: stops(path) and path not in settled)
-        for batch in data:
+        search = _Search(lambda path: stops(path) and path not in settled, not sharded)
+        for batch, counts in turns:
+            search.begin(counts)
             with suppress(_Reached), Tap(model, search.meet):
                 call(model, batch, forward)
-        if search.site is None:
+        found = _together(search, meeting, ranks)
+        if found is None:
             return settled
-        settled[search.site.path] = merge_all(search.parts)
-        settle(search.site, settled[search.site.path])
+        site, moments = found
+        settled[site.path] = moments
+        settle(site, moments)
+        report(len(settled), max(meeting.sites(stops), len(settled)))
+
+
+def _in_step(
+    model: nn.Module, data: list[Batch], forward: Forward | None, ranks: Ranks
+) -> Iterator[tuple[Batch, bool]]:
+    """The batches, and whether they count: every rank must run as many forwards.
+
+    Each forward of a sharded model gathers its weights from all ranks, so one with fewer batches
+    repeats its first, and one without any takes another rank's.
+    """
+    counts = ranks.gather(len(data), "batches")
+    first = next((rank for rank, count in enumerate(counts) if count), 0)
+    example = data[0] if data else None
+    if not all(counts):
+        offered = ranks.gather(example.value if example and ranks.rank == first else None)
+        example = example or one_batch(offered[first], model, forward=forward)
+    for at in range(max(counts)):
+        if at < len(data):
+            yield data[at], True
+        elif example is not None:
+            yield example, False
+
+
+def _together(search: _Search, meeting: Meeting, ranks: Ranks) -> tuple[Handle, Moments] | None:
+    """The first of the sites where any rank's batches have stopped, with the moments of all."""
+    named = {
+        path: meeting.names(met) if ranks.several else None for path, met in search.calls.items()
+    }
+    brought = ranks.gather(named, "sites")
+    paths = {path: names for each in brought for path, names in each.items()}
+    if not paths:
+        return None
+    path = min(paths, key=meeting.place)
+    met = search.calls.get(path)
+    site = met.handle if met is not None else meeting.site(path, paths[path])
+    moments = ranks.merged(search.parts.get(path, []))
+    refuse_overflow({path: moments})
+    return site, moments
 
 
 class _Reached(BaseException):
@@ -50,18 +107,25 @@ class _Reached(BaseException):
 
 
 class _Search:
-    """The first unsettled site of a round, and its moments batch by batch."""
+    """The first unsettled site that each batch meets, and its moments there."""
 
-    def __init__(self, open_: Callable[[str], bool]) -> None:
+    def __init__(self, open_: Callable[[str], bool], may_stop: bool) -> None:
         self._open = open_
-        self.site: Handle | None = None
-        self.parts: list[Moments] = []
+        self._may_stop = may_stop
+        self._looking = True
+        self.calls: dict[str, NormCall] = {}  # without their inputs
+        self.parts: dict[str, list[Moments]] = {}
+
+    def begin(self, counts: bool) -> None:
+        """Another batch; one that does not count is run for others' sake."""
+        self._looking = counts
 
     def meet(self, call: NormCall) -> None:
-        site, x = call.handle, call.x
-        if not self._open(site.path):
+        if not self._looking or not self._open(call.path):
             return
-        self.site = self.site or site
-        if site.path == self.site.path:
-            self.parts.append(channel_moments(x))
+        self._looking = False
+        self.calls.setdefault(call.path, call.given(input=None))
+        self.parts.setdefault(call.path, []).append(channel_moments(call.x))
+        # A sharded model must be left by its own door: it gives its weights back there.
+        if self._may_stop:
             raise _Reached

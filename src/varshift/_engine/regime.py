@@ -17,6 +17,7 @@ Mode = Literal["training", "evaluation"]
 Flags = list[tuple[nn.Module, bool]]  # a training flag for each module
 Norms = Callable[[NormCall], NormCall | None]
 Insert = Callable[[nn.Module, tuple[Any, ...]], Any]
+Enter = Callable[[nn.Module, tuple[Any, ...], dict[str, Any]], None]
 Watch = Callable[[nn.Module, tuple[Any, ...], Any], None]
 Build = Callable[..., Any]
 
@@ -54,10 +55,12 @@ class Regime:
             operation is followed. None: noise as drawn, on the cheap lane.
         control: makes the mode that follows the pass, in place of `Control` itself.
         insert: by module path, what changes that module's arguments before it runs.
+        enter: by module path, what is shown that module's arguments, keywords too, before it runs.
         watch: by module path, what is shown that module's arguments and output after it ran.
         structure: whether the first pass of the session is traced for the model's structure.
         name_draws: whether draws of this regime are told by where they are made.
-        gradients: whether the pass is differentiated.
+        gradients: whether the pass is differentiated, by what its `norms` bring in: the model's own
+            parameters are constants.
     """
 
     mode: Mode | Flags
@@ -66,6 +69,7 @@ class Regime:
     blend: Callable[[Any], Tensor] | None = None
     control: Build | None = None
     insert: Mapping[str, Insert] = field(default_factory=dict)
+    enter: Mapping[str, Enter] = field(default_factory=dict)
     watch: Mapping[str, Watch] = field(default_factory=dict)
     structure: bool = False
     name_draws: bool = False

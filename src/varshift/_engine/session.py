@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import nn
@@ -31,9 +31,10 @@ from varshift._engine.borrow.model import (
     training_flags,
     unwrapped,
 )
-from varshift._engine.borrow.rng import drawn_from, rng_state
+from varshift._engine.borrow.rng import drawn_from, rng_state, seed_all, set_rng_state
 from varshift._engine.borrow.walk import walk
-from varshift._engine.control import Control, names_of
+from varshift._engine.control import Control, Silenced, names_of
+from varshift._engine.edits import Edit
 from varshift._engine.normcall import NormCall
 from varshift._engine.progress import Progress, Reporter, reporter
 from varshift._engine.ranks import Ranks
@@ -45,9 +46,13 @@ from varshift._engine.tap import Tap
 from varshift._engine.trace.modules import module_stack
 from varshift._engine.trace.tracer import Tracer
 from varshift.errors import DataError
-from varshift.results.structure import Structure
+from varshift.results.note import Note, NoteKind
+from varshift.results.structure import Structure, alone
 
-__all__ = ["Passed", "Session", "Trace", "session"]
+__all__ = ["Followed", "Passed", "Session", "Trace", "session"]
+
+Follower = TypeVar("Follower", bound=Tracer)
+R = TypeVar("R", bound=Any)  # a result: a dataclass with notes
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +67,15 @@ class Trace:
     def names(self) -> dict[Any, str]:
         """The names of its sources, as `Control` takes them."""
         return names_of(self.tracer)
+
+
+@dataclass(frozen=True, eq=False)
+class Followed(Generic[Follower]):
+    """A pass of which every operation was followed."""
+
+    out: Any
+    tracer: Follower
+    moved: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -90,7 +104,10 @@ class Session:
         lent_training: whether it was lent in train mode.
         trace: of the first pass whose regime asked for the structure.
         drew: by regime, the generators that its first pass moved.
+        notes: once the block is left, what of the model could not be given back.
         draws: by regime that names them, what drew in it, as "dropout in block.drop".
+        silenced: by source, how it was silenced where a regime had a `blend`.
+        strangers: draws there that belong to no source of the traced pass.
     """
 
     lent: nn.Module
@@ -100,9 +117,12 @@ class Session:
     report: Reporter
     ranks: Ranks
     lent_training: bool
+    notes: list[str]
     trace: Trace | None = None
     drew: dict[str, tuple[str, ...]] = field(default_factory=dict)
     draws: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    silenced: dict[str, Silenced] = field(default_factory=dict)
+    strangers: int = 0
 
     def __post_init__(self) -> None:
         self.on: Flags = training_flags(self.model)
@@ -128,11 +148,48 @@ class Session:
             recorder.end(out)
         return out
 
+    def alike(self, batch: Batch, regimes: Iterable[Regime]) -> None:
+        """One pass under each regime, all of which draw the same random numbers."""
+        start = rng_state()
+        for regime in regimes:
+            set_rng_state(start)
+            self.once(batch, regime)
+
     def moved(self, batch: Batch, regime: Regime) -> tuple[str, ...]:
         """The random generators that one pass draws from: "torch", "numpy", "python" …"""
         before = rng_state()
         self.once(batch, regime)
         return drawn_from(before, rng_state())
+
+    def followed(
+        self, batch: Batch, regime: Regime, build: Callable[..., Follower]
+    ) -> Followed[Follower]:
+        """One pass that a tracer follows, made by `build` as a regime's `control` is."""
+        made: list[Follower] = []
+
+        def control(*arguments: Any, **keywords: Any) -> Follower:
+            made.append(build(*arguments, **keywords))
+            return made[0]
+
+        before = rng_state()
+        out = self.once(batch, replace(regime, control=control))
+        return Followed(out, made[0], drawn_from(before, rng_state()))
+
+    @contextmanager
+    def trying(self, edit: Edit | None = None, *, seed: int | None = None) -> Iterator[None]:
+        """In the block the model computes with an edit's values, and draws begin at a seed.
+
+        Then the model, what its passes have left in it, and all random generators are as before.
+        """
+        held = self._buffers, self._owners
+        with borrowed(self.model), (edit or Edit({})).standing_in(self.model):
+            self._buffers, self._owners = Buffers(self.model), owners(self.model)
+            if seed is not None:
+                seed_all(seed)
+            try:
+                yield
+            finally:
+                self._buffers, self._owners = held
 
     def _flags(self, regime: Regime) -> Flags:
         if isinstance(regime.mode, str):
@@ -142,10 +199,14 @@ class Session:
     def _enter(self, stack: ExitStack, batch: Batch, regime: Regime, report: Any) -> None:
         """Everything that stands around the call, the mode that meets the norms innermost."""
         if regime.gradients:
+            stack.enter_context(_constant(self.model))
             stack.enter_context(torch.enable_grad())
-        modules = dict(walk(self.model)) if regime.insert or regime.watch else {}
+        modules = dict(walk(self.model)) if regime.insert or regime.enter or regime.watch else {}
         for path, insert in regime.insert.items():
             stack.callback(modules[path].register_forward_pre_hook(insert).remove)
+        for path, enter in regime.enter.items():
+            hook = modules[path].register_forward_pre_hook(enter, with_kwargs=True)
+            stack.callback(hook.remove)
         for path, watch in regime.watch.items():
             stack.callback(modules[path].register_forward_hook(watch).remove)
         tracing = regime.structure and self.trace is None
@@ -166,6 +227,7 @@ class Session:
         elif regime.blend is not None:
             names = None if self.trace is None else self.trace.names
             mode = Control(*arguments, on_norm=meets, names=names, blend=regime.blend)
+            stack.callback(self._directed, mode)
         else:
             mode = Tracer(*arguments, on_norm=meets)
         stack.enter_context(mode)
@@ -175,6 +237,10 @@ class Session:
 
     def _traced(self, batch: Batch, tracer: Tracer, before: Any) -> None:
         self.trace = Trace(batch, tracer, drawn_from(before, rng_state()))
+
+    def _directed(self, control: Control) -> None:
+        self.silenced.update(control.methods)
+        self.strangers += control.strangers
 
     def _meets(self, regime: Regime) -> Callable[[NormCall], NormCall | None]:
         recorders, norms = regime.record, regime.norms
@@ -220,18 +286,26 @@ class Session:
         data: Iterable[Batch],
         regimes: Mapping[str, Regime],
         step: Callable[[int, Batch], None] = lambda done, batch: None,
+        first: Callable[[Batch | None, bool], None] | None = None,
     ) -> Passed:
         """Every batch once under every regime, in order; how much passed.
 
-        Each batch is fetched once, and let go before the next one.
+        Each batch is fetched once, and let go before the next one. `first` is called once on every
+        rank, when its first batch is through: with that batch (None on a rank without data), and
+        whether it counts.
         """
-        samples = done = 0
+        samples, done, waiting = 0, 0, first
         for batch, counts in self._in_step(data):
             for name, regime in regimes.items():
                 self._pass(name, batch, regime if counts else replace(regime, record=()))
             if counts:
                 samples, done = samples + batch.samples, done + 1
                 step(done, batch)
+            if waiting is not None:
+                waiting(batch, counts)
+                waiting = None
+        if waiting is not None:
+            waiting(None, False)
         for name, regime in regimes.items():
             if regime.name_draws and self.drew.get(name) and name not in self.draws:
                 self._name_draws(name, batch, replace(regime, record=()))
@@ -274,10 +348,9 @@ class Session:
         return Passed(sum(p.samples for p in passed), sum(p.batches for p in passed))
 
     def _share_structure(self) -> None:
-        """That of the first rank that has one; where a rank's own is the same, it can prove it."""
+        """That of the first rank that has one."""
         own = None if self.trace is None else self.structure
-        first = next(s for s in self.ranks.gather(own) if s is not None)
-        self._structure = own if own == first else first
+        self._structure = next(s for s in self.ranks.gather(own) if s is not None)
 
     def _pass(self, name: str, batch: Batch, regime: Regime) -> None:
         if name not in self.drew:
@@ -291,29 +364,33 @@ class Session:
 
     def _name_draws(self, name: str, batch: Batch, regime: Regime) -> None:
         """Run it traced: where the draws of a regime are made."""
-        tracers: list[Tracer] = []
-
-        def build(*arguments: Any, **keywords: Any) -> Tracer:
-            tracers.append(Tracer(*arguments, **keywords))
-            return tracers[-1]
-
-        self.once(batch, replace(regime, control=build))
+        sources = self.followed(batch, regime, Tracer).tracer.sources
         self.draws[name] = tuple(
-            f"{source.operation} in {source.path or 'the model'}" for source in tracers[0].sources
+            f"{source.operation} in {source.path or 'the model'}" for source in sources
         )
 
     # What it has shown ---------------------------------------------------------------------
 
     @property
     def structure(self) -> Structure:
-        """What the traced pass has shown; it can prove its routes."""
+        """What the traced pass has shown, without the model: as part of a result."""
         if self._structure is None:
-            assert self.trace is not None
-            first = self.trace
-            self._structure = traced(
-                self.lent, first.tracer, first.batch, self.forward, first.moved
-            )
+            self._structure = alone(self.provable())
         return self._structure
+
+    def provable(self) -> Structure:
+        """The same, holding the model so that it can prove its routes."""
+        assert self.trace is not None
+        first = self.trace
+        set_training(self.on)  # what the trace has not met is told by its flags as lent
+        return traced(self.lent, first.tracer, first.batch, self.forward, first.moved)
+
+    def noted(self, result: R) -> R:
+        """A result of this session, once its block is left, with what could not be given back."""
+        if not self.notes:
+            return result
+        kind = NoteKind.NOT_GIVEN_BACK
+        return replace(result, notes=(*result.notes, *(Note(each, kind) for each in self.notes)))
 
     def held_norms(self) -> list[str]:
         """Paths of the modules that are batch norms by class and hold running statistics."""
@@ -333,7 +410,8 @@ def session(
 ) -> Iterator[Session]:
     """Borrow the model, in train mode (as lent, or by `model.train()`), and run it in the block."""
     lent_training = unwrapped(model).training
-    with borrowed(model) as inner, reporter(progress, label, after) as report:
+    notes: list[str] = []
+    with borrowed(model, notes) as inner, reporter(progress, label, after) as report:
         if not inner.training:
             inner.train()
         ranks = Ranks.of(inner, sync)
@@ -346,7 +424,21 @@ def session(
                 report=report,
                 ranks=ranks,
                 lent_training=lent_training,
+                notes=notes,
             )
+
+
+@contextmanager
+def _constant(model: nn.Module) -> Iterator[None]:
+    """No gradient of the model's own parameters inside the block."""
+    asking = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    try:
+        for parameter in asking:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in asking:
+            parameter.requires_grad_(True)
 
 
 def _united(ranks: list[dict[str, tuple[str, ...]]]) -> dict[str, tuple[str, ...]]:

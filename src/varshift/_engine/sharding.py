@@ -1,4 +1,4 @@
-"""Models whose weights lie on several ranks."""
+"""Models whose weights lie on several ranks, or whose buffers are sent between them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from torch import nn
 
 from varshift._engine.borrow.walk import walk
 
-__all__ = ["is_sharded"]
+__all__ = ["broadcasts_buffers", "is_sharded"]
 
 
 def is_sharded(model: nn.Module) -> bool:
@@ -16,3 +16,14 @@ def is_sharded(model: nn.Module) -> bool:
         for _, module in walk(model)
         for kind in type(module).__mro__
     )
+
+
+def broadcasts_buffers(model: nn.Module) -> bool:
+    """Whether DistributedDataParallel wraps it and hands out rank 0's buffers in each forward."""
+    while True:
+        if type(model).__name__ == "DistributedDataParallel":
+            return bool(model.broadcast_buffers)
+        inner = getattr(model, "_orig_mod", None)
+        if not isinstance(inner, nn.Module):
+            return False
+        model = inner

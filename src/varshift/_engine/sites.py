@@ -13,7 +13,7 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 from varshift._engine.borrow.containers import tensors_within
 from varshift._engine.borrow.walk import walk
 
-__all__ = ["Handle", "norm_handles", "owners", "untracked"]
+__all__ = ["Handle", "held_tensors", "norm_handles", "owners", "untracked"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +82,13 @@ def owners(model: nn.Module) -> dict[int, tuple[str, nn.Module]]:
             site = path if name == "running_mean" else f"{path}.{name}".lstrip(".")
             found.setdefault(id(tensor), (site, module))
     return found
+
+
+def held_tensors(model: nn.Module) -> Iterator[tuple[str, nn.Module, Tensor]]:
+    """Every tensor that could be a statistic: its name in the whole model, its module, itself."""
+    for path, module in _open(model):
+        for name, tensor in _held(module):
+            yield f"{path}.{name}".lstrip("."), module, tensor
 
 
 def _open(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:

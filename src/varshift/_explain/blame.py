@@ -8,41 +8,29 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from varshift._engine.record.contrast import Effect
 from varshift._engine.record.tally import rounding
-from varshift._explain.contrast import Effect
+from varshift._explain.blaming import Blaming
 from varshift._explain.figures import error_of, figure_of, root_mean_square
-from varshift._explain.lanes import Spread
-from varshift._explain.passes import BlamePasses
+from varshift._explain.lanes import Lanes
+from varshift._explain.settling import Settling
+from varshift._explain.spread import Spread
 from varshift.results.explanation import Blame, Figure
-from varshift.results.structure import Structure
 
 __all__ = ["blame_of", "noisy_spread"]
 
 
-def noisy_spread(passes: BlamePasses, place: str, clean: Spread) -> Spread:
+def noisy_spread(blaming: Blaming, lanes: Lanes, place: str) -> Spread:
     """What a place receives with all noise on, every norm using its training statistics."""
-    effect = passes.effect(place, passes.design.all)
-    if effect is None:
-        return clean
-    rows = len(clean.mean)  # fewer samples than groups: the groups behind are empty
-    return clean.plus(effect.mean[:rows], effect.var[:rows])
+    clean = lanes.without_noise(place)
+    effect = blaming.effect(place, blaming.design.all, lanes.groups(place))
+    return clean if effect is None else clean.plus(effect)
 
 
-def blame_of(
-    passes: BlamePasses, structure: Structure, noisy: Mapping[str, Spread], count: int
-) -> Blame:
+def blame_of(settling: Settling, lanes: Lanes, noisy: Mapping[str, Spread], count: int) -> Blame:
     """The matrix; `noisy` is `noisy_spread` by place, `count` how many passes over the data."""
-    reached = {(route.noise, route.norm) for route in structure.routes}
-    norms = {norm.path for norm in structure.norms}
-    places = {
-        name: _Place(
-            passes,
-            name,
-            spread,
-            [s for s in passes.sources if name not in norms or (s, name) in reached],
-        )
-        for name, spread in noisy.items()
-    }
+    blaming = settling.blaming
+    places = {name: _Place(blaming, lanes, name, spread) for name, spread in noisy.items()}
     pairs = [
         ((source, name), place, effect)
         for name, place in places.items()
@@ -50,16 +38,16 @@ def blame_of(
     ]
     parts = {name: place.parts() for name, place in places.items()}
     return Blame(
-        noises=tuple(passes.sources),
+        noises=tuple(blaming.design.sources),
         places=tuple(places),
         share={pair: figure_of(place.share(effect)) for pair, place, effect in pairs},
         mean_shift={pair: place.moved(effect) for pair, place, effect in pairs},
         total={name: part.total for name, part in parts.items()},
         interaction={name: part.interaction for name, part in parts.items()},
         rest={name: part.rest for name, part in parts.items()},
-        silenced=dict(passes.silenced),
+        silenced={source: how.value for source, how in settling.silenced.items()},
         passes=count,
-        unit="batch" if passes.design.whole_batches else "sample",
+        unit="batch" if blaming.design.whole_batches else "sample",
     )
 
 
@@ -76,21 +64,22 @@ class _Place:
     `alone`: what each source does by itself, beyond what is there with every source silenced.
     """
 
-    def __init__(self, passes: BlamePasses, name: str, noisy: Spread, sources: list[str]) -> None:
-        design = passes.design
+    def __init__(self, blaming: Blaming, lanes: Lanes, name: str, noisy: Spread) -> None:
+        design, groups = blaming.design, lanes.groups(name)
         self._several = len(design.sources) > 1
         self._noisy = noisy
-        precision = passes.clean.tallies[name].precision
-        self._live = noisy.var[0] > rounding(noisy.mean[0], precision)
-        self._whole = passes.effect(name, design.all)
-        self._rest = passes.effect(name, design.none)
-        found = {s: passes.effect(name, design.sources.index(s)) for s in sources}
+        self._live = noisy.var[0] > rounding(noisy.mean[0], lanes.clean.at[name].precision)
+        self._whole = blaming.effect(name, design.all, groups)
+        self._rest = blaming.effect(name, design.none, groups)
+        found = {
+            source: blaming.effect(name, design.sources.index(source), groups)
+            for source in blaming.sources(name)
+        }
         self.alone = {s: self._beyond_rest(e) for s, e in found.items() if e is not None}
 
     def share(self, effect: Effect) -> Tensor:
         """Variance that the effect adds ÷ variance with all noise, mean over live channels."""
-        rows = len(self._noisy.var)  # as many groups as there are samples, at most
-        share: Tensor = (effect.var[:rows] / self._noisy.var)[:, self._live].mean(1)
+        share: Tensor = (effect.var / self._noisy.var)[:, self._live].mean(1)
         return share
 
     def moved(self, effect: Effect) -> Figure:

@@ -1,8 +1,9 @@
 """Who is noisy: the subset of sources that each sample carries in the blame pass.
 
-Three kinds of subset are dealt: one source alone, all of them, and (only where something may be
-left over) none. Alone is what blame asks for, and with the clean twin of the same sample as control
-it is no less precise than a half-and-half design, whose other sources would be noise on top.
+Three kinds of subset are dealt: one source alone, all of them, and none (to a few samples at first,
+for they show whether anything is left over, and to more of them where something is). Alone is what
+blame asks for, and with the clean twin of the same sample as control it is no less precise than a
+half-and-half design, whose other sources would be noise on top.
 """
 
 from __future__ import annotations
@@ -56,13 +57,18 @@ class Design:
         """Share of the samples that carry one certain source alone, dealt sample by sample."""
         return _ALONE / self.least
 
-    def deal(self, samples: int) -> Tensor:
-        """The subset of each of the next samples, (samples,)."""
-        count = 1 if self.whole_batches else samples
+    def deal(self, samples: int, spared: int = 0) -> Tensor:
+        """The subset of each of the next samples, (samples,); so many of them carry none."""
+        count = 1 if self.whole_batches else samples - spared
         while len(self._deck) < count:
             self._deck = torch.cat([self._deck, self._shuffled()])
         dealt, self._deck = self._deck[:count], self._deck[count:]
-        return dealt.expand(samples) if self.whole_batches else dealt
+        if self.whole_batches:
+            return dealt.expand(samples)
+        if spared:
+            dealt = torch.cat([dealt, torch.full((spared,), self.none)])
+            dealt = dealt[torch.randperm(samples, generator=self._random)]
+        return dealt
 
     def active(self, source: str, dealt: Tensor) -> Tensor:
         """Which samples carry the source, (samples,) bool."""

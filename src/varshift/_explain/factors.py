@@ -9,7 +9,7 @@ from torch import Tensor
 
 from varshift._engine.record.tally import rounding
 from varshift._explain.figures import error_of, figure_of, root_mean_square
-from varshift._explain.lanes import Spread
+from varshift._explain.spread import Spread
 from varshift.results.explanation import CAUSES, Cause, Factors, Figure
 
 __all__ = ["SiteLanes", "factors_of"]

@@ -1,52 +1,85 @@
-"""What every place of the model receives in one way of running it: a lane.
-
-Places are the norm sites and the model's outputs. All lanes see the same batches in the same order,
-so that their groups of samples are the same and what they share cancels in the jackknife.
-"""
+"""The four ways of running the same batches, side by side, and what a place received in each."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
-import torch
 from torch import Tensor
 
-from varshift._engine.batches import Batch
-from varshift._engine.record.bank import Bank
-from varshift._engine.record.recording import outputs_of
+from varshift._engine.record.recording import Recording
+from varshift._engine.record.tally import groups_of
+from varshift._engine.regime import Regime
+from varshift._explain.factors import SiteLanes
+from varshift._explain.spread import Spread
+from varshift.results.structure import Norm
 
-__all__ = ["Lane", "Spread", "outputs_of"]
-
-
-@dataclass(frozen=True, eq=False)
-class Spread:
-    """Mean and variance over all samples (row 0) and without each group: (1 + G, C) each."""
-
-    mean: Tensor
-    var: Tensor
-
-    def plus(self, mean: Tensor, var: Tensor) -> Spread:
-        """Moved by a change of both."""
-        return Spread(self.mean + mean, self.var + var)
+__all__ = ["Lanes"]
 
 
-class Lane:
-    """Moments by place, and in which way the model ran (for error messages)."""
+class Lanes:
+    """Recordings of training, of evaluation, with noise off, and of the test data.
 
-    def __init__(self, name: str, *, scattered: bool = False) -> None:
-        self.tallies = Bank(name, scattered=scattered)
+    All but the last see the same batches, so that what they share cancels in the jackknife: the
+    same groups of samples are left out in each.
+    """
 
-    def add_outputs(self, out: Any, batch: Batch) -> None:
-        """Take in what the model returned."""
-        for name, value in outputs_of(out, batch.samples):
-            self.tallies.add(name, value)
+    def __init__(self) -> None:
+        self.train = Recording("training", outputs=True, scattered=True)
+        self.test = Recording("evaluation", outputs=True)
+        self.clean = Recording("noise-free", outputs=True)
+        self.data = Recording("test data", outputs=True)
 
-    def spread(self, place: str) -> Spread:
-        """Moments of a place, with the leave-one-out rows that errors are made of."""
-        tally = self.tallies[place]
-        total, groups = tally.total(), tally.groups()
-        return Spread(
-            torch.cat([total.mean[None], groups.mean_without_each()]),
-            torch.cat([total.var()[None], groups.var_without_each()]),
+    @property
+    def comparing(self) -> dict[str, Regime]:
+        """Training as it is, whose first pass shows the structure, and evaluation as it is."""
+        return {
+            "train": Regime("training", record=(self.train,), structure=True),
+            "test": Regime("evaluation", record=(self.test,)),
+        }
+
+    @property
+    def looking(self) -> dict[str, Regime]:
+        """The test data, as in evaluation."""
+        return {"data": Regime("evaluation", record=(self.data,))}
+
+    def everywhere(self, path: str) -> bool:
+        """Whether a norm was reached in every way of running the model."""
+        several = [self.train, self.test, self.clean, *([self.data] if self.data.at else [])]
+        return all(path in recording.at for recording in several)
+
+    def groups(self, place: str) -> Tensor:
+        """The groups of samples to leave out in turn there."""
+        same = [recording.at for recording in (self.train, self.test, self.clean)]
+        return groups_of(*(at[place] for at in same if place in at))
+
+    def without_noise(self, place: str) -> Spread:
+        """What a place receives with noise off."""
+        return Spread.of(self.clean.at[place], self.groups(place))
+
+    def site(self, norm: Norm, noisy: Spread) -> SiteLanes:
+        """All that one norm received; `noisy` with all noise on and the statistics of training."""
+        path, groups = norm.path, self.groups(norm.path)
+        train, stored = self.train.at[path], self.train.stored[path]
+        spread = Spread.of(train, groups)
+        # The groups do not keep variances within batches; what differs is the same share in each.
+        within = Spread(spread.mean, spread.var * (train.within() / spread.var[0]))
+        weight = _inherited(norm.momentum, stored.count)
+        mean, var = (weight * scatter for scatter in train.scattered)
+        data = self.data.at.get(path)
+        return SiteLanes(
+            path=path,
+            stored=Spread(stored.mean[None], stored.var[None]),
+            within=within,
+            train=spread,
+            noisy=noisy,
+            clean=self.without_noise(path),
+            test=Spread.of(self.test.at[path], groups),
+            data=None if data is None else Spread.of(data, groups_of(data)),
+            inherited=(mean, var),
+            precision=train.precision,
         )
+
+
+def _inherited(momentum: float | None, tracked: int) -> float:
+    """Share of the scatter between batches that the stored average keeps."""
+    if momentum is None:
+        return 1 / tracked if tracked else 0.0
+    return momentum / (2 - momentum)

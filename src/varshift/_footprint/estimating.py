@@ -69,15 +69,14 @@ def footprint(
         DataError: too few batches, an unknown form, NaN or infinity in a batch (named by index).
 
     Example:
-        >>> import torch
-        >>> from varshift.footprint import footprint
+        >>> import torch, varshift as vs
         >>> _ = torch.manual_seed(0)
         >>> model = torch.nn.Sequential(torch.nn.Linear(20, 64), torch.nn.BatchNorm1d(64))
         >>> model[1].momentum = None  # average all batches
         >>> data = torch.randn(4000, 20).relu().split(100)
         >>> for batch in data:
         ...     _ = model(torch.nn.functional.dropout(batch, 0.3))
-        >>> site = footprint(model, data).sites["1"]
+        >>> site = vs.footprint(model, data).sites["1"]
         >>> site.claimed, abs(site.drop_p - 0.3) < 0.02
         (True, True)
     """
@@ -107,7 +106,8 @@ def footprint(
         fitting.settle(run.report)
         if asked is None:
             fitting = _in_turn(fitting)
-        return replace(fitting.result(), subject=subject_of(model))
+        result = replace(fitting.result(), subject=subject_of(model))
+    return run.noted(result)
 
 
 def _in_turn(run: Settling) -> Settling:

@@ -63,4 +63,5 @@ def inspect(
         # Only drawn: a callback must neither run nor raise inside the pass that is traced.
         run.once(run.example(example), Regime("training", structure=True), run.report.draw)
         run.report.tell(1, 1)
-        return run.structure
+        structure = run.provable()
+    return run.noted(structure)

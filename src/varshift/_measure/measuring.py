@@ -83,7 +83,7 @@ def measure(
             for path in train.at
             if path in test.at
         }
-        return Measurement(
+        found = Measurement(
             sites=sites,
             structure=structure,
             samples=passed.samples,
@@ -95,6 +95,7 @@ def measure(
             },
             notes=tuple(dict.fromkeys([*structure.notes, *_notes(run, structure, sites)])),
         )
+    return run.noted(found)
 
 
 def _notes(run: Session, structure: Structure, sites: dict[str, Site]) -> Iterator[str]:

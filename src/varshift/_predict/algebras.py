@@ -29,18 +29,8 @@ class Tensors:
         if operation.draws():
             return None
         written = {id(tensor) for tensor in operation.written()}
-
-        def twin(value: Any) -> Any:
-            if isinstance(value, Tensor):
-                held = entry(value)
-                calm = value if held is None or held.clean is None else held.clean
-                return calm.clone() if id(value) in written else calm
-            if isinstance(value, (tuple, list)):
-                return type(value)(twin(item) for item in value)
-            return value
-
-        args = twin(operation.args)
-        kwargs = {key: twin(value) for key, value in operation.kwargs.items()}
+        args = _twin(operation.args, entry, written)
+        kwargs = {key: _twin(value, entry, written) for key, value in operation.kwargs.items()}
         return tensors_in(operation.func(*args, **kwargs))
 
     def enters(self, operation: Operation, silent: Tensor) -> Tensor:
@@ -67,14 +57,14 @@ class Tensors:
         weight = operation.args[2 if operation.name == "addmm" else 1].t()
         if sharing == "channel":
             sharing = "element"  # (N, C): a channel is one value
-        return linear_noise_energy(base, weight, sharing).cpu()
+        return linear_noise_energy(base, weight, sharing)
 
     def pooled(self, operation: Operation, base: Tensor, share: float) -> Tensor | None:
         """N = Σ b²/k² over each window of k values."""
         squares = self.through(operation, 0, base.double().square())
         if squares is None:
             return None
-        return squares.transpose(0, 1).flatten(1).mean(1).mul(share).cpu()
+        return squares.transpose(0, 1).flatten(1).mean(1).mul(share)
 
     def total(self, operation: Operation, bases: Sequence[Tensor | None]) -> Tensor | None:
         """Concatenated, zeros where there is no noise."""
@@ -86,18 +76,31 @@ class Tensors:
         dim = operation.args[1] if len(operation.args) > 1 else 0
         return torch.cat(filled, dim)
 
-    def floor(self, base: Tensor) -> float:
+    def floor(self, base: Tensor) -> Tensor:
         """From the channels' own moments and the variance of their sum."""
         rows = base.double().transpose(0, 1).flatten(1)
-        size, var = len(rows), float(rows.var(1).mean())
-        if size < 2 or var <= 0:
-            return math.nan
-        rho = (float(rows.sum(0).var()) / (size * var) - 1) / (size - 1)
-        return (1 - rho) * var / (float(rows.mean(1).square().mean()) + var)
+        size, values = rows.shape
+        if size < 2 or values < 2:
+            return rows.new_tensor(math.nan)
+        var = rows.var(1).mean()
+        rho = (rows.sum(0).var() / (size * var) - 1) / (size - 1)
+        share = (1 - rho) * var / (rows.mean(1).square().mean() + var)
+        return share.where(var > 0, math.nan)
 
     def second(self, base: Tensor) -> Tensor:
         """E[b²] per channel: N where nothing with weights lies between, (C,) float64."""
-        return base.double().square().transpose(0, 1).flatten(1).mean(1).cpu()
+        return base.double().square().transpose(0, 1).flatten(1).mean(1)
+
+
+def _twin(value: Any, entry: Callable[[Tensor], Any], written: set[int]) -> Any:
+    """An argument with the clean twins of its tensors; those that are written to are copies."""
+    if isinstance(value, Tensor):
+        held = entry(value)
+        calm = value if held is None or held.clean is None else held.clean
+        return calm.clone() if id(value) in written else calm
+    if isinstance(value, (tuple, list)):
+        return type(value)(_twin(item, entry, written) for item in value)
+    return value
 
 
 def _conv_energy(operation: Operation, base: Tensor, sharing: TheorySharing) -> Tensor | None:
@@ -109,6 +112,6 @@ def _conv_energy(operation: Operation, base: Tensor, sharing: TheorySharing) -> 
         "groups": groups,
     }
     if not transposed:
-        return conv_noise_energy(base, weight, sharing, **geometry).cpu()
+        return conv_noise_energy(base, weight, sharing, **geometry)
     geometry["output_padding"] = tuple(output_padding)
-    return conv_transpose_noise_energy(base, weight, sharing, **geometry).cpu()
+    return conv_transpose_noise_energy(base, weight, sharing, **geometry)

@@ -65,8 +65,8 @@ class Piece:
 
     def then(self, step: Callable[[Tensor], Tensor]) -> Piece:
         """Put through one more function."""
-        inner = self.function
-        return replace(self, function=lambda x: step(inner(x)))
+        before = self.function
+        return replace(self, function=lambda x: step(before(x)))
 
 
 @dataclass(frozen=True, eq=False)

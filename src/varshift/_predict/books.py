@@ -34,7 +34,8 @@ class Group:
     @classmethod
     def empty(cls, channels: int) -> Group:
         """Of no batches."""
-        return cls(*(Moments.empty(channels) for _ in range(3)))
+        nothing = Moments.empty(channels)
+        return cls(nothing, nothing, nothing)
 
     def take(self, other: Group) -> None:
         """More batches."""

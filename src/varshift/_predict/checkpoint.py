@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from varshift._engine.normcall import NormCall
 from varshift._engine.regime import Recorder
-from varshift._engine.sites import Handle
+from varshift._engine.sites import Handle, norm_handles
 from varshift._engine.trace.ops import Operation
 from varshift._predict.beliefs import Belief, Beliefs, Piece
 from varshift._predict.ledger import Entry, Ledger
@@ -49,6 +49,12 @@ class Checkpoint(Recorder):
     skipped: dict[str, str] = field(default_factory=dict)
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
     ledger: Callable[[], Ledger | None] = lambda: None
+    _stored: dict[str, Tensor] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, model: nn.Module) -> Checkpoint:
+        """Of the norms that a model holds."""
+        return cls(norm_handles(model))
 
     def norm(self, call: NormCall) -> None:
         """What noise reaches a norm, and what that makes of it."""
@@ -60,6 +66,8 @@ class Checkpoint(Recorder):
         if any("through-norm" in trails for trails in ways):
             self.carried.add(path)
         self._taus = ledger.taus
+        # As stored: the pass moves what the module holds.
+        self._stored[path] = call.handle.running_var.detach().double().cpu().clone()
         self._arrive(path, call.x, ledger.completed(call.x))
 
     def _arrive(self, path: str, x: Tensor, entry: Entry | None) -> None:
@@ -102,10 +110,9 @@ class Checkpoint(Recorder):
 
     def hand_on(self, path: str, operation: Operation) -> None:
         """What the norm gives in training: mean β, variance γ²·V/(V + ε)."""
-        out, handle = operation.outputs()[0], self.handles.get(path)
-        if handle is None:
+        out, var = operation.outputs()[0], self._stored.get(path)
+        if path not in self.handles or var is None:
             return
-        var = handle.running_var.detach().double().cpu()
         eps = float(operation.argument("eps") or 0.0)
         weight, bias = operation.argument("weight"), operation.argument("bias")
         gamma = torch.ones_like(var) if weight is None else weight.detach().double().cpu()

@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 
 from varshift._predict.books import Group, SiteBooks
+from varshift._predict.recorders import AtTest
 from varshift.results.expected import Expected, How, median, noise_var
+from varshift.results.structure import Structure
 from varshift.theory.jackknife import jackknife_error
 from varshift.theory.moments import Moments, merge_all
 
-__all__ = ["Figures"]
+__all__ = ["Figures", "figures_of"]
 
 
 @dataclass(eq=False)
@@ -130,3 +132,39 @@ def _mean(groups: list[Group], source: str) -> Tensor:
 
 def _delta(test: Tensor, train: Tensor) -> Tensor:
     return torch.where((test > 0) & (train > 0), test / train, torch.nan)
+
+
+def figures_of(
+    sites: Mapping[str, SiteBooks],
+    test: AtTest | Mapping[str, Tensor],
+    structure: Structure,
+    laws: Mapping[str, float],
+    samples: int,
+    *,
+    anywhere: bool,
+) -> dict[str, Figures]:
+    """Of every site that was met at test too; `anywhere`: noise stands where the model has none."""
+    through = {route.norm for route in structure.routes if not route.direct}
+    twice = {r.norm for r in structure.routes if r.direct and "through-norm" in r.placements}
+    return {
+        path: Figures(
+            site=site,
+            test=tested,
+            laws=laws,
+            twice=path in twice,
+            carried=path in through or anywhere,
+            samples=samples,
+        )
+        for path, site in sites.items()
+        if (tested := _tested(test, path, site)) is not None
+    }
+
+
+def _tested(
+    test: AtTest | Mapping[str, Tensor], path: str, site: SiteBooks
+) -> Mapping[int, Moments] | Tensor | None:
+    """What is known of a site at test; None where too little is."""
+    if not isinstance(test, AtTest):
+        return test.get(path)
+    groups = test.at.get(path, {})
+    return groups if site.groups.keys() <= groups.keys() else None

@@ -56,7 +56,7 @@ class Energy:
 
     value: Tensor
     dim: int
-    floor: float = math.nan
+    floor: float | Tensor = math.nan
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Algebra(Protocol):
     def total(self, operation: Operation, bases: Sequence[Any]) -> Any:
         """Bases concatenated (None for a piece without noise); None where unknown."""
 
-    def floor(self, base: Any) -> float:
+    def floor(self, base: Any) -> float | Tensor:
         """(1 − ρ)v/(c² + v) of the base, over all its channels; NaN where unknown."""
 
     def second(self, base: Any) -> Tensor | None:
@@ -184,8 +184,9 @@ def joined(
     if any(isinstance(part, Lost) for part in known) or dim % len(shapes[0]) != 1:
         return Lost("cat")
     if all(isinstance(part, Energy) and part.dim == 1 for part in known):
+        like = next(part.value for part in known if isinstance(part, Energy))
         pieces = [
-            part.value if isinstance(part, Energy) else torch.zeros(shape[1], dtype=torch.float64)
+            part.value if isinstance(part, Energy) else like.new_zeros(shape[1])
             for part, shape in zip(parts, shapes, strict=True)
         ]
         return Energy(torch.cat(pieces), 1)
@@ -267,7 +268,7 @@ def _scaled(
         by = by.reshape(-1)
     else:
         return None
-    by = by.detach().double().cpu()
+    by = by.detach().to(part.value)
     square = by.square()
     return replace(
         part, value=part.value / square if operation.name == "div" else part.value * square

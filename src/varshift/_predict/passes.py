@@ -7,77 +7,20 @@ them over the same batches, and what else it wants to know of the noisy pass is 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from varshift._engine.control import Key, names_of
-from varshift._engine.normcall import Fixed
-from varshift._engine.regime import Insert, Recorder, Regime
+from varshift._engine.regime import Norms, Recorder, Regime, fixed
 from varshift._predict.algebras import Tensors
-from varshift._predict.books import SiteBooks
-from varshift._predict.figures import Figures
-from varshift._predict.ledger import Ledger
-from varshift._predict.noises import Asked, drawn
+from varshift._predict.figures import Figures, figures_of
+from varshift._predict.ledgers import Ledgers
 from varshift._predict.recorders import AtTest, Books
 from varshift._predict.setting import Setting
-from varshift.errors import UsageError
 from varshift.results.expected import Expected
 from varshift.results.structure import Structure
-from varshift.theory.moments import Moments
 
-__all__ = ["DirectNoise", "Ledgers"]
-
-
-class Ledgers:
-    """Builds the ledger of each pass, as `Regime(control=…)` wants it; `now` is the latest.
-
-    Sources are named as the first pass meets them; later ones know them by those names.
-
-    Args:
-        make: takes the arguments of `Control`, `setting` and `names` and gives a ledger.
-        setting: what is asked of sources.
-        names: those of an earlier trace.
-    """
-
-    def __init__(self, make: Any, setting: Setting, names: Mapping[Key, str] | None = None) -> None:
-        self.setting = setting
-        self.now: Ledger | None = None
-        self._make = make
-        self._names = names
-
-    def __call__(self, *arguments: Any, **keywords: Any) -> Ledger:
-        if self._names is None and self.now is not None:
-            self._names = names_of(self.now)
-        self.now = self._make(*arguments, setting=self.setting, names=self._names, **keywords)
-        return self.now
-
-    def plants(self) -> dict[str, Insert]:
-        """By module path, what plants the setting's noises before it."""
-        by_path: dict[str, dict[str, Asked]] = {}
-        for name, path in self.setting.plants.items():
-            by_path.setdefault(path, {})[name] = self.setting.laws[name]
-        return {path: partial(self._plant, laws) for path, laws in by_path.items()}
-
-    def _plant(
-        self, laws: Mapping[str, Asked], module: nn.Module, inputs: tuple[Any, ...]
-    ) -> tuple[Any, ...]:
-        """The module's arguments, the first multiplied by noise under its plants' names."""
-        x = inputs[0] if inputs else None
-        if not isinstance(x, Tensor) or not x.is_floating_point():
-            raise UsageError(
-                f"noise cannot stand before {type(module).__name__}: its first input is no tensor "
-                "of numbers"
-            )
-        assert self.now is not None
-        for name, law in laws.items():
-            self.now.planted = name
-            try:
-                x = x * drawn(law, x, law.sharing or "element")
-            finally:
-                self.now.planted = None
-        return (x, *inputs[1:])
+__all__ = ["DirectNoise"]
 
 
 class DirectNoise:
@@ -104,11 +47,11 @@ class DirectNoise:
     """
 
     def __init__(
-        self, setting: Setting | None = None, names: Mapping[Key, str] | None = None
+        self, setting: Setting | None = None, names: Mapping[Any, str] | None = None
     ) -> None:
         self.setting = setting or Setting()
         algebra = Tensors()
-        self._ledgers = Ledgers(partial(Ledger, algebra=algebra), self.setting, names)
+        self._ledgers = Ledgers.plain(algebra, self.setting, names)
         self._books = Books(algebra, lambda: self._ledgers.now)
 
     def regime(self, *further: Recorder) -> Regime:
@@ -136,33 +79,11 @@ class DirectNoise:
     ) -> dict[str, Figures]:
         """The same, with the reasons why a site has no closed form."""
         laws = self.setting.taus_in(structure)
-        through = {route.norm for route in structure.routes if not route.direct}
-        twice = {r.norm for r in structure.routes if r.direct and "through-norm" in r.placements}
-        return {
-            path: Figures(
-                site=site,
-                test=tested,
-                laws=laws,
-                twice=path in twice,
-                carried=path in through or bool(self.setting.plants),
-                samples=samples,
-            )
-            for path, site in self._books.sites.items()
-            if (tested := _tested(test, path, site)) is not None
-        }
+        anywhere = bool(self.setting.plants)
+        return figures_of(self._books.sites, test, structure, laws, samples, anywhere=anywhere)
 
-    def statistics(self, structure: Structure) -> dict[str, Fixed]:
-        """By path, what training under this noise would store; frozen norms keep what they have."""
+    def norms(self, structure: Structure) -> Norms:
+        """What training under this noise would store, for norms to use; frozen ones keep theirs."""
         frozen = {norm.path for norm in structure.norms if norm.frozen}
         sites = self._books.sites.items()
-        return {path: site.statistics() for path, site in sites if path not in frozen}
-
-
-def _tested(
-    test: AtTest | Mapping[str, Tensor], path: str, site: SiteBooks
-) -> Mapping[int, Moments] | Tensor | None:
-    """What is known of a site at test; None where too little is."""
-    if not isinstance(test, AtTest):
-        return test.get(path)
-    groups = test.at.get(path, {})
-    return groups if site.groups.keys() <= groups.keys() else None
+        return fixed({path: site.statistics() for path, site in sites if path not in frozen})

@@ -83,6 +83,7 @@ def predict(
         after=2 if data is None else 0,  # seconds in which most predictions without data are made
     ) as run:
         if data is None:
-            return blind_prediction(run, example, noise, moved)
-        found = prediction_on(run, data, max_samples, noise, moved)
-        return found if width is None else found.wider(width)
+            found = blind_prediction(run, example, noise, moved)
+        else:
+            found = prediction_on(run, data, max_samples, noise, moved)
+    return run.noted(found if width is None else found.wider(width))

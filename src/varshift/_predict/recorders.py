@@ -71,7 +71,9 @@ class _Arrival:
     noisy: Moments
     clean: Moments | None
     direct: Moments | None
-    parts: dict[str, tuple[Tensor | None, float | None, str]]  # N, floor, where it was lost
+    parts: dict[
+        str, tuple[Tensor | None, float | Tensor | None, str]
+    ]  # N, floor, where it was lost
 
 
 class Books(Recorder):
@@ -109,7 +111,7 @@ class Books(Recorder):
                 direct = Moments.of(x - entry.clean)
         self._arrivals.append(_Arrival(path, noisy, calm, direct, self._parts(entry)))
 
-    def _parts(self, entry: Entry) -> dict[str, tuple[Tensor | None, float | None, str]]:
+    def _parts(self, entry: Entry) -> dict[str, tuple[Tensor | None, float | Tensor | None, str]]:
         parts = {}
         for source, part in entry.parts.items():
             energy = None if entry.clean is None else energy_at(part, self._algebra)
@@ -156,7 +158,7 @@ def _entered(arrival: _Arrival, batch: int) -> SiteBooks:
         group.energies[source] = noisy.count * energy.cpu()
         if floor is not None:
             site.weighed = True
-            site.floors[source] = floor, 1
+            site.floors[source] = float(floor), 1
     return site
 
 

@@ -7,9 +7,8 @@ from itertools import chain, islice
 from typing import Any
 
 from varshift._engine.batches import Batch, Data
-from varshift._engine.borrow.walk import walk
 from varshift._engine.progress import batches_in_all
-from varshift._engine.regime import Regime, fixed
+from varshift._engine.regime import Regime
 from varshift._engine.session import Passed, Session
 from varshift._predict.passes import DirectNoise
 from varshift._predict.recorders import AtTest
@@ -35,9 +34,10 @@ def prediction_on(
     direct = DirectNoise()
     if noise or moved:
         first = list(islice(batches, 1))
-        run.run(first, {"trace": Regime("training", structure=True)})
+        # Under the name of the noisy passes: the bar counts modules in the first of a name alone.
+        run.run(first, {"train": Regime("training", structure=True)})
         refuse_nothing(run.structure)
-        setting = Setting.of(run.structure, noise, moved, {path for path, _ in walk(run.model)})
+        setting = Setting.of(run.structure, noise, moved, run.model)
         direct = DirectNoise(setting, None if run.trace is None else run.trace.names)
         batches = chain(first, batches)
     held: list[Batch] = []
@@ -57,8 +57,7 @@ def prediction_on(
     passed = run.run(batches, regimes, step)
     if not direct.setting.as_it_is:
         run.report.begin("evaluating under the noise asked for")
-        statistics = fixed(direct.statistics(run.structure))
-        at_test = Regime("evaluation", record=(test,), norms=statistics)
+        at_test = Regime("evaluation", record=(test,), norms=direct.norms(run.structure))
         run.run(held, {"test": at_test}, lambda done, batch: run.report.draw(done, len(held)))
     return _made(run, direct, passed, test, noise, moved)
 
@@ -72,7 +71,7 @@ def _made(
     moved: Mapping[str, str] | None,
 ) -> Prediction:
     structure = run.structure
-    setting = Setting.of(structure, noise, moved, {path for path, _ in walk(run.model)})
+    setting = Setting.of(structure, noise, moved, run.model)
     figures = direct.figures(structure, passed.samples, test)
     lost = [found.lost for found in figures.values() if found.lost]
     return Prediction(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from torch import nn
+
+from varshift._engine.borrow.walk import walk
 from varshift._predict.noises import Asked, law_of, wanted
 from varshift.errors import ModelError, UsageError
 from varshift.results.structure import Noise, Sharing, Structure
@@ -48,10 +51,14 @@ class Setting:
         structure: Structure,
         noise: Mapping[str, Any] | None = None,
         moved: Mapping[str, str] | None = None,
-        paths: Container[str] = (),
+        model: nn.Module | None = None,
     ) -> Setting:
-        """Read the sources' own laws off the structure and put what was asked for over them."""
+        """Read the sources' own laws off the structure and put what was asked for over them.
+
+        `model` is the one in which noise is moved.
+        """
         moved = moved or {}
+        paths = {path for path, _ in walk(model)} if model is not None and moved else set()
         asked = wanted(noise, structure)
         laws = {**_own_laws(structure), **asked}
         plants: dict[str, str] = {}

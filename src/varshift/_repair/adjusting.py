@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from varshift._engine.batches import Batch, Forward, call
-from varshift._engine.borrow.model import set_training
-from varshift._engine.normcall import NormCall
+from varshift._engine.batches import Batch
+from varshift._engine.edits import Edit, edit_of
+from varshift._engine.normcall import Fixed, NormCall
 from varshift._engine.record.moments import channel_moments
+from varshift._engine.regime import Regime
+from varshift._engine.session import Session
 from varshift._engine.sites import Handle
-from varshift._engine.tap import Tap
-from varshift._repair.edits import Edit, edit_of
-from varshift._repair.teaching import off_flags
 
 __all__ = ["adjusted"]
 
@@ -27,41 +25,33 @@ _MOMENTUM = 0.1
 
 
 def adjusted(
-    model: nn.Module,
+    run: Session,
     held: Sequence[Batch],
     wanted: Callable[[str], bool],
     *,
     live: bool,
-    forward: Forward | None,
     step: Callable[[int], None] = lambda passes: None,
 ) -> Edit:
-    """Statistics adjusted at once or live; the model must be borrowed, and comes back through that.
+    """Statistics adjusted at once or live.
 
     `live=False`: all norms use the stored statistics until the end, then all are swapped. `live`:
     each batch is normalised by the average so far, its own part included, so that a norm soon sees
     what the adjusted norms before it send.
     """
-    set_training(off_flags(model))
     averages: dict[str, _Average] = {}
 
-    def take(call: NormCall) -> None:
-        site, x = call.handle, call.x
-        moments = channel_moments(x)
-        if wanted(site.path) and moments.count > 1:
-            average = averages.setdefault(site.path, _Average.of(site))
+    def taken(call: NormCall) -> NormCall | None:
+        moments = channel_moments(call.x)
+        if wanted(call.path) and moments.count > 1:
+            average = averages.setdefault(call.path, _Average.of(call.handle))
             average.add(moments.mean, moments.var())
-            if live:
-                site.running_mean.copy_(average.mean)
-                site.running_var.copy_(average.var)
+        known = averages.get(call.path) if live else None
+        return None if known is None else call.fixed(Fixed(known.mean, known.var))
 
     for batch in held:
-        with torch.no_grad(), Tap(model, take):
-            call(model, batch, forward)
+        run.once(batch, Regime("evaluation", norms=taken))
         step(1)
-    return edit_of(
-        model,
-        [pair for average in averages.values() for pair in average.pairs()],
-    )
+    return edit_of(run.model, [pair for average in averages.values() for pair in average.pairs()])
 
 
 @dataclass(eq=False)

@@ -9,23 +9,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import accumulate
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from varshift._engine.batches import Batch, Forward
-from varshift._engine.borrow.model import borrowed
-from varshift._engine.borrow.rng import seed_all
+from varshift._engine.batches import Batch
+from varshift._engine.edits import Edit, edit_of
+from varshift._engine.session import Session
 from varshift._repair.adjusting import adjusted
 from varshift._repair.correction import corrected
 from varshift._repair.distillation import Into, distilled
-from varshift._repair.edits import Edit, edit_of
-from varshift._repair.predictions import Reader
 from varshift._repair.recalibration import Found, statistics_of
 from varshift._repair.split import samples_of
-from varshift._repair.teaching import Teacher, taught
-from varshift.errors import MemoryBoundError, UsageError
+from varshift._repair.teaching import Teacher
+from varshift.errors import MemoryBoundError, ModelError, UsageError, VarshiftError
 from varshift.results.structure import Structure
 
 __all__ = ["AUTO", "AVERAGING", "METHODS", "Bench", "parsed", "wild"]
@@ -34,6 +33,7 @@ METHODS = ("adjust-live", "adjust-once", "correct", "distill", "recalibrate")
 # Not the combinations: a fit ends in the same place wherever it starts (docs/repair.md), and costs
 # the most of all.
 AUTO = ("recalibrate", "correct", "distill")
+Step = tuple[Edit, tuple[str, ...]]  # new values, and notes
 AVERAGING = "averaging noisy passes"  # on the progress bar
 
 
@@ -68,21 +68,30 @@ def wild(structure: Structure) -> bool:
     return any(noise.active and noise.law == "control-flow" for noise in structure.noises)
 
 
+@dataclass(frozen=True)
+class _Made:
+    """What one rank has made of a step: new values by name, or why it could not."""
+
+    edit: Edit | None
+    notes: tuple[str, ...]
+    seconds: float
+    error: str
+
+
 @dataclass
 class Bench:
     """Where candidates are made: the borrowed model, its calibration batches, its noise.
 
-    `notes` collects what a reader of the result must know, by step.
+    `notes` collects what a reader of the result must know, by step. With several ranks, what has
+    to be fitted is fitted on the one that holds most calibration samples, and the others take it
+    over; statistics are those of all ranks.
     """
 
-    model: nn.Module
+    run: Session
     held: list[Batch]
     example: Batch
-    structure: Structure
     include_frozen: bool
-    reader: Reader
     teacher: Teacher
-    forward: Forward | None
     into: Into
     seed: int
     max_bytes: int | None
@@ -94,9 +103,13 @@ class Bench:
     _targets: list[Tensor] | None = None
     _teaching: float = 0.0
 
-    @property
-    def _frozen(self) -> set[str]:
-        return {norm.path for norm in self.structure.norms if norm.frozen}
+    def __post_init__(self) -> None:
+        self._structure = self.run.structure
+        self._frozen = {norm.path for norm in self._structure.norms if norm.frozen}
+        counts = self.run.ranks.gather(samples_of(self.held), "calibration samples")
+        self._samples = sum(counts)
+        self._leader = counts.index(max(counts))
+        self._leads = self._leader == self.run.ranks.rank
 
     def edit(self, method: str) -> Edit:
         """The edit of a candidate; the model is left as it is."""
@@ -114,86 +127,119 @@ class Bench:
         if self._targets is None:
             start = time.perf_counter()
             self.say(AVERAGING)
-            self._targets = taught(self.teacher, self.held, self.step, seed=self.seed)
+            self._targets = self.teacher.taught(self.held, self.step, seed=self.seed)
             self._teaching = time.perf_counter() - start
         return self._targets
 
     def _timed(self, name: str, before: str, done: Edit) -> Edit:
+        """The step that makes `name` of `before`, and what it took; the same on all ranks."""
         last = name.rpartition("+")[2]
+        if self.run.ranks.several:
+            made = self._made_once(name, last, done)
+        else:
+            made = self._made(name, last, done)
+        if made.edit is None:
+            raise ModelError(made.error)
+        self.notes[name] = made.notes
+        self.seconds[name] = made.seconds + self.seconds.get(before, 0.0)
+        return made.edit
+
+    def _made_once(self, name: str, last: str, done: Edit) -> _Made:
+        """What the leader has made, on every rank."""
+        made = None
+        if self._leads or last in _ON_ALL_RANKS:
+            try:
+                made = self._made(name, last, done)
+            except VarshiftError as error:
+                made = _Made(None, (), 0.0, str(error))
+        found = self.run.ranks.gather(made if self._leads else None, f"finding {name}")
+        leaders = found[self._leader]
+        assert leaders is not None
+        return leaders
+
+    def _made(self, name: str, last: str, done: Edit) -> _Made:
         if last == "distill":
             self.noisy_targets()  # of the model as trained, so not inside the block below
         self.say(f"finding {name}")
         start = time.perf_counter()
-        with borrowed(self.model), done.standing_in(self.model):
-            seed_all(self.seed)
-            edit: Edit = getattr(self, f"_{last.replace('-', '_')}")(name)
+        with self.run.trying(done, seed=self.seed):
+            edit, notes = _MAKERS[last](self)
         # What it would take alone: teaching is done once, and counted for each that needs it.
-        taught_ = self._teaching if last == "distill" else 0.0
-        own = time.perf_counter() - start
-        self.seconds[name] = own + taught_ + self.seconds.get(before, 0.0)
-        return edit
+        teaching = self._teaching if last == "distill" else 0.0
+        return _Made(edit, notes, time.perf_counter() - start + teaching, "")
 
     def _wanted(self, path: str) -> bool:
         return self.include_frozen or path not in self._frozen
 
     def _hit(self, path: str) -> bool:
         """Norms that noise reaches in some way: what lies elsewhere has nothing to make good."""
-        reached = any(route.norm == path for route in self.structure.routes)
-        return self._wanted(path) and (reached or wild(self.structure))
+        reached = any(route.norm == path for route in self._structure.routes)
+        return self._wanted(path) and (reached or wild(self._structure))
 
-    def _recalibrate(self, name: str) -> Edit:
-        held = samples_of(self.held)
-        found = self._statistics(held)
-        few = found.samples < held
+    def recalibrated(self) -> Step:
+        """Exact statistics, on as many samples as memory holds."""
+        found = self._statistics(max(samples_of(self.held), 2))
+        few = found.samples < self._samples
         said = f"recalibrated on {found.samples} samples: more at once do not fit into memory"
-        self.notes[name] = (*found.notes, *([said] if few else []))
         self.step(len(self.held))
-        return edit_of(self.model, found.pairs())
+        return edit_of(self.run.model, found.pairs()), (*found.notes, *([said] if few else []))
 
     def _statistics(self, samples: int) -> Found:
         """On so many samples, or on as many as memory holds: each error says how many may fit."""
+        found, fits, failed = None, None, None
         try:
-            return statistics_of(
-                self.model,
+            found = statistics_of(
+                self.run.model,
                 [batch.value for batch in self.held],
-                forward=self.forward,
+                forward=self.run.forward,
                 max_samples=samples,
                 include_frozen=self.include_frozen,
-                sync=False,
                 max_bytes=self.max_bytes,
             )
         except MemoryBoundError as error:
-            fewer = min(error.fits, samples // 2)
-            if fewer < 2:
+            fits, failed = error.fits, error
+        except VarshiftError as error:
+            if not self.run.ranks.several:
                 raise
+            failed = error
+        # One rank may lack the memory: then all take fewer.
+        bounds = [bound for bound in self.run.ranks.gather(fits, "memory") if bound is not None]
+        fewer = min([*bounds, samples // 2])
+        if found is not None and not bounds:
+            return found
+        if failed is not None and (not bounds or fewer < 2):
+            raise failed
         return self._statistics(fewer)
 
-    def _correct(self, name: str) -> Edit:
-        edit, self.notes[name] = corrected(
-            self.model, self.example, self._wanted, forward=self.forward
-        )
-        return edit
+    def corrected(self) -> Step:
+        """Variances less what theory says the noise had put into them."""
+        return corrected(self.run.model, self.example, self._wanted, forward=self.run.forward)
 
-    def _distill(self, name: str) -> Edit:
-        return distilled(
-            self.model,
+    def distilled(self) -> Step:
+        """Scales and offsets fitted to the noise-averaged prediction."""
+        edit = distilled(
+            self.run,
             self.held,
             self.noisy_targets(),
             self._hit,
-            self.reader,
-            forward=self.forward,
+            self.teacher.reader,
             into=self.into,
             seed=self.seed,
             step=self.step,
         )
+        return edit, ()
 
-    def _adjust_once(self, name: str) -> Edit:
-        return self._adjust(live=False)
+    def adjusted(self, *, live: bool) -> Step:
+        """The paper's own."""
+        return adjusted(self.run, self.held, self._wanted, live=live, step=self.step), ()
 
-    def _adjust_live(self, name: str) -> Edit:
-        return self._adjust(live=True)
 
-    def _adjust(self, *, live: bool) -> Edit:
-        return adjusted(
-            self.model, self.held, self._wanted, live=live, forward=self.forward, step=self.step
-        )
+_MAKERS: dict[str, Callable[[Bench], Step]] = {
+    "adjust-live": partial(Bench.adjusted, live=True),
+    "adjust-once": partial(Bench.adjusted, live=False),
+    "correct": Bench.corrected,
+    "distill": Bench.distilled,
+    "recalibrate": Bench.recalibrated,
+}
+# These speak with the other ranks while they are made; the rest are made on one rank for all.
+_ON_ALL_RANKS = ("correct", "recalibrate")

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from varshift._engine.batches import Batch, Forward
+from varshift._engine.edits import Edit, edit_of
 from varshift._engine.sites import norm_handles
 from varshift._predict.predicting import predict
-from varshift._repair.edits import Edit, edit_of
 from varshift.errors import ModelError
 from varshift.results.expected import Expected
 

@@ -9,25 +9,23 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from varshift._engine.batches import Batch, Forward, call, piece
-from varshift._engine.borrow.model import set_training
+from varshift._engine.batches import Batch, piece
 from varshift._engine.borrow.walk import walk
+from varshift._engine.edits import Edit, names_of
 from varshift._engine.normcall import NormCall
-from varshift._repair.edits import Edit, names_of
+from varshift._engine.regime import Norms, Recorder, Regime, stored
+from varshift._engine.session import Session
 from varshift._repair.predictions import Reader
-from varshift._repair.steering import Affine, Steered
-from varshift._repair.teaching import off_flags
 from varshift.errors import ModelError
 
-__all__ = ["Into", "cost", "distilled"]
+__all__ = ["Affine", "Into", "cost", "distilled", "scaled"]
 
 Into = Literal["affine", "statistics"]
 
@@ -37,34 +35,48 @@ _PASSES = 3  # a step forward and back costs as much as three passes
 RATE = 0.05  # of Adam, at the height of one cycle; of a log scale and of an offset in deviations
 
 
+class Affine(NamedTuple):
+    """What multiplies a norm's scale and what is added to its offset, (C,) each."""
+
+    scale: Tensor
+    offset: Tensor
+
+
+def scaled(affine: Callable[[str], Affine | None]) -> Norms:
+    """Norms use their stored statistics, whatever mode they are in, and `affine(path)` on top."""
+
+    def given(call: NormCall) -> NormCall:
+        change = affine(call.path)
+        return call.stored() if change is None else call.stored().scaled(*change)
+
+    return given
+
+
 def distilled(
-    model: nn.Module,
+    run: Session,
     held: Sequence[Batch],
     targets: Sequence[Tensor],
     wanted: Callable[[str], bool],
     reader: Reader,
     *,
-    forward: Forward | None,
     into: Into = "affine",
     seed: int = 0,
     step: Callable[[int], None] = lambda passes: None,
 ) -> Edit:
     """Fit the norms that are `wanted` to `targets`, the noise-averaged predictions of `held`.
 
-    The model must be borrowed; nothing of it is written. Adam on the mean divergence, one cycle of
+    Nothing of the model is written. Adam on the mean divergence, one cycle of
     the rate, all noise off. `into="affine"` puts the result into weight and bias where the norm has
     them; "statistics" into running_mean and running_var, so that no parameter changes.
 
     Raises ModelError where the model cannot be differentiated or the fit diverges.
     """
-    set_training(off_flags(model))
     lessons = [lesson for pair in zip(held, targets, strict=True) for lesson in _lessons(*pair)]
-    sites = _sites(model, lessons[0].batch, wanted, forward)
+    sites = _sites(run, lessons[0].batch, wanted)
     if not sites:
         raise ModelError("no norm that may change was reached, so there is nothing to fit")
     fits = {path: _Fit.of(site) for path, site in sites.items()}
-    with _constant(model), torch.enable_grad():
-        _train(model, lessons, fits, reader, forward, seed, step)
+    _train(run, lessons, fits, reader, seed, step)
     affine = {path: fit.affine() for path, fit in fits.items()}
     return _folded(sites, affine, into)
 
@@ -76,7 +88,7 @@ def cost(held: Sequence[Batch]) -> int:
 
 
 def _epochs(lessons: int) -> int:
-    return max(EPOCHS, math.ceil(LEAST_STEPS / lessons))
+    return max(EPOCHS, math.ceil(LEAST_STEPS / max(lessons, 1)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,11 +131,10 @@ class _Fit:
 
 
 def _train(
-    model: nn.Module,
+    run: Session,
     lessons: list[_Lesson],
-    fits: dict[str, _Fit],
+    fits: Mapping[str, _Fit],
     reader: Reader,
-    forward: Forward | None,
     seed: int,
     step: Callable[[int], None],
 ) -> None:
@@ -133,12 +144,14 @@ def _train(
     steps = epochs * len(lessons)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
     order = torch.Generator().manual_seed(seed)
+    steered = scaled(lambda path: fits[path].affine() if path in fits else None)
+    regime = Regime("evaluation", norms=steered, gradients=True)
     for _ in range(epochs):
         for index in torch.randperm(len(lessons), generator=order).tolist():
             lesson = lessons[index]
-            with Steered(model, {path: fit.affine() for path, fit in fits.items()}):
-                prediction = reader.read(call(model, lesson.batch, forward))
-            loss = reader.divergence(prediction, lesson.target).mean()
+            out = run.once(lesson.batch, regime)
+            with torch.enable_grad():
+                loss = reader.divergence(reader.read(out), lesson.target).mean()
             _step(loss, free, optimiser)
             schedule.step()
             step(_PASSES)
@@ -161,19 +174,6 @@ def _step(loss: Tensor, free: list[Tensor], optimiser: torch.optim.Optimizer) ->
     optimiser.step()
 
 
-@contextmanager
-def _constant(model: nn.Module) -> Iterator[None]:
-    """No gradient of the model's own parameters inside the block: they do not change."""
-    asking = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    try:
-        for parameter in asking:
-            parameter.requires_grad_(False)
-        yield
-    finally:
-        for parameter in asking:
-            parameter.requires_grad_(True)
-
-
 # Where the result goes -------------------------------------------------------------------------
 
 
@@ -188,24 +188,21 @@ class _Site:
     names: dict[str, str | None]
 
 
-class _Meet(Steered):
-    """Notes each norm it meets."""
+class _FirstCalls(Recorder):
+    """The first call of each norm."""
 
-    def __init__(self, model: nn.Module) -> None:
-        super().__init__(model)
-        self.met: dict[str, NormCall] = {}
+    def __init__(self) -> None:
+        self.at: dict[str, NormCall] = {}
 
-    def meet(self, call: NormCall) -> NormCall:
-        self.met.setdefault(call.path, call)
-        return super().meet(call)
+    def norm(self, call: NormCall) -> None:
+        """Keep it with all its arguments."""
+        self.at.setdefault(call.path, call)
 
 
-def _sites(
-    model: nn.Module, batch: Batch, wanted: Callable[[str], bool], forward: Forward | None
-) -> dict[str, _Site]:
-    with torch.no_grad(), _Meet(model) as mode:
-        call(model, batch, forward)
-    names = _names_of_own(model, mode.met)
+def _sites(run: Session, batch: Batch, wanted: Callable[[str], bool]) -> dict[str, _Site]:
+    calls = _FirstCalls()
+    run.once(batch, Regime("evaluation", record=(calls,), norms=stored))
+    names = _names_of_own(run.model, calls.at)
     return {
         path: _Site(
             met,
@@ -214,7 +211,7 @@ def _sites(
                 for key in ("running_mean", "running_var", "weight", "bias")
             },
         )
-        for path, met in mode.met.items()
+        for path, met in calls.at.items()
         if wanted(path)
     }
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
 from varshift.errors import DataError, UsageError
+from varshift.judging import Kind
 
-__all__ = ["Kind", "are_chances", "guess", "refuse_kind"]
-
-Kind = Literal["logits", "probabilities", "values"]
+__all__ = ["are_chances", "guess", "refuse_kind"]
 
 _READ = "kind is 'probabilities' (passed, or read off the first outputs)"
 _CLASSES = (
@@ -63,11 +61,9 @@ def guess(found: Tensor, told: Sequence[Tensor]) -> tuple[Kind, str | None]:
     return "values", None
 
 
-def refuse_kind(kind: str, found: Tensor | None = None) -> None:
-    """Raise where no such kind exists, or where a first output contradicts it."""
-    if kind not in get_args(Kind):
-        raise UsageError(f"kind is {kind!r}; pass one of {', '.join(get_args(Kind))}")
-    if kind != "probabilities" or found is None:
+def refuse_kind(kind: Kind, found: Tensor) -> None:
+    """Raise where an output contradicts its kind."""
+    if kind != "probabilities":
         return
     low, high = float(found.min()), float(found.max())
     if low < -1e-3 or high > 1 + 1e-3:

@@ -10,17 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from varshift._engine.batches import Batch, Forward, call
-from varshift._engine.borrow.model import borrowed, set_training
-from varshift._engine.borrow.rng import drawn_from, rng_state
-from varshift._engine.control import Meeting, directed, names_of
-from varshift._engine.trace.tracer import tracing
+from varshift._engine.batches import Batch
+from varshift._engine.control import Control, Meeting, Silenced, names_of
+from varshift._engine.regime import Flags, Regime, stored
+from varshift._engine.session import Session
+from varshift._engine.trace.tracer import Tracer
 from varshift._repair.kinds import are_chances
 from varshift._repair.predictions import Reader, prediction_of
-from varshift._repair.steering import Steered
-from varshift._repair.teaching import Flags, off_flags
 from varshift.errors import ModelError, VarshiftError
 
 __all__ = ["unlike"]
@@ -29,16 +27,14 @@ _NEAR = 0.05  # in total variation, or in deviations: far above rounding
 _SAY = "pass output=lambda out: … that finds the same predictions in both"
 
 
-def unlike(
-    model: nn.Module, flags: Flags, batch: Batch, forward: Forward | None, reader: Reader
-) -> str | None:
+def unlike(run: Session, flags: Flags, batch: Batch, reader: Reader) -> str | None:
     """How the predictions of noisy passes differ from those of evaluation, the noise aside.
 
     None where they do not. Raises ModelError where they are of another form or kind.
     """
     # Evaluation too: noise that never goes off is in both.
-    clean, known = _silenced(model, off_flags(model), batch, forward)
-    calm, exact = _silenced(model, flags, batch, forward)
+    clean, known = _silenced(run, run.off, batch)
+    calm, exact = _silenced(run, flags, batch)
     exact = exact and known
     if exact and _close(reader, clean, calm):
         return None
@@ -51,28 +47,25 @@ def unlike(
     return None
 
 
-def _silenced(
-    model: nn.Module, flags: Flags, batch: Batch, forward: Forward | None
-) -> tuple[Any, bool]:
+def _silenced(run: Session, flags: Flags, batch: Batch) -> tuple[Any, bool]:
     """What a pass under `flags` returns with its noise off, and whether all is off exactly."""
-    before = rng_state()
-    with borrowed(model), tracing(model, batch.value) as tracer, Steered(model):
-        set_training(flags)
-        noisy = call(model, batch, forward)
-        unseen = {"python", "numpy"} & set(drawn_from(before, rng_state()))
-    names = names_of(tracer)
+    regime = Regime(flags, norms=stored)
+    with run.trying():
+        noisy = run.followed(batch, regime, Tracer)
+    unseen = {"python", "numpy"} & set(noisy.moved)
+    names = names_of(noisy.tracer)
+
+    def build(*arguments: Any, **keywords: Any) -> Control:
+        return Control(*arguments, **keywords, names=names, blend=_silent)
+
     try:
-        with (
-            borrowed(model),
-            directed(model, batch.value, names=names, blend=_silent) as mode,
-            Steered(model),
-        ):
-            set_training(flags)
-            calm = call(model, batch, forward)
+        with run.trying():
+            calm = run.followed(batch, regime, build)
     except ModelError:
-        return noisy, False
-    silenced = all(mode.methods.get(name, "").startswith("exactly") for name in names.values())
-    return calm, silenced and not (mode.strangers or unseen)
+        return noisy.out, False
+    mode = calm.tracer
+    silenced = all(mode.methods.get(name, Silenced.NOT).exact for name in names.values())
+    return calm.out, silenced and not (mode.strangers or unseen)
 
 
 def _silent(meeting: Meeting) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +12,8 @@ from torch.nn import functional
 
 from varshift.errors import DataError, UsageError
 
-__all__ = ["IGNORED", "Loss", "Losses", "cross_entropy", "own_loss", "per_sample", "squared_error"]
+__all__ = ["IGNORED", "Losses", "cross_entropy", "own_loss", "per_sample", "squared_error"]
 
-Loss = Callable[[Any, Any], Tensor]
 IGNORED = -100  # torch's ignore_index
 _OWN = "pass loss=lambda out, batch: … (one loss per sample)"
 

@@ -2,45 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from varshift._engine.batches import Batch, Forward
-from varshift._engine.lockstep import LockStep
-from varshift._engine.onebyone import site_by_site
-from varshift._engine.ranks import Ranks
 from varshift._engine.sites import Handle, norm_handles, untracked
 from varshift.errors import DataError, ModelError
 from varshift.results.measurement import Statistics
 from varshift.results.recalibration import Change, Recalibration
 from varshift.theory.moments import Moments
 
-__all__ = ["Plan", "Stream"]
-
-
-class Stream:
-    """Batches on their way into the pass, kept and counted."""
-
-    def __init__(self, source: Iterator[Batch]) -> None:
-        self._source = source
-        self.taken: list[Batch] = []
-
-    def __iter__(self) -> Iterator[Batch]:
-        for batch in self._source:
-            self.taken.append(batch)
-            yield batch
-
-    def all(self) -> list[Batch]:
-        """Every batch, those not yet taken included."""
-        return [*self.taken, *self]
-
-    @property
-    def samples(self) -> int:
-        """How many samples were taken."""
-        return sum(batch.samples for batch in self.taken)
+__all__ = ["Plan"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,42 +88,6 @@ class Plan:
         self._new[site.path] = _Written(site, moments)
         self._new[site.path].put()
 
-    def after_failure(
-        self,
-        model: nn.Module,
-        stream: Stream,
-        forward: Forward | None,
-        ranks: Ranks,
-        error: ModelError,
-    ) -> str:
-        """If the model itself raised in the crowd, see whether its micro-batches only mixed up."""
-        if error.__cause__ is None or len(stream.taken) < 2 or ranks.several:
-            raise error
-        try:
-            return self.site_by_site(model, stream, forward)
-        except ModelError:
-            raise error from error.__cause__
-
-    def site_by_site(self, model: nn.Module, stream: Stream, forward: Forward | None) -> str:
-        """The model keeps something between forwards: do it again, one batch at a time."""
-        self.restart()
-        site_by_site(model, stream.all(), self.settle, self.wanted, forward=forward)
-        return (
-            "the model keeps something from one forward to the next, so micro-batches could not "
-            "run side by side; the statistics were found one norm at a time instead"
-        )
-
-    def notes(self, run: LockStep, noisy: bool) -> list[str]:
-        """What a reader of the result must know."""
-        reused = [path for path, times in run.runs.items() if times > 1]
-        notes = [f"{path}: runs more than once a pass; its inputs are pooled" for path in reused]
-        if noisy:
-            notes.append(
-                "noise stays on in eval mode (such as F.dropout without training=self.training): "
-                "the statistics include it, as evaluation does"
-            )
-        return notes
-
     def refuse_nothing(self) -> None:
         """Raise if there was no norm to rewrite, nor one to leave alone."""
         if not self._new and not self._paths:
@@ -165,29 +103,36 @@ class Plan:
         for kept in self._old.values():
             kept.restore()
 
+    def old(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """What the statistics of each rewritten norm were, by its path."""
+        return {path: (kept.mean, kept.var) for path, kept in self._old.items()}
+
     def result(
-        self, samples: int, count: int, notes: tuple[str, ...], undo: Callable[[], None]
+        self,
+        before: Mapping[str, tuple[Tensor, Tensor]],
+        samples: int,
+        count: int,
+        notes: tuple[str, ...],
+        undo: Callable[[], None],
     ) -> Recalibration:
-        """The finished record."""
+        """The finished record, with the statistics that there were before."""
         unreached = {
             path: "no batch reached it"
             for path in self._paths
             if path not in self._new and path not in self.skipped
         }
-        sites = {path: self._change(path) for path in self._new}
+        sites = {path: self._change(path, *before[path]) for path in self._new}
         return Recalibration(sites, self.skipped | unreached, samples, count, notes, _undo=undo)
 
-    def _change(self, path: str) -> Change:
-        new, old = self._new[path], self._old[path]
+    def _change(self, path: str, mean: Tensor, var: Tensor) -> Change:
+        new = self._new[path]
         tracked = getattr(new.site.module, "num_batches_tracked", None)
         return Change(
             path,
             Statistics(
-                old.mean.double().cpu(),
-                old.var.double().cpu(),
-                0 if tracked is None else int(tracked),
+                mean.double().cpu(), var.double().cpu(), 0 if tracked is None else int(tracked)
             ),
-            Statistics(new.moments.mean, new.moments.var(), new.moments.count),
+            Statistics(new.moments.mean.cpu(), new.moments.var().cpu(), new.moments.count),
         )
 
 

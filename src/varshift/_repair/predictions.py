@@ -7,7 +7,7 @@ numbers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,13 +16,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from varshift._engine.batches import Batch
-from varshift._repair.kinds import Kind, guess, refuse_kind
-from varshift._repair.losses import Loss, Losses, cross_entropy, own_loss, per_sample, squared_error
+from varshift._repair.kinds import guess, refuse_kind
+from varshift._repair.losses import Losses, cross_entropy, own_loss, per_sample, squared_error
 from varshift.errors import DataError, ModelError
+from varshift.judging import Kind, Loss, Output
 
-__all__ = ["Output", "Reader", "prediction_of"]
-
-Output = Callable[[Any], Tensor]
+__all__ = ["Reader", "prediction_of"]
 
 _SCORES = ("logits", "out", "output", "scores", "prediction", "predictions")
 
@@ -51,8 +50,6 @@ class Reader:
         loss: Loss | None = None,
     ) -> Reader:
         """Settle the kind of prediction from a first output."""
-        if kind is not None:
-            refuse_kind(kind)
         found = prediction_of(out, output)
         if kind is not None:
             refuse_kind(kind, found)

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
-from varshift._engine.batches import Data, Forward, batches, call
-from varshift._engine.borrow.model import borrowed, set_training, training_flags, unwrapped
-from varshift._engine.borrow.rng import drawn_from, rng_state
-from varshift._engine.lockstep import LockStep, lock_step
-from varshift._engine.normcall import NormCall
-from varshift._engine.progress import Progress, reporter
+from varshift._engine.batches import Data, Forward
+from varshift._engine.borrow.model import unwrapped
+from varshift._engine.edits import edit_of, named, write
+from varshift._engine.progress import Progress
 from varshift._engine.ranks import Ranks
-from varshift._engine.record.moments import channel_moments
+from varshift._engine.settling import OneByOne, Settled, settling
 from varshift._engine.subject import subject_of
-from varshift._engine.tap import Tap
-from varshift._repair.edits import edit_of, write
-from varshift._repair.planning import Plan, Stream
-from varshift.errors import ModelError
+from varshift._repair.before import Before
+from varshift._repair.planning import Plan
 from varshift.results.recalibration import Recalibration
-from varshift.theory.moments import Moments
 
 __all__ = ["Found", "recalibrate", "statistics_of"]
 
@@ -84,20 +79,41 @@ def recalibrate(
         >>> model[1].running_var
         tensor([1., 1., 1.])
     """
-    found = statistics_of(
-        model,
-        data,
-        forward=forward,
-        device=device,
-        max_samples=max_samples,
-        include_frozen=include_frozen,
-        sync=sync,
-        max_bytes=max_bytes,
-        progress=progress,
-    )
+    ranks = Ranks.of(model, sync)
+    with ranks.together():
+        found = statistics_of(
+            model,
+            data,
+            forward=forward,
+            device=device,
+            max_samples=max_samples,
+            include_frozen=include_frozen,
+            sync=sync,
+            max_bytes=max_bytes,
+            progress=progress,
+        )
+        return _written(model, found, ranks)
+
+
+def _written(model: nn.Module, found: Found, ranks: Ranks) -> Recalibration:
+    """Write on all ranks, or on none."""
     inner = unwrapped(model)
-    result = found.result(write(edit_of(inner, found.pairs()), inner))
-    return replace(result, subject=subject_of(inner))
+    edit = edit_of(inner, found.pairs())
+    before = Before.on(
+        ranks, model, found.plan.old(), {name: named(inner, name) for name in edit.values}
+    )
+    undo = write(edit, inner)
+    try:
+        undo = undo.back_to(before.values)
+        result = found.plan.result(
+            before.statistics, found.samples, found.batches, (*found.notes, *before.notes), undo
+        )
+        result = replace(result, subject=subject_of(inner))
+        ranks.gather(None, "the write")
+    except BaseException:
+        undo()
+        raise
+    return result
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,10 +129,6 @@ class Found:
         """Each tensor of the model that is to be written, and its new value in float64."""
         return self.plan.pairs()
 
-    def result(self, undo: Callable[[], None]) -> Recalibration:
-        """The finished record."""
-        return self.plan.result(self.samples, self.batches, self.notes, undo)
-
 
 def statistics_of(
     model: nn.Module,
@@ -131,57 +143,44 @@ def statistics_of(
     progress: Progress = None,
 ) -> Found:
     """What `recalibrate` would write; the model comes back as it was."""
-    with borrowed(model) as inner, reporter(progress) as report:
-        plan = Plan.of(inner, include_frozen)
-        ranks = Ranks.of(inner, sync)
-        set_training([(module, False) for module, _ in training_flags(inner)])
-        taken = batches(data, inner, forward=forward, device=device, max_samples=max_samples)
-        stream = Stream(report.reading(taken, data, max_samples, then="recalibrating"))
-        before = rng_state()
-        try:
-            run = lock_step(
-                inner,
-                stream,
-                plan.settle,
-                plan.wanted,
-                forward=forward,
-                ranks=ranks,
-                max_bytes=max_bytes,
-                report=report,
-            )
-        except ModelError as error:
-            notes = [plan.after_failure(inner, stream, forward, ranks, error)]
-        else:
-            noisy = bool(drawn_from(before, rng_state()))
-            notes = plan.notes(run, noisy)
-            if not (noisy or ranks.several or _repeats(run)):
-                notes.append(plan.site_by_site(inner, stream, forward))
-    plan.refuse_nothing()
-    return Found(plan, stream.samples, len(stream.taken), tuple(notes))
+    with settling(model, forward=forward, device=device, progress=progress, sync=sync) as run:
+        plan = Plan.of(run.model, include_frozen)
+        settled = run.run(
+            data,
+            plan.settle,
+            plan.wanted,
+            plan.restart,
+            max_samples=max_samples,
+            max_bytes=max_bytes,
+        )
+        plan.refuse_nothing()
+    return Found(plan, settled.samples, settled.batches, tuple(_notes(settled)))
 
 
-def _repeats(run: LockStep) -> bool:
-    """Whether the witness alone meets every norm with the moments it had in the crowd.
-
-    A model that keeps something between modules or forwards (a cache, a feature list) would mix
-    up micro-batches that run side by side. Where a norm runs twice, its first run used statistics
-    that have changed since, so nothing can be compared.
-    """
-    if len(run.lanes) == 1 or any(times > 1 for times in run.runs.values()):
-        return True
-    alone: dict[str, Moments] = {}
-
-    def keep(call: NormCall) -> None:
-        alone.setdefault(call.path, channel_moments(call.x))
-
-    with Tap(run.model, keep):
-        call(run.model, run.witness, run.forward)
-    return all(_alike(moments, alone.get(path)) for path, moments in run.seen.items())
+_ONE_BY_ONE = {
+    OneByOne.KEEPS_STATE: (
+        "the model keeps something from one forward to the next, so micro-batches could not run "
+        "side by side; the statistics were found one norm at a time instead"
+    ),
+    OneByOne.SHARDED: (
+        "the model's weights lie on several ranks, which forbids micro-batches side by side; the "
+        "statistics were found one norm at a time instead"
+    ),
+    OneByOne.NO_GREENLETS: (
+        "this Python has no greenlet package, without which micro-batches cannot run side by side; "
+        "the statistics were found one norm at a time instead"
+    ),
+}
 
 
-def _alike(one: Moments, other: Moments | None) -> bool:
-    if other is None or one.count != other.count:
-        return False
-    scale = (one.m2 / max(one.count, 1)).sqrt() + 1e-6 * one.mean.abs() + 1e-12
-    near = (one.mean - other.mean).abs() <= 1e-3 * scale
-    return bool(near.all()) and torch.allclose(one.m2, other.m2, rtol=1e-3, atol=1e-12)
+def _notes(settled: Settled) -> Iterator[str]:
+    """What a reader of the result must know."""
+    for path in settled.reused:
+        yield f"{path}: runs more than once a pass; its inputs are pooled"
+    if settled.noisy:
+        yield (
+            "noise stays on in eval mode (such as F.dropout without training=self.training): the "
+            "statistics include it, as evaluation does"
+        )
+    if settled.one_by_one is not None:
+        yield _ONE_BY_ONE[settled.one_by_one]

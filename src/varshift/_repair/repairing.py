@@ -5,35 +5,34 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from numbers import Integral
-from typing import get_args
+from typing import Unpack, get_args
 
 import torch
-import torch.distributed as dist
 from torch import nn
 
 from varshift._engine.batches import Batch, Data, Forward, cut
-from varshift._engine.borrow.model import borrowed, training_flags, unwrapped
-from varshift._engine.progress import Progress, reporter
-from varshift._inspect.inspecting import inspect
+from varshift._engine.edits import Undo, named, write
+from varshift._engine.progress import Progress
+from varshift._engine.regime import Regime
+from varshift._engine.session import Session, session
+from varshift._engine.sharding import is_sharded
 from varshift._repair.candidates import Bench, parsed, wild
 from varshift._repair.distillation import Into
-from varshift._repair.edits import Undo, named, write
-from varshift._repair.judging import Judge, judge_of
-from varshift._repair.kinds import Kind, refuse_kind
 from varshift._repair.likeness import unlike
-from varshift._repair.losses import Loss
-from varshift._repair.predictions import Output
 from varshift._repair.reasons import nothing_to_do, why_kept, why_none
-from varshift._repair.running import Meter, Outcome, Run, refuse_few
-from varshift._repair.split import Split, samples_of, split_data
+from varshift._repair.scoring import Scorer, scorer_of
+from varshift._repair.split import Split, split_data
 from varshift._repair.teaching import Teacher, noisy_flags
+from varshift._repair.trials import Meter, Outcome, Trials, refuse_few
 from varshift.errors import ModelError, UsageError
+from varshift.judging import Judge, Options
 from varshift.results.repair import Repair, Rewrote
 from varshift.results.structure import Structure, alone
 
 __all__ = ["repair"]
 
 _FEW = 8  # samples of the example that is traced
+_APART = 1_000_003  # between the seeds of ranks, whose noise must not be the same
 
 
 def repair(
@@ -42,21 +41,16 @@ def repair(
     *,
     method: str | Sequence[str] = "auto",
     held_out: Data | None = None,
-    labels: bool = True,
-    loss: Loss | None = None,
-    output: Output | None = None,
-    kind: Kind | None = None,
+    judge: Judge | None = None,
     into: Into = "affine",
-    passes: int = 8,
-    level: float = 0.05,
     max_samples: int = 2048,
-    max_held_out: int = 4096,
     include_frozen: bool = False,
     max_bytes: int | None = None,
     seed: int = 0,
     forward: Forward | None = None,
     device: torch.device | str | None = None,
     progress: Progress = None,
+    **judging: Unpack[Options],
 ) -> Repair:
     """Repair a trained model whose norms are shifted by noise, if that is measured to help.
 
@@ -74,17 +68,11 @@ def repair(
             "adjust-once" and "adjust-live" (the paper's own), or several joined by "+", to be done
             one after the other; or a list of such names, to be tried.
         held_out: batches to judge by. By default `data` is split, seeded; the two never overlap.
-        labels: False to judge without labels though there are some.
-        loss: `lambda out, batch: …`, one loss per sample, in place of cross entropy (classes,
-            shares of classes, zeros and ones) or squared error (other floating labels).
-        output: `lambda out: …`, where the predictions are in what the model returns.
-        kind: "logits", "probabilities" or "values"; by default read off the first output.
+        judge: a `varshift.judging.Judge`: by what, on how many samples and how strictly. By default
+            labels where there are any, 8 noisy passes, 5 %, 4,096 held-out samples.
         into: where distill puts its result: "affine" (weight and bias of the norms) or
             "statistics" (running mean and variance, so that no parameter changes).
-        passes: noisy passes that the noise-averaged prediction averages.
-        level: chance of accepting a repair that does not help, over all candidates together.
-        max_samples: calibration samples at most.
-        max_held_out: held-out samples at most.
+        max_samples: calibration samples at most, on each rank.
         include_frozen: also change norms that are in eval mode inside a model in train mode.
         max_bytes: how much recalibration may grow this process; by default 80 % of the free
             memory. It then takes as many samples as fit.
@@ -92,12 +80,14 @@ def repair(
         forward: `lambda model, batch: …` for batches of any other form.
         device: where to put batches; by default where the model is.
         progress: True for a bar, or a callable `(passes done, passes in all)`.
+        **judging: the fields of `Judge` one by one, as before 0.2; not beside `judge`.
 
     Returns:
         A `Repair`: `accepted`, `method`, `reason`, `before`, `after`, `candidates`, and `undo()`.
 
     Raises:
-        UsageError: no such method, or a process group of several ranks (use `recalibrate`).
+        UsageError: no such method, an argument out of range, `judge` beside one of its fields, or a
+            model whose weights lie on several ranks (FSDP; `recalibrate` can do those).
         ModelError, DataError: as in `measure`; labels that do not fit; held-out samples that are
             calibration samples, or fewer than 20; noisy passes that return something else than
             evaluation. The model is then what it was.
@@ -115,96 +105,96 @@ def repair(
         >>> r.undo()
     """
     asked = parsed(method)
-    _refuse(passes, level, into, seed)
-    if kind is not None:
-        refuse_kind(kind)
-    with borrowed(model) as inner, reporter(progress) as report:
-        if not inner.training:
-            inner.train()
+    judge = Judge.of(judge, judging)
+    _refuse(into, seed)
+    with session(model, forward=forward, device=device, progress=progress) as run:
+        _refuse_sharded(run)
         split = split_data(
-            *(inner, data, held_out),
-            forward=forward,
-            device=device,
+            run,
+            data,
+            held_out,
             max_samples=max_samples,
-            max_held_out=max_held_out,
+            max_held_out=judge.max_held_out,
             seed=seed,
-            report=report,
         )
-        example = cut(max(split.calibration, key=lambda batch: batch.samples), _FEW)
-        structure = inspect(model, example.value, forward=forward, progress=report.inner)
-        if not (structure.routes or wild(structure)):
-            return _untouched(structure, split)
-        held = samples_of(split.held_out)
-        refuse_few(held)
-        judge = judge_of(
-            *(inner, split.held_out),
-            labels=labels,
-            forward=forward,
-            kind=kind,
-            output=output,
-            loss=loss,
-        )
-        report.begin("making ready")
-        meter = Meter(report)
-        flags = noisy_flags(inner, training_flags(inner), structure, example, forward)
-        teacher = Teacher(inner, flags, judge.reader, forward, passes)
-        teaching = not judge.labelled or any("distill" in name for name in asked)
-        teacher, said = _checked(teacher, example, judge) if teaching else (teacher, None)
-        run = Run(
+        example = _example(run, split)
+        run.report.begin("tracing modules")
+        with run.trying():
+            run.run([example], {"traced": Regime("training", structure=True)})
+        if not (run.structure.routes or wild(run.structure)):
+            return _untouched(run.structure, split)
+        refuse_few(split.samples[1])
+        scorer = scorer_of(run, split.held_out, judge)
+        run.report.begin("making ready")
+        teaching = not scorer.labelled or any("distill" in name for name in asked)
+        with run.trying(seed=seed):  # all ranks see the same
+            teacher = Teacher(run, noisy_flags(run, example), scorer.reader, judge.passes)
+            teacher, said = _checked(teacher, example, scorer) if teaching else (teacher, None)
+        meter = Meter(run.report)
+        own_seed = seed + _APART * run.ranks.rank
+        trials = Trials(
+            run=run,
             split=split,
-            judge=judge,
-            level=level,
-            seed=seed,
+            scorer=scorer,
+            level=judge.level,
+            seed=own_seed,
             meter=meter,
             unlike=said,
             bench=Bench(
-                model=inner,
+                run=run,
                 held=split.calibration,
                 example=example,
-                structure=structure,
                 include_frozen=include_frozen,
-                reader=judge.reader,
                 teacher=teacher,
-                forward=forward,
                 into=into,
-                seed=seed,
+                seed=own_seed,
                 max_bytes=max_bytes,
                 step=meter,
-                say=report.say,
+                say=run.report.say,
             ),
         )
-        outcome = run.outcome(asked)
-    return _kept(unwrapped(model), run, outcome)
+        outcome = trials.outcome(asked)
+    return _kept(run.model, trials, outcome)
 
 
-def _refuse(passes: int, level: float, into: str, seed: int) -> None:
-    if not isinstance(passes, Integral) or passes < 2:
-        raise UsageError(f"passes is {passes!r}; an average needs at least 2, a whole number")
+def _refuse(into: str, seed: int) -> None:
     if not isinstance(seed, Integral):
         raise UsageError(f"seed is {seed!r}; pass a whole number, so that the repair can be redone")
-    if not 0 < level < 1:
-        raise UsageError(f"level is {level}; pass a chance between 0 and 1, such as 0.05")
     if into not in get_args(Into):
         raise UsageError(f"into is {into!r}; pass one of {', '.join(get_args(Into))}")
-    if dist.is_available() and dist.is_initialized() and dist.get_world_size() > 1:
+
+
+def _refuse_sharded(run: Session) -> None:
+    if is_sharded(run.model):
         raise UsageError(
-            "repair does not run on several ranks: each would decide for itself. Repair on one "
-            "rank and load the result on the others, or use recalibrate, which merges over ranks"
+            "the model's weights lie on several ranks (FSDP), where no other tensor can stand in "
+            "for one of them: gather the model on one rank and repair it there, or use recalibrate"
         )
 
 
-def _checked(teacher: Teacher, example: Batch, judge: Judge) -> tuple[Teacher, str | None]:
+def _example(run: Session, split: Split) -> Batch:
+    """A few calibration samples, the same on all ranks."""
+    largest = max(split.calibration, key=lambda batch: batch.samples, default=None)
+    own = None if largest is None else cut(largest, _FEW)
+    if not run.ranks.several:
+        assert own is not None
+        return own
+    values = run.ranks.gather(None if own is None else own.value, "an example")
+    return run.example(next(value for value in values if value is not None))
+
+
+def _checked(teacher: Teacher, example: Batch, scorer: Scorer) -> tuple[Teacher, str | None]:
     """The teacher, silenced where it reads another output than evaluation's, and a note on that.
 
     Raises ModelError instead where its average is all there is to judge by.
     """
     try:
-        said = unlike(teacher.model, teacher.flags, example, teacher.forward, teacher.reader)
+        said = unlike(teacher.run, teacher.flags, example, teacher.reader)
     except ModelError as error:
-        if not judge.labelled:
+        if not scorer.labelled:
             raise
         return replace(teacher, refused=str(error)), None
-    if said is not None and not judge.labelled:
+    if said is not None and not scorer.labelled:
         raise ModelError(f"{said}; else pass labels, or loss=, to judge by")
     return teacher, said
 
@@ -229,25 +219,26 @@ def _untouched(structure: Structure, split: Split) -> Repair:
     )
 
 
-def _kept(model: nn.Module, run: Run, outcome: Outcome) -> Repair:
+def _kept(model: nn.Module, trials: Trials, outcome: Outcome) -> Repair:
     """Write the best candidate, now that the model has been given back, and say what was done."""
     best = outcome.best
     undo = None if best is None else write(outcome.edit, model)
     try:
-        return _said(model, run, outcome, undo)
+        return _said(model, trials, outcome, undo)
     except BaseException:  # an interrupt between the write and the return: nobody could undo it
         if undo is not None:
             undo()
         raise
 
 
-def _said(model: nn.Module, run: Run, outcome: Outcome, undo: Undo | None) -> Repair:
-    best, before, measure = outcome.best, outcome.before, run.judge.measure
+def _said(model: nn.Module, trials: Trials, outcome: Outcome, undo: Undo | None) -> Repair:
+    best, before, measure = outcome.best, outcome.before, trials.scorer.measure
     written = {} if undo is None else dict(undo)
     changes = {
         name: Rewrote(old, named(model, name).detach().clone()) for name, old in written.items()
     }
-    ours, theirs = run.split.counts
+    ours, theirs = trials.split.samples
+    structure = trials.run.structure
     return Repair(
         accepted=best is not None,
         method=None if best is None else best.method,
@@ -261,26 +252,26 @@ def _said(model: nn.Module, run: Run, outcome: Outcome, undo: Undo | None) -> Re
         reference=outcome.reference,
         candidates=tuple(outcome.candidates),
         changes=changes,
-        judged_by=run.judge.by,
+        judged_by=trials.scorer.by,
         calibration=ours,
         held_out=theirs,
-        split_seed=run.split.seed,
-        structure=alone(run.bench.structure),
-        notes=tuple(dict.fromkeys([*run.bench.structure.notes, *_notes(run, outcome)])),
+        split_seed=trials.split.seed,
+        structure=alone(structure),
+        notes=tuple(dict.fromkeys([*structure.notes, *_notes(trials, outcome)])),
         _undo=undo,
     )
 
 
-def _notes(run: Run, outcome: Outcome) -> Iterator[str]:
-    if run.split.shared:
+def _notes(trials: Trials, outcome: Outcome) -> Iterator[str]:
+    if trials.split.shared:
         yield (
-            f"{run.split.shared} held-out samples equal a calibration sample: the data holds "
+            f"{trials.split.shared} held-out samples equal a calibration sample: the data holds "
             "duplicates, so the held-out figures may be too good"
         )
-    if run.judge.reader.guessed:
-        yield run.judge.reader.guessed
-    if run.unlike:
-        yield run.unlike
+    if trials.scorer.reader.guessed:
+        yield trials.scorer.reader.guessed
+    if trials.unlike:
+        yield trials.unlike
     if outcome.ignored:
         yield f"{outcome.ignored} held-out samples have a label to be ignored (-100): left out"
     if outcome.best is not None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from varshift._engine.batches import Batch, Data, Forward, batches, piece, tensors_of
-from varshift._engine.progress import SILENT, Reporter
+from varshift._engine.batches import Batch, Data, piece, tensors_of
+from varshift._engine.session import Session
 from varshift._repair.labels import labels_of
 from varshift.errors import DataError, UsageError
 
@@ -21,56 +21,57 @@ _MOST_SHARED = 0.5  # of the held-out samples: beyond it the two sets are one an
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Batches to repair with and batches to judge by; `shared` samples stand in both."""
+    """Batches to repair with and batches to judge by; `shared` samples stand in both.
+
+    The batches are those of this rank; `samples`, for calibration and held out, and `shared` count
+    those of all ranks.
+    """
 
     calibration: list[Batch]
     held_out: list[Batch]
     seed: int | None
     shared: int
-
-    @property
-    def counts(self) -> tuple[int, int]:
-        """Samples for calibration and held out."""
-        return samples_of(self.calibration), samples_of(self.held_out)
+    samples: tuple[int, int]
 
 
 def split_data(
-    model: nn.Module,
+    run: Session,
     data: Data,
     held_out: Data | None,
     *,
-    forward: Forward | None,
-    device: torch.device | str | None,
     max_samples: int,
     max_held_out: int,
     seed: int,
-    report: Reporter = SILENT,
 ) -> Split:
     """Take `held_out` as given, or deal the batches of `data` to both sides by a seeded shuffle.
 
     Raises DataError where `held_out` is the calibration data again, or one batch cannot be cut.
     """
-    if max_samples < 2 or max_held_out < 2:
-        raise UsageError("max_samples and max_held_out must be at least 2")
-
-    def read(data: Data, most: int) -> Iterator[Batch]:
-        taken = batches(data, model, forward=forward, device=device, max_samples=most)
-        return report.reading(taken, data, most, then="dealing out samples")
-
+    if max_samples < 2:
+        raise UsageError("max_samples must be at least 2")
+    then = "dealing out samples"
     if held_out is None:
-        taken = list(read(data, max_samples + max_held_out))
-        ours, theirs = _dealt(taken, max_held_out / (max_samples + max_held_out), seed)
+        most = max_samples + max_held_out
+        taken = run.held(data, most, then).own
+        ours, theirs = _dealt(taken, max_held_out / most, seed)
     else:
-        ours = list(read(data, max_samples))
-        theirs = list(read(held_out, max_held_out))
-    shared = _shared(ours, theirs)
-    if held_out is not None and shared > _MOST_SHARED * samples_of(theirs):
+        ours = run.held(data, max_samples, then).own
+        theirs = run.held(held_out, max_held_out, then).own
+    counts = run.ranks.gather((samples_of(ours), samples_of(theirs)), "samples of each side")
+    calibration, judged = map(sum, zip(*counts, strict=True))
+    if not calibration:
         raise DataError(
-            f"{shared} of {samples_of(theirs)} held-out samples are calibration samples too, so "
-            "they cannot judge the repair; pass other data as held_out, or leave it out to have "
-            "data split"
+            "data is a single batch that cannot be cut in two; pass more batches, or other data "
+            "as held_out"
         )
-    return Split(ours, theirs, seed if held_out is None else None, shared)
+    shared = _shared(run, ours, theirs)
+    if held_out is not None and shared > _MOST_SHARED * judged:
+        raise DataError(
+            f"{shared} of {judged} held-out samples are calibration samples too, so they cannot "
+            "judge the repair; pass other data as held_out, or leave it out to have data split"
+        )
+    seeded = seed if held_out is None else None
+    return Split(ours, theirs, seeded, shared, (calibration, judged))
 
 
 def samples_of(held: Iterable[Batch]) -> int:
@@ -98,19 +99,16 @@ def _dealt(taken: list[Batch], share: float, seed: int) -> tuple[list[Batch], li
             ours.append(batch)
     if not ours and len(theirs) > 1:  # the last batch was on the border and cannot be cut
         ours.append(theirs.pop())
-    if not ours:
-        raise DataError(
-            "data is a single batch that cannot be cut in two; pass more batches, or other data "
-            "as held_out"
-        )
     return ours, theirs
 
 
-def _shared(ours: list[Batch], theirs: list[Batch]) -> int:
+def _shared(run: Session, ours: list[Batch], theirs: list[Batch]) -> int:
     """How many of theirs are among ours: in every tensor, and in their labels if both have some."""
-    told = all(_labels(batch) is not None for batch in [*ours, *theirs])
-    known = {mark for batch in ours for mark in _marks(batch, told)}
-    return sum(mark in known for batch in theirs for mark in _marks(batch, told))
+    told = run.ranks.agree(all(_labels(batch) is not None for batch in [*ours, *theirs]))
+    marks = {mark for batch in ours for mark in _marks(batch, told)}
+    known = set().union(*run.ranks.gather(marks, "marks of samples"))
+    shared = sum(mark in known for batch in theirs for mark in _marks(batch, told))
+    return sum(run.ranks.gather(shared, "shared samples"))
 
 
 def _marks(batch: Batch, told: bool) -> list[bytes]:

@@ -11,7 +11,7 @@ from torch import nn
 
 from varshift._rewrite.calls import Text
 from varshift._rewrite.constructing import Built
-from varshift.results.edits import Edit, Source, read_source
+from varshift.results.edits import SourceText, TextEdit, read_source
 from varshift.results.rewrite import Patch
 from varshift.results.structure import Line
 
@@ -41,7 +41,7 @@ def constructor_patch(path: str, built: Built, rate: float | None, new: nn.Modul
         return Patch(path, line, old, None, f"{text.cut(call)} is no plain constructor: by hand")
     start = text.place_of_line(built.line)
     moved = tuple(
-        Edit(edit.start - start, edit.end - start, edit.text)
+        TextEdit(edit.start - start, edit.end - start, edit.text)
         for edit in edits
         if edit.start >= start
     )
@@ -49,9 +49,9 @@ def constructor_patch(path: str, built: Built, rate: float | None, new: nn.Modul
         path,
         line,
         old,
-        Source(built.file, old, moved).edited(),
+        SourceText(built.file, old, moved).edited(),
         _computed(text, call),
-        Source(built.file, raw, tuple(edits)),
+        SourceText(built.file, raw, tuple(edits)),
     )
 
 
@@ -59,7 +59,7 @@ def _by_hand(path: str, built: Built, old: str, why: str) -> Patch:
     return Patch(path, Line(built.file, built.line, built.function, old), old, None, why)
 
 
-def _rate(text: Text, call: ast.Call, layer: nn.Module, rate: float) -> list[Edit] | None:
+def _rate(text: Text, call: ast.Call, layer: nn.Module, rate: float) -> list[TextEdit] | None:
     """Another p for a layer of the same class."""
     position = _position(type(layer))
     if _last(call.func) != type(layer).__name__ or _unpacks(call) or position is None:
@@ -67,17 +67,17 @@ def _rate(text: Text, call: ast.Call, layer: nn.Module, rate: float) -> list[Edi
     said = f"{rate:.6g}" if rate else "0.0"
     for keyword in call.keywords:
         if keyword.arg == "p":
-            return [Edit(*text.span(keyword.value), said)]
+            return [TextEdit(*text.span(keyword.value), said)]
     if len(call.args) > position:
-        return [Edit(*text.span(call.args[position]), said)]
+        return [TextEdit(*text.span(call.args[position]), said)]
     if call.keywords:
         place = text.span(call.keywords[0])[0]
-        return [Edit(place, place, f"p={said}, ")]
+        return [TextEdit(place, place, f"p={said}, ")]
     if call.args:
         place = text.span(call.args[-1])[1]
-        return [Edit(place, place, f", p={said}")]
+        return [TextEdit(place, place, f", p={said}")]
     place = text.span(call)[1] - 1
-    return [Edit(place, place, f"p={said}")]
+    return [TextEdit(place, place, f"p={said}")]
 
 
 def _position(kind: type[nn.Module]) -> int | None:
@@ -86,7 +86,7 @@ def _position(kind: type[nn.Module]) -> int | None:
     return names.index("p") if "p" in names else None
 
 
-def _other(text: Text, call: ast.Call, layer: nn.Module) -> list[Edit] | None:
+def _other(text: Text, call: ast.Call, layer: nn.Module) -> list[TextEdit] | None:
     """The constructor of another class, with the arguments that its layer shows."""
     home = next((name for name in _HOMES if type(layer).__module__.startswith(name)), None)
     if home is None or not isinstance(call.func, (ast.Name, ast.Attribute)):
@@ -95,10 +95,10 @@ def _other(text: Text, call: ast.Call, layer: nn.Module) -> list[Edit] | None:
     spelled, needed = text.spelled(full)
     shown = [part for part in layer.extra_repr().split(", ") if part and part != "inplace=False"]
     shown = [_FLOAT.sub(lambda found: f"{float(found[0]):.6g}", part) for part in shown]
-    edits = [Edit(*text.span(call), f"{spelled}({', '.join(shown)})")]
+    edits = [TextEdit(*text.span(call), f"{spelled}({', '.join(shown)})")]
     if needed:
         place = text.place_of_line(text.import_line())
-        edits.append(Edit(place, place, needed + text.line_end))
+        edits.append(TextEdit(place, place, needed + text.line_end))
     return edits
 
 

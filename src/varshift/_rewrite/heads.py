@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
-from varshift._engine.batches import Forward, call, one_batch, tensors_of
-from varshift._engine.borrow.model import borrowed
+from varshift._engine.batches import Forward, tensors_of
 from varshift._engine.borrow.walk import walk
-from varshift._engine.trace.modules import module_stack
+from varshift._engine.regime import Regime
+from varshift._engine.session import session
 from varshift._engine.trace.noises import named
 from varshift._engine.trace.ops import Operation
 from varshift._engine.trace.tracer import Tracer
@@ -41,17 +40,23 @@ def find_head(
     device: torch.device | str | None = None,
 ) -> Head | None:
     """The module `before`, or else the last one with weights after the last norm, if any."""
-    with borrowed(model) as inner, ExitStack() as taps:
+    with session(model, forward=forward, device=device) as run:
+        inner = run.model
         wanted = None if before is None else _named(inner, before)
-        batch = one_batch(example, inner, forward=forward, device=device)
-        if not inner.training:
-            inner.train()
-        with module_stack(inner) as modules, _Heads(inner, modules, batch.value) as tracer:
-            tracer.chosen = wanted is not None
-            for module in _candidates(inner) if wanted is None else [wanted]:
-                tap = module.register_forward_pre_hook(tracer.enter, with_kwargs=True)
-                taps.callback(tap.remove)
-            call(inner, batch, forward)
+        weighted = {id(module) for module in ([wanted] if wanted else _candidates(inner))}
+        tracers: list[_Heads] = []
+
+        def follow(*arguments: Any, **keywords: Any) -> _Heads:
+            tracers.append(_Heads(*arguments, **keywords, chosen=wanted is not None))
+            return tracers[0]
+
+        def enter(module: nn.Module, args: Any, kwargs: Any) -> None:
+            tracers[0].enter(module, args, kwargs)
+
+        entered = {path: enter for path, module in walk(inner) if id(module) in weighted}
+        regime = Regime("training", control=follow, enter=entered)
+        run.once(run.example(example), regime)
+    (tracer,) = tracers
     if not tracer.met:
         if before is not None:
             raise UsageError(f"before={before!r}: the example never reached that module")
@@ -63,12 +68,11 @@ def find_head(
 
 
 class _Heads(Tracer):
-    """Keeps what each module with weights was given since the last norm ran."""
+    """Keeps what each module with weights was given since the last norm ran; `chosen`: ever."""
 
-    chosen: bool = False
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
+    def __init__(self, *arguments: Any, chosen: bool, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self._chosen = chosen
         self.met: dict[nn.Module, set[int]] = {}
 
     def enter(self, module: nn.Module, args: Any, kwargs: Any) -> None:
@@ -81,7 +85,7 @@ class _Heads(Tracer):
 
     def _batch_norm(self, operation: Operation) -> None:
         super()._batch_norm(operation)
-        if not self.chosen and operation.argument("running_mean") is not None:
+        if not self._chosen and operation.argument("running_mean") is not None:
             self.met.clear()
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from varshift._engine.trace.lines import is_library
 from varshift._rewrite.calls import Call, Text
 from varshift._rewrite.rates import number_of, rate_of
-from varshift.results.edits import Edit, Source, read_source
+from varshift.results.edits import SourceText, TextEdit, read_source
 from varshift.results.rewrite import Patch
 from varshift.results.structure import Line, Noise
 
@@ -88,51 +88,51 @@ def _written(
     last = max(call.node.end_lineno or first for call in calls)
     old = text.lines(first, last)
     start = text.place_of_line(first)
-    moved = (Edit(e.start - start, e.end - start, e.text) for e in edits)
-    new = Source(line.file, old, tuple(moved)).edited()
+    moved = (TextEdit(e.start - start, e.end - start, e.text) for e in edits)
+    new = SourceText(line.file, old, tuple(moved)).edited()
     if wish.function is not None:
         edits += _imported(text, wish.function)
-    source = Source(line.file, text.text, tuple(edits))
+    source = SourceText(line.file, text.text, tuple(edits))
     why = _library(noise, module) or _common(text, calls, wish, noise)
     return Patch(noise.name, line, old, new, why, source)
 
 
-def _edits(text: Text, call: Call, wish: Wish, noise: Noise) -> list[Edit]:
+def _edits(text: Text, call: Call, wish: Wish, noise: Noise) -> list[TextEdit]:
     keyword = wish.keyword(call.name)
     rate = f"{number_of(keyword, wish.tau or 0.0, noise):.6g}"
     if call.attention:
-        return [Edit(*text.span(call.arguments["p"]), rate)]
+        return [TextEdit(*text.span(call.arguments["p"]), rate)]
     given = call.arguments["input"]
     if wish.tau is None:
         idle = text.idle(call)
         if idle is not None:
-            return [Edit(*idle, "")]
+            return [TextEdit(*idle, "")]
         inner = text.cut(given)
         single = isinstance(given, _SINGLE) and given.lineno == given.end_lineno
-        return [Edit(*text.span(call.node), inner if single else f"({inner})")]
+        return [TextEdit(*text.span(call.node), inner if single else f"({inner})")]
     edits = [] if wish.function is None else _called(text, call, wish.function)
     if "p" in call.keywords:
-        edits.append(Edit(*text.span(call.keywords["p"]), f"{keyword}={rate}"))
+        edits.append(TextEdit(*text.span(call.keywords["p"]), f"{keyword}={rate}"))
     elif "p" in call.arguments:
-        edits.append(Edit(*text.span(call.arguments["p"]), rate))
+        edits.append(TextEdit(*text.span(call.arguments["p"]), rate))
     else:
         end = text.span(call.keywords.get("input", given))[1]
-        edits.append(Edit(end, end, f", {keyword}={rate}"))
+        edits.append(TextEdit(end, end, f", {keyword}={rate}"))
     if wish.sharing != "element" and "sharing" not in call.keywords:
         values = [*call.node.args, *(keyword.value for keyword in call.node.keywords)]
         end = max(text.span(node)[1] for node in values)
-        edits.append(Edit(end, end, f', sharing="{wish.sharing}"'))
+        edits.append(TextEdit(end, end, f', sharing="{wish.sharing}"'))
     return edits
 
 
-def _called(text: Text, call: Call, function: str) -> list[Edit]:
+def _called(text: Text, call: Call, function: str) -> list[TextEdit]:
     """The same call of another function, whose arguments may be named otherwise."""
-    edits = [Edit(*text.span(call.node.func), text.spelled(function)[0])]
+    edits = [TextEdit(*text.span(call.node.func), text.spelled(function)[0])]
     names = {"input": "x" if _ours(function) else "input", "training": "training"}
     for known, wanted in names.items():
         keyword = call.keywords.get(known)
         if keyword is not None and keyword.arg != wanted:
-            edits.append(Edit(*text.span(keyword), f"{wanted}={text.cut(keyword.value)}"))
+            edits.append(TextEdit(*text.span(keyword), f"{wanted}={text.cut(keyword.value)}"))
     return edits
 
 
@@ -146,12 +146,12 @@ def _ours(function: str) -> bool:
     return function.startswith("varshift.")
 
 
-def _imported(text: Text, function: str) -> list[Edit]:
+def _imported(text: Text, function: str) -> list[TextEdit]:
     line = text.spelled(function)[1]
     if not line:
         return []
     place = text.place_of_line(text.import_line())
-    return [Edit(place, place, line + text.line_end)]
+    return [TextEdit(place, place, line + text.line_end)]
 
 
 def _parsed(raw: str | None) -> Text | None:

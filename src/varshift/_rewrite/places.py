@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from varshift._engine.batches import Forward, call, one_batch, tensors_of
+from varshift._engine.batches import Forward, tensors_of
 from varshift._engine.borrow.bits import same_bits
-from varshift._engine.borrow.model import borrowed, unwrapped
+from varshift._engine.borrow.model import unwrapped
 from varshift._engine.borrow.walk import walk
+from varshift._engine.regime import Regime
+from varshift._engine.session import session
+from varshift._engine.watching import ran_of
 from varshift._rewrite.journal import Home, homes
 from varshift.errors import ModelError
 from varshift.results.structure import Noise, Structure
@@ -67,7 +70,7 @@ def places(
     forward: Forward | None = None,
     device: torch.device | str | None = None,
 ) -> list[Place]:
-    """The places of all noises, each seen at work in one more training pass."""
+    """The places of all noises, seen in one more training pass in which layers of noise are off."""
     inner = unwrapped(model)
     modules = dict(walk(inner))
     found: dict[str, Place] = {}
@@ -77,30 +80,26 @@ def places(
             held.noises.append(noise)
     for place in found.values():
         place.homes = homes(inner, place.module)
-    leaves = [place for place in found.values() if _bare(place.module)]
-    with borrowed(model), ExitStack() as taps:
-        batch = one_batch(example, inner, forward=forward, device=device)
-        if not inner.training:
-            inner.train()
-        for place in leaves:
-            tap = place.module.register_forward_pre_hook(_look(place), with_kwargs=True)
-            taps.callback(tap.remove)
-        call(inner, batch, forward)
+    looks = {path: _Look(place) for path, place in found.items() if _bare(place.module)}
+    off = {id(look.place.module) for look in looks.values()}
+    with session(model, forward=forward, device=device) as run:
+        regime = Regime(
+            [(module, flag and id(module) not in off) for module, flag in run.on],
+            enter={path: look.enter for path, look in looks.items()},
+            watch={path: look.leave for path, look in looks.items()},
+        )
+        run.once(run.example(example), regime)
     return list(found.values())
 
 
 @contextmanager
 def taken_out(modules: list[nn.Module]) -> Iterator[None]:
     """Raise at the end of the block if one of the modules still ran in it."""
-    seen: list[nn.Module] = []
-    with ExitStack() as taps:
-        for module in modules:
-            handle = module.register_forward_pre_hook(lambda held, _: seen.append(held))
-            taps.callback(handle.remove)
+    with ran_of(modules) as ran:
         yield
-    if seen:
+    if ran:
         raise ModelError(
-            f"{seen[0]!r} was taken out, but still runs: the model also holds it where torch does "
+            f"{ran[0]!r} was taken out, but still runs: the model also holds it where torch does "
             "not register it (a list, a closure); use nn.ModuleList there"
         )
 
@@ -110,25 +109,21 @@ def _bare(module: nn.Module) -> bool:
     return not (scripted or module._modules or module._parameters or module._buffers)
 
 
-def _look(place: Place) -> Callable[..., None]:
-    def look(module: nn.Module, args: Any, kwargs: Any) -> None:
+class _Look:
+    """Whether a place in evaluation mode gives its one input back, whenever it runs."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self._given: Tensor | None = None
+
+    def enter(self, module: nn.Module, args: Any, kwargs: Any) -> None:
+        """It starts: keep a copy of its input, into which it may write."""
         tensors = list(tensors_of([args, kwargs]))
-        place.ranks |= {tensor.ndim for tensor in tensors[:1]}
-        place.same = (
-            place.same is not False and len(tensors) == 1 and _returns(module, args, kwargs)
-        )
+        self.place.ranks |= {tensor.ndim for tensor in tensors[:1]}
+        self._given = tensors[0].clone() if len(tensors) == 1 else None
 
-    return look
-
-
-def _returns(module: nn.Module, args: Any, kwargs: Any) -> bool:
-    """Whether the module in eval mode gives its one input back."""
-    x = next(tensors_of([args, kwargs]))
-    fresh = [x.clone() if value is x else value for value in args]
-    named = {name: x.clone() if value is x else value for name, value in kwargs.items()}
-    flag, module.training = module.training, False
-    try:
-        out = module.forward(*fresh, **named)
-    finally:
-        module.training = flag
-    return isinstance(out, Tensor) and same_bits(out, x)
+    def leave(self, module: nn.Module, args: Any, out: Any) -> None:
+        """It is done."""
+        back = self._given is not None and isinstance(out, Tensor) and same_bits(out, self._given)
+        self.place.same = self.place.same is not False and back
+        self._given = None

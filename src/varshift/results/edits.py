@@ -11,18 +11,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Edit", "Source", "lines_of", "read_source", "united_diff"]
+__all__ = ["SourceText", "TextEdit", "lines_of", "read_source", "united_diff"]
 
 
 @dataclass(frozen=True, order=True)
-class Edit:
+class TextEdit:
     """The characters from `start` to `end` of a text become `text`."""
 
     start: int
     end: int
     text: str
 
-    def collides(self, other: Edit) -> bool:
+    def collides(self, other: TextEdit) -> bool:
         """Whether both want the same characters, or the same place, for different texts."""
         if self.start == self.end == other.start == other.end:
             lines = self.text.endswith("\n") and other.text.endswith("\n")  # two imports
@@ -31,12 +31,12 @@ class Edit:
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceText:
     """A file's text as it is, and the edits asked of it."""
 
     file: str
     text: str
-    edits: tuple[Edit, ...]
+    edits: tuple[TextEdit, ...]
 
     def edited(self) -> str:
         """The text with all edits made."""
@@ -62,18 +62,18 @@ def read_source(file: str) -> str | None:
         return "".join(linecache.getlines(file)) or None
 
 
-def united_diff(sources: Iterable[Source]) -> str:
+def united_diff(sources: Iterable[SourceText]) -> str:
     """One diff, each file once. Of edits that collide the first is made."""
-    files: dict[str, Source] = {}
+    files: dict[str, SourceText] = {}
     for source in sources:
-        held = files.setdefault(source.file, Source(source.file, source.text, ()))
+        held = files.setdefault(source.file, SourceText(source.file, source.text, ()))
         fresh = [edit for edit in source.edits if edit not in held.edits]
         if not any(one.collides(other) for one in held.edits for other in fresh):
-            files[source.file] = Source(held.file, held.text, (*held.edits, *fresh))
+            files[source.file] = SourceText(held.file, held.text, (*held.edits, *fresh))
     return "".join(_diff(source) for source in files.values())
 
 
-def _diff(source: Source) -> str:
+def _diff(source: SourceText) -> str:
     name = _shown(source.file)
     pieces = difflib.unified_diff(lines_of(source.text), lines_of(source.edited()), name, name)
     return "".join(_ended(piece) for piece in pieces)

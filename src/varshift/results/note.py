@@ -18,6 +18,7 @@ class NoteKind(Enum):
     BY_HAND = "normalised by hand"
     SCRIPTED = "scripted part"
     COMPILED = "compiled part"
+    NOT_GIVEN_BACK = "not given back"
 
 
 class Note(str):

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar
 
 from varshift._base import Undoable, plain
-from varshift.results.edits import Source, united_diff
+from varshift.results.edits import SourceText, united_diff
 from varshift.results.structure import Line, Structure
 
 __all__ = ["Patch", "Rewrite", "Rewritten"]
@@ -47,7 +47,7 @@ class Patch:
     old: str
     new: str | None
     why: str = ""
-    _source: Source | None = field(default=None, repr=False, compare=False)
+    _source: SourceText | None = field(default=None, repr=False, compare=False)
 
     def diff(self) -> str:
         """A unified diff for `git apply -p0` or `patch -p0`; "" where `new` is None.

@@ -29,7 +29,7 @@ def control_flow(evidence: Evidence) -> Iterator[Finding]:
         worst = max((size.severity for size in free.values()), default=1.0)
         evidence.notes.append(
             f"{', '.join(names)}: decides in Python what runs, which no route shows; norms that no "
-            f"other noise reaches shift by at most {worst:.2f} over {len(evidence.rounds)} draws"
+            f"other noise reaches shift by at most {worst:.2f} over {evidence.passes.rounds} draws"
         )
         return
     path = max(over, key=lambda path: free[path].severity)
@@ -47,7 +47,7 @@ def control_flow(evidence: Evidence) -> Iterator[Finding]:
         message=(
             f"{drawn[0].operation} {drawn[0].name!r} decides in Python what runs, and "
             f"{_shifting(path, len(over))}: "
-            f"severity {size.severity:.2f} over {len(evidence.rounds)} draws"
+            f"severity {size.severity:.2f} over {evidence.passes.rounds} draws"
         ),
         line=evidence.line(drawn, path),
     )

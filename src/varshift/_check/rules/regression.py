@@ -5,15 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from torch import Tensor
-
 from varshift._check.evidence import Evidence
-from varshift._engine.batches import call
-from varshift._engine.borrow.model import Buffers
-from varshift._engine.trace.noises import named
-from varshift._engine.trace.tracer import Tracer, tracing
 from varshift._explain.explaining import explain
-from varshift._explain.lanes import outputs_of
 from varshift.results.explanation import Explanation, Figure
 from varshift.results.findings import Finding
 from varshift.results.structure import Noise
@@ -33,21 +26,21 @@ def biased_regression(evidence: Evidence) -> Iterator[Finding]:
     wanted = {name: free for name, free in _regressions(evidence).items() if free}
     if not wanted:
         return
-    samples = sum(batch.samples for batch in evidence.held)
+    samples = evidence.passes.samples
     if samples < _FEW:
         evidence.notes.append(
             f"{', '.join(wanted)}: whether noise moves its mean (VS301) takes {_FEW} samples or "
             f"more, and there are {samples}"
         )
         return
-    # On settled norms, so that what stale statistics do to an output is not put down to noise.
-    found = evidence.settled(
-        lambda: explain(
-            evidence.model,
-            [batch.value for batch in evidence.rounds],
-            forward=evidence.forward,
-            progress=evidence.report.inner,
-        )
+    # Every norm uses the statistics of training there, so what stale ones do to an output is not
+    # put down to noise.
+    times = 1 if evidence.real else evidence.passes.rounds
+    found = explain(
+        evidence.run.model,
+        [batch.value for batch in evidence.passes.held] * times,
+        forward=evidence.run.forward,
+        progress=evidence.run.report.inner,
     )
     for name, free in wanted.items():
         if name in found.outputs:
@@ -56,25 +49,12 @@ def biased_regression(evidence: Evidence) -> Iterator[Finding]:
 
 def _regressions(evidence: Evidence) -> dict[str, list[Noise]]:
     """Outputs that are asked, with the noise that reaches each by a way around all norms."""
-    first, buffers = evidence.held[0], Buffers(evidence.model)
-    with tracing(evidence.model, first.value) as tracer:
-        out = call(evidence.model, first, evidence.forward)
-    buffers.restore()
+    noises = evidence.structure.noises
     return {
-        name: _around(evidence, tracer, value)
-        for name, value in outputs_of(out, first.samples)
-        if evidence.task == "regression" or value[0].numel() == 1
+        name: [n for n in noises if n.active and n.module and n.name in way.sources]
+        for name, way in evidence.passes.ways.items()
+        if evidence.task == "regression" or way.single
     }
-
-
-def _around(evidence: Evidence, tracer: Tracer, output: Tensor) -> list[Noise]:
-    names = list(named(tracer.sources))
-    free = {
-        names[index]
-        for index, layers in tracer.ways(output)
-        if not any(layer.role == "norm" and layer.path in tracer.sites for layer in layers)
-    }
-    return [n for n in evidence.structure.noises if n.active and n.module and n.name in free]
 
 
 def _of_output(

@@ -184,6 +184,7 @@ class Bank(Mapping[str, Tally]):
             averaged=weighted / within,  # NaN where no batch had two values
             precision=whole._precision[place],
             scattered=tuple(_unbiased(kept, at) for kept in whole._scatter),
+            dealt=used.nonzero()[:, 0],
         )
 
     # Several ranks -------------------------------------------------------------------------

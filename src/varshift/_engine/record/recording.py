@@ -44,8 +44,8 @@ class Recording(Recorder):
     def norm(self, call: NormCall) -> None:
         """What it receives; and, the first time, what it has stored."""
         if call.path not in self.handles:
-            handle = self.handles[call.path] = call.handle
-            self.stored[call.path] = stored_statistics(handle)
+            self.handles[call.path] = call.handle
+            self.stored[call.path] = stored_statistics(call)
         self.bank.add(call.path, call.x)
 
     def end(self, out: Any) -> None:

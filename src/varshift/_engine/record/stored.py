@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
 
-from varshift._engine.sites import Handle
+from varshift._engine.normcall import NormCall
 from varshift.results.measurement import Statistics
 
 __all__ = ["stored_statistics"]
 
 
-def stored_statistics(site: Handle) -> Statistics:
-    """What the norm has stored, as `Statistics`; `count` is the number of batches tracked."""
-    tracked = getattr(site.module, "num_batches_tracked", None)
+def stored_statistics(call: NormCall) -> Statistics:
+    """What the norm has stored before this call; `count` is the number of batches tracked."""
+    mean, var = call.handle.running_mean, call.handle.running_var
+    tracked = getattr(call.owner, "num_batches_tracked", None)
+    count = int(tracked) if isinstance(tracked, Tensor) else 0
+    # BatchNorm counts a training batch before it normalises it.
+    ahead = isinstance(call.owner, _BatchNorm) and call.owner.training and call.training
     return Statistics(
-        mean=site.running_mean.detach().double().cpu().clone(),
-        var=site.running_var.detach().double().cpu().clone(),
-        count=int(tracked) if isinstance(tracked, Tensor) else 0,
+        mean=mean.detach().double().cpu().clone(),
+        var=var.detach().double().cpu().clone(),
+        count=max(0, count - int(ahead)),
     )

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from varshift.theory.moments import Moments
 
-__all__ = ["GROUPS", "Grouped", "Tally", "pieces", "rounding"]
+__all__ = ["GROUPS", "Grouped", "Tally", "groups_of", "pieces", "rounding"]
 
 GROUPS = 16
 
@@ -24,6 +24,12 @@ def rounding(mean: Tensor, precision: float) -> Tensor:
     return (8 * precision * mean).square()
 
 
+def groups_of(*tallies: Tally) -> Tensor:
+    """The groups that any of them has something of, in order: what to leave out in turn."""
+    found: Tensor = torch.cat([tally.dealt for tally in tallies]).unique()
+    return found
+
+
 @dataclass(frozen=True, eq=False)
 class Tally:
     """Moments of one place.
@@ -35,6 +41,7 @@ class Tally:
         precision: machine epsilon of what arrived, the coarsest.
         scattered: variance over batches of batch means and of batch variances, (C,) each; NaN where
             it was not asked for, or below two batches.
+        dealt: (G,) which of the `GROUPS` groups these are, in order.
     """
 
     counts: Tensor
@@ -43,13 +50,15 @@ class Tally:
     averaged: Tensor
     precision: float
     scattered: tuple[Tensor, ...]
+    dealt: Tensor
 
     @classmethod
     def nothing(cls, channels: int) -> Tally:
         """Of a place that was not reached."""
         none = torch.zeros(0, channels, dtype=torch.float64)
         unknown = torch.full((channels,), torch.nan, dtype=torch.float64)
-        return cls(none[:, :1], none, none, unknown, 0.0, (unknown, unknown))
+        no_groups = torch.zeros(0, dtype=torch.long)
+        return cls(none[:, :1], none, none, unknown, 0.0, (unknown, unknown), no_groups)
 
     @property
     def count(self) -> int:
@@ -70,6 +79,19 @@ class Tally:
     def groups(self) -> Grouped:
         """The groups, to leave each out in turn."""
         return Grouped(self.counts, self.means, self.m2s)
+
+    def without_each(self, groups: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and unbiased variance without each of these groups, (len(groups), C) each.
+
+        A group that it has nothing of takes nothing away. So places that only some batches reach
+        have rows that may be compared, and the jackknife over all groups of both is right.
+        """
+        total, kept = self.total(), self.groups()
+        mean, var = (whole.repeat(len(groups), 1) for whole in (total.mean, total.var()))
+        own = torch.isin(groups, self.dealt)
+        at = torch.searchsorted(self.dealt, groups[own])
+        mean[own], var[own] = kept.mean_without_each()[at], kept.var_without_each()[at]
+        return mean, var
 
 
 class Grouped:

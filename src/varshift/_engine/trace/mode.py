@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-import torch
+from torch._compile import _disable_dynamo
 from torch.utils._python_dispatch import TorchDispatchMode
 
 __all__ = ["DispatchMode"]
@@ -24,7 +24,7 @@ class DispatchMode(TorchDispatchMode):
     supports_higher_order_operators = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
+        super().__init_subclass__(**kwargs)  # type: ignore[no-untyped-call]
         own = cls.__dict__.get("__torch_dispatch__")
         if own is not None and hasattr(TorchDispatchMode, "_should_skip_dynamo"):
             _let_compiler_skip(cls, own)
@@ -40,7 +40,7 @@ def _let_compiler_skip(cls: type[DispatchMode], dispatch: Callable[..., Any]) ->
     A model whose forward calls `torch.compile` loads it in the middle of a pass. The method stands
     aside at its next call, lest the compiler compile this very frame for each operation.
     """
-    skipped = torch._disable_dynamo(dispatch, recursive=True)
+    skipped = _disable_dynamo(dispatch, recursive=True)
 
     @functools.wraps(dispatch)
     def dispatched(*args: Any, **kwargs: Any) -> Any:

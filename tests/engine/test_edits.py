@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from problems.noisy_nets import ByHand, Mlp
-from varshift._repair.edits import Edit, edit_of, names_of, write
+from varshift._engine.edits import Edit, edit_of, names_of, write
 
 
 class Tied(nn.Module):

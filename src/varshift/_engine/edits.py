@@ -90,8 +90,8 @@ class Undo:
     model alive.
     """
 
-    def __init__(self, model: nn.Module, held: dict[str, _Held]) -> None:
-        self._model = weakref.ref(model)
+    def __init__(self, model: weakref.ref[nn.Module], held: dict[str, _Held]) -> None:
+        self._model = model
         self._held = held
 
     def __call__(self) -> None:
@@ -108,6 +108,16 @@ class Undo:
             for tensor, old in pairs:
                 tensor.copy_(old)
 
+    def back_to(self, values: Mapping[str, Tensor]) -> Undo:
+        """The way back to other values of some of them."""
+        held = {
+            name: _Held(
+                held.names, values[name].to(held.old.device) if name in values else held.old
+            )
+            for name, held in self._held.items()
+        }
+        return Undo(self._model, held)
+
     def __iter__(self) -> Iterator[tuple[str, Tensor]]:
         """Each tensor that was written, by name, with what it held."""
         return ((name, held.old) for name, held in self._held.items())
@@ -117,7 +127,7 @@ def write(edit: Edit, model: nn.Module) -> Undo:
     """Write the new values in place, all of them or none."""
     own = {name: named(model, name) for name in edit.values}
     undo = Undo(
-        model,
+        weakref.ref(model),
         {
             name: _Held(tuple(n for n, _, _ in _places(model, tensor)), tensor.detach().clone())
             for name, tensor in own.items()

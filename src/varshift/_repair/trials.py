@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from torch import Tensor
 
-from varshift._engine.batches import call
-from varshift._engine.borrow.model import borrowed, set_training
-from varshift._engine.borrow.rng import seed_all
+from varshift._engine.edits import Edit
 from varshift._engine.progress import Reporter
+from varshift._engine.regime import Regime
+from varshift._engine.session import Session
 from varshift._repair.candidates import AVERAGING, Bench
 from varshift._repair.distillation import cost
-from varshift._repair.edits import Edit
 from varshift._repair.gate import joined, score_of, tried
-from varshift._repair.judging import Judge
 from varshift._repair.labels import labels_of
 from varshift._repair.losses import Losses
 from varshift._repair.reasons import why_refused
+from varshift._repair.scoring import Scorer
 from varshift._repair.split import Split
-from varshift._repair.teaching import off_flags, taught
-from varshift.errors import DataError, VarshiftError
+from varshift.errors import DataError, ModelError, VarshiftError
 from varshift.results.repair import Candidate
 from varshift.results.score import Score
 
-__all__ = ["Meter", "Outcome", "Run", "refuse_few"]
+__all__ = ["Meter", "Outcome", "Trials", "refuse_few"]
 
 FEWEST = 20  # held-out samples: with fewer, Student's t errs more often than it says
 
@@ -58,11 +57,12 @@ class Meter:
 
 
 @dataclass
-class Run:
+class Trials:
     """One repair in progress."""
 
+    run: Session
     split: Split
-    judge: Judge
+    scorer: Scorer
     bench: Bench
     level: float
     seed: int
@@ -107,47 +107,68 @@ class Run:
 
     def _losses(self, edit: Edit, name: str) -> Losses:
         """What every held-out sample scores under an edit, in one clean pass."""
-        model, parts = self.bench.model, []
-        targets = [None] * len(self.split.held_out) if self.judge.labelled else self._teach()
-        self.meter.say(f"judging {name}")
-        with borrowed(model), edit.standing_in(model):
-            set_training(off_flags(model))
-            seed_all(self.seed)  # noise that stays on in eval mode is then the same for all
-            for batch, target in zip(self.split.held_out, targets, strict=True):
-                out = call(model, batch, self.bench.forward)
-                parts.append(self.judge.losses(out, batch, target))
-                self.meter(1)
-        return joined(parts)
+        batches = self.split.held_out
+
+        def judged() -> Iterator[Losses]:
+            targets = [None] * len(batches) if self.scorer.labelled else self._teach()
+            self.meter.say(f"judging {name}")
+            # Noise that stays on in eval mode is then the same for all.
+            with self.run.trying(edit, seed=self.seed):
+                for batch, target in zip(batches, targets, strict=True):
+                    out = self.run.once(batch, Regime("evaluation"))
+                    yield self.scorer.losses(out, batch, target)
+                    self.meter(1)
+
+        return self._of_all_ranks(judged)
+
+    def _of_all_ranks(self, judged: Callable[[], Iterator[Losses]]) -> Losses:
+        """The losses of all ranks in rank order; what one could not judge, none has judged."""
+        parts: list[Losses] = []
+        failed: VarshiftError | None = None
+        try:
+            parts.extend(judged())
+        except VarshiftError as error:
+            failed = error
+        said = None if failed is None else str(failed)
+        shares = self.run.ranks.gather((parts, said), "losses")
+        if failed is not None:
+            raise failed
+        for rank, (_, message) in enumerate(shares):
+            if message is not None:
+                raise ModelError(f"rank {rank} could not judge: {message}")
+        return joined([part for own, _ in shares for part in own])
 
     def _teach(self) -> list[Tensor]:
         """The noise-averaged predictions of the held-out batches."""
         if self._taught is None:
             self.meter.say(AVERAGING)
             # Draws of its own, not those of calibration.
-            self._taught = taught(
-                self.bench.teacher, self.split.held_out, self.meter, seed=self.seed + 1
+            self._taught = self.bench.teacher.taught(
+                self.split.held_out, self.meter, seed=self.seed + 1
             )
         return self._taught
 
     def _reference(self, asked: tuple[str, ...]) -> Score | None:
         """What the average of the noisy passes scores against the labels: the aim of distilling."""
-        reader = self.judge.reader
+        reader = self.scorer.reader
         distils = any("distill" in method for method in asked) and not self.bench.teacher.refused
-        if not self.judge.labelled or reader.loss or not distils:
+        if not self.scorer.labelled or reader.loss or not distils:
             return None
-        labels = [labels_of(batch.value) for batch in self.split.held_out]
-        pairs = zip(self._teach(), labels, strict=True)
-        return score_of(joined([reader.scored(taught_, label) for taught_, label in pairs]))
+
+        def judged() -> Iterator[Losses]:
+            for taught, batch in zip(self._teach(), self.split.held_out, strict=True):
+                yield reader.scored(taught, labels_of(batch.value))
+
+        return score_of(self._of_all_ranks(judged))
 
     def _passes(self, asked: tuple[str, ...]) -> int:
         """About how many batches have to pass, for the progress bar."""
         held, ours = len(self.split.held_out), len(self.split.calibration)
         steps = {part for method in asked for part in method.split("+")}
         fits = sum("distill" in method for method in asked)
-        taught_ = (
-            self.bench.teacher.passes * (held + ours) if fits or not self.judge.labelled else 0
-        )
-        return held * (1 + len(asked)) + ours * len(steps) + fits * cost(self.bench.held) + taught_
+        teaches = fits or not self.scorer.labelled
+        taught = self.bench.teacher.passes * (held + ours) if teaches else 0
+        return held * (1 + len(asked)) + ours * len(steps) + fits * cost(self.bench.held) + taught
 
 
 def refuse_few(judged: int, ignored: int = 0) -> None:

@@ -13,14 +13,13 @@ from oracles.noisyaverage import average_over_masks
 from problems.noisy_nets import ByHand, Conv, Mlp
 from problems.settling import settled
 from problems.shifted import pairs, shifted
-from varshift._engine.batches import batches
-from varshift._engine.borrow.model import borrowed
-from varshift._inspect.inspecting import inspect
+from varshift._engine.regime import Regime
+from varshift._engine.session import session
 from varshift._repair.adjusting import adjusted
 from varshift._repair.correction import corrected
 from varshift._repair.distillation import distilled
 from varshift._repair.predictions import Reader
-from varshift._repair.teaching import Teacher, noisy_flags, taught
+from varshift._repair.teaching import Teacher, noisy_flags
 from varshift.theory import tau_of
 
 
@@ -28,8 +27,8 @@ def everywhere(path):
     return True
 
 
-def held(net, data):
-    return list(batches(data, net))
+def held(run, data):
+    return list(run.batches(data))
 
 
 # Adjust ----------------------------------------------------------------------------------------
@@ -41,8 +40,8 @@ def test_adjust_is_the_moving_average_written_out(make, shape, live):
     torch.manual_seed(0)
     net = settled(make(), torch.randn(shape).split(8), 3)
     data = list(torch.randn(shape).split(8))
-    with borrowed(net) as inner:
-        edit = adjusted(inner, held(inner, data), everywhere, live=live, forward=None)
+    with session(net) as run:
+        edit = adjusted(run, held(run, data), everywhere, live=live)
     expected = adjusted_statistics(net, data, live=live)
     for path, (mean, var) in expected.items():
         torch.testing.assert_close(edit.values[f"{path}.running_mean"], mean, rtol=1e-5, atol=1e-6)
@@ -62,9 +61,9 @@ def test_correct_inverts_what_is_stored_behind_noise():
         net[1].running_mean.copy_(torch.tensor([0.0, 1.0, -2.0, 0.5, 3.0]))
         net[1].running_var.copy_(torch.tensor([1.0, 2.0, 4.0, 0.7, 1.0]))
     stored = net[1].running_mean.clone(), net[1].running_var.clone()
-    (batch,) = held(net, [torch.randn(4, 5)])
-    with borrowed(net) as inner:
-        edit, notes = corrected(inner, batch, everywhere, forward=None)
+    with session(net) as run:
+        (batch,) = held(run, [torch.randn(4, 5)])
+        edit, notes = corrected(run.model, batch, everywhere, forward=None)
     mean, var = (value.double() for value in stored)
     tau = tau_of(0.3)
     expected = (var - tau * mean.square()) / (1 + tau)
@@ -83,8 +82,8 @@ def test_correct_takes_out_noise_energy_behind_weights():
     )
     data = torch.randn(8192, 6)
     settled(net, data.split(256), 4)
-    with borrowed(net) as inner:
-        edit, _ = corrected(inner, held(inner, [data[:4]])[0], everywhere, forward=None)
+    with session(net) as run:
+        edit, _ = corrected(run.model, held(run, [data[:4]])[0], everywhere, forward=None)
     truth = noise_off_statistics(net, data.split(256))["5"][1]
     off_before = (net[5].running_var.double() / truth - 1).abs().median()
     off_after = (edit.values["5.running_var"].double() / truth - 1).abs().median()
@@ -95,8 +94,8 @@ def test_correct_takes_out_noise_energy_behind_weights():
 
 def test_correct_says_what_no_closed_form_reaches_or_refuses():
     net = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3), nn.Dropout(0.5))
-    with borrowed(net) as inner, pytest.raises(vs.ModelError, match="closed forms"):
-        corrected(inner, held(inner, [torch.randn(4, 3)])[0], everywhere, forward=None)
+    with session(net) as run, pytest.raises(vs.ModelError, match="closed forms"):
+        corrected(run.model, held(run, [torch.randn(4, 3)])[0], everywhere, forward=None)
 
 
 # Teach -----------------------------------------------------------------------------------------
@@ -111,19 +110,17 @@ def small_classifier():
     return settled(net, torch.randn(256, 4).split(32), 5)
 
 
-def teacher_of(net, batch, passes, kind="logits"):
-    structure = inspect(net, batch.value)
-    lent = [(module, module.training) for module in net.modules()]
-    flags = noisy_flags(net, lent, structure, batch, None)
-    return Teacher(net, flags, Reader(kind), None, passes)
+def teacher_of(run, batch, passes, kind="logits"):
+    run.once(batch, Regime("training", structure=True))
+    return Teacher(run, noisy_flags(run, batch), Reader(kind), passes)
 
 
 def test_the_noise_average_is_that_over_all_masks():
     net, x = small_classifier(), torch.randn(5, 4)
-    with borrowed(net) as inner:
-        (batch,) = held(inner, [x])
+    with session(net) as run:
+        (batch,) = held(run, [x])
         torch.manual_seed(0)
-        (found,) = taught(teacher_of(inner, batch, 4000), [batch])
+        (found,) = teacher_of(run, batch, 4000).taught([batch])
     truth = average_over_masks(net, "3", x, 6, 0.6)
     # n fixed: 4000 passes, a probability deviates by at most 1/2 from its mean: 5 · 0.5/√4000.
     assert float((found.exp() - truth).abs().max()) < 5 * 0.5 / 4000**0.5
@@ -159,12 +156,12 @@ def test_only_what_draws_is_switched_on_unless_that_hides_a_source():
         (Hidden, {"drop": True, "": True, "norm": False}),
     ):
         net = make().train()
-        with borrowed(net) as inner:
-            (batch,) = held(inner, [torch.randn(8, 4)])
-            teacher = teacher_of(inner, batch, 2)
+        with session(net) as run:
+            (batch,) = held(run, [torch.randn(8, 4)])
+            teacher = teacher_of(run, batch, 2)
             flags = {
                 name: flag
-                for name, module in inner.named_modules()
+                for name, module in net.named_modules()
                 for owner, flag in teacher.flags
                 if owner is module
             }
@@ -188,11 +185,9 @@ def test_distil_finds_the_affine_map_that_made_the_targets(into):
     with torch.no_grad():
         targets = [scale * net.eval()(part) + offset for part in data.split(64)]
     net.train()
-    with borrowed(net) as inner:
-        parts = held(inner, data.split(64))
-        edit = distilled(
-            inner, parts, targets, everywhere, Reader("values"), forward=None, into=into
-        )
+    with session(net) as run:
+        parts = held(run, data.split(64))
+        edit = distilled(run, parts, targets, everywhere, Reader("values"), into=into)
     names = {"affine": {"1.weight", "1.bias"}, "statistics": {"1.running_mean", "1.running_var"}}
     assert set(edit.values) == names[into]
     with edit.standing_in(net), torch.no_grad():
@@ -204,22 +199,20 @@ def test_distil_finds_the_affine_map_that_made_the_targets(into):
 
 
 def distil(net, *, into="affine", seed=0, wanted=everywhere):
-    with borrowed(net) as inner:
-        parts = held(inner, [x for x, _ in pairs("train")])
+    with session(net) as run:
+        parts = held(run, [x for x, _ in pairs("train")])
         torch.manual_seed(0)
-        targets = taught(teacher_of(inner, parts[0], 8), parts)
-        return distilled(
-            inner, parts, targets, wanted, Reader("logits"), forward=None, into=into, seed=seed
-        )
+        targets = teacher_of(run, parts[0], 8).taught(parts)
+        return distilled(run, parts, targets, wanted, Reader("logits"), into=into, seed=seed)
 
 
 def test_one_clean_pass_says_what_many_noisy_ones_do():
     net = shifted("a", 0.7)
     x = torch.cat([x for x, _ in pairs("test")])
-    with borrowed(net) as inner:
-        (batch,) = held(inner, [x])
+    with session(net) as run:
+        (batch,) = held(run, [x])
         torch.manual_seed(9)
-        (average,) = taught(teacher_of(inner, batch, 30), [batch])
+        (average,) = teacher_of(run, batch, 30).taught([batch])
     edit = distil(net)
     reader = Reader("logits")
 
@@ -253,10 +246,10 @@ def test_norms_without_parameters_take_it_in_their_statistics():
     )
     data = torch.randn(256, 4)
     settled(net, data.split(32), 3)
-    with borrowed(net) as inner:
-        parts = held(inner, data.split(32))
-        targets = taught(teacher_of(inner, parts[0], 4), parts)
-        edit = distilled(inner, parts, targets, everywhere, Reader("logits"), forward=None)
+    with session(net) as run:
+        parts = held(run, data.split(32))
+        targets = teacher_of(run, parts[0], 4).taught(parts)
+        edit = distilled(run, parts, targets, everywhere, Reader("logits"))
     assert set(edit.values) == {"2.running_mean", "2.running_var"}
     assert bool((edit.values["2.running_var"] >= 0).all())
 
@@ -272,12 +265,10 @@ def test_a_weight_that_others_share_is_left_and_the_fit_goes_into_statistics():
     settled(net, data.split(16), 3)
     edits = []
     for into in ("affine", "statistics"):
-        with borrowed(net) as inner:
-            parts = held(inner, data.split(16))
-            targets = taught(teacher_of(inner, parts[0], 4), parts)
-            edit = distilled(
-                inner, parts, targets, everywhere, Reader("logits"), forward=None, into=into
-            )
+        with session(net) as run:
+            parts = held(run, data.split(16))
+            targets = teacher_of(run, parts[0], 4).taught(parts)
+            edit = distilled(run, parts, targets, everywhere, Reader("logits"), into=into)
         edits.append(edit)
     kinds = ("running_mean", "running_var")
     shared = {f"{index}.{kind}" for index in (1, 3, 5) for kind in kinds}
@@ -294,12 +285,10 @@ def test_by_hand_norms_are_fitted_through_their_buffers():
     net = ByHand()
     data = torch.randn(64, 6)
     settled(net, data.split(16), 3)
-    with borrowed(net) as inner:
-        parts = held(inner, data.split(16))
-        targets = taught(teacher_of(inner, parts[0], 4, kind="values"), parts)
-        edit = distilled(
-            *(inner, parts, targets, lambda path: path == "m", Reader("values")), forward=None
-        )
+    with session(net) as run:
+        parts = held(run, data.split(16))
+        targets = teacher_of(run, parts[0], 4, kind="values").taught(parts)
+        edit = distilled(run, parts, targets, lambda path: path == "m", Reader("values"))
     assert set(edit.values) == {"m", "v"}
 
 
@@ -328,8 +317,8 @@ def test_a_model_that_cannot_be_differentiated_is_refused():
             return self.norm(self.drop(x))
 
     net = Closed()
-    with borrowed(net) as inner:
-        parts = held(inner, [torch.randn(8, 4)])
-        targets = taught(teacher_of(inner, parts[0], 2), parts)
+    with session(net) as run:
+        parts = held(run, [torch.randn(8, 4)])
+        targets = teacher_of(run, parts[0], 2).taught(parts)
         with pytest.raises(vs.ModelError, match="no_grad or inference_mode inside its forward"):
-            distilled(inner, parts, targets, everywhere, Reader("logits"), forward=None)
+            distilled(run, parts, targets, everywhere, Reader("logits"))

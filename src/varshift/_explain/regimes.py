@@ -1,0 +1,50 @@
+"""Ways of running the model in which every norm uses the statistics of training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from varshift._engine.control import Meeting, along_samples
+from varshift._engine.normcall import Fixed
+from varshift._engine.record.recording import Recording
+from varshift._engine.regime import Norms, Recorder, Regime, fixed
+from varshift.results.structure import Structure
+
+__all__ = ["Carries", "clean", "noisy", "pooled"]
+
+# By name of a source, which samples carry it, (samples,) bool; None: it is as drawn.
+Carries = Callable[[str], Tensor | None]
+
+
+def pooled(train: Recording, structure: Structure) -> Norms:
+    """Norms use what all training batches together have shown; frozen ones what they do anyhow."""
+    frozen = {norm.path for norm in structure.norms if norm.frozen}
+    totals = {path: train.at[path].total() for path in train.stored if path not in frozen}
+    return fixed(
+        {path: Fixed(total.mean, total.var(unbiased=False)) for path, total in totals.items()}
+    )
+
+
+def clean(norms: Norms, record: tuple[Recorder, ...]) -> Regime:
+    """Noise off."""
+    return Regime("evaluation", norms=norms, record=record)
+
+
+def noisy(norms: Norms, record: tuple[Recorder, ...], carries: Carries) -> Regime:
+    """Each sample carries some of the sources."""
+    return Regime("training", norms=norms, record=record, blend=partial(_blend, carries))
+
+
+def _blend(carries: Carries, meeting: Meeting) -> Tensor:
+    silent, active = meeting.silent, carries(meeting.name)
+    if silent is None or active is None:
+        return meeting.noisy
+    if bool(active.all()) or not bool(active.any()):
+        return meeting.noisy if bool(active[0]) else silent
+    rows = along_samples(active.to(silent.device), len(active), silent)
+    # Rows that cannot be told apart: everything at once, which the first batch brings to light.
+    return meeting.noisy if rows is None else torch.where(rows, meeting.noisy, silent)

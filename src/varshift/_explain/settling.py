@@ -1,0 +1,109 @@
+"""What the first batch tells of the blame passes: whether the usual design fits, or which does."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import torch
+
+from varshift._engine.batches import Batch
+from varshift._engine.control import Silenced
+from varshift._engine.record.samples import PerSample
+from varshift._engine.session import Session
+from varshift._explain.blaming import Blaming
+from varshift._explain.design import Design
+from varshift._explain.lanes import Lanes
+from varshift._explain.sameness import Sameness
+
+__all__ = ["Settling"]
+
+_TOGETHER = (
+    "the samples of a batch act on each other (or their rows cannot be told apart), so whole "
+    "batches carry the subsets of sources, and errors are over batches"
+)
+
+
+class Settling:
+    """Called once on every rank after its first batch; all ranks find the same.
+
+    As usual, every source can be silenced, and a sample is what its clean twin is wherever its own
+    sources do not lead. Then samples keep to themselves, and nothing is left with every source
+    silenced. Only where it goes otherwise are there passes more: two to find out how it goes, and
+    the first batch once again.
+    """
+
+    def __init__(self, run: Session, blaming: Blaming, lanes: Lanes) -> None:
+        self._run, self.blaming = run, blaming
+        self._same = Sameness(lanes.train.at)
+        self.silenced: dict[str, Silenced] = {}
+
+    def __call__(self, batch: Batch | None, counts: bool) -> None:
+        """`batch` is None on a rank without data; one that does not count is a stand-in."""
+        blaming, ranks = self.blaming, self._run.ranks
+        usual = batch is None or not counts or not blaming.noisy or self._usual(batch)
+        found = ranks.gather((usual, self._run.silenced, blaming.spared))
+        for _, silenced, _ in found:
+            self._remember(silenced)
+        blaming.trial = False
+        blaming.spared = sum(spared for _, _, spared in found)
+        if not all(usual for usual, _, _ in found):
+            self._find_out(batch, counts)
+        blaming.contrasts.twins.keep = blaming.rounds > 1
+
+    def _remember(self, silenced: dict[str, Silenced]) -> None:
+        for source, how in silenced.items():
+            if self.silenced.get(source) is not Silenced.NOT:
+                self.silenced[source] = how
+
+    def _usual(self, batch: Batch) -> bool:
+        blaming, contrasts = self.blaming, self.blaming.contrasts
+        ways = [self._run.silenced.get(s, Silenced.NOT) for s in blaming.design.sources]
+        if Silenced.NOT in ways or batch.samples < 2 or contrasts.uneven:
+            return False
+        twins, found = (r.found[batch.index] for r in (contrasts.twins, contrasts.samples))
+        for place in twins.keys() & found.keys():
+            reached = torch.isin(contrasts.dealt, torch.tensor(blaming.subsets(place)))
+            differs = self._same.differs(place, twins[place], found[place])
+            if bool((differs & ~reached).any()):
+                return False
+        return all(len(moments.first) == batch.samples for moments in found.values())
+
+    def _find_out(self, batch: Batch | None, counts: bool) -> None:
+        """Which sources can be silenced, whether samples keep to themselves, what is left."""
+        run, blaming = self._run, self.blaming
+        ways = {source: self.silenced.get(source) for source in blaming.design.sources}
+        kept = [source for source, how in ways.items() if how not in (None, Silenced.NOT)]
+        blaming.start(Design(kept, nobody=False, whole_batches=False))
+        apart, clean = (True, True) if batch is None else self._probe(batch)
+        apart = not run.ranks.any(not apart)
+        rest = run.ranks.any(not apart or not clean)
+        blaming.start(Design(kept, nobody=rest, whole_batches=not apart))
+        if not apart:
+            blaming.notes.append(_TOGETHER)
+        if batch is not None:
+            for regime in blaming.again.values():
+                run.once(batch, regime if counts else replace(regime, record=()))
+
+    def _probe(self, batch: Batch) -> tuple[bool, bool]:
+        """Whether half of a batch stays as it is when the other half gets noise, and whether
+        without any source it is what it is in evaluation.
+
+        The halves are drawn, so that neighbours and pairs are parted.
+        """
+        design, twins = self.blaming.design, self.blaming.contrasts.twins
+        order = torch.randperm(batch.samples, generator=torch.Generator().manual_seed(0))
+        quiet = order < batch.samples // 2
+        nobody = torch.full((batch.samples,), design.none)
+        mixed = torch.where(quiet, design.none, design.all)
+        calm, noisy = PerSample(twins.references), PerSample(twins.references)
+        self._run.alike(batch, [self.blaming.probe(nobody, calm), self.blaming.probe(mixed, noisy)])
+        self._remember(self._run.silenced)
+        without, some = calm.found[batch.index], noisy.found[batch.index]
+        shared = all(len(moments.first) == batch.samples for moments in some.values())
+        if batch.samples < 2 or not shared or without.keys() != some.keys():
+            return False, False
+        clean = twins.found.get(batch.index, without)
+        return (
+            self._same.holds(without, some, quiet),
+            self._same.holds(clean, without),
+        )

@@ -1,0 +1,32 @@
+"""Mean and variance of a place in one regime, with the rows that errors are made of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from varshift._engine.record.contrast import Effect
+from varshift._engine.record.tally import Tally
+
+__all__ = ["Spread"]
+
+
+@dataclass(frozen=True, eq=False)
+class Spread:
+    """Mean and variance over all samples (row 0) and without each group: (1 + G, C) each."""
+
+    mean: Tensor
+    var: Tensor
+
+    @classmethod
+    def of(cls, tally: Tally, groups: Tensor) -> Spread:
+        """What a place received, and without each of these groups."""
+        total = tally.total()
+        mean, var = tally.without_each(groups)
+        return cls(torch.cat([total.mean[None], mean]), torch.cat([total.var()[None], var]))
+
+    def plus(self, effect: Effect) -> Spread:
+        """Moved by a change of both; its rows are of the same groups."""
+        return Spread(self.mean + effect.mean, self.var + effect.var)

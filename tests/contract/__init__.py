@@ -1,0 +1,1 @@
+"""What users of varshift rely on, through its public names alone: outlives any move of files."""
