@@ -154,7 +154,7 @@ def _grow(alias: Tensor) -> None:
     needed = (alias.storage_offset() + last + 1) * alias.element_size() if alias.numel() else 0
     storage = alias.untyped_storage()
     if storage.nbytes() < needed:
-        storage.resize_(needed)
+        storage.resize_(int(needed))
 
 
 def _set_version(tensor: Tensor, version: int) -> None:
