@@ -261,3 +261,8 @@ def test_a_norm_that_the_first_batch_left_out_has_fixed_statistics_too():
     assert any("the example never reached it" in note for note in x.notes)
     assert x.blame.unit == "sample"
     assert not any("act on each other" in note for note in x.notes)
+    # Groups that reached a norm in evaluation alone are left out there alone, and errors are known.
+    assert len(x.factors) == 6
+    assert all(0 < f.noise.se < f.noise.value / 2 for f in x.factors.values())
+    m = vs.measure(Skipping(), [torch.randn(64, 8) for _ in range(16)])
+    assert all(0 < site.shift_se < site.shift / 2 for site in m.sites.values())

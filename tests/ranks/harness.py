@@ -27,8 +27,8 @@ import torch.distributed as dist
 
 __all__ = ["on_ranks", "outcome"]
 
-TIMEOUT = 60.0  # seconds a call may take; a rank that waits for another gives up sooner
-_WAITS = 30.0
+TIMEOUT = 180.0  # seconds a call may take; a rank that waits for another gives up sooner
+_WAITS = 90.0
 
 
 def on_ranks(ranks: int, function: Callable[..., Any], *arguments: Any, timeout=TIMEOUT) -> list:

@@ -7,6 +7,7 @@ import json
 import pytest
 import torch
 from torch import nn
+from torch.distributed.fsdp import fully_shard
 
 import varshift as vs
 from ranks.harness import on_ranks, outcome
@@ -132,3 +133,21 @@ def test_an_error_on_one_rank_is_an_error_on_all(name):
     assert (second, other) == ("OSError", "disk gone")
     assert first == "ModelError"
     assert "rank 1 failed" in message
+
+
+def wrapped(rank, ranks, kind, name):
+    wrap = nn.parallel.DistributedDataParallel if kind == "ddp" else fully_shard
+    model = wrap(net())
+    found = VERBS[name](model, share(rank, ranks))
+    return json.dumps(found.to_dict(), sort_keys=True)
+
+
+@pytest.mark.parametrize("kind", ["ddp", "fsdp2"])
+@pytest.mark.parametrize("name", ["measure", "explain", "predict", "check"])
+def test_wrapped_models_run_on_all_ranks(kind, name):
+    """Weights on several ranks are gathered in every forward, so shards of 7 and 5 keep in step."""
+    first, second = on_ranks(2, wrapped, kind, name)
+    assert first == second
+    if name == "measure":
+        for whole, rel in _noise_off(json.loads(told(0, 1, name)[0]), json.loads(first)):
+            assert whole[0] == pytest.approx(whole[1], rel=rel)

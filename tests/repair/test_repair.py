@@ -300,7 +300,7 @@ def test_labels_that_do_not_fit():
 
 def test_models_whose_weights_lie_on_several_ranks_are_sent_to_recalibrate():
     sharded = type("FSDPMlp", (Mlp,), {"__module__": "torch.distributed.fsdp.made"})
-    with pytest.raises(vs.UsageError, match="gather the model on one rank .* or use recalibrate"):
+    with pytest.raises(vs.UsageError, match=r"gather the model on one rank .* or use recalibrate"):
         vs.repair(sharded(), torch.randn(64, 8).split(8))
 
 

@@ -7,8 +7,7 @@ sample. So a source can be silenced, or replaced by another law, without knowing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -19,7 +18,7 @@ from torch import Tensor, nn
 from varshift._engine.trace import ops
 from varshift._engine.trace.flow import Flow
 from varshift._engine.trace.laws import UNKNOWN
-from varshift._engine.trace.modules import ModuleStack, module_stack
+from varshift._engine.trace.modules import ModuleStack
 from varshift._engine.trace.noises import named, sharing_of
 from varshift._engine.trace.ops import Operation, tensors_in
 from varshift._engine.trace.tracer import OnNorm, Tracer
@@ -31,7 +30,6 @@ __all__ = [
     "Meeting",
     "Silenced",
     "along_samples",
-    "directed",
     "names_of",
 ]
 
@@ -211,13 +209,6 @@ class Control(Tracer):
             noisy.copy_(chosen)
         else:
             operation.out = _with_first(operation.out, chosen.to(noisy.dtype))
-
-
-@contextmanager
-def directed(model: nn.Module, example: Any, **directions: Any) -> Iterator[Control]:
-    """Direct what runs inside the block; `directions` are the keywords of `Control`."""
-    with module_stack(model) as modules, Control(model, modules, example, **directions) as mode:
-        yield mode
 
 
 def along_samples(values: Tensor, samples: int, like: Tensor) -> Tensor | None:

@@ -19,7 +19,7 @@ from varshift._engine.borrow.containers import tensors_within
 from varshift._engine.borrow.walk import walk
 from varshift.errors import ModelError, UsageError
 
-__all__ = ["Edit", "Undo", "edit_of", "named", "names_of", "write"]
+__all__ = ["Edit", "Undo", "edit_of", "named", "names_of", "put", "write"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,13 +134,18 @@ def write(edit: Edit, model: nn.Module) -> Undo:
         },
     )
     try:
-        with torch.no_grad():
-            for name, value in edit.values.items():
-                own[name].copy_(value.reshape(own[name].shape))
+        put((own[name], value.reshape(own[name].shape)) for name, value in edit.values.items())
     except BaseException:
         undo()
         raise
     return undo
+
+
+def put(pairs: Iterable[tuple[Tensor, Tensor]]) -> None:
+    """Give tensors of a borrowed model other values, which round to the tensors' own dtype."""
+    with torch.no_grad():
+        for tensor, value in pairs:
+            tensor.copy_(value)
 
 
 def named(model: nn.Module, name: str) -> Tensor:

@@ -407,12 +407,17 @@ def session(
     label: str = "",
     after: float = 0.0,
     sync: bool | None = None,
+    train: bool = True,
 ) -> Iterator[Session]:
-    """Borrow the model, in train mode (as lent, or by `model.train()`), and run it in the block."""
+    """Borrow the model and run it in the block, on all ranks together.
+
+    With `train` its flags are those of training: as lent, or after `model.train()` if it was lent
+    in evaluation mode.
+    """
     lent_training = unwrapped(model).training
     notes: list[str] = []
     with borrowed(model, notes) as inner, reporter(progress, label, after) as report:
-        if not inner.training:
+        if train and not inner.training:
             inner.train()
         ranks = Ranks.of(inner, sync)
         with ranks.together():

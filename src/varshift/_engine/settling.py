@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
-from torch import nn
-
-from varshift._engine.batches import Batch, Data, Device, Forward, batches, why_empty
-from varshift._engine.borrow.model import borrowed, set_training, training_flags
+from varshift._engine.batches import Batch, Data, why_empty
+from varshift._engine.borrow.model import set_training
 from varshift._engine.borrow.rng import drawn_from, rng_state
 from varshift._engine.lane import can_stop_inside
 from varshift._engine.lockstep import LockStep, MixedUp, Settle, Stops, lock_step
 from varshift._engine.onebyone import site_by_site
-from varshift._engine.progress import Progress, Reporter, reporter
-from varshift._engine.ranks import Ranks
+from varshift._engine.session import Session
 from varshift._engine.sharding import is_sharded
 from varshift.errors import DataError, ModelError
 
-__all__ = ["OneByOne", "Settled", "Settling", "settling"]
+__all__ = ["OneByOne", "Settled", "settle"]
 
 
 class OneByOne(Enum):
@@ -46,91 +42,85 @@ class Settled:
     one_by_one: OneByOne | None
 
 
+def settle(
+    run: Session,
+    data: Data,
+    settle: Settle,
+    stops: Stops,
+    restart: Callable[[], None],
+    *,
+    max_samples: int | None = None,
+    max_bytes: int | None = None,
+) -> Settled:
+    """Evaluation in which norms settle and wait, over all batches of all ranks.
+
+    Every micro-batch stands at a norm where it `stops` until the last one has arrived; then
+    `settle(site, moments of all)` says what the norm uses from there on. `restart()` takes all of
+    that back: where micro-batches cannot run side by side the norms are done one at a time.
+    """
+    return _Settling(run, settle, stops, restart).settled(data, max_samples, max_bytes)
+
+
 @dataclass(frozen=True, eq=False)
-class Settling:
-    """A borrowed model whose norms are to be settled; made by `settling`."""
+class _Settling:
+    run: Session
+    settle: Settle
+    stops: Stops
+    restart: Callable[[], None]
 
-    model: nn.Module
-    forward: Forward | None
-    device: Device
-    ranks: Ranks
-    report: Reporter
-
-    def run(
-        self,
-        data: Data,
-        settle: Settle,
-        stops: Stops,
-        restart: Callable[[], None],
-        *,
-        max_samples: int | None = None,
-        max_bytes: int | None = None,
-    ) -> Settled:
-        """Settle all norms where it stops, in lock step where that can be and is right.
-
-        `restart()` puts the statistics back: the norms are done again, one at a time.
-        """
-        # Each module's own flag, without calling `eval()`.
-        set_training([(module, False) for module, _ in training_flags(self.model)])
-        taken = batches(
-            data,
-            self.model,
-            forward=self.forward,
-            device=self.device,
-            max_samples=max_samples,
-            may_be_empty=self.ranks.several,
-        )
-        stream = _Stream(self.report.reading(taken, data, max_samples, then="recalibrating"))
+    def settled(self, data: Data, max_samples: int | None, max_bytes: int | None) -> Settled:
+        """Side by side where that can be and is right, else one at a time."""
+        run = self.run
+        set_training(run.off)  # each module's own flag, without calling `eval()`
+        taken = run.batches(data, max_samples)
+        stream = _Stream(run.report.reading(taken, data, max_samples, then="recalibrating"))
         before = rng_state()
         why = self._why_one_by_one()
         reused: tuple[str, ...] = ()
         if why is None:
-            why, reused = self._in_lock_step(stream, settle, stops, restart, before, max_bytes)
+            why, reused = self._in_lock_step(stream, before, max_bytes)
         else:
-            self._one_by_one(stream, settle, stops)
-        noisy = self.ranks.any(bool(drawn_from(before, rng_state())))
-        counts = self.ranks.gather((len(stream.taken), stream.samples), "counts")
+            self._one_by_one(stream)
+        noisy = run.ranks.any(bool(drawn_from(before, rng_state())))
+        counts = run.ranks.gather((len(stream.taken), stream.samples), "counts")
         if not any(count for count, _ in counts):
             raise DataError(why_empty(data))
         samples = sum(samples for _, samples in counts)
         return Settled(samples, sum(count for count, _ in counts), reused, noisy, why)
 
     def _why_one_by_one(self) -> OneByOne | None:
-        if is_sharded(self.model):
+        if is_sharded(self.run.model):
             return OneByOne.SHARDED
-        if not self.ranks.agree(can_stop_inside()):
+        if not self.run.ranks.agree(can_stop_inside()):
             return OneByOne.NO_GREENLETS
         return None
 
     def _in_lock_step(
         self,
         stream: _Stream,
-        settle: Settle,
-        stops: Stops,
-        restart: Callable[[], None],
         before: Any,
         max_bytes: int | None,
     ) -> tuple[OneByOne | None, tuple[str, ...]]:
         error: ModelError | None = None
         try:
             run = lock_step(
-                self.model,
+                self.run.model,
                 stream,
-                settle,
-                stops,
-                forward=self.forward,
-                ranks=self.ranks,
+                self.settle,
+                self.stops,
+                forward=self.run.forward,
+                ranks=self.run.ranks,
                 max_bytes=max_bytes,
-                report=self.report,
+                report=self.run.report,
             )
         except MixedUp as mixed_up:
             error = mixed_up.error
         else:
             if not self._mixed_up(run, before):
                 return None, tuple(path for path, times in run.runs.items() if times > 1)
-        restart()
+        self.restart()
         try:
-            self._one_by_one(stream, settle, stops)
+            self._one_by_one(stream)
         except ModelError:
             if error is None:
                 raise
@@ -139,35 +129,20 @@ class Settling:
 
     def _mixed_up(self, run: LockStep, before: Any) -> bool:
         """Whether on any rank the witness meets other moments alone; noise would do that too."""
-        if self.ranks.any(bool(drawn_from(before, rng_state()))):
+        if self.run.ranks.any(bool(drawn_from(before, rng_state()))):
             return False
-        return self.ranks.any(not run.repeats())
+        return self.run.ranks.any(not run.repeats())
 
-    def _one_by_one(self, stream: _Stream, settle: Settle, stops: Stops) -> None:
+    def _one_by_one(self, stream: _Stream) -> None:
         site_by_site(
-            self.model,
+            self.run.model,
             stream.all(),
-            settle,
-            stops,
-            forward=self.forward,
-            ranks=self.ranks,
-            report=self.report,
+            self.settle,
+            self.stops,
+            forward=self.run.forward,
+            ranks=self.run.ranks,
+            report=self.run.report,
         )
-
-
-@contextmanager
-def settling(
-    model: nn.Module,
-    *,
-    forward: Forward | None = None,
-    device: Device = None,
-    progress: Progress = None,
-    sync: bool | None = None,
-) -> Iterator[Settling]:
-    """Borrow the model, on all ranks together."""
-    ranks = Ranks.of(model, sync)
-    with ranks.together(), borrowed(model) as inner, reporter(progress) as report:
-        yield Settling(inner, forward, device, ranks, report)
 
 
 class _Stream:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from varshift._engine.record.tally import Tally, rounding
+from varshift._engine.record.tally import Tally, groups_of, rounding
 from varshift.results.measurement import Site, Statistics
 from varshift.theory.jackknife import jackknife_error
 from varshift.theory.shift import severity
@@ -22,10 +22,8 @@ def site_of(path: str, stored: Statistics, train: Tally, test: Tally, samples: i
     on, off = _statistics(train), _statistics(test)
     live = ~(_constant(on, train.precision) & _constant(off, test.precision))
     delta = _ratio(off.var, on.var, live)
-    off_without = test.groups().var_without_each()
-    on_without = train.groups().var_without_each()
-    if on_without.shape != off_without.shape:  # some batches reached it in one mode only
-        on_without = off_without = torch.full_like(off_without, torch.nan)
+    groups = groups_of(train, test)  # some batches may reach it in one mode only
+    off_without, on_without = (tally.without_each(groups)[1] for tally in (test, train))
     without = _ratio(off_without, on_without, live)
     assert off.within is not None
     paper = _worse(off.within.mean() / stored.var.mean())

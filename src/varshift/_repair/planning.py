@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor, nn
 
+from varshift._engine.edits import put
 from varshift._engine.sites import Handle, norm_handles, untracked
 from varshift.errors import DataError, ModelError
 from varshift.results.measurement import Statistics
@@ -26,9 +26,7 @@ class _Kept:
     var: Tensor
 
     def restore(self) -> None:
-        with torch.no_grad():
-            self.site.running_mean.copy_(self.mean)
-            self.site.running_var.copy_(self.var)
+        put([(self.site.running_mean, self.mean), (self.site.running_var, self.var)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,12 +42,6 @@ class _Written:
             (self.site.running_mean, self.moments.mean),
             (self.site.running_var, self.moments.var()),
         ]
-
-    def put(self) -> None:
-        """Write them; the tensors round to their own dtype."""
-        with torch.no_grad():
-            for tensor, value in self.pairs():
-                tensor.copy_(value)
 
 
 class Plan:
@@ -86,7 +78,7 @@ class Plan:
             kept = _Kept(site, site.running_mean.clone(), site.running_var.clone())
             self._old[site.path] = kept
         self._new[site.path] = _Written(site, moments)
-        self._new[site.path].put()
+        put(self._new[site.path].pairs())
 
     def refuse_nothing(self) -> None:
         """Raise if there was no norm to rewrite, nor one to leave alone."""

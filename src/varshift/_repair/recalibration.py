@@ -13,7 +13,8 @@ from varshift._engine.borrow.model import unwrapped
 from varshift._engine.edits import edit_of, named, write
 from varshift._engine.progress import Progress
 from varshift._engine.ranks import Ranks
-from varshift._engine.settling import OneByOne, Settled, settling
+from varshift._engine.session import session
+from varshift._engine.settling import OneByOne, Settled, settle
 from varshift._engine.subject import subject_of
 from varshift._repair.before import Before
 from varshift._repair.planning import Plan
@@ -143,9 +144,12 @@ def statistics_of(
     progress: Progress = None,
 ) -> Found:
     """What `recalibrate` would write; the model comes back as it was."""
-    with settling(model, forward=forward, device=device, progress=progress, sync=sync) as run:
+    with session(
+        model, forward=forward, device=device, progress=progress, sync=sync, train=False
+    ) as run:
         plan = Plan.of(run.model, include_frozen)
-        settled = run.run(
+        settled = settle(
+            run,
             data,
             plan.settle,
             plan.wanted,
@@ -154,7 +158,8 @@ def statistics_of(
             max_bytes=max_bytes,
         )
         plan.refuse_nothing()
-    return Found(plan, settled.samples, settled.batches, tuple(_notes(settled)))
+    notes = (*_notes(settled), *run.notes)
+    return Found(plan, settled.samples, settled.batches, notes)
 
 
 _ONE_BY_ONE = {

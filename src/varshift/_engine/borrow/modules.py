@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from varshift._engine.borrow.containers import KeptDict, is_container
 from varshift._engine.borrow.objects import FIXED
+from varshift._engine.borrow.slots import KeptSlots
 
 __all__ = ["KeptClass", "KeptModule", "KeptOutside", "kept_module", "sharded"]
 
@@ -46,7 +47,7 @@ class KeptModule:
     Inside a sharded wrapper, parameters are let be.
     """
 
-    __slots__ = ("_class", "_dicts", "_empty", "_module", "_some", "followed")
+    __slots__ = ("_class", "_dicts", "_empty", "_module", "_slots", "_some", "followed")
 
     def __init__(self, module: nn.Module, within_shards: bool) -> None:
         own = module.__dict__
@@ -55,11 +56,14 @@ class KeptModule:
         self._dicts: list[KeptDict] = []
         self._empty: list[dict[str, Any]] = []
         self._some: dict[str, Any] | None = None
+        self._slots = KeptSlots.of(module)
         self.followed: list[tuple[str, Any]] = []
         if within_shards:
             self._some = {name: value for name, value in own.items() if _ours(value)}
         else:
             self._dicts.append(KeptDict(own))
+        if self._slots is not None:
+            self.followed.extend(self._slots.items())
         for name, value in own.items():
             if type(value) in FIXED or (within_shards and isinstance(value, Tensor)):
                 continue
@@ -79,6 +83,8 @@ class KeptModule:
         for registry in self._empty:
             if registry:
                 registry.clear()
+        if self._slots is not None:
+            self._slots.restore()
         if self._some is not None:
             _restore_some(module.__dict__, self._some)
 

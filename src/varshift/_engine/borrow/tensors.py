@@ -25,8 +25,16 @@ def parts_of(tensor: Tensor) -> list[Tensor]:
 
 
 def has_values(tensor: Tensor) -> bool:
-    """Whether it has values that can be copied; meta tensors have none."""
-    return not (tensor.is_meta or tensor.is_nested)
+    """Whether it has values that can be copied.
+
+    Meta tensors have none, nor has a view of weights that a sharded wrapper has given back: reading
+    it would end the process.
+    """
+    if tensor.is_meta or tensor.is_nested:
+        return False
+    if type(tensor) not in _PLAIN or tensor.layout != torch.strided:
+        return True
+    return tensor.untyped_storage().nbytes() >= _bytes_needed(tensor)
 
 
 class KeptTensor:
@@ -150,11 +158,17 @@ def _without_repeats(tensor: Tensor) -> Tensor:
 
 def _grow(alias: Tensor) -> None:
     """Memory again for a storage that was resized; what was in it comes from the copy."""
-    last = sum((size - 1) * step for size, step in zip(alias.shape, alias.stride(), strict=True))
-    needed = (alias.storage_offset() + last + 1) * alias.element_size() if alias.numel() else 0
-    storage = alias.untyped_storage()
+    storage, needed = alias.untyped_storage(), _bytes_needed(alias)
     if storage.nbytes() < needed:
         storage.resize_(needed)
+
+
+def _bytes_needed(tensor: Tensor) -> int:
+    """Up to where it reads in its storage."""
+    if not tensor.numel():
+        return 0
+    last = sum((size - 1) * step for size, step in zip(tensor.shape, tensor.stride(), strict=True))
+    return (tensor.storage_offset() + last + 1) * tensor.element_size()
 
 
 def _set_version(tensor: Tensor, version: int) -> None:
