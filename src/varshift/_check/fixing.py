@@ -11,9 +11,7 @@ from typing import Any
 from torch import nn
 
 from varshift._check.own import Ground
-from varshift._engine.batches import Data, Forward
-from varshift._engine.borrow.walk import walk
-from varshift._engine.trace.lines import is_library
+from varshift._engine import Data, Forward, is_library, walk
 from varshift._inspect.inspecting import inspect
 from varshift._rewrite.constructing import Built, Constructions
 from varshift._rewrite.constructors import constructor_patch

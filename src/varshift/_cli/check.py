@@ -88,7 +88,7 @@ def check(
     from varshift._check.checking import check as verb
     from varshift._check.configuration import configuration
     from varshift._check.places import factory_line
-    from varshift._engine.borrow.rng import seed_all
+    from varshift._engine import seed_all
     from varshift._rewrite.constructing import constructions
 
     if rule is not None:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from varshift._engine.record.contrast import Effect
-from varshift._engine.record.tally import rounding
+from varshift._engine import Effect, rounding
 from varshift._explain.blaming import Blaming
 from varshift._explain.figures import error_of, figure_of, root_mean_square
 from varshift._explain.lanes import Lanes

@@ -5,9 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from varshift._engine.batches import Batch, Data, Forward
-from varshift._engine.progress import Progress, batches_in_all
-from varshift._engine.session import session
+from varshift._engine import Batch, Data, Forward, Progress, batches_in_all, session
 from varshift._explain.blaming import Blaming
 from varshift._explain.lanes import Lanes
 from varshift._explain.result import explanation

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from varshift._engine.record.recording import Recording
+from varshift._engine import Recording
 from varshift._explain.design import Design
 from varshift.results.structure import Structure
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from varshift._engine.session import Held, Session
+from varshift._engine import Held, Session
 from varshift._explain.blame import blame_of, noisy_spread
 from varshift._explain.factors import factors_of
 from varshift._explain.lanes import Lanes

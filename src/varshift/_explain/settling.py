@@ -6,10 +6,7 @@ from dataclasses import replace
 
 import torch
 
-from varshift._engine.batches import Batch
-from varshift._engine.control import Silenced
-from varshift._engine.record.samples import PerSample
-from varshift._engine.session import Session
+from varshift._engine import Batch, PerSample, Session, Silenced
 from varshift._explain.blaming import Blaming
 from varshift._explain.design import Design
 from varshift._explain.lanes import Lanes

@@ -9,11 +9,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from varshift._engine.batches import Batch
-from varshift._engine.normcall import NormCall
-from varshift._engine.record.moments import channel_moments
-from varshift._engine.regime import Flags, Insert, Recorder, Regime
-from varshift._engine.session import Session
+from varshift._engine import (
+    Batch,
+    Flags,
+    Insert,
+    NormCall,
+    Recorder,
+    Regime,
+    Session,
+    channel_moments,
+)
 from varshift._footprint.energy import noise_energy
 from varshift._footprint.hypotheses import Hypothesis
 from varshift.errors import ModelError, UsageError

@@ -8,11 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from varshift._engine.batches import Batch
-from varshift._engine.borrow.walk import walk
-from varshift._engine.progress import Reporter
-from varshift._engine.regime import Flags
-from varshift._engine.session import Session
+from varshift._engine import Batch, Flags, Reporter, Session, walk
 from varshift._footprint.drift import drifts
 from varshift._footprint.fitting import Excess, Fit, fit
 from varshift._footprint.hypotheses import Hypothesis

@@ -7,10 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from varshift._engine.batches import Forward
-from varshift._engine.progress import Progress
-from varshift._engine.regime import Regime
-from varshift._engine.session import session
+from varshift._engine import Forward, Progress, Regime, session
 from varshift.results.structure import Structure
 
 __all__ = ["inspect"]

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from varshift._engine.regime import Regime
-from varshift._engine.session import Session
+from varshift._engine import Regime, Session
 from varshift._predict.believing import BlindLedger
 from varshift._predict.checkpoint import HOMELESS, Checkpoint
 from varshift._predict.ledgers import Ledgers

@@ -8,10 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from varshift._engine.normcall import NormCall
-from varshift._engine.regime import Recorder
-from varshift._engine.sites import Handle, norm_handles
-from varshift._engine.trace.ops import Operation
+from varshift._engine import Handle, NormCall, Operation, Recorder, norm_handles
 from varshift._predict.beliefs import Belief, Beliefs, Piece
 from varshift._predict.ledger import Entry, Ledger
 from varshift._predict.parts import Base, Patch, energy_at

@@ -14,10 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from varshift._engine.control import Control, Meeting
+from varshift._engine import Control, Meeting, Operation, tensors_in
 from varshift._engine.trace import ops
 from varshift._engine.trace.flow import Trails, storage_key
-from varshift._engine.trace.ops import Operation, tensors_in
 from varshift._predict.noises import Asked, drawn, law_of
 from varshift._predict.parts import Algebra, Base, Lost, Part, joined, part_after
 from varshift._predict.setting import Setting

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from varshift._engine.trace.ops import Operation
+from varshift._engine import Operation
 from varshift.results.structure import Sharing
 
 __all__ = [

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
-from varshift._engine.regime import Norms, Recorder, Regime, fixed
+from varshift._engine import Norms, Recorder, Regime, fixed
 from varshift._predict.algebras import Tensors
 from varshift._predict.figures import Figures, figures_of
 from varshift._predict.ledgers import Ledgers

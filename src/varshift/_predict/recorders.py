@@ -12,9 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from varshift._engine.batches import Batch
-from varshift._engine.normcall import NormCall
-from varshift._engine.regime import Recorder
+from varshift._engine import Batch, NormCall, Recorder
 from varshift._predict.books import GROUPS, Group, SiteBooks
 from varshift._predict.ledger import Entry, Ledger
 from varshift._predict.parts import Algebra, Energy, energy_at

@@ -15,9 +15,7 @@ from typing import Any
 
 from torch import Tensor
 
-from varshift._engine.batches import Batch
-from varshift._engine.edits import Edit, edit_of
-from varshift._engine.session import Session
+from varshift._engine import Batch, Edit, Session, edit_of
 from varshift._repair.adjusting import adjusted
 from varshift._repair.correction import corrected
 from varshift._repair.distillation import Into, distilled

@@ -10,12 +10,20 @@ from typing import Unpack, get_args
 import torch
 from torch import nn
 
-from varshift._engine.batches import Batch, Data, Forward, cut
-from varshift._engine.edits import Undo, named, write
-from varshift._engine.progress import Progress
-from varshift._engine.regime import Regime
-from varshift._engine.session import Session, session
-from varshift._engine.sharding import is_sharded
+from varshift._engine import (
+    Batch,
+    Data,
+    Forward,
+    Progress,
+    Regime,
+    Session,
+    Undo,
+    cut,
+    is_sharded,
+    session,
+    write,
+)
+from varshift._engine.edits import named
 from varshift._repair.candidates import Bench, parsed, wild
 from varshift._repair.distillation import Into
 from varshift._repair.likeness import unlike

@@ -8,10 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from varshift._engine.edits import Edit
-from varshift._engine.progress import Reporter
-from varshift._engine.regime import Regime
-from varshift._engine.session import Session
+from varshift._engine import Edit, Regime, Reporter, Session
 from varshift._repair.candidates import AVERAGING, Bench
 from varshift._repair.distillation import cost
 from varshift._repair.gate import joined, score_of, tried

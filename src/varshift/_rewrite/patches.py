@@ -8,7 +8,7 @@ from itertools import combinations
 
 from torch import nn
 
-from varshift._engine.trace.lines import is_library
+from varshift._engine import is_library
 from varshift._rewrite.calls import Call, Text
 from varshift._rewrite.rates import number_of, rate_of
 from varshift.results.edits import SourceText, TextEdit, read_source

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from varshift._engine.borrow.model import unwrapped
-from varshift._engine.borrow.walk import walk
+from varshift._engine import unwrapped, walk
 from varshift._rewrite.journal import Journal
 from varshift._rewrite.places import Place
 from varshift._rewrite.rates import tau_now

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from varshift._engine.batches import Forward
+from varshift._engine import Forward
 from varshift._inspect.inspecting import inspect
 from varshift._rewrite.heads import Head, find_head
 from varshift._rewrite.journal import Journal

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from varshift._engine.batches import Data, Forward
+from varshift._engine import Data, Forward
 from varshift._inspect.inspecting import inspect
 from varshift._predict.predicting import predict
 from varshift._rewrite.amounts import Aim, What, aims
