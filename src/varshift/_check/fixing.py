@@ -18,10 +18,9 @@ from varshift._rewrite.constructors import constructor_patch
 from varshift._rewrite.relocating import relocate
 from varshift._rewrite.replacing import replace
 from varshift.errors import UsageError
+from varshift.results import Findings, Line, Patch, Rewrite
 from varshift.results.edits import SourceText
-from varshift.results.findings import Findings
-from varshift.results.rewrite import Patch, Rewrite
-from varshift.results.structure import Line, in_a_file
+from varshift.results.structure import in_a_file
 
 __all__ = ["HOW", "Fix", "fix"]
 

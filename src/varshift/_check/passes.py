@@ -28,7 +28,7 @@ from varshift._engine import (
 )
 from varshift._predict.passes import DirectNoise
 from varshift._predict.recorders import AtTest
-from varshift.results.measurement import Statistics
+from varshift.results import Statistics
 
 __all__ = ["Met", "Passes", "Seen"]
 

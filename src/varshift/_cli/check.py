@@ -30,7 +30,7 @@ from varshift.errors import UsageError
 if TYPE_CHECKING:
     from varshift._check.configuration import Configuration
     from varshift._rewrite.constructing import Constructions
-    from varshift.results.findings import Findings
+    from varshift.results import Findings
 
 __all__ = ["check"]
 
@@ -148,7 +148,7 @@ def _beside(file: Path | None) -> Iterator[None]:
 
 def _say(code: str) -> None:
     """A rule in a few lines: its page is in the documentation, which an installation has not."""
-    from varshift.results.catalogue import RULES
+    from varshift.results import RULES
 
     rule = RULES.get(code.upper())
     if rule is None:

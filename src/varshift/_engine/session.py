@@ -46,8 +46,8 @@ from varshift._engine.tap import Tap
 from varshift._engine.trace.modules import module_stack
 from varshift._engine.trace.tracer import Tracer
 from varshift.errors import DataError
-from varshift.results.note import Note, NoteKind
-from varshift.results.structure import Structure, alone
+from varshift.results import Note, NoteKind, Structure
+from varshift.results.structure import alone
 
 __all__ = ["Followed", "Passed", "Session", "Trace", "session"]
 

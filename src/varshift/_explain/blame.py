@@ -14,7 +14,7 @@ from varshift._explain.figures import error_of, figure_of, root_mean_square
 from varshift._explain.lanes import Lanes
 from varshift._explain.settling import Settling
 from varshift._explain.spread import Spread
-from varshift.results.explanation import Blame, Figure
+from varshift.results import Blame, Figure
 
 __all__ = ["blame_of", "noisy_spread"]
 

@@ -10,7 +10,7 @@ from varshift._explain.blaming import Blaming
 from varshift._explain.lanes import Lanes
 from varshift._explain.result import explanation
 from varshift._explain.settling import Settling
-from varshift.results.explanation import Explanation
+from varshift.results import Explanation
 
 __all__ = ["explain"]
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from varshift._engine import Recording, Regime, groups_of
 from varshift._explain.factors import SiteLanes
 from varshift._explain.spread import Spread
-from varshift.results.structure import Norm
+from varshift.results import Norm
 
 __all__ = ["Lanes"]
 

@@ -18,7 +18,7 @@ from varshift._engine import (
     along_samples,
     fixed,
 )
-from varshift.results.structure import Structure
+from varshift.results import Structure
 
 __all__ = ["Carries", "clean", "noisy", "pooled"]
 

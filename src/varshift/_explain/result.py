@@ -11,7 +11,7 @@ from varshift._explain.lanes import Lanes
 from varshift._explain.outputs import output_of
 from varshift._explain.settling import Settling
 from varshift._explain.verdict import judged, reason
-from varshift.results.explanation import Explanation
+from varshift.results import Explanation
 
 __all__ = ["explanation"]
 

@@ -13,7 +13,7 @@ from varshift._footprint.hypotheses import Hypothesis, check_places, feeds, hypo
 from varshift._footprint.settling import MOST_PASSES, Settling
 from varshift._footprint.silence import silence
 from varshift.errors import DataError
-from varshift.results.footprint import Footprint
+from varshift.results import Footprint
 
 __all__ = ["footprint"]
 

@@ -16,7 +16,7 @@ from varshift._footprint.memory import Memory, remembered
 from varshift._footprint.passes import Seen, injected_pass
 from varshift._footprint.verdict import judged
 from varshift.errors import ModelError
-from varshift.results.footprint import Footprint
+from varshift.results import Footprint
 
 __all__ = ["MOST_PASSES", "Settling"]
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from varshift._engine import Forward, Progress, Regime, session
-from varshift.results.structure import Structure
+from varshift.results import Structure
 
 __all__ = ["inspect"]
 

@@ -20,8 +20,7 @@ from varshift._engine import (
 )
 from varshift._measure.shift import site_of
 from varshift.errors import ModelError
-from varshift.results.measurement import Measurement, Site
-from varshift.results.structure import Structure
+from varshift.results import Measurement, Site, Structure
 
 __all__ = ["measure"]
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from varshift._engine import Tally, groups_of, rounding
-from varshift.results.measurement import Site, Statistics
+from varshift.results import Site, Statistics
 from varshift.theory.jackknife import jackknife_error
 from varshift.theory.shift import severity
 

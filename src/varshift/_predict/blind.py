@@ -11,8 +11,7 @@ from varshift._predict.believing import BlindLedger
 from varshift._predict.checkpoint import HOMELESS, Checkpoint
 from varshift._predict.ledgers import Ledgers
 from varshift._predict.setting import Setting, refuse_nothing
-from varshift.results.prediction import Prediction
-from varshift.results.structure import Structure
+from varshift.results import Prediction, Structure
 
 __all__ = ["blind_prediction"]
 

@@ -12,7 +12,8 @@ from varshift._engine import Handle, NormCall, Operation, Recorder, norm_handles
 from varshift._predict.beliefs import Belief, Beliefs, Piece
 from varshift._predict.ledger import Entry, Ledger
 from varshift._predict.parts import Base, Patch, energy_at
-from varshift.results.expected import Expected, How, median, noise_var
+from varshift.results import Expected
+from varshift.results.expected import How, median, noise_var
 
 __all__ = ["HOMELESS", "Checkpoint"]
 

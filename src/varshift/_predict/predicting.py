@@ -12,7 +12,7 @@ from varshift._engine import Data, Forward, Progress, session
 from varshift._predict.blind import blind_prediction
 from varshift._predict.seen import prediction_on
 from varshift.errors import UsageError
-from varshift.results.prediction import Prediction
+from varshift.results import Prediction
 
 __all__ = ["predict"]
 

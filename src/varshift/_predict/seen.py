@@ -10,7 +10,7 @@ from varshift._engine import Batch, Data, Passed, Regime, Session, batches_in_al
 from varshift._predict.passes import DirectNoise
 from varshift._predict.recorders import AtTest
 from varshift._predict.setting import Setting, refuse_nothing
-from varshift.results.prediction import Prediction
+from varshift.results import Prediction
 
 __all__ = ["prediction_on"]
 

@@ -23,7 +23,7 @@ from varshift._repair.recalibration import Found, statistics_of
 from varshift._repair.split import samples_of
 from varshift._repair.teaching import Teacher
 from varshift.errors import MemoryBoundError, ModelError, UsageError, VarshiftError
-from varshift.results.structure import Structure
+from varshift.results import Structure
 
 __all__ = ["AUTO", "AVERAGING", "METHODS", "Bench", "parsed", "wild"]
 

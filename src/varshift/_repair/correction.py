@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from varshift._engine import Batch, Edit, Forward, edit_of, norm_handles
 from varshift._predict.predicting import predict
 from varshift.errors import ModelError
-from varshift.results.expected import Expected
+from varshift.results import Expected
 
 __all__ = ["corrected"]
 

@@ -25,7 +25,7 @@ from varshift._engine import (
 from varshift._engine.edits import named
 from varshift._repair.before import Before
 from varshift._repair.planning import Plan
-from varshift.results.recalibration import Recalibration
+from varshift.results import Recalibration
 
 __all__ = ["Found", "recalibrate", "statistics_of"]
 

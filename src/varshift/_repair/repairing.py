@@ -34,8 +34,8 @@ from varshift._repair.teaching import Teacher, noisy_flags
 from varshift._repair.trials import Meter, Outcome, Trials, refuse_few
 from varshift.errors import ModelError, UsageError
 from varshift.judging import Judge, Options
-from varshift.results.repair import Repair, Rewrote
-from varshift.results.structure import Structure, alone
+from varshift.results import Repair, Rewrote, Structure
+from varshift.results.structure import alone
 
 __all__ = ["repair"]
 

@@ -18,8 +18,7 @@ from varshift._repair.reasons import why_refused
 from varshift._repair.scoring import Scorer
 from varshift._repair.split import Split
 from varshift.errors import DataError, ModelError, VarshiftError
-from varshift.results.repair import Candidate
-from varshift.results.score import Score
+from varshift.results import Candidate, Score
 
 __all__ = ["Meter", "Outcome", "Trials", "refuse_few"]
 

@@ -22,7 +22,7 @@ from varshift._engine import (
 )
 from varshift._rewrite.journal import Home, homes
 from varshift.errors import ModelError
-from varshift.results.structure import Noise, Structure
+from varshift.results import Noise, Structure
 
 __all__ = ["Place", "places", "taken_out"]
 

@@ -18,9 +18,8 @@ from varshift._rewrite.places import Place, places, taken_out
 from varshift._rewrite.records import Draft, compiled_anew
 from varshift._rewrite.replanting import NAME, plant
 from varshift.errors import UsageError, listed
+from varshift.results import Noise, Rewrite, Structure
 from varshift.results.note import carried_by_errors, not_given_back
-from varshift.results.rewrite import Rewrite
-from varshift.results.structure import Noise, Structure
 from varshift.theory.noise import tau_of
 
 __all__ = ["relocate"]

@@ -20,10 +20,8 @@ from varshift._rewrite.rates import tau_now
 from varshift._rewrite.records import Draft, compiled_anew
 from varshift._rewrite.swapping import carry_out
 from varshift.errors import ModelError, UsageError
+from varshift.results import Prediction, Rewrite, Structure
 from varshift.results.note import carried_by_errors, not_given_back
-from varshift.results.prediction import Prediction
-from varshift.results.rewrite import Rewrite
-from varshift.results.structure import Structure
 from varshift.theory.noise import drop_p_of
 
 __all__ = ["replace"]

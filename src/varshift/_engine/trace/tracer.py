@@ -35,8 +35,7 @@ from varshift._engine.trace.modules import ModuleStack, Report, module_stack
 from varshift._engine.trace.noises import Source, sharing_of, unused
 from varshift._engine.trace.ops import Operation, tensors_in
 from varshift._engine.trace.zeroed import zeroed_by
-from varshift.results.note import Note
-from varshift.results.structure import Layer
+from varshift.results import Layer, Note
 
 __all__ = ["SiteSeen", "Tracer", "tracing"]
 

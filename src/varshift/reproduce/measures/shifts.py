@@ -13,8 +13,7 @@ from varshift._engine import NormCall, channel_moments
 from varshift._engine.borrow.model import borrowed
 from varshift._engine.tap import Tap
 from varshift._measure.measuring import measure
-from varshift.results.measurement import Site
-from varshift.results.structure import Structure
+from varshift.results import Site, Structure
 from varshift.theory import dropout_ratio
 
 __all__ = ["paper_means", "site_records"]
