@@ -244,7 +244,7 @@ def flags(net, x):
     torch.backends.cudnn.enabled = False
     torch.backends.cuda.enable_flash_sdp(False)
     torch.set_float32_matmul_precision("high")
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch._C._set_deterministic_algorithms(True, warn_only=True)  # without loading the compiler
     torch.set_grad_enabled(True)
     warnings.simplefilter("ignore", ResourceWarning)
     warnings.filters[0:0] = [("ignore", None, FutureWarning, None, 0)]

@@ -7,10 +7,6 @@ import torch
 import varshift as vs
 
 
-def _labelled(data):
-    return [(x, x[:, 0].gt(0).long()) for x in data]
-
-
 def _first(data):
     return next(iter(data))
 

@@ -107,7 +107,7 @@ class Bench:
         self._structure = self.run.structure
         self._frozen = {norm.path for norm in self._structure.norms if norm.frozen}
         counts = self.run.ranks.gather(samples_of(self.held), "calibration samples")
-        self._samples = sum(counts)
+        self._samples, self._most = sum(counts), max(counts)
         self._leader = counts.index(max(counts))
         self._leads = self._leader == self.run.ranks.rank
 
@@ -178,7 +178,7 @@ class Bench:
 
     def recalibrated(self) -> Step:
         """Exact statistics, on as many samples as memory holds."""
-        found = self._statistics(max(samples_of(self.held), 2))
+        found = self._statistics(self._most)
         few = found.samples < self._samples
         said = f"recalibrated on {found.samples} samples: more at once do not fit into memory"
         self.step(len(self.held))
@@ -186,7 +186,7 @@ class Bench:
 
     def _statistics(self, samples: int) -> Found:
         """On so many samples, or on as many as memory holds: each error says how many may fit."""
-        found, fits = None, None
+        found: Found | None = None
         failed: VarshiftError | None = None
         try:
             found = statistics_of(
@@ -197,19 +197,16 @@ class Bench:
                 include_frozen=self.include_frozen,
                 max_bytes=self.max_bytes,
             )
-        except MemoryBoundError as error:
-            fits, failed = error.fits, error
-        except VarshiftError as other:
-            if not self.run.ranks.several:
-                raise
-            failed = other
+        except VarshiftError as error:
+            failed = error
         # One rank may lack the memory: then all take fewer.
+        fits = failed.fits if isinstance(failed, MemoryBoundError) else None
         bounds = [bound for bound in self.run.ranks.gather(fits, "memory") if bound is not None]
-        fewer = min([*bounds, samples // 2])
         if found is not None and not bounds:
             return found
-        if failed is not None and (not bounds or fewer < 2):
-            raise failed
+        fewer = min([*bounds, samples // 2])
+        if not bounds or fewer < 2:
+            raise failed or ModelError("another rank lacks the memory to recalibrate")
         return self._statistics(fewer)
 
     def corrected(self) -> Step:

@@ -154,7 +154,7 @@ def repair(
             ),
         )
         outcome = trials.outcome(asked)
-    return _kept(run.model, trials, outcome)
+    return run.noted(_kept(run.model, trials, outcome))
 
 
 def _refuse(into: str, seed: int) -> None:

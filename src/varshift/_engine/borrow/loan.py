@@ -86,7 +86,7 @@ class Loan:
             raise interrupt
 
     def tell(self, notes: list[str] | None) -> None:
-        """Hand on what could not be given back; where nobody listens, warn rather than be silent."""
+        """Hand on what could not be given back; where nobody listens, warn."""
         if notes is not None:
             notes.extend(each for each in self.failed if each not in notes)
         elif self._enclosing:

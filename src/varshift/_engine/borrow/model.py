@@ -56,11 +56,11 @@ def borrowed(model: nn.Module, notes: list[str] | None = None) -> Iterator[nn.Mo
         with loan, loan, loan:
             loan.begin()
             yield inner
+        loan.tell(notes)
     except BaseException as error:
         for sentence in loan.failed:
             error.add_note(f"not given back: {sentence}")
         raise
-    loan.tell(notes)
 
 
 def training_flags(model: nn.Module) -> list[tuple[nn.Module, bool]]:

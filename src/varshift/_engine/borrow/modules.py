@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from varshift._engine.borrow.containers import KeptDict, is_container
 from varshift._engine.borrow.objects import FIXED
+from varshift._engine.borrow.slots import KeptSlots
 
 __all__ = ["KeptClass", "KeptModule", "KeptOutside", "kept_module", "sharded"]
 
@@ -46,7 +47,7 @@ class KeptModule:
     Inside a sharded wrapper, parameters are let be.
     """
 
-    __slots__ = ("_class", "_dicts", "_empty", "_module", "_some", "followed")
+    __slots__ = ("_class", "_dicts", "_empty", "_module", "_slots", "_some", "followed")
 
     def __init__(self, module: nn.Module, within_shards: bool) -> None:
         own = module.__dict__
@@ -55,11 +56,14 @@ class KeptModule:
         self._dicts: list[KeptDict] = []
         self._empty: list[dict[str, Any]] = []
         self._some: dict[str, Any] | None = None
+        self._slots = KeptSlots.of(module)
         self.followed: list[tuple[str, Any]] = []
         if within_shards:
             self._some = {name: value for name, value in own.items() if _ours(value)}
         else:
             self._dicts.append(KeptDict(own))
+        if self._slots is not None:
+            self.followed.extend(self._slots.items())
         for name, value in own.items():
             if type(value) in FIXED or (within_shards and isinstance(value, Tensor)):
                 continue
@@ -79,6 +83,8 @@ class KeptModule:
         for registry in self._empty:
             if registry:
                 registry.clear()
+        if self._slots is not None:
+            self._slots.restore()
         if self._some is not None:
             _restore_some(module.__dict__, self._some)
 
@@ -92,14 +98,18 @@ class KeptModule:
 
 
 class KeptOutside:
-    """A module that holds its state elsewhere (in C++, in shards): its flag and its buffers."""
+    """A module that holds its state elsewhere (in C++, in shards): its flag and its buffers.
 
-    __slots__ = ("_buffers", "_flag", "_module", "followed")
+    Of a scripted one also the numbers, strings, lists and dicts of them that its code may change.
+    """
+
+    __slots__ = ("_buffers", "_flag", "_module", "_scripted", "followed")
 
     def __init__(self, module: nn.Module) -> None:
         self._module = module
         self._flag = module.training
         self._buffers: KeptDict | None = None
+        self._scripted = _scripted(module)
         if isinstance(module, torch.jit.ScriptModule):
             self.followed = [*_named(module)]
         else:
@@ -108,11 +118,15 @@ class KeptOutside:
             self.followed += [(n, m) for n, m in module._modules.items() if m is not None]
 
     def restore(self) -> None:
-        """Flag and buffers as they were."""
+        """Flag, buffers and scripted attributes as they were."""
         if self._module.training != self._flag:
             self._module.training = self._flag
         if self._buffers is not None:
             self._buffers.restore()
+        inside: Any = getattr(self._module, "_c", None)
+        for name, value in self._scripted.items():
+            if inside.getattr(name) != value:
+                inside.setattr(name, value)
 
 
 class KeptClass:
@@ -148,6 +162,23 @@ class KeptClass:
                 return
             if kind is not object and not kind.__module__.startswith("torch."):
                 yield kind
+
+
+def _scripted(module: Any) -> dict[str, Any]:
+    """What a scripted module's code may count in, by value: reading it makes a copy."""
+    kind = getattr(module, "_concrete_type", None)
+    if not isinstance(module, torch.jit.ScriptModule) or kind is None:
+        return {}
+    values = {name: module._c.getattr(name) for name in kind.get_attributes()}
+    return {name: value for name, value in values.items() if _countable(value)}
+
+
+def _countable(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_countable, value.values()))
+    if isinstance(value, (list, tuple)):
+        return all(map(_countable, value))
+    return isinstance(value, (bool, int, float, str, type(None)))
 
 
 def _attributes(kind: type) -> dict[str, Any]:

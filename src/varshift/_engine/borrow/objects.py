@@ -196,6 +196,8 @@ def _of_others(value: Any) -> bool:
         return True
     kind: Any = type(value)
     module = kind.__module__ or ""
+    if isinstance(value, torch.ScriptObject):  # what holds packed weights does not change
+        return "torch.classes.quantized" in str(value._type())
     if module == "builtins" or module.partition(".")[0] in _OTHERS:
         return True
     return any(module == one.rstrip(".") or module.startswith(one) for one in _TORCHS)

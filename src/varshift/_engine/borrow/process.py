@@ -13,6 +13,7 @@ A value that is not known to this version of torch is left out of the table belo
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 import warnings
@@ -21,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.backends.opt_einsum  # older versions of torch import it at the first einsum only
 import torch.utils._device as default_device
 from torch.nn.modules import module as hooks
 
@@ -59,8 +61,16 @@ _guards = _Guards()
 def _set_inference(enabled: bool) -> None:
     """Close the guard that was opened in this mode, or else open one of it.
 
-    A guard saves a value and puts it back, so guards need not be closed in order.
+    A guard saves a value and puts it back, so guards need not be closed in order. It saves more
+    than its own (autocast, gradients), so everything else is looked at after it.
     """
+    modes = _dispatch_modes()
+    _set_dispatch_modes(())
+    _switch_guards(enabled)
+    _set_dispatch_modes(modes)  # a guard puts back which kinds of calls go to modes, too
+
+
+def _switch_guards(enabled: bool) -> None:
     for index in range(len(_guards.open) - 1, -1, -1):
         before, guard = _guards.open[index]
         if before == enabled:
@@ -130,6 +140,31 @@ def _set_dispatch_modes(modes: tuple[Any, ...]) -> None:
         _C._pop_torch_dispatch_stack(None)
     for mode in modes:
         _C._push_on_torch_dispatch_stack(mode)
+
+
+def _saved_tensor_hooks() -> tuple[Any, ...]:
+    """The stack of hooks on what autograd saves, the innermost last."""
+    top = _C._autograd._top_saved_tensors_default_hooks
+    if top(True) is None:
+        return ()
+    found = []
+    while (pair := top(True)) is not None:
+        found.append(pair)
+        _C._autograd._pop_saved_tensors_default_hooks()
+    pairs = tuple(reversed(found))
+    _push_saved_tensor_hooks(pairs)
+    return pairs
+
+
+def _push_saved_tensor_hooks(pairs: tuple[Any, ...]) -> None:
+    for pair in pairs:
+        _C._autograd._push_saved_tensors_default_hooks(*pair)
+
+
+def _set_saved_tensor_hooks(pairs: tuple[Any, ...]) -> None:
+    while _C._autograd._top_saved_tensors_default_hooks(True) is not None:
+        _C._autograd._pop_saved_tensors_default_hooks()
+    _push_saved_tensor_hooks(pairs)
 
 
 def _device() -> tuple[Any, Any]:
@@ -355,6 +390,7 @@ def _table() -> list[tuple[Read, Write]]:
         (_device, _set_device),
         (_function_modes, _set_function_modes),
         (_dispatch_modes, _set_dispatch_modes),
+        (_saved_tensor_hooks, _set_saved_tensor_hooks),
         (torch.get_default_dtype, _C._set_default_dtype),
         (_Filters, _set_filters),
     ]
@@ -384,6 +420,8 @@ def _table() -> list[tuple[Read, Write]]:
         (_global_hooks, _set_global_hooks),
         (np.geterr, _set_numpy_errors),
         (np.geterrcall, np.seterrcall),
+        (gc.isenabled, lambda enabled: gc.enable() if enabled else gc.disable()),
+        (sys.getrecursionlimit, sys.setrecursionlimit),
         (_stance, _set_stance),
         (_compiler_off, _set_compiler_off),
         (_stream, _set_stream),

@@ -160,7 +160,7 @@ def _grow(alias: Tensor) -> None:
     """Memory again for a storage that was resized; what was in it comes from the copy."""
     storage, needed = alias.untyped_storage(), _bytes_needed(alias)
     if storage.nbytes() < needed:
-        storage.resize_(needed)
+        storage.resize_(int(needed))
 
 
 def _bytes_needed(tensor: Tensor) -> int:

@@ -1,7 +1,8 @@
 """Moments at every place of a model, in a few groups of samples, added up pass by pass.
 
 A place is a norm site, or an output. All places of a pass lie side by side in one row of numbers,
-so that a pass costs a few operations whatever the number of norms, and leaves an accelerator once.
+so that a pass costs a few operations whatever the number of norms; passes alike wait for each other
+and are taken in together, so that numbers leave an accelerator once in many passes.
 A group holds samples, never parts of one: the first batches are cut along dimension 0 into more
 pieces than later ones, so that even a single batch fills every group. Regimes that see the same
 batches have the same groups, so what they share cancels in a jackknife.
@@ -24,6 +25,12 @@ from varshift.errors import ModelError
 from varshift.theory.moments import Moments
 
 __all__ = ["Bank"]
+
+
+_SMALL = 1 << 18  # bytes of an activation that had better wait for those of other passes
+_HELD = 1 << 25  # bytes that may wait
+
+_Received = Tensor | list[Moments]
 
 
 @dataclass
@@ -67,6 +74,16 @@ class _Rows:
         return _Rows(count, mean, self.m2s.sum(0, keepdim=True) + spread)
 
 
+@dataclass(frozen=True, eq=False)
+class _Pass:
+    """What a pass met, in how many pieces, from which group on, and the index of its batch."""
+
+    met: list[tuple[str, _Received]]
+    pieces: int
+    start: int
+    batch: int
+
+
 class Bank(Mapping[str, Tally]):
     """What the places of a model receive under one regime, added up; memory does not grow.
 
@@ -85,7 +102,10 @@ class Bank(Mapping[str, Tally]):
         self._rows = _Rows.empty(GROUPS, 0)
         self._within = torch.zeros(2, 0, dtype=torch.float64)  # count × variance, and count
         self._scatter = (_Rows.empty(1, 0), _Rows.empty(1, 0))  # of batch means and variances
-        self._met: list[tuple[str, list[Moments]]] = []
+        self._met: list[tuple[str, _Received]] = []
+        self._bytes = 0
+        self._waiting: list[_Pass] = []
+        self._alike: tuple[str, ...] | None = None  # the places of those that wait
         self._whole = self  # of all ranks, once they have been joined
 
     # One pass ------------------------------------------------------------------------------
@@ -97,38 +117,67 @@ class Bank(Mapping[str, Tally]):
         self._pieces = pieces(batch.samples, self.passes)
 
     def add(self, place: str, x: Tensor) -> None:
-        """What a place receives, channels in dimension 1; kept where it lies until `end`."""
-        self._met.append((place, split_moments(x, min(self._pieces, len(x)))))
+        """What a place receives, channels in dimension 1.
+
+        What is small is copied, for a kernel call over several passes costs hardly more than one.
+        """
+        size = x.numel() * x.element_size()
+        if self._pieces == 1 and 0 < size < _SMALL:
+            self._met.append((place, x.detach().clone()))
+            self._bytes += size
+        else:
+            self._met.append((place, split_moments(x, min(self._pieces, len(x)))))
         precision = torch.finfo(x.dtype).eps
         self._precision[place] = max(self._precision.get(place, 0.0), precision)
 
-    def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_whole": None}  # what a rank shares is its own
-
     def end(self) -> None:
-        """The pass is through: take it in. Raises ModelError where it held NaN or infinity."""
-        groups = (self._next + torch.arange(self._pieces)) % GROUPS
-        for calls in _rounds(self._met):
-            self._take(calls, groups)
+        """The pass is through. Passes alike wait for each other and are taken in together."""
+        places = tuple(place for place, _ in self._met)
+        alike = self._pieces == 1 and len(set(places)) == len(places)
+        if not (alike and places == self._alike):
+            self._flush()
+        self._alike = places if alike else None
+        self._waiting.append(_Pass(self._met, self._pieces, self._next, self._batch))
         self._met = []
         self.passes += 1
         self._next += self._pieces
+        if not alike or len(self._waiting) == GROUPS or self._bytes > _HELD:
+            self._flush()
 
-    def _take(self, calls: list[tuple[str, list[Moments]]], groups: Tensor) -> None:
-        """Calls at different places, side by side."""
+    def _flush(self) -> None:
+        """Take in the passes that wait. Raises ModelError where one held NaN or infinity."""
+        waiting, self._waiting, self._bytes = self._waiting, [], 0
+        if len(waiting) > 1:
+            calls = [
+                (place, _together([one.met[at][1] for one in waiting]))
+                for at, (place, _) in enumerate(waiting[0].met)
+            ]
+            self._take(calls, waiting)
+        elif waiting:
+            met = [(place, _together([held])) for place, held in waiting[0].met]
+            for calls in _rounds(met):
+                self._take(calls, waiting)
+
+    def _take(self, calls: list[tuple[str, list[Moments]]], passes: list[_Pass]) -> None:
+        """Calls at different places, side by side: the pieces of one pass, or several passes."""
+        if not calls:
+            return
+        first = passes[0]
+        groups = (first.start + torch.arange(first.pieces * len(passes))) % GROUPS
         columns = self._places(calls)
         rows = _beside([parts for _, parts in calls], len(groups))
-        whole = rows.pooled()
-        self._refuse_infinite(calls, whole)
+        whole = rows if len(passes) > 1 else rows.pooled()
+        self._refuse_infinite(calls, whole, passes)
         self._rows.merge(groups, columns, rows)
         several = whole.counts > 1
         var = torch.where(several, whole.m2s / (whole.counts - 1).clamp(min=1), 0.0)
         counts = torch.where(several, whole.counts, 0.0)
-        self._within[:, columns] += torch.cat([var * counts, counts])
+        self._within[:, columns] += torch.stack([(var * counts).sum(0), counts.sum(0)])
         if self._scattered:
-            one, first = several.double(), torch.tensor([0])
+            ones, at = several.double(), torch.tensor([0])
             for kept, values in zip(self._scatter, (whole.means, var), strict=True):
-                kept.merge(first, columns, _Rows(one, values, torch.zeros_like(values)))
+                several_batches = _Rows(ones, values, torch.zeros_like(values)).pooled()
+                kept.merge(at, columns, several_batches)
 
     def _places(self, calls: list[tuple[str, list[Moments]]]) -> slice | Tensor:
         """The columns of these places, new ones made at the end."""
@@ -151,27 +200,33 @@ class Bank(Mapping[str, Tally]):
         self._within = torch.cat([self._within, self._within.new_zeros(2, more)], 1)
         self._scatter = (self._scatter[0].widened(more), self._scatter[1].widened(more))
 
-    def _refuse_infinite(self, calls: list[tuple[str, list[Moments]]], whole: _Rows) -> None:
+    def _refuse_infinite(
+        self, calls: list[tuple[str, list[Moments]]], whole: _Rows, passes: list[_Pass]
+    ) -> None:
         sound = torch.isfinite(whole.m2s) & torch.isfinite(whole.means)
         if bool(sound.all()):
             return
+        row = int((~sound).any(1).nonzero()[0])
         widths = [len(parts[0].mean) for _, parts in calls]
-        bad = [not bool(held.all()) for held in sound[0].split(widths)]
+        bad = [not bool(held.all()) for held in sound[row].split(widths)]
         raise ModelError(
             f"the input of {calls[bad.index(True)][0]!r} holds NaN or infinity in the {self.name} "
-            f"pass of batch {self._batch}, though the batch itself is finite: the model "
+            f"pass of batch {passes[row].batch}, though the batch itself is finite: the model "
             "overflows before it"
         )
 
     # What was found ------------------------------------------------------------------------
 
     def __len__(self) -> int:
+        self._flush()
         return len(self._whole._columns)
 
     def __iter__(self) -> Iterator[str]:
+        self._flush()
         return iter(self._whole._columns)
 
     def __getitem__(self, place: str) -> Tally:
+        self._flush()
         whole = self._whole
         at = whole._columns[place]
         counts, means, m2s = (part[:, at] for part in whole._rows.parts)
@@ -188,6 +243,10 @@ class Bank(Mapping[str, Tally]):
         )
 
     # Several ranks -------------------------------------------------------------------------
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._flush()
+        return vars(self) | {"_whole": None}  # what a rank shares is its own
 
     def joined(self, others: list[Bank]) -> None:
         """Show what all ranks have; `others` are theirs in order, this one's among them."""
@@ -206,6 +265,18 @@ class Bank(Mapping[str, Tally]):
                 known = whole._precision.get(place, 0.0)
                 whole._precision[place] = max(known, other._precision[place])
         self._whole = whole
+
+
+def _together(received: list[_Received]) -> list[Moments]:
+    """The moments of each of several passes, or of the pieces of one."""
+    small = [x for x in received if isinstance(x, Tensor)]
+    if len(small) == len(received) and len({(x.shape, x.dtype, x.device) for x in small}) == 1:
+        return split_moments(torch.cat(small), len(small)) if len(small) > 1 else _of(small[0])
+    return [part for held in received for part in (_of(held) if isinstance(held, Tensor) else held)]
+
+
+def _of(x: Tensor) -> list[Moments]:
+    return split_moments(x, 1)
 
 
 def _rounds(
