@@ -168,7 +168,7 @@ def _bytes_needed(tensor: Tensor) -> int:
     if not tensor.numel():
         return 0
     last = sum((size - 1) * step for size, step in zip(tensor.shape, tensor.stride(), strict=True))
-    return (tensor.storage_offset() + last + 1) * tensor.element_size()
+    return int((tensor.storage_offset() + last + 1) * tensor.element_size())
 
 
 def _set_version(tensor: Tensor, version: int) -> None:
