@@ -62,10 +62,7 @@ def wrapped(net, wrapper):
 
         return FullyShardedDataParallel(net, device_id=torch.device("cpu"))
     if wrapper == "fsdp2":
-        try:
-            from torch.distributed.fsdp import fully_shard
-        except ImportError:  # before torch 2.6 it had another home
-            from torch.distributed._composable.fsdp import fully_shard
+        from ranks.sharding import fully_shard
 
         for module in list(net.modules()):
             if isinstance(module, nn.Linear):

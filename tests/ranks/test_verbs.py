@@ -10,11 +10,7 @@ from torch import nn
 
 import varshift as vs
 from ranks.harness import on_ranks, outcome
-
-try:
-    from torch.distributed.fsdp import fully_shard
-except ImportError:  # before torch 2.6 it had another home
-    from torch.distributed._composable.fsdp import fully_shard
+from ranks.sharding import fully_shard
 
 # Batches of each rank: uneven, and one rank without any.
 DEALT = {1: [12], 2: [7, 5], 3: [7, 0, 5]}
