@@ -1,17 +1,19 @@
-"""Run the named benchmarks, or all: `python -m benchmarks [recalibration inspection …]`."""
+"""Run the named benchmarks, or all: `python -m benchmarks [ratios recalibration …]`."""
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import platform
-import sys
 from importlib import import_module
+from pathlib import Path
 
 import torch
 from rich.console import Console
 
 NAMES = (
-    *("imports", "inspection", "measuring", "recalibration"),
+    *("ratios", "imports", "inspection", "measuring", "recalibration", "kernels"),
     *("causes", "blaming", "predicting", "footprints"),
     *("noise_layers", "repairs", "finetuning"),
 )
@@ -19,14 +21,28 @@ NAMES = (
 
 def main() -> None:
     """Print each benchmark's tables with the versions they were made with."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(NAMES)}")
+    parser.add_argument("--only", default="", help="ratios: parts of names, with commas")
+    parser.add_argument("--json", type=Path, help="ratios: write the figures there, too")
+    arguments = parser.parse_args()
+    unknown = set(arguments.names) - set(NAMES)
+    if unknown:
+        parser.error(f"there is no benchmark {', '.join(sorted(unknown))}")
     torch.set_num_threads(int(os.environ.get("BENCH_THREADS", "2")))
     console = Console(width=100)
     console.print(
         f"torch {torch.__version__}, Python {platform.python_version()}, "
         f"{torch.get_num_threads()} threads of {os.cpu_count()} cores\n"
     )
-    for name in sys.argv[1:] or NAMES:
-        import_module(f"benchmarks.{name}").run(console)
+    for name in arguments.names or NAMES:
+        benchmark = import_module(f"benchmarks.{name}")
+        if name != "ratios":
+            benchmark.run(console)
+            continue
+        figures = benchmark.run(console, arguments.only)
+        if arguments.json:
+            arguments.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -42,3 +42,19 @@ def trained_a_little(net: nn.Module, batches: list[Tensor]) -> nn.Module:
         for batch in batches:
             net(batch)
     return net
+
+
+def small_cnn() -> nn.Module:
+    """Three convolutions of 16 channels with dropout between."""
+    layers: list[nn.Module] = [nn.Conv2d(3, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU()]
+    for _ in range(2):
+        layers += [nn.Dropout(0.2), nn.Conv2d(16, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU()]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 10))
+
+
+def chain(norms: int) -> nn.Module:
+    """Linear layers of 32 with a norm each, and one dropout in front."""
+    layers: list[nn.Module] = [nn.Dropout(0.1)]
+    for _ in range(norms):
+        layers += [nn.Linear(32, 32), nn.BatchNorm1d(32), nn.ReLU()]
+    return nn.Sequential(*layers)

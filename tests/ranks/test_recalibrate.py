@@ -62,7 +62,7 @@ def wrapped(net, wrapper):
 
         return FullyShardedDataParallel(net, device_id=torch.device("cpu"))
     if wrapper == "fsdp2":
-        from torch.distributed.fsdp import fully_shard
+        from ranks.sharding import fully_shard
 
         for module in list(net.modules()):
             if isinstance(module, nn.Linear):

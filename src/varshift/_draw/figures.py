@@ -6,7 +6,7 @@ import math
 from decimal import ROUND_HALF_UP, Decimal
 from unicodedata import combining, east_asian_width
 
-from varshift.results.structure import Noise, Route, Structure
+from varshift.results import Noise, Route, Structure
 
 __all__ = [
     *("behind", "cells", "counted", "drop", "figure", "fixed", "measured", "place", "plural"),

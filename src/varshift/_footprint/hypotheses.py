@@ -10,12 +10,17 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
-from varshift._engine.batches import Batch
-from varshift._engine.borrow.walk import walk
-from varshift._engine.normcall import NormCall
-from varshift._engine.regime import Flags, Recorder, Regime
-from varshift._engine.session import Session
-from varshift._engine.sites import norm_handles, untracked
+from varshift._engine import (
+    Batch,
+    Flags,
+    NormCall,
+    Recorder,
+    Regime,
+    Session,
+    norm_handles,
+    untracked,
+    walk,
+)
 from varshift._footprint.energy import WEIGHTED
 from varshift.errors import UsageError, listed
 

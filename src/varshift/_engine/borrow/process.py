@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.backends.opt_einsum  # older versions of torch import it at the first einsum only
 import torch.utils._device as default_device
 from torch.nn.modules import module as hooks
 

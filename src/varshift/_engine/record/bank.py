@@ -27,6 +27,12 @@ from varshift.theory.moments import Moments
 __all__ = ["Bank"]
 
 
+_SMALL = 1 << 18  # bytes of an activation that had better wait for those of other passes
+_HELD = 1 << 25  # bytes that may wait
+
+_Received = Tensor | list[Moments]
+
+
 @dataclass
 class _Rows:
     """Moments of G groups over D columns: counts, means and M2s (G, D), float64."""
@@ -72,7 +78,7 @@ class _Rows:
 class _Pass:
     """What a pass met, in how many pieces, from which group on, and the index of its batch."""
 
-    met: list[tuple[str, list[Moments]]]
+    met: list[tuple[str, _Received]]
     pieces: int
     start: int
     batch: int
@@ -96,7 +102,8 @@ class Bank(Mapping[str, Tally]):
         self._rows = _Rows.empty(GROUPS, 0)
         self._within = torch.zeros(2, 0, dtype=torch.float64)  # count × variance, and count
         self._scatter = (_Rows.empty(1, 0), _Rows.empty(1, 0))  # of batch means and variances
-        self._met: list[tuple[str, list[Moments]]] = []
+        self._met: list[tuple[str, _Received]] = []
+        self._bytes = 0
         self._waiting: list[_Pass] = []
         self._alike: tuple[str, ...] | None = None  # the places of those that wait
         self._whole = self  # of all ranks, once they have been joined
@@ -110,8 +117,16 @@ class Bank(Mapping[str, Tally]):
         self._pieces = pieces(batch.samples, self.passes)
 
     def add(self, place: str, x: Tensor) -> None:
-        """What a place receives, channels in dimension 1; kept where it lies for some passes."""
-        self._met.append((place, split_moments(x, min(self._pieces, len(x)))))
+        """What a place receives, channels in dimension 1.
+
+        What is small is copied, for a kernel call over several passes costs hardly more than one.
+        """
+        size = x.numel() * x.element_size()
+        if self._pieces == 1 and 0 < size < _SMALL:
+            self._met.append((place, x.detach().clone()))
+            self._bytes += size
+        else:
+            self._met.append((place, split_moments(x, min(self._pieces, len(x)))))
         precision = torch.finfo(x.dtype).eps
         self._precision[place] = max(self._precision.get(place, 0.0), precision)
 
@@ -126,20 +141,21 @@ class Bank(Mapping[str, Tally]):
         self._met = []
         self.passes += 1
         self._next += self._pieces
-        if not alike or len(self._waiting) == GROUPS:
+        if not alike or len(self._waiting) == GROUPS or self._bytes > _HELD:
             self._flush()
 
     def _flush(self) -> None:
         """Take in the passes that wait. Raises ModelError where one held NaN or infinity."""
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting, self._bytes = self._waiting, [], 0
         if len(waiting) > 1:
             calls = [
-                (place, [one.met[at][1][0] for one in waiting])
+                (place, _together([one.met[at][1] for one in waiting]))
                 for at, (place, _) in enumerate(waiting[0].met)
             ]
             self._take(calls, waiting)
         elif waiting:
-            for calls in _rounds(waiting[0].met):
+            met = [(place, _together([held])) for place, held in waiting[0].met]
+            for calls in _rounds(met):
                 self._take(calls, waiting)
 
     def _take(self, calls: list[tuple[str, list[Moments]]], passes: list[_Pass]) -> None:
@@ -249,6 +265,18 @@ class Bank(Mapping[str, Tally]):
                 known = whole._precision.get(place, 0.0)
                 whole._precision[place] = max(known, other._precision[place])
         self._whole = whole
+
+
+def _together(received: list[_Received]) -> list[Moments]:
+    """The moments of each of several passes, or of the pieces of one."""
+    small = [x for x in received if isinstance(x, Tensor)]
+    if len(small) == len(received) and len({(x.shape, x.dtype, x.device) for x in small}) == 1:
+        return split_moments(torch.cat(small), len(small)) if len(small) > 1 else _of(small[0])
+    return [part for held in received for part in (_of(held) if isinstance(held, Tensor) else held)]
+
+
+def _of(x: Tensor) -> list[Moments]:
+    return split_moments(x, 1)
 
 
 def _rounds(
