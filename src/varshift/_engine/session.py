@@ -419,7 +419,7 @@ def session(
     with borrowed(model, notes) as inner, reporter(progress, label, after) as report:
         if train and not inner.training:
             inner.train()
-        ranks = Ranks.of(inner, sync)
+        ranks = Ranks.of(sync)
         with ranks.together():
             yield Session(
                 lent=model,
