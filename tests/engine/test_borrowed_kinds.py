@@ -170,12 +170,10 @@ def test_an_enclosing_loan_copies_a_large_parameter_once():
 
 
 class Scripted(nn.Module):
-    calls: int
-    diary: list[int]
-
     def __init__(self):
         super().__init__()
-        self.calls, self.diary = 0, [1]
+        self.calls = 0
+        self.diary = torch.jit.Attribute([1], list[int])
         self.norm = nn.BatchNorm1d(3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -14,7 +14,8 @@ net = torch.nn.Sequential(
     torch.nn.Dropout(0.5), *(torch.nn.ReLU(), torch.nn.Tanh()) * 3, torch.nn.Linear(8, 4),
     torch.nn.BatchNorm1d(4),
 )
-net(data[0])
+for _ in range(60):  # a footprint wants statistics that training has settled
+    net(data[0])
 {call}
 assert ("torch._dynamo" in sys.modules) is {loaded}
 """

@@ -9,7 +9,7 @@ from varshift._engine import Batch, Data, Forward, Progress, batches_in_all, ses
 from varshift._explain.blaming import Blaming
 from varshift._explain.lanes import Lanes
 from varshift._explain.result import explanation
-from varshift._explain.settling import Settling
+from varshift._explain.settling import FirstBatch
 from varshift.results import Explanation
 
 __all__ = ["explain"]
@@ -78,7 +78,7 @@ def explain(
         run.run(held.own, lanes.comparing, compared)
         report.say("silencing each noise")
         blaming = Blaming(run, lanes, held)
-        settling = Settling(run, blaming, lanes)
+        settling = FirstBatch(run, blaming, lanes)
 
         def blamed(done: int, batch: Batch) -> None:
             report(before + per_batch * done, (3 + blaming.rounds) * count)

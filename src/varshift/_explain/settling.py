@@ -12,7 +12,7 @@ from varshift._explain.design import Design
 from varshift._explain.lanes import Lanes
 from varshift._explain.sameness import Sameness
 
-__all__ = ["Settling"]
+__all__ = ["FirstBatch"]
 
 _TOGETHER = (
     "the samples of a batch act on each other (or their rows cannot be told apart), so whole "
@@ -20,7 +20,7 @@ _TOGETHER = (
 )
 
 
-class Settling:
+class FirstBatch:
     """Called once on every rank after its first batch; all ranks find the same.
 
     As usual, every source can be silenced, and a sample is what its clean twin is wherever its own
