@@ -68,7 +68,7 @@ def boxes(names: Sequence[str], channels: Sequence[Tensor], label: str, about: s
     """Per norm how its channels scatter: 5 to 95 %, the middle half, and the median."""
     spread = [_quantiles(values) for values in channels]
     columns = Columns(names, _TOP, _HIGH)
-    scale = _scale([1.0, *(value for five in spread for value in five)], columns, True)
+    scale = _scale([1.0, *(value for five in spread for value in five)], columns)
     canvas = Canvas(columns.width, columns.height, about)
     columns.draw(canvas, scale, label)
     level = scale(1.0)
