@@ -416,7 +416,7 @@ def session(
     """
     lent_training = unwrapped(model).training
     notes: list[str] = []
-    ranks = Ranks.of(model, sync)
+    ranks = Ranks.of(sync)
     # The ranks outermost: what is refused or interrupted anywhere inside is told to the others.
     with (
         ranks.together(),

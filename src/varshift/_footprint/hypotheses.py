@@ -132,7 +132,7 @@ def hypotheses(model: nn.Module, seen: Feeds, places: list[str] | None) -> Judge
     taken: dict[str, str] = {}
     for path in (path for path in seen.norm_calls if path not in skipped):
         if path not in wanted:
-            skipped[path] = _no_place(modules[path], places)
+            skipped[path] = _no_place(places)
         elif seen.place_calls.get(wanted[path], 1) > 1:
             skipped[path] = f"its place {wanted[path]!r} runs more than once a pass"
         elif wanted[path] in taken:
@@ -197,7 +197,7 @@ def _because(reason: str) -> str:
     return f"cannot be judged: {reason}; leave it out"
 
 
-def _no_place(norm: nn.Module, places: list[str] | None) -> str:
+def _no_place(places: list[str] | None) -> str:
     if places is not None:
         return "no place was named for it"
     return (

@@ -87,7 +87,7 @@ def recalibrate(
         >>> model[1].running_var
         tensor([1., 1., 1.])
     """
-    ranks = Ranks.of(model, sync)
+    ranks = Ranks.of(sync)
     with ranks.together():
         found = statistics_of(
             model,
