@@ -86,7 +86,8 @@ def relocate(
     found = inspect(model, example, **options)
     routed = _chosen({route.noise for route in found.routes}, only)
     draft = Draft()
-    with carried_by_errors(found.notes), Journal() as journal:
+    # Twice: an interrupt in leaving it once, or before the return, would leave no way back.
+    with carried_by_errors(found.notes), Journal() as journal, journal:
         head = find_head(model, example, before, **options)
         olds: list[nn.Module] = []
         for place in places(model, example, found, **options) if routed else []:
@@ -101,12 +102,12 @@ def relocate(
             draft.notes += compiled_anew(model, journal)
         elif not draft.patches:
             draft.notes.append("nothing to be done: no noise reaches a norm")
-    draft.patches += [by_hand(noise, _DECIDES) for noise in found.noises if _decides(noise)]
-    draft.notes += [
-        *_elsewhere(draft, found.noises, routed),
-        *not_given_back(found.notes, after.notes),
-    ]
-    return draft.result(found, after, journal)
+        draft.patches += [by_hand(noise, _DECIDES) for noise in found.noises if _decides(noise)]
+        draft.notes += [
+            *_elsewhere(draft, found.noises, routed),
+            *not_given_back(found.notes, after.notes),
+        ]
+        return draft.result(found, after, journal)
 
 
 def _chosen(routed: set[str], only: Iterable[str] | None) -> set[str]:

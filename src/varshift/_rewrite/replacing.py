@@ -89,7 +89,8 @@ def replace(
             return predict(model, batches, example=batch, noise=asked, **options)
 
         wishes = _limited(wishes, foretell, before, max_severity, draft)
-    with carried_by_errors(before.notes), Journal() as journal:
+    # Twice: an interrupt in leaving it once, or before the return, would leave no way back.
+    with carried_by_errors(before.notes), Journal() as journal, journal:
         found = places(model, example, before, **options)
         with taken_out(carry_out(found, wishes, journal, draft)):
             after = inspect(model, example, **options) if draft.changed else before
@@ -98,8 +99,8 @@ def replace(
             draft.notes += compiled_anew(model, journal)
         elif not draft.patches:
             draft.notes.append("nothing to be done: no source of those named is to draw otherwise")
-    draft.notes += not_given_back(before.notes, after.notes)
-    return draft.result(before, after, journal)
+        draft.notes += not_given_back(before.notes, after.notes)
+        return draft.result(before, after, journal)
 
 
 def _known(wishes: Mapping[str, Aim], before: Structure, draft: Draft) -> dict[str, Aim]:
