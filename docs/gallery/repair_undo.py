@@ -30,7 +30,7 @@ def trained(drop_p):
     return net
 
 
-for drop_p in (0.6, 0.0):
+for drop_p in (0.75, 0.0):
     net = trained(drop_p)
     before = {name: value.clone() for name, value in net.state_dict().items()}
     repair = vs.repair(net, loader, held_out=[(x[1000:], y[1000:])])

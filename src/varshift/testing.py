@@ -10,7 +10,7 @@ from torch import nn
 
 from varshift._check.checking import check
 from varshift._check.evidence import Task
-from varshift._engine.batches import Data, Forward
+from varshift._engine import Data, Forward
 from varshift.results.findings import Findings
 
 __all__ = ["assert_no_variance_shift"]

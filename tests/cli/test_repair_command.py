@@ -12,7 +12,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from problems.shifted import shifted
+import varshift as vs
+from problems.shifted import pairs, shifted
 
 NETS = """
 import torch
@@ -47,10 +48,12 @@ def repair(*arguments, cwd=None):
     )
 
 
-def trained(tmp_path, seed):
-    """The call that repairs the network of that seed, with its checkpoint."""
-    path = tmp_path / "trained.pt"
-    torch.save(shifted("a", 0.7, seed=seed).state_dict(), path)
+def trained(tmp_path, *, exact=False):
+    """The call that repairs the network, with its checkpoint; with exact statistics or its own."""
+    path, net = tmp_path / "trained.pt", shifted("a", 0.7)
+    if exact:
+        vs.recalibrate(net, [x for x, _ in pairs("train")])
+    torch.save(net.state_dict(), path)
     asked = ("--checkpoint", str(path), "--data", "digits", "--held-out", "digits:test")
     return (f"{FACTORIES}:preresnet", *asked)
 
@@ -58,7 +61,7 @@ def trained(tmp_path, seed):
 def test_repaired_weights_are_written_and_the_report_says_before_and_after(tmp_path):
     out = tmp_path / "fixed.safetensors"
     page = tmp_path / "report.html"
-    done = repair(*trained(tmp_path, 0), "--method", "recalibrate", "--out", str(out))
+    done = repair(*trained(tmp_path), "--method", "recalibrate", "--out", str(out))
     assert done.returncode == 0, done.stderr
     assert "Repaired: recalibrate took the held-out loss from" in done.stdout
     assert "as trained" in done.stdout
@@ -83,7 +86,8 @@ def test_repaired_weights_are_written_and_the_report_says_before_and_after(tmp_p
 def test_nothing_is_written_where_nothing_helps(tmp_path):
     out = tmp_path / "fixed.pt"
     out.write_bytes(b"an older file")
-    arguments = (*trained(tmp_path, 1), "--method", "correct", "--out", str(out))
+    # The closed form takes the shift out of statistics that have none any more.
+    arguments = (*trained(tmp_path, exact=True), "--method", "correct", "--out", str(out))
     done = repair(*arguments, "--format", "json")
     assert done.returncode == 1, done.stderr
     told = json.loads(done.stdout)
@@ -103,7 +107,7 @@ def test_a_clean_model_exits_with_zero_and_writes_nothing(tmp_path):
 
 
 def test_kind_and_frozen_norms_are_passed_on(tmp_path):
-    asked = (*trained(tmp_path, 0), "--method", "recalibrate", "--format", "json")
+    asked = (*trained(tmp_path), "--method", "recalibrate", "--format", "json")
     told = json.loads(repair(*asked, "--kind", "values", "--no-labels").stdout)
     assert told["before"]["accuracy"] is None
     assert not any("were taken for" in note for note in told["notes"])

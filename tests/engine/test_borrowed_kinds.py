@@ -167,3 +167,48 @@ def test_an_enclosing_loan_copies_a_large_parameter_once():
     with borrowed(net), borrowed(net) as inner:
         inner.wide.data.add_(1)  # not seen by the inner one; the outer one compares
     assert not net.wide.any()
+
+
+class Scripted(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.calls = 0
+        self.diary = torch.jit.Attribute([1], list[int])
+        self.norm = nn.BatchNorm1d(3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        self.diary.append(2)
+        return self.norm(x)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+def test_what_a_scripted_part_counts_comes_back():
+    part = torch.jit.script(Scripted())
+    net = nn.Sequential(nn.Dropout(0.5), part)
+    before = part.norm.running_mean.clone()
+    with borrowed(net) as inner:
+        inner(data()[0])
+        assert part.calls == 1
+    assert (part.calls, part.diary) == (0, [1])
+    assert torch.equal(part.norm.running_mean, before)
+
+
+class WithSlots(Net):
+    __slots__ = ("cell",)
+
+    def make(self):
+        self.cell = [1]
+
+    def touch(self, x):
+        self.cell.append(2)
+        self.cell = 3
+
+
+def test_slots_of_a_module_come_back():
+    net = WithSlots()
+    cell = net.cell
+    with borrowed(net) as inner:
+        inner(data()[0])
+    assert net.cell is cell
+    assert cell == [1]

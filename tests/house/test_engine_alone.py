@@ -17,7 +17,7 @@ FREE = ("_engine", "reproduce", "_cli/demo", "nn", "theory")
 LENT = {"model", "inner", "module", "net", "lent"}
 MODES = {"TorchFunctionMode", "TorchDispatchMode", "inference_mode"}
 OWN = {
-    *("borrowed", "Buffers", "set_training", "training_flags", "call", "Tap", "tracing"),
+    *("borrowed", "Buffers", "set_training", "training_flags", "call", "Tap"),
     *("module_stack", "lock_step", "site_by_site"),
 }
 # `relocate` and `replace` put other layers into a model before training: that is what they are for.

@@ -6,7 +6,6 @@ import os
 
 import pytest
 import torch
-from torch import nn
 
 import varshift as vs
 from ranks.harness import on_ranks, outcome
@@ -21,7 +20,7 @@ def values():
 
 
 def all_kinds(rank, ranks):
-    group = Ranks.of(nn.Identity())
+    group = Ranks.of()
     with group.together():
         plain = group.gather({"rank": rank, "none": None})
         tensors = group.gather(torch.full((2, rank), float(rank), dtype=torch.bfloat16))
@@ -50,7 +49,7 @@ def test_values_of_every_kind_reach_every_rank_in_rank_order(ranks):
 
 
 def fails_at(rank, ranks, failing, at, kind):
-    group = Ranks.of(nn.Identity())
+    group = Ranks.of()
 
     def exchanges():
         with group.together(), group.together():
@@ -65,7 +64,7 @@ def fails_at(rank, ranks, failing, at, kind):
         said = outcome(exchanges)
     except KeyboardInterrupt as interrupt:
         said = "KeyboardInterrupt", str(interrupt)
-    again = Ranks.of(nn.Identity())
+    again = Ranks.of()
     with again.together():  # the group itself is as good as before
         return said, again.gather(rank)
 
@@ -83,7 +82,7 @@ def test_who_fails_is_heard_at_the_next_exchange_whichever_that_is(at, kind):
 
 
 def calls_differ(rank, ranks):
-    group = Ranks.of(nn.Identity())
+    group = Ranks.of()
 
     def exchanges():
         with group.together():
@@ -100,7 +99,7 @@ def test_ranks_that_run_different_programs_all_raise():
 
 
 def one_ends(rank, ranks):
-    group = Ranks.of(nn.Identity())
+    group = Ranks.of()
     with group.together():
         group.gather(rank)
         if rank == 1:
@@ -115,10 +114,10 @@ def test_a_rank_that_is_gone_is_no_reason_to_wait():
 
 
 def test_alone_nothing_is_exchanged():
-    group = Ranks.of(nn.Identity())
+    group = Ranks.of()
     with group.together():
         assert (group.several, group.rank, group.size) == (False, 0, 1)
         assert group.gather("mine") == ["mine"]
         assert group.agree(False) is False
     with pytest.raises(vs.UsageError, match="no process group"):
-        Ranks.of(nn.Identity(), sync=True)
+        Ranks.of(sync=True)

@@ -6,19 +6,11 @@ import pytest
 import torch
 import torch.distributed as dist
 from torch import nn
-from torch.distributed.fsdp import FullyShardedDataParallel
 from torch.nn.parallel import DistributedDataParallel
 
 import varshift as vs
 from problems.noisy_nets import Conv, Mlp
 from ranks.harness import on_ranks, outcome
-
-try:
-    from torch.distributed.fsdp import fully_shard
-    from torch.distributed.tensor import DTensor
-except ImportError:  # before torch 2.6 they had other homes
-    from torch.distributed._composable.fsdp import fully_shard
-    from torch.distributed._tensor import DTensor
 
 SHARES = {1: [128], 2: [100, 28], 3: [70, 0, 58]}  # a rank without data is one of them
 
@@ -70,7 +62,7 @@ def wrapped(net, wrapper):
 
         return FullyShardedDataParallel(net, device_id=torch.device("cpu"))
     if wrapper == "fsdp2":
-        from torch.distributed.fsdp import fully_shard
+        from ranks.sharding import fully_shard
 
         for module in list(net.modules()):
             if isinstance(module, nn.Linear):

@@ -7,10 +7,10 @@ import json
 import pytest
 import torch
 from torch import nn
-from torch.distributed.fsdp import fully_shard
 
 import varshift as vs
 from ranks.harness import on_ranks, outcome
+from ranks.sharding import fully_shard
 
 # Batches of each rank: uneven, and one rank without any.
 DEALT = {1: [12], 2: [7, 5], 3: [7, 0, 5]}

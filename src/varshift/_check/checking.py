@@ -16,13 +16,9 @@ from varshift._check.passes import Passes
 from varshift._check.rules import ALL
 from varshift._check.silencing import Silence
 from varshift._check.telling import notes_on
-from varshift._engine.batches import Data, Forward
-from varshift._engine.progress import Progress
-from varshift._engine.session import Session, session
+from varshift._engine import Data, Forward, Progress, Session, session
 from varshift.errors import UsageError
-from varshift.results.catalogue import RULES
-from varshift.results.findings import Finding, Findings
-from varshift.results.structure import Structure
+from varshift.results import RULES, Finding, Findings, Structure
 
 __all__ = ["check"]
 

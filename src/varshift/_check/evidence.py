@@ -13,10 +13,10 @@ from varshift._check.passes import Passes, Seen
 from varshift._check.places import class_line
 from varshift._check.sizes import Size, from_checkpoint, measured, predicted
 from varshift._check.staleness import against
-from varshift._engine.session import Session
-from varshift._engine.sites import Handle, norm_handles
+from varshift._engine import Handle, Session, norm_handles
+from varshift.results import Line, Noise, Structure
 from varshift.results.findings import Basis
-from varshift.results.structure import Line, Noise, Structure, in_a_file
+from varshift.results.structure import in_a_file
 
 __all__ = ["Evidence", "Task"]
 

@@ -11,19 +11,16 @@ from typing import Any
 from torch import nn
 
 from varshift._check.own import Ground
-from varshift._engine.batches import Data, Forward
-from varshift._engine.borrow.walk import walk
-from varshift._engine.trace.lines import is_library
+from varshift._engine import Data, Forward, is_library, walk
 from varshift._inspect.inspecting import inspect
 from varshift._rewrite.constructing import Built, Constructions
 from varshift._rewrite.constructors import constructor_patch
 from varshift._rewrite.relocating import relocate
 from varshift._rewrite.replacing import replace
 from varshift.errors import UsageError
+from varshift.results import Findings, Line, Patch, Rewrite
 from varshift.results.edits import SourceText
-from varshift.results.findings import Findings
-from varshift.results.rewrite import Patch, Rewrite
-from varshift.results.structure import Line, in_a_file
+from varshift.results.structure import in_a_file
 
 __all__ = ["HOW", "Fix", "fix"]
 

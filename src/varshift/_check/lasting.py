@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from varshift._check.evidence import Evidence
 from varshift._check.sizes import Size, measured
-from varshift.results.findings import Finding
+from varshift.results import Finding
 
 __all__ = ["drawn_in_evaluation"]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from varshift._engine.trace.lines import is_library
+from varshift._engine import is_library
 from varshift.results.edits import SourceText, united_diff
 
 __all__ = ["Ground"]

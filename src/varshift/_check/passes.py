@@ -14,15 +14,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from varshift._engine.batches import Batch
-from varshift._engine.normcall import Fixed
-from varshift._engine.record.recording import Recording, outputs_of
-from varshift._engine.record.tally import Tally
-from varshift._engine.regime import Recorder, Regime, fixed
-from varshift._engine.session import Passed, Session
+from varshift._engine import (
+    Batch,
+    Fixed,
+    Passed,
+    Recorder,
+    Recording,
+    Regime,
+    Session,
+    Tally,
+    fixed,
+    outputs_of,
+)
 from varshift._predict.passes import DirectNoise
 from varshift._predict.recorders import AtTest
-from varshift.results.measurement import Statistics
+from varshift.results import Statistics
 
 __all__ = ["Met", "Passes", "Seen"]
 

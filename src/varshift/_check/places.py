@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from varshift.results.structure import Line
+from varshift.results import Line
 
 __all__ = ["class_line", "factory_line"]
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from varshift.errors import UsageError, listed
-from varshift.results.catalogue import RULES
-from varshift.results.findings import Finding
+from varshift.results import RULES, Finding
 
 __all__ = ["Silence"]
 

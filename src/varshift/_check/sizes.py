@@ -16,13 +16,12 @@ from torch import Tensor
 
 from varshift._check.bands import band_of, least_of, widened, worse
 from varshift._check.passes import Passes
-from varshift._engine.batches import Batch
-from varshift._engine.session import Session
+from varshift._engine import Batch, Session
 from varshift._measure.shift import site_of
 from varshift._predict.predicting import predict
-from varshift.results.expected import Expected, median
+from varshift.results import Expected, Site
+from varshift.results.expected import median
 from varshift.results.findings import Basis
-from varshift.results.measurement import Site
 
 __all__ = ["Size", "from_checkpoint", "measured", "predicted"]
 

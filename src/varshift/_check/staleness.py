@@ -10,7 +10,7 @@ from torch import Tensor
 
 from varshift._check.bands import band_of, least_of, widened
 from varshift._check.passes import Met
-from varshift._engine.record.tally import Tally
+from varshift._engine import Tally
 from varshift.theory.jackknife import jackknife_error
 
 __all__ = ["Stale", "against", "left_over", "started_elsewhere", "unfit"]

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from varshift._check.evidence import Evidence
 from varshift._check.lasting import drawn_in_evaluation
 from varshift._check.passes import Met
-from varshift._engine.record.tally import Tally, rounding
-from varshift.results.findings import Finding
-from varshift.results.note import NoteKind
+from varshift._engine import Tally, rounding
+from varshift.results import Finding, NoteKind
 
 __all__ = ["notes_on"]
 

@@ -30,7 +30,7 @@ from varshift.errors import UsageError
 if TYPE_CHECKING:
     from varshift._check.configuration import Configuration
     from varshift._rewrite.constructing import Constructions
-    from varshift.results.findings import Findings
+    from varshift.results import Findings
 
 __all__ = ["check"]
 
@@ -88,7 +88,7 @@ def check(
     from varshift._check.checking import check as verb
     from varshift._check.configuration import configuration
     from varshift._check.places import factory_line
-    from varshift._engine.borrow.rng import seed_all
+    from varshift._engine import seed_all
     from varshift._rewrite.constructing import constructions
 
     if rule is not None:
@@ -148,7 +148,7 @@ def _beside(file: Path | None) -> Iterator[None]:
 
 def _say(code: str) -> None:
     """A rule in a few lines: its page is in the documentation, which an installation has not."""
-    from varshift.results.catalogue import RULES
+    from varshift.results import RULES
 
     rule = RULES.get(code.upper())
     if rule is None:

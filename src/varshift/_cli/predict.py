@@ -25,7 +25,7 @@ from varshift._cli.output import FORMATS, Report, finish, known, show
 from varshift.errors import UsageError
 
 if TYPE_CHECKING:
-    from varshift.results.prediction import Prediction
+    from varshift.results import Prediction
 
 __all__ = ["predict"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from varshift.results.findings import Finding, Findings
+from varshift.results import Finding, Findings
 from varshift.results.structure import in_a_file
 
 __all__ = ["inside", "workflow_commands"]

@@ -6,7 +6,7 @@ import math
 from decimal import ROUND_HALF_UP, Decimal
 from unicodedata import combining, east_asian_width
 
-from varshift.results.structure import Noise, Route, Structure
+from varshift.results import Noise, Route, Structure
 
 __all__ = [
     *("behind", "cells", "counted", "drop", "figure", "fixed", "measured", "place", "plural"),
@@ -26,20 +26,18 @@ def figure(value: float | None, digits: int = 6) -> str:
     return f"{value:.0f}" if value == int(value) and abs(value) < 1e9 else f"{value:.{digits}g}"
 
 
-def fixed(value: float, digits: int = 3, sign: str = "") -> str:
+def fixed(value: float, digits: int = 3) -> str:
     """So many decimals, and a zero without a sign; what is too large for that with an exponent.
 
-    >>> fixed(-0.0001), fixed(0.5, 2), fixed(0.0, 1, "+"), fixed(3e9)
-    ('0.000', '0.50', '0.0', '3e+09')
+    >>> fixed(-0.0001), fixed(0.5, 2), fixed(3e9)
+    ('0.000', '0.50', '3e+09')
     """
     if not math.isfinite(value):
         return figure(value)
     if abs(value) >= 1e6:
-        return f"{value:{sign}.3g}"
+        return f"{value:.3g}"
     text = _rounded(value, digits)
-    if not float(text):
-        return text.lstrip("-")
-    return f"+{text}" if sign and value > 0 else text
+    return text if float(text) else text.lstrip("-")
 
 
 def measured(value: float, error: float, digits: int = 3) -> str:

@@ -8,8 +8,7 @@ from rich.text import Text
 from varshift._draw.accounts import MOST, Cell, Name, Row, Sheet
 from varshift._draw.accounts.findings import banded, head, silenced
 from varshift._draw.layout import group, sheet_parts, table
-from varshift.results.catalogue import RULES
-from varshift.results.findings import Finding, Findings
+from varshift.results import RULES, Finding, Findings
 
 __all__: list[str] = []
 

@@ -13,7 +13,7 @@ from varshift._base import Result
 from varshift._draw.accounts import Account, Cell, Name, Sheet, Words, account
 from varshift._draw.accounts.shifts import routes
 from varshift._draw.names import fitted
-from varshift.results.structure import Structure
+from varshift.results import Structure
 
 __all__ = ["fragment"]
 

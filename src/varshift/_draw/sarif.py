@@ -10,8 +10,7 @@ from urllib.parse import quote
 from varshift._base import plain
 from varshift._draw.annotations import inside
 from varshift._version import __version__
-from varshift.results.catalogue import RULES, Rule
-from varshift.results.findings import Finding, Findings
+from varshift.results import RULES, Finding, Findings, Rule
 from varshift.results.structure import in_a_file
 
 __all__ = ["sarif"]

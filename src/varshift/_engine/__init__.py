@@ -1,1 +1,95 @@
-"""How a borrowed model is run, and what is recorded while it runs: README.md is the way in."""
+"""How a borrowed model is run, and what is recorded while it runs. README.md is the way in.
+
+These are the names that verbs use; inside this folder files import each other by their own names.
+"""
+
+from varshift._engine.batches import Batch, Data, Forward, cut, piece, tensors_of
+from varshift._engine.borrow.bits import same_bits
+from varshift._engine.borrow.model import unwrapped
+from varshift._engine.borrow.rng import seed_all
+from varshift._engine.borrow.walk import walk
+from varshift._engine.control import Control, Key, Meeting, Silenced, along_samples, names_of
+from varshift._engine.edits import Edit, Undo, edit_of, put, write
+from varshift._engine.normcall import Fixed, NormCall
+from varshift._engine.progress import Progress, Reporter, batches_in_all
+from varshift._engine.ranks import Ranks
+from varshift._engine.record.contrast import Contrasts, Effect
+from varshift._engine.record.moments import channel_moments
+from varshift._engine.record.recording import Recording, outputs_of
+from varshift._engine.record.samples import PerSample, SampleMoments
+from varshift._engine.record.tally import Tally, groups_of, rounding
+from varshift._engine.regime import Flags, Insert, Norms, Recorder, Regime, fixed, stored
+from varshift._engine.session import Held, Passed, Session, session
+from varshift._engine.settling import OneByOne, Settled, settle
+from varshift._engine.sharding import broadcasts_buffers, is_sharded
+from varshift._engine.sites import Handle, norm_handles, untracked
+from varshift._engine.subject import subject_of
+from varshift._engine.trace.lines import is_library
+from varshift._engine.trace.ops import Operation, tensors_in
+from varshift._engine.trace.tracer import Tracer
+from varshift._engine.watching import ran_of
+
+__all__ = [
+    "Batch",
+    "Contrasts",
+    "Control",
+    "Data",
+    "Edit",
+    "Effect",
+    "Fixed",
+    "Flags",
+    "Forward",
+    "Handle",
+    "Held",
+    "Insert",
+    "Key",
+    "Meeting",
+    "NormCall",
+    "Norms",
+    "OneByOne",
+    "Operation",
+    "Passed",
+    "PerSample",
+    "Progress",
+    "Ranks",
+    "Recorder",
+    "Recording",
+    "Regime",
+    "Reporter",
+    "SampleMoments",
+    "Session",
+    "Settled",
+    "Silenced",
+    "Tally",
+    "Tracer",
+    "Undo",
+    "along_samples",
+    "batches_in_all",
+    "broadcasts_buffers",
+    "channel_moments",
+    "cut",
+    "edit_of",
+    "fixed",
+    "groups_of",
+    "is_library",
+    "is_sharded",
+    "names_of",
+    "norm_handles",
+    "outputs_of",
+    "piece",
+    "put",
+    "ran_of",
+    "rounding",
+    "same_bits",
+    "seed_all",
+    "session",
+    "settle",
+    "stored",
+    "subject_of",
+    "tensors_in",
+    "tensors_of",
+    "untracked",
+    "unwrapped",
+    "walk",
+    "write",
+]

@@ -89,7 +89,7 @@ def call(model: nn.Module, batch: Batch, forward: Forward | None) -> Any:
         where = f" in {path!r} ({kind})" if path else ""
         raise ForwardError(
             f"the model raised {type(error).__name__}{where} on batch {batch.index}"
-            f"{_shapes(batch.value)}: {error}{_hint(error, batch, forward)}",
+            f"{_shapes(batch.value)}: {error}{_hint(error, forward)}",
             path,
             batch.index,
         ) from error
@@ -347,7 +347,7 @@ def _shapes(value: Any) -> str:
     return f" (shapes {', '.join(shapes[:4])})" if shapes else ""
 
 
-def _hint(error: Exception, batch: Batch, forward: Forward | None) -> str:
+def _hint(error: Exception, forward: Forward | None) -> str:
     if forward is None and isinstance(error, TypeError):
         return ". Pass forward=lambda model, batch: … to say how the model takes a batch"
     if "must have the same dtype" in str(error) or "should be the same" in str(error):

@@ -17,9 +17,9 @@ from torch import nn
 
 from varshift._engine.batches import Batch, Forward, call, cut
 from varshift._engine.lane import Lane, Turns
-from varshift._engine.meeting import Meeting, refuse_overflow
-from varshift._engine.memory import Memory
+from varshift._engine.memory import MemoryBound
 from varshift._engine.normcall import NormCall
+from varshift._engine.order import SiteOrder, refuse_overflow
 from varshift._engine.ranks import Ranks
 from varshift._engine.record.joined import is_small, joined_moments, pooled
 from varshift._engine.record.moments import channel_moments
@@ -69,7 +69,7 @@ def lock_step(
 
     Raises MixedUp, on every rank, where the model raised on any rank that runs several batches.
     """
-    run = LockStep(model, settle, stops, forward, ranks or Ranks(), Memory(max_bytes))
+    run = LockStep(model, settle, stops, forward, ranks or Ranks(), MemoryBound(max_bytes))
     with _seldom_collected():
         try:
             run.start(data)
@@ -117,7 +117,7 @@ class LockStep:
         stops: Stops,
         forward: Forward | None,
         ranks: Ranks,
-        memory: Memory,
+        memory: MemoryBound,
     ) -> None:
         self.batches = self.samples = 0
         self.merged: dict[str, Moments] = {}
@@ -125,7 +125,7 @@ class LockStep:
         self._model, self._forward, self._stops = model, forward, stops
         self._settle, self._ranks, self._memory = settle, ranks, memory
         self._tap = Tap(model, self._arrive)
-        self._meeting = Meeting(model)
+        self._order = SiteOrder(model)
         self._turns = Turns()
         self._waiting: dict[str, list[Lane]] = {}
         self._smallest: Lane | None = None
@@ -153,7 +153,7 @@ class LockStep:
 
     def settle_all(self, report: Report) -> None:
         """Until every micro-batch is through: merge at one site, settle it, let them go on."""
-        sites = self._meeting.sites(self._stops)
+        sites = self._order.sites(self._stops)
         while (path := self._settle_next()) is not None:
             for lane in self._waiting.pop(path, []):
                 lane.call = lane.moments = None
@@ -205,7 +205,7 @@ class LockStep:
 
         One exchange: a rank that waits elsewhere brings moments that do not count yet.
         """
-        own = min(self._waiting, key=self._meeting.place, default=None)
+        own = min(self._waiting, key=self._order.place, default=None)
         mine = self._bring(own)
         brought = self._ranks.gather(mine, "settling a norm")
         if any(each.mixed_up for each in brought):
@@ -213,13 +213,13 @@ class LockStep:
         paths = [each.path for each in brought if each.path is not None]
         if not paths:
             return None
-        path = min(paths, key=self._meeting.place)
+        path = min(paths, key=self._order.place)
         here = [each for each in brought if each.path == path]
         moments = merge_all(each.moments for each in here if each.moments is not None)
         names = next(each.names for each in here)
         waiting = self._waiting.get(path)
         call = waiting[0].call if waiting else None
-        site = call.handle if call is not None else self._meeting.site(path, names)
+        site = call.handle if call is not None else self._order.site(path, names)
         self._keep(path, moments)
         self._settle(site, self.merged[path])
         return path
@@ -234,7 +234,7 @@ class LockStep:
             self._see(self._smallest)
         call = lanes[0].call
         assert call is not None
-        names = self._meeting.names(call) if self._ranks.several else None
+        names = self._order.names(call) if self._ranks.several else None
         return _Waiting(path, pooled(_moments(lanes)), names)
 
     def _keep(self, path: str, moments: Moments) -> None:

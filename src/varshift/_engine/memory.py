@@ -8,14 +8,14 @@ from pathlib import Path
 
 from varshift.errors import MemoryBoundError
 
-__all__ = ["Memory"]
+__all__ = ["MemoryBound"]
 
 _STATUS = Path("/proc/self/statm")
 _MEMINFO = Path("/proc/meminfo")
 _SHARE = 0.8  # of what is free at the start
 
 
-class Memory:
+class MemoryBound:
     """A bound on how much this process may grow: `max_bytes`, or 80 % of what is free."""
 
     def __init__(self, max_bytes: int | None = None) -> None:

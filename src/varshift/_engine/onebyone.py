@@ -13,8 +13,8 @@ from contextlib import suppress
 from torch import nn
 
 from varshift._engine.batches import Batch, Forward, call, one_batch
-from varshift._engine.meeting import Meeting, refuse_overflow
 from varshift._engine.normcall import NormCall
+from varshift._engine.order import SiteOrder, refuse_overflow
 from varshift._engine.ranks import Ranks
 from varshift._engine.record.moments import channel_moments
 from varshift._engine.sharding import is_sharded
@@ -41,7 +41,7 @@ def site_by_site(
     site at the same time, with the moments of all; the call must lie inside `ranks.together()`.
     """
     ranks = ranks or Ranks()
-    meeting = Meeting(model)
+    meeting = SiteOrder(model)
     sharded = is_sharded(model)
     turns = (
         list(_in_step(model, data, forward, ranks))
@@ -85,7 +85,7 @@ def _in_step(
             yield example, False
 
 
-def _together(search: _Search, meeting: Meeting, ranks: Ranks) -> tuple[Handle, Moments] | None:
+def _together(search: _Search, meeting: SiteOrder, ranks: Ranks) -> tuple[Handle, Moments] | None:
     """The first of the sites where any rank's batches have stopped, with the moments of all."""
     named = {
         path: meeting.names(met) if ranks.several else None for path, met in search.calls.items()

@@ -13,7 +13,7 @@ from varshift._engine.borrow.rng import rng_state, set_rng_state
 from varshift._engine.sites import owners
 from varshift._engine.trace.mode import DispatchMode
 from varshift._engine.trace.ops import BATCH_NORMS, Operation
-from varshift.results.structure import Proof, Route
+from varshift.results import Proof, Route
 
 __all__ = ["prove"]
 

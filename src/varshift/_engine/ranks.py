@@ -36,7 +36,7 @@ class Ranks:
     Inside `together()` an exception on one rank becomes a ModelError on all others. Everything that
     exchanges must happen inside it, on every rank, in the same order.
 
-    >>> ranks = Ranks.of(nn.Identity())
+    >>> ranks = Ranks.of()
     >>> with ranks.together():
     ...     ranks.several, ranks.gather("mine")
     (False, ['mine'])
@@ -50,7 +50,7 @@ class Ranks:
         self._owed = 0  # bytes of a second round that the others are in
 
     @classmethod
-    def of(cls, model: nn.Module, sync: bool | None = None) -> Ranks:
+    def of(cls, sync: bool | None = None) -> Ranks:
         """All ranks of the default group, or this one alone; `sync=None`: all if there are any.
 
         Raises UsageError for `sync=True` where there is no group of several ranks.

@@ -46,8 +46,8 @@ from varshift._engine.tap import Tap
 from varshift._engine.trace.modules import module_stack
 from varshift._engine.trace.tracer import Tracer
 from varshift.errors import DataError
-from varshift.results.note import Note, NoteKind
-from varshift.results.structure import Structure, alone
+from varshift.results import Note, NoteKind, Structure
+from varshift.results.structure import alone
 
 __all__ = ["Followed", "Passed", "Session", "Trace", "session"]
 
@@ -416,21 +416,25 @@ def session(
     """
     lent_training = unwrapped(model).training
     notes: list[str] = []
-    with borrowed(model, notes) as inner, reporter(progress, label, after) as report:
+    ranks = Ranks.of(sync)
+    # The ranks outermost: what is refused or interrupted anywhere inside is told to the others.
+    with (
+        ranks.together(),
+        borrowed(model, notes) as inner,
+        reporter(progress, label, after) as report,
+    ):
         if train and not inner.training:
             inner.train()
-        ranks = Ranks.of(inner, sync)
-        with ranks.together():
-            yield Session(
-                lent=model,
-                model=inner,
-                forward=forward,
-                device=device,
-                report=report,
-                ranks=ranks,
-                lent_training=lent_training,
-                notes=notes,
-            )
+        yield Session(
+            lent=model,
+            model=inner,
+            forward=forward,
+            device=device,
+            report=report,
+            ranks=ranks,
+            lent_training=lent_training,
+            notes=notes,
+        )
 
 
 @contextmanager

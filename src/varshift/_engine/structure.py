@@ -17,8 +17,8 @@ from varshift._engine.trace.flow import Trails
 from varshift._engine.trace.noises import named, silent_noises
 from varshift._engine.trace.tracer import Tracer
 from varshift._engine.trace.zeroed import zeroed_noises
-from varshift.results.note import Note, NoteKind
-from varshift.results.structure import Noise, Norm, Placement, Proof, Route, Structure
+from varshift.results import Noise, Norm, Note, NoteKind, Proof, Route, Structure
+from varshift.results.structure import Placement
 
 __all__ = ["traced"]
 

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from varshift._engine.record.contrast import Effect
-from varshift._engine.record.tally import rounding
+from varshift._engine import Effect, rounding
 from varshift._explain.blaming import Blaming
 from varshift._explain.figures import error_of, figure_of, root_mean_square
 from varshift._explain.lanes import Lanes
-from varshift._explain.settling import Settling
+from varshift._explain.settling import FirstBatch
 from varshift._explain.spread import Spread
-from varshift.results.explanation import Blame, Figure
+from varshift.results import Blame, Figure
 
 __all__ = ["blame_of", "noisy_spread"]
 
@@ -27,7 +26,7 @@ def noisy_spread(blaming: Blaming, lanes: Lanes, place: str) -> Spread:
     return clean if effect is None else clean.plus(effect)
 
 
-def blame_of(settling: Settling, lanes: Lanes, noisy: Mapping[str, Spread], count: int) -> Blame:
+def blame_of(settling: FirstBatch, lanes: Lanes, noisy: Mapping[str, Spread], count: int) -> Blame:
     """The matrix; `noisy` is `noisy_spread` by place, `count` how many passes over the data."""
     blaming = settling.blaming
     places = {name: _Place(blaming, lanes, name, spread) for name, spread in noisy.items()}

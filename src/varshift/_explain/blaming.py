@@ -6,10 +6,7 @@ import math
 
 from torch import Tensor
 
-from varshift._engine.batches import Batch
-from varshift._engine.record.contrast import Contrasts, Effect
-from varshift._engine.regime import Recorder, Regime
-from varshift._engine.session import Held, Session
+from varshift._engine import Batch, Contrasts, Effect, Held, Recorder, Regime, Session
 from varshift._explain.design import Design
 from varshift._explain.lanes import Lanes
 from varshift._explain.reach import Reach

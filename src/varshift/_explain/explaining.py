@@ -5,14 +5,12 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from varshift._engine.batches import Batch, Data, Forward
-from varshift._engine.progress import Progress, batches_in_all
-from varshift._engine.session import session
+from varshift._engine import Batch, Data, Forward, Progress, batches_in_all, session
 from varshift._explain.blaming import Blaming
 from varshift._explain.lanes import Lanes
 from varshift._explain.result import explanation
-from varshift._explain.settling import Settling
-from varshift.results.explanation import Explanation
+from varshift._explain.settling import FirstBatch
+from varshift.results import Explanation
 
 __all__ = ["explain"]
 
@@ -80,7 +78,7 @@ def explain(
         run.run(held.own, lanes.comparing, compared)
         report.say("silencing each noise")
         blaming = Blaming(run, lanes, held)
-        settling = Settling(run, blaming, lanes)
+        settling = FirstBatch(run, blaming, lanes)
 
         def blamed(done: int, batch: Batch) -> None:
             report(before + per_batch * done, (3 + blaming.rounds) * count)

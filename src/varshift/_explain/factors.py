@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from varshift._engine.record.tally import rounding
+from varshift._engine import rounding
 from varshift._explain.figures import error_of, figure_of, root_mean_square
 from varshift._explain.spread import Spread
-from varshift.results.explanation import CAUSES, Cause, Factors, Figure
+from varshift.results import Factors, Figure
+from varshift.results.explanation import CAUSES, Cause
 
 __all__ = ["SiteLanes", "factors_of"]
 

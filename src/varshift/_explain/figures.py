@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from varshift.results.explanation import Figure
+from varshift.results import Figure
 from varshift.theory.jackknife import jackknife_error
 
 __all__ = ["error_of", "figure_of", "root_mean_square"]

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from varshift._engine.record.recording import Recording
-from varshift._engine.record.tally import groups_of
-from varshift._engine.regime import Regime
+from varshift._engine import Recording, Regime, groups_of
 from varshift._explain.factors import SiteLanes
 from varshift._explain.spread import Spread
-from varshift.results.structure import Norm
+from varshift.results import Norm
 
 __all__ = ["Lanes"]
 

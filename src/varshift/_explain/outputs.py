@@ -8,7 +8,7 @@ from torch import Tensor
 
 from varshift._explain.figures import error_of, figure_of, root_mean_square
 from varshift._explain.spread import Spread
-from varshift.results.explanation import Figure, Output
+from varshift.results import Figure, Output
 
 __all__ = ["output_of"]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from varshift._engine.record.recording import Recording
+from varshift._engine import Recording
 from varshift._explain.design import Design
-from varshift.results.structure import Structure
+from varshift.results import Structure
 
 __all__ = ["Reach"]
 

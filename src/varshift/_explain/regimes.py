@@ -8,11 +8,17 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from varshift._engine.control import Meeting, along_samples
-from varshift._engine.normcall import Fixed
-from varshift._engine.record.recording import Recording
-from varshift._engine.regime import Norms, Recorder, Regime, fixed
-from varshift.results.structure import Structure
+from varshift._engine import (
+    Fixed,
+    Meeting,
+    Norms,
+    Recorder,
+    Recording,
+    Regime,
+    along_samples,
+    fixed,
+)
+from varshift.results import Structure
 
 __all__ = ["Carries", "clean", "noisy", "pooled"]
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from varshift._engine.session import Held, Session
+from varshift._engine import Held, Session
 from varshift._explain.blame import blame_of, noisy_spread
 from varshift._explain.factors import factors_of
 from varshift._explain.lanes import Lanes
 from varshift._explain.outputs import output_of
-from varshift._explain.settling import Settling
+from varshift._explain.settling import FirstBatch
 from varshift._explain.verdict import judged, reason
-from varshift.results.explanation import Explanation
+from varshift.results import Explanation
 
 __all__ = ["explanation"]
 
 _LITTLE = 8  # samples of a source below which a share is little more than a guess
 
 
-def explanation(run: Session, held: Held, lanes: Lanes, settling: Settling) -> Explanation:
+def explanation(run: Session, held: Held, lanes: Lanes, settling: FirstBatch) -> Explanation:
     """All of it, from what was recorded."""
     structure, blaming = run.structure, settling.blaming
     rounds = blaming.rounds if blaming.noisy else 0
@@ -58,7 +58,7 @@ def explanation(run: Session, held: Held, lanes: Lanes, settling: Settling) -> E
     )
 
 
-def _notes(run: Session, held: Held, lanes: Lanes, settling: Settling) -> Iterator[str]:
+def _notes(run: Session, held: Held, lanes: Lanes, settling: FirstBatch) -> Iterator[str]:
     blaming = settling.blaming
     yield from blaming.notes
     if run.strangers:

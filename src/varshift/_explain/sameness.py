@@ -6,8 +6,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from varshift._engine.record.samples import SampleMoments
-from varshift._engine.record.tally import Tally, rounding
+from varshift._engine import SampleMoments, Tally, rounding
 
 __all__ = ["Sameness"]
 

@@ -6,16 +6,13 @@ from dataclasses import replace
 
 import torch
 
-from varshift._engine.batches import Batch
-from varshift._engine.control import Silenced
-from varshift._engine.record.samples import PerSample
-from varshift._engine.session import Session
+from varshift._engine import Batch, PerSample, Session, Silenced
 from varshift._explain.blaming import Blaming
 from varshift._explain.design import Design
 from varshift._explain.lanes import Lanes
 from varshift._explain.sameness import Sameness
 
-__all__ = ["Settling"]
+__all__ = ["FirstBatch"]
 
 _TOGETHER = (
     "the samples of a batch act on each other (or their rows cannot be told apart), so whole "
@@ -23,7 +20,7 @@ _TOGETHER = (
 )
 
 
-class Settling:
+class FirstBatch:
     """Called once on every rank after its first batch; all ranks find the same.
 
     As usual, every source can be silenced, and a sample is what its clean twin is wherever its own

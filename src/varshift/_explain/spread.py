@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from varshift._engine.record.contrast import Effect
-from varshift._engine.record.tally import Tally
+from varshift._engine import Effect, Tally
 
 __all__ = ["Spread"]
 

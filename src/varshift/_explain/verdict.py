@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from varshift.results.explanation import CAUSES, Blame, Cause, Factors, Figure, Output, Verdict
-from varshift.results.structure import Structure
+from varshift.results import Blame, Factors, Figure, Output, Structure
+from varshift.results.explanation import CAUSES, Cause, Verdict
 
 __all__ = ["judged", "reason"]
 

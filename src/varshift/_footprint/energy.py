@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
-from varshift._engine.record.moments import channel_moments
+from varshift._engine import channel_moments
 from varshift.theory import conv_noise_energy, conv_transpose_noise_energy, linear_noise_energy
 
 __all__ = ["WEIGHTED", "noise_energy"]

@@ -8,16 +8,12 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from varshift._engine.batches import Data, Forward
-from varshift._engine.borrow.walk import walk
-from varshift._engine.progress import Progress
-from varshift._engine.session import session
-from varshift._engine.subject import subject_of
+from varshift._engine import Data, Forward, Progress, session, subject_of, walk
 from varshift._footprint.hypotheses import Hypothesis, check_places, feeds, hypotheses
 from varshift._footprint.settling import MOST_PASSES, Settling
 from varshift._footprint.silence import silence
 from varshift.errors import DataError
-from varshift.results.footprint import Footprint
+from varshift.results import Footprint
 
 __all__ = ["footprint"]
 

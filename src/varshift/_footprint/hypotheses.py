@@ -10,12 +10,17 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
-from varshift._engine.batches import Batch
-from varshift._engine.borrow.walk import walk
-from varshift._engine.normcall import NormCall
-from varshift._engine.regime import Flags, Recorder, Regime
-from varshift._engine.session import Session
-from varshift._engine.sites import norm_handles, untracked
+from varshift._engine import (
+    Batch,
+    Flags,
+    NormCall,
+    Recorder,
+    Regime,
+    Session,
+    norm_handles,
+    untracked,
+    walk,
+)
 from varshift._footprint.energy import WEIGHTED
 from varshift.errors import UsageError, listed
 
@@ -127,7 +132,7 @@ def hypotheses(model: nn.Module, seen: Feeds, places: list[str] | None) -> Judge
     taken: dict[str, str] = {}
     for path in (path for path in seen.norm_calls if path not in skipped):
         if path not in wanted:
-            skipped[path] = _no_place(modules[path], places)
+            skipped[path] = _no_place(places)
         elif seen.place_calls.get(wanted[path], 1) > 1:
             skipped[path] = f"its place {wanted[path]!r} runs more than once a pass"
         elif wanted[path] in taken:
@@ -192,7 +197,7 @@ def _because(reason: str) -> str:
     return f"cannot be judged: {reason}; leave it out"
 
 
-def _no_place(norm: nn.Module, places: list[str] | None) -> str:
+def _no_place(places: list[str] | None) -> str:
     if places is not None:
         return "no place was named for it"
     return (

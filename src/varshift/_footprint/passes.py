@@ -9,22 +9,27 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from varshift._engine.batches import Batch
-from varshift._engine.normcall import NormCall
-from varshift._engine.record.moments import channel_moments
-from varshift._engine.regime import Flags, Insert, Recorder, Regime
-from varshift._engine.session import Session
+from varshift._engine import (
+    Batch,
+    Flags,
+    Insert,
+    NormCall,
+    Recorder,
+    Regime,
+    Session,
+    channel_moments,
+)
 from varshift._footprint.energy import noise_energy
 from varshift._footprint.hypotheses import Hypothesis
 from varshift.errors import ModelError, UsageError
 
-__all__ = ["Seen", "injected_pass"]
+__all__ = ["Received", "injected_pass"]
 
 _SEED = 20180115  # any number: with it two runs draw the same masks
 
 
 @dataclass(eq=False)
-class Seen:
+class Received:
     """What one site received: unbiased variance, mean and noise energy of each batch."""
 
     variances: list[Tensor] = field(default_factory=list)
@@ -40,7 +45,7 @@ class _Pass(Recorder):
     """
 
     def __init__(self, taus: dict[str, float], first: int) -> None:
-        self.seen = {path: Seen() for path in taus}
+        self.seen = {path: Received() for path in taus}
         self._taus = taus
         self._first = first
 
@@ -103,7 +108,7 @@ def injected_pass(
     taus: dict[str, float],
     data: list[Batch],
     step: Callable[[int, Batch], None],
-) -> dict[str, Seen]:
+) -> dict[str, Received]:
     """Run all batches of all ranks, with batch statistics; every rank sees the same."""
     counts = run.ranks.gather(len(data))
     own = _Pass(taus, sum(counts[: run.ranks.rank]))
@@ -112,12 +117,12 @@ def injected_pass(
     return _together(run.ranks.gather(own.seen))
 
 
-def _together(ranks: list[dict[str, Seen]]) -> dict[str, Seen]:
+def _together(ranks: list[dict[str, Received]]) -> dict[str, Received]:
     """What all ranks saw, in rank order."""
-    whole: dict[str, Seen] = {}
+    whole: dict[str, Received] = {}
     for seen in ranks:
         for path, part in seen.items():
-            held = whole.setdefault(path, Seen())
+            held = whole.setdefault(path, Received())
             held.variances += part.variances
             held.means += part.means
             held.energies += part.energies

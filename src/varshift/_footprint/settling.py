@@ -8,19 +8,15 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from varshift._engine.batches import Batch
-from varshift._engine.borrow.walk import walk
-from varshift._engine.progress import Reporter
-from varshift._engine.regime import Flags
-from varshift._engine.session import Session
+from varshift._engine import Batch, Flags, Reporter, Session, walk
 from varshift._footprint.drift import drifts
 from varshift._footprint.fitting import Excess, Fit, fit
 from varshift._footprint.hypotheses import Hypothesis
 from varshift._footprint.memory import Memory, remembered
-from varshift._footprint.passes import Seen, injected_pass
+from varshift._footprint.passes import Received, injected_pass
 from varshift._footprint.verdict import judged
 from varshift.errors import ModelError
-from varshift.results.footprint import Footprint
+from varshift.results import Footprint
 
 __all__ = ["MOST_PASSES", "Settling"]
 
@@ -72,13 +68,13 @@ class Settling:
         if moved > _SETTLED:
             self.notes.append(f"the estimates still moved after {self.passes} passes")
 
-    def _pass(self, taus: dict[str, float], report: Reporter) -> dict[str, Seen]:
+    def _pass(self, taus: dict[str, float], report: Reporter) -> dict[str, Received]:
         def step(done: int, batch: Batch) -> None:
             report.draw(self.passes + done / len(self.data), MOST_PASSES)
 
         return injected_pass(self.session, self.flags, self.hypotheses, taus, self.data, step)
 
-    def _update(self, seen: dict[str, Seen], taus: dict[str, float]) -> float:
+    def _update(self, seen: dict[str, Received], taus: dict[str, float]) -> float:
         """New τ of all sites; by how many standard errors the noise put in must move at most."""
         excesses: dict[str, Excess] = {}
         for path in list(taus):
@@ -101,12 +97,12 @@ class Settling:
             self.fits[path], taus[path] = found, found.tau
         return moved
 
-    def _unfit(self, seen: Seen) -> str:
+    def _unfit(self, seen: Received) -> str:
         if len(seen.variances) == len(seen.energies) == self.batches:
             return ""
         return f"reached by {len(seen.variances)} of {self.batches} batches: not by every one"
 
-    def _excess(self, path: str, seen: Seen, tau: float) -> Excess:
+    def _excess(self, path: str, seen: Received, tau: float) -> Excess:
         memory = self._memories[path]
         samples = torch.tensor(seen.samples, dtype=torch.float64)
         return Excess(

@@ -5,9 +5,7 @@ from __future__ import annotations
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.dropout import _DropoutNd
 
-from varshift._engine.batches import Batch
-from varshift._engine.regime import Flags, Regime
-from varshift._engine.session import Session
+from varshift._engine import Batch, Flags, Regime, Session
 
 __all__ = ["silence"]
 

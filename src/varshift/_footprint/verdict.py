@@ -6,7 +6,7 @@ import math
 
 from varshift._footprint.fitting import Fit, p_value, student_quantile
 from varshift._footprint.hypotheses import Hypothesis
-from varshift.results.footprint import FootprintSite
+from varshift.results import FootprintSite
 
 __all__ = ["judged"]
 

@@ -7,11 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from varshift._engine.batches import Forward
-from varshift._engine.progress import Progress
-from varshift._engine.regime import Regime
-from varshift._engine.session import session
-from varshift.results.structure import Structure
+from varshift._engine import Forward, Progress, Regime, session
+from varshift.results import Structure
 
 __all__ = ["inspect"]
 

@@ -39,7 +39,6 @@ def load_data(
     *,
     root: str | None = None,
     batch_size: int = 64,
-    seed: int = 0,
     labelled: bool = False,
 ) -> Any:
     """Batches from a named set, a file of inputs, or a `module:factory`.
@@ -51,7 +50,7 @@ def load_data(
         raise UsageError(f"--batch-size is {batch_size}; it must be at least 1")
     name, _, part = spec.partition(":")
     if name in NAMES and part in ("", "train", "test"):
-        images = load_images(name, root, seed=seed)
+        images = load_images(name, root)
         held = (
             (images.test, images.test_labels)
             if part == "test"

@@ -7,15 +7,20 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from varshift._engine.batches import Batch, Data, Forward
-from varshift._engine.progress import Progress, batches_in_all
-from varshift._engine.record.recording import Recording
-from varshift._engine.regime import Regime
-from varshift._engine.session import Session, session
+from varshift._engine import (
+    Batch,
+    Data,
+    Forward,
+    Progress,
+    Recording,
+    Regime,
+    Session,
+    batches_in_all,
+    session,
+)
 from varshift._measure.shift import site_of
 from varshift.errors import ModelError
-from varshift.results.measurement import Measurement, Site
-from varshift.results.structure import Structure
+from varshift.results import Measurement, Site, Structure
 
 __all__ = ["measure"]
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from varshift._engine.record.tally import Tally, groups_of, rounding
-from varshift.results.measurement import Site, Statistics
+from varshift._engine import Tally, groups_of, rounding
+from varshift.results import Site, Statistics
 from varshift.theory.jackknife import jackknife_error
 from varshift.theory.shift import severity
 

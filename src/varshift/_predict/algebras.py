@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from varshift._engine.trace.ops import Operation, tensors_in
+from varshift._engine import Operation, tensors_in
 from varshift._predict.parts import VIEWS
 from varshift.results.structure import Sharing
 from varshift.theory.conv import conv_noise_energy, conv_transpose_noise_energy

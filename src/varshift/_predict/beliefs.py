@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from varshift._engine import Operation
 from varshift._engine.trace.flow import same_storage
-from varshift._engine.trace.ops import Operation
 from varshift._predict.parts import VIEWS
 from varshift.errors import UsageError
 from varshift.results.structure import Sharing

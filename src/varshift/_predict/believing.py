@@ -8,9 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from varshift._engine.control import Silenced
+from varshift._engine import Operation, Silenced
 from varshift._engine.trace.flow import Flow
-from varshift._engine.trace.ops import Operation
 from varshift._predict.checkpoint import Checkpoint
 from varshift._predict.ledger import Ledger
 from varshift.results.structure import Sharing

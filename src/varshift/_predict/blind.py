@@ -6,14 +6,12 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from varshift._engine.regime import Regime
-from varshift._engine.session import Session
+from varshift._engine import Regime, Session
 from varshift._predict.believing import BlindLedger
 from varshift._predict.checkpoint import HOMELESS, Checkpoint
 from varshift._predict.ledgers import Ledgers
 from varshift._predict.setting import Setting, refuse_nothing
-from varshift.results.prediction import Prediction
-from varshift.results.structure import Structure
+from varshift.results import Prediction, Structure
 
 __all__ = ["blind_prediction"]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from varshift._engine.normcall import Fixed
+from varshift._engine import Fixed
 from varshift.theory.moments import Moments, merge_all
 
 __all__ = ["GROUPS", "Group", "SiteBooks"]

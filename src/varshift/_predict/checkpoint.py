@@ -8,14 +8,12 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
-from varshift._engine.normcall import NormCall
-from varshift._engine.regime import Recorder
-from varshift._engine.sites import Handle, norm_handles
-from varshift._engine.trace.ops import Operation
+from varshift._engine import Handle, NormCall, Operation, Recorder, norm_handles
 from varshift._predict.beliefs import Belief, Beliefs, Piece
-from varshift._predict.ledger import Entry, Ledger
-from varshift._predict.parts import Base, Patch, energy_at
-from varshift.results.expected import Expected, How, median, noise_var
+from varshift._predict.ledger import Ledger, LedgerEntry
+from varshift._predict.parts import Base, Masked, energy_at
+from varshift.results import Expected
+from varshift.results.expected import How, median, noise_var
 
 __all__ = ["HOMELESS", "Checkpoint"]
 
@@ -70,7 +68,7 @@ class Checkpoint(Recorder):
         self._stored[path] = call.handle.running_var.detach().double().cpu().clone()
         self._arrive(path, call.x, ledger.completed(call.x))
 
-    def _arrive(self, path: str, x: Tensor, entry: Entry | None) -> None:
+    def _arrive(self, path: str, x: Tensor, entry: LedgerEntry | None) -> None:
         handle = self.handles.get(path)
         if handle is None:
             self.skipped[path] = HOMELESS
@@ -121,7 +119,7 @@ class Checkpoint(Recorder):
         self.beliefs.put(out, Belief((piece,), tuple(out.shape[2:])))
 
     def _signal(
-        self, path: str, mean: Tensor, var: Tensor, entry: Entry | None
+        self, path: str, mean: Tensor, var: Tensor, entry: LedgerEntry | None
     ) -> tuple[Tensor, dict[str, Tensor], How] | str:
         """Variance without the direct noise, N by source, and how; or why not."""
         known = None if self.known is None else self.known.get(path)
@@ -147,11 +145,11 @@ class Checkpoint(Recorder):
         return clean, energies, "moments"
 
     @staticmethod
-    def _patches(entry: Entry, channels: int) -> dict[str, Tensor] | None:
+    def _patches(entry: LedgerEntry, channels: int) -> dict[str, Tensor] | None:
         """The channels of each source, where every channel is wholly one source's or nobody's."""
         masks = {}
         for source, part in entry.parts.items():
-            if isinstance(part, Patch):
+            if isinstance(part, Masked):
                 masks[source] = part.mask.double()
             elif isinstance(part, Base) and part.pure:
                 masks[source] = torch.ones(channels, dtype=torch.float64)

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from varshift._predict.books import Group, SiteBooks
 from varshift._predict.recorders import AtTest
-from varshift.results.expected import Expected, How, median, noise_var
-from varshift.results.structure import Structure
+from varshift.results import Expected, Structure
+from varshift.results.expected import How, median, noise_var
 from varshift.theory.jackknife import jackknife_error
 from varshift.theory.moments import Moments, merge_all
 

@@ -14,19 +14,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from varshift._engine.control import Control, Meeting
+from varshift._engine import Control, Meeting, Operation, tensors_in
 from varshift._engine.trace import ops
 from varshift._engine.trace.flow import Trails, storage_key
-from varshift._engine.trace.ops import Operation, tensors_in
 from varshift._predict.noises import Asked, drawn, law_of
 from varshift._predict.parts import Algebra, Base, Lost, Part, joined, part_after
 from varshift._predict.setting import Setting
 
-__all__ = ["Entry", "Ledger"]
+__all__ = ["Ledger", "LedgerEntry"]
 
 
 @dataclass(frozen=True, eq=False)
-class Entry:
+class LedgerEntry:
     """A tensor on the books: what it would be without its direct noise, and its parts by source."""
 
     clean: Any
@@ -37,7 +36,7 @@ class Entry:
 class _Step:
     """What went into an operation, as the books had it before it ran."""
 
-    booked: list[tuple[Tensor, Entry]]
+    booked: list[tuple[Tensor, LedgerEntry]]
     shapes: list[torch.Size]
     clean: list[Any] | None
 
@@ -63,7 +62,7 @@ class Ledger(Control):
         self._algebra = algebra
         self._met_as: dict[str, int] = {}  # sources by name
         # By identity, with the tensor kept alive: an address must not be met twice.
-        self._entries: dict[int, tuple[Tensor, Entry]] = {}
+        self._entries: dict[int, tuple[Tensor, LedgerEntry]] = {}
         self._views: dict[Any, dict[int, Tensor]] = {}  # booked tensors by storage
         self._fresh: tuple[str, Meeting] | None = None
         self._step: _Step | None = None
@@ -74,19 +73,19 @@ class Ledger(Control):
         self._fresh = self._step = None
         del self._blend  # its own method: without it the ledger goes as soon as nobody asks for it
 
-    def entry(self, tensor: Tensor) -> Entry | None:
+    def entry(self, tensor: Tensor) -> LedgerEntry | None:
         """What the books say of a tensor."""
         held = self._entries.get(id(tensor))
         return held[1] if held is not None else None
 
-    def completed(self, x: Tensor) -> Entry | None:
+    def completed(self, x: Tensor) -> LedgerEntry | None:
         """The entry of a tensor, with the sources that reach it directly and off the books."""
         entry = self.entry(x)
         parts = dict(entry.parts) if entry is not None else {}
         for name, trails in self.reaching(x).items():
             if name not in self._setting.silenced and not {"a", "b"}.isdisjoint(trails):
                 parts.setdefault(name, _UNSEEN)
-        return Entry(entry.clean if entry is not None else None, parts) if parts else entry
+        return LedgerEntry(entry.clean if entry is not None else None, parts) if parts else entry
 
     def reaching(self, x: Tensor) -> dict[str, Trails]:
         """The model's own sources that reach a tensor, and the ways they take."""
@@ -144,7 +143,7 @@ class Ledger(Control):
     def _enter(
         self,
         operation: Operation,
-        booked: list[tuple[Tensor, Entry]],
+        booked: list[tuple[Tensor, LedgerEntry]],
         name: str,
         meeting: Meeting,
     ) -> None:
@@ -163,7 +162,7 @@ class Ledger(Control):
             sharing = law.sharing or meeting.sharing
             parts[name] = Base(clean, True, sharing, signed=law.signed)
             self.taus[name] = law.tau
-        self._put(out, Entry(clean, parts))
+        self._put(out, LedgerEntry(clean, parts))
 
     def _law(self, name: str) -> Asked | None:
         """What was asked of a source, or else the law by which it has met data."""
@@ -189,7 +188,7 @@ class Ledger(Control):
         parts = {source: self._part(operation, source, step) for source in sources}
         for index, out in enumerate(outputs):
             value = clean[index] if clean is not None and index < len(clean) else None
-            self._put(out, Entry(value, parts))
+            self._put(out, LedgerEntry(value, parts))
 
     def _part(self, operation: Operation, source: str, step: _Step) -> Part:
         held = [
@@ -210,14 +209,14 @@ class Ledger(Control):
         at = next((i for i, value in enumerate(operation.args) if value is tensor), -1)
         return part_after(operation, at, shape, part, self._algebra)
 
-    def _booked(self, operation: Operation) -> list[tuple[Tensor, Entry]]:
+    def _booked(self, operation: Operation) -> list[tuple[Tensor, LedgerEntry]]:
         if operation.name in ops.SHAPE_ONLY:
             return []
         inputs = tensors_in([operation.args, operation.kwargs])
         found = {id(tensor): tensor for tensor in inputs if id(tensor) in self._entries}
         return [(tensor, self._entries[key][1]) for key, tensor in found.items()]
 
-    def _put(self, tensor: Tensor, entry: Entry) -> None:
+    def _put(self, tensor: Tensor, entry: LedgerEntry) -> None:
         self._entries[id(tensor)] = (tensor, entry)
         self._views.setdefault(storage_key(tensor), {})[id(tensor)] = tensor
 
@@ -226,7 +225,7 @@ class Ledger(Control):
         for key, tensor in self._views.get(storage_key(written), {}).items():
             if tensor is not written:
                 sources = self._entries[key][1].parts
-                self._entries[key] = (tensor, Entry(None, dict.fromkeys(sources, _WRITTEN)))
+                self._entries[key] = (tensor, LedgerEntry(None, dict.fromkeys(sources, _WRITTEN)))
 
 
 _WRITTEN = Lost("a write into a part of it")

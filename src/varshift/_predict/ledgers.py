@@ -8,8 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from varshift._engine.control import Key, names_of
-from varshift._engine.regime import Insert
+from varshift._engine import Insert, Key, names_of
 from varshift._predict.ledger import Ledger
 from varshift._predict.noises import Asked, drawn
 from varshift._predict.parts import Algebra

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from varshift.errors import UsageError, listed
-from varshift.results.structure import Noise, Sharing, Structure
+from varshift.results import Noise, Structure
+from varshift.results.structure import Sharing
 from varshift.theory.noise import Noise as TheoryNoise
 from varshift.theory.noise import drop_p_of, tau_of, tau_of_beta, tau_of_sigma
 

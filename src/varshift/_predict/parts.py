@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from varshift._engine.trace.ops import Operation
+from varshift._engine import Operation
 from varshift.results.structure import Sharing
 
 __all__ = [
@@ -24,8 +24,8 @@ __all__ = [
     "Base",
     "Energy",
     "Lost",
+    "Masked",
     "Part",
-    "Patch",
     "energy_at",
     "joined",
     "part_after",
@@ -67,13 +67,13 @@ class Lost:
 
 
 @dataclass(frozen=True, eq=False)
-class Patch:
+class Masked:
     """Some channels, (C,) bool in dimension 1, are wholly a base of values that are not known."""
 
     mask: Tensor
 
 
-Part = Base | Energy | Patch | Lost
+Part = Base | Energy | Masked | Lost
 
 
 class Algebra(Protocol):
@@ -140,7 +140,7 @@ def part_after(
     """The part of the input `at` (its place among the arguments), once the operation is done."""
     if isinstance(part, Lost):
         return part
-    if isinstance(part, Patch):
+    if isinstance(part, Masked):
         return part if operation.name in _SAME else Lost(operation.name)
     found = _after(operation, at, shape, part, algebra)
     return Lost(operation.name) if found is None else found
@@ -196,14 +196,14 @@ def joined(
         value = algebra.total(operation, values)
         if value is not None:
             return replace(bases[0], value=value, pure=len(bases) == len(parts))
-    if all(isinstance(part, Patch) or (isinstance(part, Base) and part.pure) for part in known):
+    if all(isinstance(part, Masked) or (isinstance(part, Base) and part.pure) for part in known):
         masks = [_mask(part, shape[1]) for part, shape in zip(parts, shapes, strict=True)]
-        return Patch(torch.cat(masks))
+        return Masked(torch.cat(masks))
     return Lost("cat")
 
 
 def _mask(part: Part | None, channels: int) -> Tensor:
-    if isinstance(part, Patch):
+    if isinstance(part, Masked):
         return part.mask
     return torch.full((channels,), part is not None)
 

@@ -11,14 +11,13 @@ from typing import Any
 
 from torch import Tensor
 
-from varshift._engine.regime import Norms, Recorder, Regime, fixed
+from varshift._engine import Norms, Recorder, Regime, fixed
 from varshift._predict.algebras import Tensors
 from varshift._predict.figures import Figures, figures_of
 from varshift._predict.ledgers import Ledgers
 from varshift._predict.recorders import AtTest, Books
 from varshift._predict.setting import Setting
-from varshift.results.expected import Expected
-from varshift.results.structure import Structure
+from varshift.results import Expected, Structure
 
 __all__ = ["DirectNoise"]
 

@@ -8,13 +8,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from varshift._engine.batches import Data, Forward
-from varshift._engine.progress import Progress
-from varshift._engine.session import session
+from varshift._engine import Data, Forward, Progress, session
 from varshift._predict.blind import blind_prediction
 from varshift._predict.seen import prediction_on
 from varshift.errors import UsageError
-from varshift.results.prediction import Prediction
+from varshift.results import Prediction
 
 __all__ = ["predict"]
 

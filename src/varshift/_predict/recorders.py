@@ -12,11 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from varshift._engine.batches import Batch
-from varshift._engine.normcall import NormCall
-from varshift._engine.regime import Recorder
+from varshift._engine import Batch, NormCall, Recorder
 from varshift._predict.books import GROUPS, Group, SiteBooks
-from varshift._predict.ledger import Entry, Ledger
+from varshift._predict.ledger import Ledger, LedgerEntry
 from varshift._predict.parts import Algebra, Energy, energy_at
 from varshift.errors import ModelError
 from varshift.theory.moments import Moments
@@ -111,7 +109,9 @@ class Books(Recorder):
                 direct = Moments.of(x - entry.clean)
         self._arrivals.append(_Arrival(path, noisy, calm, direct, self._parts(entry)))
 
-    def _parts(self, entry: Entry) -> dict[str, tuple[Tensor | None, float | Tensor | None, str]]:
+    def _parts(
+        self, entry: LedgerEntry
+    ) -> dict[str, tuple[Tensor | None, float | Tensor | None, str]]:
         parts = {}
         for source, part in entry.parts.items():
             energy = None if entry.clean is None else energy_at(part, self._algebra)

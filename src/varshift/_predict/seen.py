@@ -6,14 +6,11 @@ from collections.abc import Mapping
 from itertools import chain, islice
 from typing import Any
 
-from varshift._engine.batches import Batch, Data
-from varshift._engine.progress import batches_in_all
-from varshift._engine.regime import Regime
-from varshift._engine.session import Passed, Session
+from varshift._engine import Batch, Data, Passed, Regime, Session, batches_in_all
 from varshift._predict.passes import DirectNoise
 from varshift._predict.recorders import AtTest
 from varshift._predict.setting import Setting, refuse_nothing
-from varshift.results.prediction import Prediction
+from varshift.results import Prediction
 
 __all__ = ["prediction_on"]
 

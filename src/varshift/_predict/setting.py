@@ -8,10 +8,11 @@ from typing import Any
 
 from torch import nn
 
-from varshift._engine.borrow.walk import walk
+from varshift._engine import walk
 from varshift._predict.noises import Asked, law_of, wanted
 from varshift.errors import ModelError, UsageError
-from varshift.results.structure import Noise, Sharing, Structure
+from varshift.results import Noise, Structure
+from varshift.results.structure import Sharing
 
 __all__ = ["Setting", "refuse_nothing"]
 

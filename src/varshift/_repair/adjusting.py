@@ -11,13 +11,17 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from varshift._engine.batches import Batch
-from varshift._engine.edits import Edit, edit_of
-from varshift._engine.normcall import Fixed, NormCall
-from varshift._engine.record.moments import channel_moments
-from varshift._engine.regime import Regime
-from varshift._engine.session import Session
-from varshift._engine.sites import Handle
+from varshift._engine import (
+    Batch,
+    Edit,
+    Fixed,
+    Handle,
+    NormCall,
+    Regime,
+    Session,
+    channel_moments,
+    edit_of,
+)
 
 __all__ = ["adjusted"]
 

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from varshift._engine.ranks import Ranks
-from varshift._engine.sharding import broadcasts_buffers
+from varshift._engine import Ranks, broadcasts_buffers
 
 __all__ = ["Before"]
 

@@ -15,9 +15,7 @@ from typing import Any
 
 from torch import Tensor
 
-from varshift._engine.batches import Batch
-from varshift._engine.edits import Edit, edit_of
-from varshift._engine.session import Session
+from varshift._engine import Batch, Edit, Session, edit_of
 from varshift._repair.adjusting import adjusted
 from varshift._repair.correction import corrected
 from varshift._repair.distillation import Into, distilled
@@ -25,7 +23,7 @@ from varshift._repair.recalibration import Found, statistics_of
 from varshift._repair.split import samples_of
 from varshift._repair.teaching import Teacher
 from varshift.errors import MemoryBoundError, ModelError, UsageError, VarshiftError
-from varshift.results.structure import Structure
+from varshift.results import Structure
 
 __all__ = ["AUTO", "AVERAGING", "METHODS", "Bench", "parsed", "wild"]
 

@@ -13,12 +13,10 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from varshift._engine.batches import Batch, Forward
-from varshift._engine.edits import Edit, edit_of
-from varshift._engine.sites import norm_handles
+from varshift._engine import Batch, Edit, Forward, edit_of, norm_handles
 from varshift._predict.predicting import predict
 from varshift.errors import ModelError
-from varshift.results.expected import Expected
+from varshift.results import Expected
 
 __all__ = ["corrected"]
 

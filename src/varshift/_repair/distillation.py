@@ -16,12 +16,19 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from varshift._engine.batches import Batch, piece
-from varshift._engine.borrow.walk import walk
-from varshift._engine.edits import Edit, names_of
-from varshift._engine.normcall import NormCall
-from varshift._engine.regime import Norms, Recorder, Regime, stored
-from varshift._engine.session import Session
+from varshift._engine import (
+    Batch,
+    Edit,
+    NormCall,
+    Norms,
+    Recorder,
+    Regime,
+    Session,
+    piece,
+    stored,
+    walk,
+)
+from varshift._engine.edits import names_of
 from varshift._repair.predictions import Reader
 from varshift.errors import ModelError
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from varshift._repair.losses import Losses
-from varshift.results.score import Score, Trial
+from varshift.results import Score, Trial
 from varshift.theory.paired import paired
 
 __all__ = ["joined", "score_of", "tried"]

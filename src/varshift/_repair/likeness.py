@@ -12,11 +12,18 @@ from typing import Any
 
 from torch import Tensor
 
-from varshift._engine.batches import Batch
-from varshift._engine.control import Control, Meeting, Silenced, names_of
-from varshift._engine.regime import Flags, Regime, stored
-from varshift._engine.session import Session
-from varshift._engine.trace.tracer import Tracer
+from varshift._engine import (
+    Batch,
+    Control,
+    Flags,
+    Meeting,
+    Regime,
+    Session,
+    Silenced,
+    Tracer,
+    names_of,
+    stored,
+)
 from varshift._repair.kinds import are_chances
 from varshift._repair.predictions import Reader, prediction_of
 from varshift.errors import ModelError, VarshiftError

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from varshift._engine.edits import put
-from varshift._engine.sites import Handle, norm_handles, untracked
+from varshift._engine import Handle, norm_handles, put, untracked
 from varshift.errors import DataError, ModelError
-from varshift.results.measurement import Statistics
-from varshift.results.recalibration import Change, Recalibration
+from varshift.results import Change, Recalibration, Statistics
 from varshift.theory.moments import Moments
 
 __all__ = ["Plan"]

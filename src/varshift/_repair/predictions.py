@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from varshift._engine.batches import Batch
+from varshift._engine import Batch
 from varshift._repair.kinds import guess, refuse_kind
 from varshift._repair.losses import Losses, cross_entropy, own_loss, per_sample, squared_error
 from varshift.errors import DataError, ModelError

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-from varshift.results.repair import Candidate
-from varshift.results.score import Score, Trial
+from varshift.results import Candidate, Score, Trial
 
 __all__ = ["nothing_to_do", "why_kept", "why_none", "why_refused"]
 

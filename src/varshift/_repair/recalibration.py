@@ -8,17 +8,24 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from varshift._engine.batches import Data, Forward
-from varshift._engine.borrow.model import unwrapped
-from varshift._engine.edits import edit_of, named, write
-from varshift._engine.progress import Progress
-from varshift._engine.ranks import Ranks
-from varshift._engine.session import session
-from varshift._engine.settling import OneByOne, Settled, settle
-from varshift._engine.subject import subject_of
+from varshift._engine import (
+    Data,
+    Forward,
+    OneByOne,
+    Progress,
+    Ranks,
+    Settled,
+    edit_of,
+    session,
+    settle,
+    subject_of,
+    unwrapped,
+    write,
+)
+from varshift._engine.edits import named
 from varshift._repair.before import Before
 from varshift._repair.planning import Plan
-from varshift.results.recalibration import Recalibration
+from varshift.results import Recalibration
 
 __all__ = ["Found", "recalibrate", "statistics_of"]
 
@@ -80,7 +87,7 @@ def recalibrate(
         >>> model[1].running_var
         tensor([1., 1., 1.])
     """
-    ranks = Ranks.of(model, sync)
+    ranks = Ranks.of(sync)
     with ranks.together():
         found = statistics_of(
             model,

@@ -10,12 +10,20 @@ from typing import Unpack, get_args
 import torch
 from torch import nn
 
-from varshift._engine.batches import Batch, Data, Forward, cut
-from varshift._engine.edits import Undo, named, write
-from varshift._engine.progress import Progress
-from varshift._engine.regime import Regime
-from varshift._engine.session import Session, session
-from varshift._engine.sharding import is_sharded
+from varshift._engine import (
+    Batch,
+    Data,
+    Forward,
+    Progress,
+    Regime,
+    Session,
+    Undo,
+    cut,
+    is_sharded,
+    session,
+    write,
+)
+from varshift._engine.edits import named
 from varshift._repair.candidates import Bench, parsed, wild
 from varshift._repair.distillation import Into
 from varshift._repair.likeness import unlike
@@ -26,8 +34,8 @@ from varshift._repair.teaching import Teacher, noisy_flags
 from varshift._repair.trials import Meter, Outcome, Trials, refuse_few
 from varshift.errors import ModelError, UsageError
 from varshift.judging import Judge, Options
-from varshift.results.repair import Repair, Rewrote
-from varshift.results.structure import Structure, alone
+from varshift.results import Repair, Rewrote, Structure
+from varshift.results.structure import alone
 
 __all__ = ["repair"]
 
@@ -154,7 +162,7 @@ def repair(
             ),
         )
         outcome = trials.outcome(asked)
-    return _kept(run.model, trials, outcome)
+    return run.noted(_kept(run.model, trials, outcome))
 
 
 def _refuse(into: str, seed: int) -> None:

@@ -7,9 +7,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from varshift._engine.batches import Batch
-from varshift._engine.regime import Regime
-from varshift._engine.session import Session
+from varshift._engine import Batch, Regime, Session
 from varshift._repair.labels import labels_of
 from varshift._repair.losses import Losses
 from varshift._repair.predictions import Reader

@@ -9,8 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from varshift._engine.batches import Batch, Data, piece, tensors_of
-from varshift._engine.session import Session
+from varshift._engine import Batch, Data, Session, piece, tensors_of
 from varshift._repair.labels import labels_of
 from varshift.errors import DataError, UsageError
 

@@ -12,11 +12,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from varshift._engine.batches import Batch
-from varshift._engine.regime import Flags, Regime, stored
-from varshift._engine.session import Session
-from varshift._engine.sites import norm_handles
-from varshift._engine.trace.tracer import Tracer
+from varshift._engine import Batch, Flags, Regime, Session, Tracer, norm_handles, stored
 from varshift._repair.predictions import Reader
 from varshift.errors import ModelError
 

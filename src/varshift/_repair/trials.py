@@ -8,10 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from varshift._engine.edits import Edit
-from varshift._engine.progress import Reporter
-from varshift._engine.regime import Regime
-from varshift._engine.session import Session
+from varshift._engine import Edit, Regime, Reporter, Session
 from varshift._repair.candidates import AVERAGING, Bench
 from varshift._repair.distillation import cost
 from varshift._repair.gate import joined, score_of, tried
@@ -21,8 +18,7 @@ from varshift._repair.reasons import why_refused
 from varshift._repair.scoring import Scorer
 from varshift._repair.split import Split
 from varshift.errors import DataError, ModelError, VarshiftError
-from varshift.results.repair import Candidate
-from varshift.results.score import Score
+from varshift.results import Candidate, Score
 
 __all__ = ["Meter", "Outcome", "Trials", "refuse_few"]
 

@@ -15,7 +15,8 @@ from varshift._rewrite.patches import Wish
 from varshift._rewrite.rates import RATES, number_of, rate_of, tau_now
 from varshift.errors import UsageError
 from varshift.nn import GaussianDropout, Uout
-from varshift.results.structure import Noise, Sharing, Structure
+from varshift.results import Noise, Structure
+from varshift.results.structure import Sharing
 from varshift.theory.noise import tau_of
 
 __all__ = ["Aim", "What", "aims"]

@@ -11,9 +11,8 @@ from torch import nn
 
 from varshift._rewrite.calls import Text
 from varshift._rewrite.constructing import Built
+from varshift.results import Line, Patch
 from varshift.results.edits import SourceText, TextEdit, read_source
-from varshift.results.rewrite import Patch
-from varshift.results.structure import Line
 
 __all__ = ["constructor_patch"]
 

@@ -8,13 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from varshift._engine.batches import Forward, tensors_of
-from varshift._engine.borrow.walk import walk
-from varshift._engine.regime import Regime
-from varshift._engine.session import session
+from varshift._engine import Forward, Operation, Regime, Tracer, session, tensors_of, walk
 from varshift._engine.trace.noises import named
-from varshift._engine.trace.ops import Operation
-from varshift._engine.trace.tracer import Tracer
 from varshift.errors import UsageError
 
 __all__ = ["Head", "find_head"]

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from varshift._engine.borrow.walk import walk
+from varshift._engine import walk
 
 __all__ = ["Home", "Journal", "homes"]
 

@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from varshift._predict.noises import Asked
-from varshift.results.expected import Expected, median, noise_var
-from varshift.results.prediction import Prediction
-from varshift.results.structure import Structure
+from varshift.results import Expected, Prediction, Structure
+from varshift.results.expected import median, noise_var
 
 __all__ = ["Limited", "lowered"]
 

@@ -8,12 +8,11 @@ from itertools import combinations
 
 from torch import nn
 
-from varshift._engine.trace.lines import is_library
+from varshift._engine import is_library
 from varshift._rewrite.calls import Call, Text
 from varshift._rewrite.rates import number_of, rate_of
+from varshift.results import Line, Noise, Patch
 from varshift.results.edits import SourceText, TextEdit, read_source
-from varshift.results.rewrite import Patch
-from varshift.results.structure import Line, Noise
 
 __all__ = ["Wish", "by_hand", "patched"]
 

@@ -10,16 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from varshift._engine.batches import Forward, tensors_of
-from varshift._engine.borrow.bits import same_bits
-from varshift._engine.borrow.model import unwrapped
-from varshift._engine.borrow.walk import walk
-from varshift._engine.regime import Regime
-from varshift._engine.session import session
-from varshift._engine.watching import ran_of
+from varshift._engine import (
+    Forward,
+    Regime,
+    ran_of,
+    same_bits,
+    session,
+    tensors_of,
+    unwrapped,
+    walk,
+)
 from varshift._rewrite.journal import Home, homes
 from varshift.errors import ModelError
-from varshift.results.structure import Noise, Structure
+from varshift.results import Noise, Structure
 
 __all__ = ["Place", "places", "taken_out"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from varshift.errors import UsageError
-from varshift.results.structure import Noise
+from varshift.results import Noise
 from varshift.theory.noise import beta_of, drop_p_of, sigma_of, tau_of
 
 __all__ = ["RATES", "number_of", "rate_of", "tau_now"]

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from varshift._engine.borrow.model import unwrapped
-from varshift._engine.borrow.walk import walk
+from varshift._engine import unwrapped, walk
 from varshift._rewrite.journal import Journal
 from varshift._rewrite.places import Place
 from varshift._rewrite.rates import tau_now
-from varshift.results.rewrite import Patch, Rewrite, Rewritten
-from varshift.results.structure import Line, Structure, alone
+from varshift.results import Line, Patch, Rewrite, Rewritten, Structure
+from varshift.results.structure import alone
 
 __all__ = ["Draft", "compiled_anew"]
 

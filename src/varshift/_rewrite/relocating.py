@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from varshift._engine.batches import Forward
+from varshift._engine import Forward
 from varshift._inspect.inspecting import inspect
 from varshift._rewrite.heads import Head, find_head
 from varshift._rewrite.journal import Journal
@@ -18,8 +18,8 @@ from varshift._rewrite.places import Place, places, taken_out
 from varshift._rewrite.records import Draft, compiled_anew
 from varshift._rewrite.replanting import NAME, plant
 from varshift.errors import UsageError, listed
-from varshift.results.rewrite import Rewrite
-from varshift.results.structure import Noise, Structure
+from varshift.results import Noise, Rewrite, Structure
+from varshift.results.note import carried_by_errors, not_given_back
 from varshift.theory.noise import tau_of
 
 __all__ = ["relocate"]
@@ -85,9 +85,9 @@ def relocate(
     options: dict[str, Any] = {"forward": forward, "device": device}
     found = inspect(model, example, **options)
     routed = _chosen({route.noise for route in found.routes}, only)
-    head = find_head(model, example, before, **options)
     draft = Draft()
-    with Journal() as journal:
+    with carried_by_errors(found.notes), Journal() as journal:
+        head = find_head(model, example, before, **options)
         olds: list[nn.Module] = []
         for place in places(model, example, found, **options) if routed else []:
             olds += _silence(place, routed, journal, draft)
@@ -102,7 +102,10 @@ def relocate(
         elif not draft.patches:
             draft.notes.append("nothing to be done: no noise reaches a norm")
     draft.patches += [by_hand(noise, _DECIDES) for noise in found.noises if _decides(noise)]
-    draft.notes += _elsewhere(draft, found.noises, routed)
+    draft.notes += [
+        *_elsewhere(draft, found.noises, routed),
+        *not_given_back(found.notes, after.notes),
+    ]
     return draft.result(found, after, journal)
 
 

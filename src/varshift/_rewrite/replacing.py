@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from varshift._engine.batches import Data, Forward
+from varshift._engine import Data, Forward
 from varshift._inspect.inspecting import inspect
 from varshift._predict.predicting import predict
 from varshift._rewrite.amounts import Aim, What, aims
@@ -20,9 +20,8 @@ from varshift._rewrite.rates import tau_now
 from varshift._rewrite.records import Draft, compiled_anew
 from varshift._rewrite.swapping import carry_out
 from varshift.errors import ModelError, UsageError
-from varshift.results.prediction import Prediction
-from varshift.results.rewrite import Rewrite
-from varshift.results.structure import Structure
+from varshift.results import Prediction, Rewrite, Structure
+from varshift.results.note import carried_by_errors, not_given_back
 from varshift.theory.noise import drop_p_of
 
 __all__ = ["replace"]
@@ -90,8 +89,8 @@ def replace(
             return predict(model, batches, example=batch, noise=asked, **options)
 
         wishes = _limited(wishes, foretell, before, max_severity, draft)
-    found = places(model, example, before, **options)
-    with Journal() as journal:
+    with carried_by_errors(before.notes), Journal() as journal:
+        found = places(model, example, before, **options)
         with taken_out(carry_out(found, wishes, journal, draft)):
             after = inspect(model, example, **options) if draft.changed else before
         _refuse_unmoved(draft, wishes, after)
@@ -99,6 +98,7 @@ def replace(
             draft.notes += compiled_anew(model, journal)
         elif not draft.patches:
             draft.notes.append("nothing to be done: no source of those named is to draw otherwise")
+    draft.notes += not_given_back(before.notes, after.notes)
     return draft.result(before, after, journal)
 
 

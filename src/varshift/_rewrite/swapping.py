@@ -14,8 +14,7 @@ from varshift._rewrite.places import Place
 from varshift._rewrite.rates import number_of, rate_of, tau_now
 from varshift._rewrite.records import Draft
 from varshift.errors import UsageError
-from varshift.results.rewrite import Patch
-from varshift.results.structure import Noise
+from varshift.results import Noise, Patch
 
 __all__ = ["carry_out"]
 

@@ -123,19 +123,16 @@ def chosen(name: str) -> list[Experiment]:
     return [EXPERIMENTS[name]]
 
 
-def runs_of(
-    experiments: Sequence[Experiment], scale: Scale, seeds: int, *, data: str | None = None
-) -> list[Run]:
-    """The runs of some experiments, each once: all data sets of the scale, or one of them.
+def runs_of(experiments: Sequence[Experiment], scale: Scale, seeds: int) -> list[Run]:
+    """The runs of some experiments, each once, on all data sets of the scale.
 
     Ordered by seed within an experiment, so that a whole table stands early, if roughly.
     """
     if seeds < 1:
         raise UsageError(f"--seeds {seeds}; at least one is needed")
-    sets = list(scale.images) if data is None else [data]
     found: dict[Run, None] = {}
     for experiment in experiments:
-        for name in sets:
+        for name in scale.images:
             for seed in range(seeds):
                 for family, placing, width in experiment.cells(scale):
                     found[scale.run(family, placing, seed, data=name, width=width)] = None

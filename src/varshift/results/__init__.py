@@ -7,6 +7,7 @@ from varshift.results.explanation import Blame, Explanation, Factors, Figure, Ou
 from varshift.results.findings import Finding, Findings
 from varshift.results.footprint import Footprint, FootprintSite
 from varshift.results.measurement import Measurement, Site, Statistics
+from varshift.results.note import Note, NoteKind
 from varshift.results.prediction import Prediction
 from varshift.results.recalibration import Change, Recalibration
 from varshift.results.repair import Candidate, Repair, Rewrote
@@ -32,6 +33,8 @@ __all__ = [
     "Measurement",
     "Noise",
     "Norm",
+    "Note",
+    "NoteKind",
     "Output",
     "Patch",
     "Prediction",

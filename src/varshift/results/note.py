@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from enum import Enum
 
-__all__ = ["Note", "NoteKind"]
+__all__ = ["Note", "NoteKind", "carried_by_errors", "not_given_back"]
 
 
 class NoteKind(Enum):
@@ -40,3 +42,21 @@ class Note(str):
 
     def __getnewargs__(self) -> tuple[str, NoteKind, str]:  # type: ignore[override]
         return str(self), self.kind, self.about
+
+
+def not_given_back(*notes: Iterable[str]) -> list[str]:
+    """Of the notes of several results, those on what of the model did not come back; each once."""
+    kind = NoteKind.NOT_GIVEN_BACK
+    found = [note for held in notes for note in held if getattr(note, "kind", None) is kind]
+    return list(dict.fromkeys(found))
+
+
+@contextmanager
+def carried_by_errors(notes: Iterable[str]) -> Iterator[None]:
+    """What was not given back before an error or an interrupt goes with it (`__notes__`)."""
+    try:
+        yield
+    except BaseException as error:
+        for note in not_given_back(notes):
+            error.add_note(f"not given back: {note}")
+        raise

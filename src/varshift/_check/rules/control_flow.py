@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from varshift._check.evidence import Evidence
-from varshift.results.findings import Finding
+from varshift.results import Finding
 
 __all__ = ["control_flow"]
 

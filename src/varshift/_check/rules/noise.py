@@ -6,8 +6,7 @@ from collections.abc import Iterator
 
 from varshift._check.evidence import FEW, Evidence
 from varshift._check.sizes import Size
-from varshift.results.findings import Finding
-from varshift.results.structure import Noise, Route
+from varshift.results import Finding, Noise, Route
 
 __all__ = ["noise_before_norms"]
 

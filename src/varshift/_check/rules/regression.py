@@ -7,9 +7,7 @@ from collections.abc import Iterator
 
 from varshift._check.evidence import Evidence
 from varshift._explain.explaining import explain
-from varshift.results.explanation import Explanation, Figure
-from varshift.results.findings import Finding
-from varshift.results.structure import Noise
+from varshift.results import Explanation, Figure, Finding, Noise
 
 __all__ = ["biased_regression"]
 

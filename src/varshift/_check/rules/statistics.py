@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from varshift._check.evidence import Evidence
 from varshift._check.passes import Met
 from varshift._check.staleness import Stale, against, left_over, started_elsewhere, unfit
-from varshift.results.findings import Basis, Finding
-from varshift.results.structure import Norm
+from varshift.results import Finding, Norm
+from varshift.results.findings import Basis
 
 __all__ = ["statistics"]
 

@@ -16,8 +16,7 @@ from varshift._loading import ImageSet, load_images
 from varshift._measure.measuring import measure
 from varshift._repair.recalibration import recalibrate
 from varshift.errors import UsageError
-from varshift.results.measurement import Measurement
-from varshift.results.recalibration import Recalibration
+from varshift.results import Measurement, Recalibration
 
 __all__ = ["Demo", "Settings", "Twin", "run_demo"]
 

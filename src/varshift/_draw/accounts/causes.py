@@ -18,8 +18,7 @@ from varshift._draw.accounts.parts import (
     worst,
 )
 from varshift._draw.figures import counted, fixed, measured, place
-from varshift.results.explanation import Blame, Explanation, Factors, Figure
-from varshift.results.footprint import Footprint, FootprintSite
+from varshift.results import Blame, Explanation, Factors, Figure, Footprint, FootprintSite
 
 __all__: list[str] = []
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from varshift._draw.accounts.parts import MOST, Account, Name, Row, Sheet, Words, account
 from varshift._draw.figures import counted, fixed
-from varshift.results.findings import Finding, Findings
+from varshift.results import Finding, Findings
 
 __all__ = ["banded", "head", "silenced"]
 

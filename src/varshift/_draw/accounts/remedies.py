@@ -19,10 +19,7 @@ from varshift._draw.accounts.parts import (
     named,
 )
 from varshift._draw.figures import counted, figure, fixed
-from varshift.results.recalibration import Recalibration
-from varshift.results.repair import Candidate, Repair
-from varshift.results.rewrite import Patch, Rewrite
-from varshift.results.score import Score
+from varshift.results import Candidate, Patch, Recalibration, Repair, Rewrite, Score
 
 __all__: list[str] = []
 

@@ -17,10 +17,7 @@ from varshift._draw.accounts.parts import (
     worst,
 )
 from varshift._draw.figures import behind, counted, drop, fixed, measured, place, through
-from varshift.results.expected import Expected
-from varshift.results.measurement import Measurement, Site
-from varshift.results.prediction import Prediction
-from varshift.results.structure import Structure
+from varshift.results import Expected, Measurement, Prediction, Site, Structure
 
 __all__ = ["routes"]
 

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from varshift._draw.plots.axes import COLOURS, draw, lines, named, refuse_nothing, rows
 from varshift.errors import UsageError
-from varshift.results.explanation import Explanation
-from varshift.results.footprint import Footprint
+from varshift.results import Explanation, Footprint
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from varshift._draw.plots.axes import COLOURS, draw, lines, rows, width
 from varshift.errors import UsageError
-from varshift.results.repair import Repair
+from varshift.results import Repair
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,8 +10,7 @@ import torch
 from torch import Tensor
 
 from varshift._draw.plots.axes import COLOURS, draw, height, named, refuse_nothing, width
-from varshift.results.measurement import Measurement
-from varshift.results.prediction import Prediction
+from varshift.results import Measurement, Prediction
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

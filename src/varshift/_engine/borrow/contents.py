@@ -84,7 +84,7 @@ class KeptIterator:
             return True
         if len(self._state) == 3 and hasattr(self._value, "__setstate__"):
             self._value.__setstate__(self._state[2])
-        return _how_far(self._value) == self._at
+        return bool(_how_far(self._value) == self._at)
 
 
 class KeptFile:

@@ -98,14 +98,18 @@ class KeptModule:
 
 
 class KeptOutside:
-    """A module that holds its state elsewhere (in C++, in shards): its flag and its buffers."""
+    """A module that holds its state elsewhere (in C++, in shards): its flag and its buffers.
 
-    __slots__ = ("_buffers", "_flag", "_module", "followed")
+    Of a scripted one also the numbers, strings, lists and dicts of them that its code may change.
+    """
+
+    __slots__ = ("_buffers", "_flag", "_module", "_scripted", "followed")
 
     def __init__(self, module: nn.Module) -> None:
         self._module = module
         self._flag = module.training
         self._buffers: KeptDict | None = None
+        self._scripted = _scripted(module)
         if isinstance(module, torch.jit.ScriptModule):
             self.followed = [*_named(module)]
         else:
@@ -114,11 +118,15 @@ class KeptOutside:
             self.followed += [(n, m) for n, m in module._modules.items() if m is not None]
 
     def restore(self) -> None:
-        """Flag and buffers as they were."""
+        """Flag, buffers and scripted attributes as they were."""
         if self._module.training != self._flag:
             self._module.training = self._flag
         if self._buffers is not None:
             self._buffers.restore()
+        inside: Any = getattr(self._module, "_c", None)
+        for name, value in self._scripted.items():
+            if inside.getattr(name) != value:
+                inside.setattr(name, value)
 
 
 class KeptClass:
@@ -154,6 +162,23 @@ class KeptClass:
                 return
             if kind is not object and not kind.__module__.startswith("torch."):
                 yield kind
+
+
+def _scripted(module: Any) -> dict[str, Any]:
+    """What a scripted module's code may count in, by value: reading it makes a copy."""
+    kind = getattr(module, "_concrete_type", None)
+    if not isinstance(module, torch.jit.ScriptModule) or kind is None:
+        return {}
+    values = {name: module._c.getattr(name) for name in kind.get_attributes()}
+    return {name: value for name, value in values.items() if _countable(value)}
+
+
+def _countable(value: Any) -> bool:
+    if isinstance(value, dict):
+        return all(map(_countable, value.values()))
+    if isinstance(value, (list, tuple)):
+        return all(map(_countable, value))
+    return isinstance(value, (bool, int, float, str, type(None)))
 
 
 def _attributes(kind: type) -> dict[str, Any]:

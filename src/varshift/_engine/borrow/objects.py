@@ -12,7 +12,7 @@ import io
 import types
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -78,8 +78,6 @@ _TORCHS = (  # of torch's own objects, these
     "torch.overrides",
     "torch.utils._",
 )
-
-Note = Callable[[str], None]
 
 
 class Objects:

@@ -25,7 +25,8 @@ class KeptSlots:
     @classmethod
     def of(cls, value: Any) -> KeptSlots | None:
         """None where its class has no slots."""
-        members = _members(type(value))
+        kind: Any = type(value)
+        members = _members(kind)
         return cls(value, members) if members else None
 
     def items(self) -> Iterator[tuple[str, Any]]:
@@ -47,7 +48,7 @@ class KeptSlots:
 
 
 @lru_cache(maxsize=1024)
-def _members(kind: type) -> tuple[MemberDescriptorType, ...]:
+def _members(kind: Any) -> tuple[MemberDescriptorType, ...]:
     return tuple(
         member
         for each in kind.__mro__

@@ -160,7 +160,7 @@ def _grow(alias: Tensor) -> None:
     """Memory again for a storage that was resized; what was in it comes from the copy."""
     storage, needed = alias.untyped_storage(), _bytes_needed(alias)
     if storage.nbytes() < needed:
-        storage.resize_(needed)
+        storage.resize_(int(needed))
 
 
 def _bytes_needed(tensor: Tensor) -> int:
@@ -168,7 +168,7 @@ def _bytes_needed(tensor: Tensor) -> int:
     if not tensor.numel():
         return 0
     last = sum((size - 1) * step for size, step in zip(tensor.shape, tensor.stride(), strict=True))
-    return (tensor.storage_offset() + last + 1) * tensor.element_size()
+    return int((tensor.storage_offset() + last + 1) * tensor.element_size())
 
 
 def _set_version(tensor: Tensor, version: int) -> None:

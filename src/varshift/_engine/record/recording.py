@@ -14,7 +14,7 @@ from varshift._engine.record.stored import stored_statistics
 from varshift._engine.record.tally import Tally
 from varshift._engine.regime import Recorder
 from varshift._engine.sites import Handle
-from varshift.results.measurement import Statistics
+from varshift.results import Statistics
 
 __all__ = ["Recording", "outputs_of"]
 

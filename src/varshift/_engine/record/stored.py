@@ -6,7 +6,7 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from varshift._engine.normcall import NormCall
-from varshift.results.measurement import Statistics
+from varshift.results import Statistics
 
 __all__ = ["stored_statistics"]
 

@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
 from varshift._engine.trace.laws import Law
-from varshift.results.structure import Layer, Placement
+from varshift.results import Layer
+from varshift.results.structure import Placement
 
 __all__ = [
     "NOTHING",

@@ -11,7 +11,7 @@ from types import FrameType
 
 import torch
 
-from varshift.results.structure import Line
+from varshift.results import Line
 
 __all__ = ["calling_line", "calling_operation", "is_library"]
 

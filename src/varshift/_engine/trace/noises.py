@@ -13,7 +13,8 @@ from torch.nn.modules.dropout import _DropoutNd
 
 from varshift._engine.borrow.walk import walk
 from varshift._engine.trace.laws import UNKNOWN, Law
-from varshift.results.structure import Line, Noise, Sharing
+from varshift.results import Line, Noise
+from varshift.results.structure import Sharing
 
 __all__ = ["Source", "named", "sharing_of", "silent_noises", "unused"]
 

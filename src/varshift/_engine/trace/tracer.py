@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -31,14 +30,13 @@ from varshift._engine.trace.flow import (
 from varshift._engine.trace.laws import UNKNOWN, Law, drawn_law, law_after
 from varshift._engine.trace.lines import calling_line, calling_operation
 from varshift._engine.trace.mode import DispatchMode
-from varshift._engine.trace.modules import ModuleStack, Report, module_stack
+from varshift._engine.trace.modules import ModuleStack
 from varshift._engine.trace.noises import Source, sharing_of, unused
 from varshift._engine.trace.ops import Operation, tensors_in
 from varshift._engine.trace.zeroed import zeroed_by
-from varshift.results.note import Note
-from varshift.results.structure import Layer
+from varshift.results import Layer, Note
 
-__all__ = ["SiteSeen", "Tracer", "tracing"]
+__all__ = ["SiteSeen", "Tracer"]
 
 OnNorm = Callable[[NormCall], NormCall | None]
 
@@ -57,18 +55,6 @@ class SiteSeen:
     affine: bool
     frozen: bool
     calls: int = 0
-
-
-@contextmanager
-def tracing(
-    model: nn.Module, example: Any, report: Report | None = None, on_norm: OnNorm | None = None
-) -> Iterator[Tracer]:
-    """Trace what runs inside the block: `example` holds the tensors that count as data."""
-    with (
-        module_stack(model, report) as modules,
-        Tracer(model, modules, example, on_norm=on_norm) as tracer,
-    ):
-        yield tracer
 
 
 class Tracer(DispatchMode):

@@ -11,7 +11,7 @@ from torch import Tensor
 from varshift._engine.trace.lines import calling_line, calling_operation
 from varshift._engine.trace.noises import Source, named
 from varshift._engine.trace.ops import Operation
-from varshift.results.structure import Noise
+from varshift.results import Noise
 
 __all__ = ["zeroed_by", "zeroed_noises"]
 

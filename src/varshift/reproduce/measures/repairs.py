@@ -11,7 +11,7 @@ from torch import nn
 
 from varshift._repair.repairing import repair
 from varshift.reproduce.measures.accuracy import Pair
-from varshift.results.score import Score
+from varshift.results import Score
 
 __all__ = ["METHODS", "repair_records"]
 

@@ -9,13 +9,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from varshift._engine import NormCall, channel_moments
 from varshift._engine.borrow.model import borrowed
-from varshift._engine.normcall import NormCall
-from varshift._engine.record.moments import channel_moments
 from varshift._engine.tap import Tap
 from varshift._measure.measuring import measure
-from varshift.results.measurement import Site
-from varshift.results.structure import Structure
+from varshift.results import Site, Structure
 from varshift.theory import dropout_ratio
 
 __all__ = ["paper_means", "site_records"]

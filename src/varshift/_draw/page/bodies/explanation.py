@@ -20,7 +20,7 @@ from varshift._draw.page.parts import (
     number_cell,
 )
 from varshift._draw.page.pictures import Factor, Series, boxes, by_depth, factor_bars, heat
-from varshift.results.explanation import Explanation, Factors, Figure
+from varshift.results import Explanation, Factors, Figure
 
 __all__: list[str] = []
 

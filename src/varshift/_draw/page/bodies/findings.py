@@ -21,8 +21,7 @@ from varshift._draw.page.parts import (
     number_cell,
 )
 from varshift._draw.page.pictures import Interval, intervals
-from varshift.results.catalogue import Rule
-from varshift.results.findings import Finding, Findings
+from varshift.results import Finding, Findings, Rule
 
 __all__: list[str] = []
 

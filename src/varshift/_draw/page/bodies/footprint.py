@@ -20,7 +20,7 @@ from varshift._draw.page.parts import (
     number_cell,
 )
 from varshift._draw.page.pictures import Interval, intervals
-from varshift.results.footprint import Footprint
+from varshift.results import Footprint
 
 __all__: list[str] = []
 

@@ -30,8 +30,7 @@ from varshift._draw.page.parts import (
     number_cell,
 )
 from varshift._draw.page.pictures import Cloud, Series, boxes, by_depth, scatter
-from varshift.results.measurement import Measurement, Site
-from varshift.results.structure import Route
+from varshift.results import Measurement, Route, Site
 
 __all__: list[str] = []
 

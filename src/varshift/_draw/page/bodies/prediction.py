@@ -30,8 +30,7 @@ from varshift._draw.page.parts import (
     number_cell,
 )
 from varshift._draw.page.pictures import Series, boxes, by_depth
-from varshift.results.expected import Expected
-from varshift.results.prediction import Prediction
+from varshift.results import Expected, Prediction
 
 __all__: list[str] = []
 

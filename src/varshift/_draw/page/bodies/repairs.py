@@ -17,10 +17,7 @@ from varshift._draw.page.parts import (
     number_cell,
 )
 from varshift._draw.page.pictures import Interval, Series, boxes, by_depth, intervals
-from varshift.results.recalibration import Recalibration
-from varshift.results.repair import Candidate, Repair, Rewrote
-from varshift.results.rewrite import Rewrite
-from varshift.results.score import Score
+from varshift.results import Candidate, Recalibration, Repair, Rewrite, Rewrote, Score
 
 __all__: list[str] = []
 

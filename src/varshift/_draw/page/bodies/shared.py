@@ -21,7 +21,7 @@ from varshift._draw.page.parts import (
     number_cell,
 )
 from varshift._draw.page.pictures import route_diagram
-from varshift.results.structure import Route, Structure
+from varshift.results import Route, Structure
 
 __all__ = [
     *("EXPLAIN", "MEASURE", "REPAIR", "add_routes", "add_what_if", "direct_routes", "median"),

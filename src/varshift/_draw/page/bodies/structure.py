@@ -14,7 +14,7 @@ from varshift._draw.page.bodies.shared import (
     sources,
 )
 from varshift._draw.page.parts import Body, Cell, Column, Table, counted, name_cell, number_cell
-from varshift.results.structure import Structure
+from varshift.results import Structure
 
 __all__: list[str] = []
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from varshift._draw.figures import figure, shortened
 from varshift._draw.page.canvas import Canvas, said
 from varshift._draw.page.pictures.axes import MANY, Columns, legend
-from varshift._draw.page.scales import Scale, linear, log
+from varshift._draw.page.scales import Scale, log
 
 __all__ = ["Series", "boxes", "by_depth"]
 
@@ -37,7 +37,6 @@ def by_depth(
     label: str,
     about: str,
     *,
-    logarithmic: bool = True,
     reference: float | None = None,
     gap: bool = False,
     named: Sequence[int] = (),
@@ -48,7 +47,7 @@ def by_depth(
     """
     columns = Columns(names, _TOP, _HIGH)
     drawn = [value for one in series for value in (*one.values, *one.low, *one.high)]
-    scale = _scale([*drawn, *([] if reference is None else [reference])], columns, logarithmic)
+    scale = _scale([*drawn, *([] if reference is None else [reference])], columns)
     canvas = Canvas(columns.width, columns.height, about)
     columns.draw(canvas, scale, label, reference)
     if reference is not None:
@@ -69,7 +68,7 @@ def boxes(names: Sequence[str], channels: Sequence[Tensor], label: str, about: s
     """Per norm how its channels scatter: 5 to 95 %, the middle half, and the median."""
     spread = [_quantiles(values) for values in channels]
     columns = Columns(names, _TOP, _HIGH)
-    scale = _scale([1.0, *(value for five in spread for value in five)], columns, True)
+    scale = _scale([1.0, *(value for five in spread for value in five)], columns)
     canvas = Canvas(columns.width, columns.height, about)
     columns.draw(canvas, scale, label)
     level = scale(1.0)
@@ -90,8 +89,8 @@ def boxes(names: Sequence[str], channels: Sequence[Tensor], label: str, about: s
     return canvas
 
 
-def _scale(values: Sequence[float], columns: Columns, logarithmic: bool) -> Scale:
-    return (log if logarithmic else linear)(values, columns.bottom, columns.top)
+def _scale(values: Sequence[float], columns: Columns) -> Scale:
+    return log(values, columns.bottom, columns.top)
 
 
 def _gaps(canvas: Canvas, columns: Columns, scale: Scale, one: Series, other: Series) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from varshift._draw.figures import shortened
 from varshift._draw.page.canvas import Canvas, said
 from varshift._draw.page.pictures.axes import beside
-from varshift.results.explanation import Blame, Figure
+from varshift.results import Blame, Figure
 
 __all__ = ["heat"]
 

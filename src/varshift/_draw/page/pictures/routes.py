@@ -8,7 +8,7 @@ from varshift._draw.figures import drop, place, shortened, through
 from varshift._draw.page.canvas import Canvas, said
 from varshift._draw.page.clean import brief
 from varshift._draw.page.pictures.axes import beside
-from varshift.results.structure import Noise, Route, Structure
+from varshift.results import Noise, Route, Structure
 
 __all__ = ["route_diagram"]
 

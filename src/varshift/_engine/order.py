@@ -11,10 +11,10 @@ from varshift._engine.sites import Handle, held_tensors, norm_handles, owners
 from varshift.errors import ModelError
 from varshift.theory.moments import Moments
 
-__all__ = ["Meeting", "refuse_overflow"]
+__all__ = ["SiteOrder", "refuse_overflow"]
 
 
-class Meeting:
+class SiteOrder:
     """The norm sites of a model, in the order in which it defines them."""
 
     def __init__(self, model: nn.Module) -> None:
