@@ -70,6 +70,13 @@ def test_parts_in_other_precisions(layout, dtype):
     assert worst(x, 2) < 5e-7
 
 
+@pytest.mark.parametrize("mean", [0.0, 2.9, 3.1, 3.9, 4.1, 15.9, 16.1])
+def test_the_promise_holds_on_both_sides_of_every_bound(mean):
+    torch.manual_seed(0)
+    for shape in ((64, 512), (500, 64), (4096, 40), (64, 40, 8, 8), (8, 64, 14, 14)):
+        assert worst(torch.randn(shape) + mean, 1) < 5e-7
+
+
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_parts_add_up_to_the_whole(layout):
     torch.manual_seed(0)

@@ -13,10 +13,10 @@ Sums and Euclidean norms of short stretches of each row are faster still, and we
 a third of the channels of real networks have means too large for a sum of squares, and reading
 those again, centred, cost what was won. `python -m benchmarks kernels` times what is here.
 
-Group norm's rows lose digits as the mean grows against the deviation: channels past three
-deviations are read once more, centred about the mean that is now known. In every layout, channels
-past sixteen deviations are done in float64. There batch norm multiplies large numbers that cancel,
-and one last digit of `running_var` moves everything downstream.
+Both lose digits as the mean grows against the deviation, group norm's rows from three deviations
+on and columns from four: such channels are read once more, centred about the mean that is now
+known. Channels past sixteen deviations are done in float64. There batch norm multiplies large
+numbers that cancel, and one last digit of `running_var` moves everything downstream.
 
 On an accelerator the values are never looked at, for that would wait for the device: torch's own
 `var_mean`, which follows the mean as it goes, and results that stay on the device.
@@ -40,7 +40,6 @@ _COLUMN = 32  # values of a column added up in single precision, or up to twice 
 _WIDE = 1 << 15  # values of a wide row: sixty of them must stay in cache
 _SAMPLES = 16  # rows under which columns leave too much to be merged
 _TOGETHER = 1 << 18  # values up to which calls cost more than a copy
-_FAR = 3.0  # |mean| / deviation from which group norm's rows lose digits
 _DWARFED = 16.0  # |mean| / deviation from which every digit is wanted
 _TINY = 1e-30  # mean squares below this have lost digits to single precision's range
 
@@ -67,9 +66,8 @@ def split_moments(x: Tensor, pieces: int) -> list[Moments]:
         return [Moments.of(part) for part in x.tensor_split(pieces)]
     if x.device.type != "cpu" or x.dtype != torch.float32:
         return _parted(x, _counts(x, pieces), _welford).listed()
-    if x.ndim > 2 and x.is_contiguous() and len(x) < _SAMPLES * pieces:
-        return _redone(x, _rows(x, pieces), _FAR).listed()
-    return _redone(x, _columns(x, pieces), _DWARFED).listed()
+    found, bound = _single(x, pieces)
+    return _redone(x, found, bound).listed()
 
 
 @dataclass(frozen=True)
@@ -141,7 +139,7 @@ def _redone(x: Tensor, found: _Parts, bound: float) -> _Parts:
 def _centred(x: Tensor, mean: Tensor, pieces: int) -> _Parts:
     centre = mean.float()
     x.sub_(centre.view(-1, *[1] * (x.ndim - 2)))  # a copy by now: channels were selected
-    found = _rows(x.contiguous(), pieces)
+    found, _ = _single(x, pieces)
     return _Parts(found.counts, found.means + centre.double(), found.m2s)
 
 
@@ -155,6 +153,13 @@ def _exactly(x: Tensor, mean: Tensor, pieces: int) -> _Parts:
 
 
 # The ways ----------------------------------------------------------------------------------
+
+
+def _single(x: Tensor, pieces: int) -> tuple[_Parts, float]:
+    """In single precision, and |mean| / deviation up to which that is exact enough."""
+    if x.ndim > 2 and x.is_contiguous() and len(x) < _SAMPLES * pieces:
+        return _rows(x, pieces), 3.0
+    return _columns(x, pieces), 4.0
 
 
 def _welford(block: Tensor) -> tuple[Tensor, Tensor]:
