@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from numbers import Integral
 from typing import Unpack, get_args
 
@@ -116,53 +117,83 @@ def repair(
     judge = Judge.of(judge, judging)
     _refuse(into, seed)
     with session(model, forward=forward, device=device, progress=progress) as run:
-        _refuse_sharded(run)
-        split = split_data(
+        finish = _tried(
             run,
             data,
             held_out,
+            asked,
+            judge,
             max_samples=max_samples,
-            max_held_out=judge.max_held_out,
+            into=into,
             seed=seed,
+            include_frozen=include_frozen,
+            max_bytes=max_bytes,
         )
-        example = _example(run, split)
-        run.report.begin("tracing modules")
-        with run.trying():
-            run.run([example], {"traced": Regime("training", structure=True)})
-        if not (run.structure.routes or wild(run.structure)):
-            return _untouched(run.structure, split)
-        refuse_few(split.samples[1])
-        scorer = scorer_of(run, split.held_out, judge)
-        run.report.begin("making ready")
-        teaching = not scorer.labelled or any("distill" in name for name in asked)
-        with run.trying(seed=seed):  # all ranks see the same
-            teacher = Teacher(run, noisy_flags(run, example), scorer.reader, judge.passes)
-            teacher, said = _checked(teacher, example, scorer) if teaching else (teacher, None)
-        meter = Meter(run.report)
-        own_seed = seed + _APART * run.ranks.rank
-        trials = Trials(
+    repaired: Repair = run.noted(finish())
+    return repaired
+
+
+def _tried(
+    run: Session,
+    data: Data,
+    held_out: Data | None,
+    asked: tuple[str, ...],
+    judge: Judge,
+    *,
+    max_samples: int,
+    into: Into,
+    seed: int,
+    include_frozen: bool,
+    max_bytes: int | None,
+) -> Callable[[], Repair]:
+    """Try everything; what comes back writes the best, once the model has been given back."""
+    _refuse_sharded(run)
+    split = split_data(
+        run,
+        data,
+        held_out,
+        max_samples=max_samples,
+        max_held_out=judge.max_held_out,
+        seed=seed,
+    )
+    example = _example(run, split)
+    run.report.begin("tracing modules")
+    with run.trying():
+        run.run([example], {"traced": Regime("training", structure=True)})
+    if not (run.structure.routes or wild(run.structure)):
+        return partial(_untouched, run.structure, split)
+    refuse_few(split.samples[1])
+    scorer = scorer_of(run, split.held_out, judge)
+    run.report.begin("making ready")
+    teaching = not scorer.labelled or any("distill" in name for name in asked)
+    with run.trying(seed=seed):  # all ranks see the same
+        teacher = Teacher(run, noisy_flags(run, example), scorer.reader, judge.passes)
+        teacher, said = _checked(teacher, example, scorer) if teaching else (teacher, None)
+    meter = Meter(run.report)
+    own_seed = seed + _APART * run.ranks.rank
+    trials = Trials(
+        run=run,
+        split=split,
+        scorer=scorer,
+        level=judge.level,
+        seed=own_seed,
+        meter=meter,
+        unlike=said,
+        bench=Bench(
             run=run,
-            split=split,
-            scorer=scorer,
-            level=judge.level,
+            held=split.calibration,
+            example=example,
+            include_frozen=include_frozen,
+            teacher=teacher,
+            into=into,
             seed=own_seed,
-            meter=meter,
-            unlike=said,
-            bench=Bench(
-                run=run,
-                held=split.calibration,
-                example=example,
-                include_frozen=include_frozen,
-                teacher=teacher,
-                into=into,
-                seed=own_seed,
-                max_bytes=max_bytes,
-                step=meter,
-                say=run.report.say,
-            ),
-        )
-        outcome = trials.outcome(asked)
-    return run.noted(_kept(run.model, trials, outcome))
+            max_bytes=max_bytes,
+            step=meter,
+            say=run.report.say,
+        ),
+    )
+    outcome = trials.outcome(asked)
+    return partial(_kept, run.model, trials, outcome)
 
 
 def _refuse(into: str, seed: int) -> None:
