@@ -38,13 +38,14 @@ class Edit:
 
         A tensor that the model holds in several places is replaced in all of them.
         """
+        places = _places(model) if self.values else {}
         with ExitStack() as stack:
             for name, value in self.values.items():
                 own = named(model, name)
                 stand_in = value.to(own.device, own.dtype).reshape(own.shape).clone()
                 if isinstance(own, nn.Parameter):
                     stand_in = nn.Parameter(stand_in, requires_grad=False)
-                for place, holder, key in _places(model, own):
+                for place, holder, key in places[id(own)]:
                     if isinstance(holder, tuple):
                         raise UsageError(
                             f"{place!r} lies in a tuple, where no other tensor can stand in for "
@@ -126,10 +127,11 @@ class Undo:
 def write(edit: Edit, model: nn.Module) -> Undo:
     """Write the new values in place, all of them or none."""
     own = {name: named(model, name) for name in edit.values}
+    places = _places(model)
     undo = Undo(
         weakref.ref(model),
         {
-            name: _Held(tuple(n for n, _, _ in _places(model, tensor)), tensor.detach().clone())
+            name: _Held(tuple(n for n, _, _ in places[id(tensor)]), tensor.detach().clone())
             for name, tensor in own.items()
         },
     )
@@ -185,9 +187,12 @@ def _found(model: nn.Module, name: str, old: Tensor) -> Tensor:
     return tensor
 
 
-def _places(model: nn.Module, own: Tensor) -> list[tuple[str, Any, Any]]:
-    """Every container of the model that holds this very tensor: its name, and under which key."""
-    return [place for place in _held(model) if place[1][place[2]] is own]
+def _places(model: nn.Module) -> dict[int, list[tuple[str, Any, Any]]]:
+    """By a tensor's id, every container of the model that holds it: its name, and the key."""
+    found: dict[int, list[tuple[str, Any, Any]]] = {}
+    for name, holder, key in _held(model):
+        found.setdefault(id(holder[key]), []).append((name, holder, key))
+    return found
 
 
 def _held(model: nn.Module) -> Iterator[tuple[str, Any, Any]]:
