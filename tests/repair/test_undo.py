@@ -130,7 +130,7 @@ def test_an_error_after_the_write_takes_it_back(monkeypatch):
         assert not same(bits(net), before)  # it has been written
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(import_module("varshift._repair.repairing"), "why_kept", interrupted)
+    monkeypatch.setattr(import_module("varshift._repair.telling"), "why_kept", interrupted)
     with pytest.raises(KeyboardInterrupt):
         distilled(net)
     assert same(bits(net), before)

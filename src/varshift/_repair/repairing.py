@@ -2,46 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from functools import partial
-from numbers import Integral
-from typing import Unpack, get_args
+from typing import Unpack
 
 import torch
 from torch import nn
 
-from varshift._engine import (
-    Batch,
-    Data,
-    Forward,
-    Progress,
-    Regime,
-    Session,
-    Undo,
-    cut,
-    is_sharded,
-    session,
-    write,
-)
-from varshift._engine.edits import named
-from varshift._repair.candidates import Bench, parsed, wild
+from varshift._engine import Data, Forward, Progress, Regime, Session, session
+from varshift._repair.candidates import parsed, wild
 from varshift._repair.distillation import Into
-from varshift._repair.likeness import unlike
-from varshift._repair.reasons import nothing_to_do, why_kept, why_none
-from varshift._repair.scoring import Scorer, scorer_of
-from varshift._repair.split import Split, split_data
-from varshift._repair.teaching import Teacher, noisy_flags
-from varshift._repair.trials import Meter, Outcome, Trials, refuse_few
-from varshift.errors import ModelError, UsageError
+from varshift._repair.readying import an_example, ready, refuse_options, refuse_sharded
+from varshift._repair.split import split_data
+from varshift._repair.telling import kept, untouched
 from varshift.judging import Judge, Options
-from varshift.results import Repair, Rewrote, Structure
-from varshift.results.structure import alone
+from varshift.results import Repair
 
 __all__ = ["repair"]
-
-_FEW = 8  # samples of the example that is traced
-_APART = 1_000_003  # between the seeds of ranks, whose noise must not be the same
 
 
 def repair(
@@ -115,7 +92,7 @@ def repair(
     """
     asked = parsed(method)
     judge = Judge.of(judge, judging)
-    _refuse(into, seed)
+    refuse_options(into, seed)
     with session(model, forward=forward, device=device, progress=progress) as run:
         finish = _tried(
             run,
@@ -147,7 +124,7 @@ def _tried(
     max_bytes: int | None,
 ) -> Callable[[], Repair]:
     """Try everything; what comes back writes the best, once the model has been given back."""
-    _refuse_sharded(run)
+    refuse_sharded(run)
     split = split_data(
         run,
         data,
@@ -156,162 +133,21 @@ def _tried(
         max_held_out=judge.max_held_out,
         seed=seed,
     )
-    example = _example(run, split)
+    example = an_example(run, split)
     run.report.begin("tracing modules")
     with run.trying():
         run.run([example], {"traced": Regime("training", structure=True)})
     if not (run.structure.routes or wild(run.structure)):
-        return partial(_untouched, run.structure, split)
-    refuse_few(split.samples[1])
-    scorer = scorer_of(run, split.held_out, judge)
-    run.report.begin("making ready")
-    teaching = not scorer.labelled or any("distill" in name for name in asked)
-    with run.trying(seed=seed):  # all ranks see the same
-        teacher = Teacher(run, noisy_flags(run, example), scorer.reader, judge.passes)
-        teacher, said = _checked(teacher, example, scorer) if teaching else (teacher, None)
-    meter = Meter(run.report)
-    own_seed = seed + _APART * run.ranks.rank
-    trials = Trials(
-        run=run,
-        split=split,
-        scorer=scorer,
-        level=judge.level,
-        seed=own_seed,
-        meter=meter,
-        unlike=said,
-        bench=Bench(
-            run=run,
-            held=split.calibration,
-            example=example,
-            include_frozen=include_frozen,
-            teacher=teacher,
-            into=into,
-            seed=own_seed,
-            max_bytes=max_bytes,
-            step=meter,
-            say=run.report.say,
-        ),
+        return partial(untouched, run.structure, split)
+    trials = ready(
+        run,
+        split,
+        example,
+        asked,
+        judge,
+        into=into,
+        seed=seed,
+        include_frozen=include_frozen,
+        max_bytes=max_bytes,
     )
-    outcome = trials.outcome(asked)
-    return partial(_kept, run.model, trials, outcome)
-
-
-def _refuse(into: str, seed: int) -> None:
-    if not isinstance(seed, Integral):
-        raise UsageError(f"seed is {seed!r}; pass a whole number, so that the repair can be redone")
-    if into not in get_args(Into):
-        raise UsageError(f"into is {into!r}; pass one of {', '.join(get_args(Into))}")
-
-
-def _refuse_sharded(run: Session) -> None:
-    if is_sharded(run.model):
-        raise UsageError(
-            "the model's weights lie on several ranks (FSDP), where no other tensor can stand in "
-            "for one of them: gather the model on one rank and repair it there, or use recalibrate"
-        )
-
-
-def _example(run: Session, split: Split) -> Batch:
-    """A few calibration samples, the same on all ranks."""
-    largest = max(split.calibration, key=lambda batch: batch.samples, default=None)
-    own = None if largest is None else cut(largest, _FEW)
-    if not run.ranks.several:
-        assert own is not None
-        return own
-    values = run.ranks.gather(None if own is None else own.value, "an example")
-    return run.example(next(value for value in values if value is not None))
-
-
-def _checked(teacher: Teacher, example: Batch, scorer: Scorer) -> tuple[Teacher, str | None]:
-    """The teacher, silenced where it reads another output than evaluation's, and a note on that.
-
-    Raises ModelError instead where its average is all there is to judge by.
-    """
-    try:
-        said = unlike(teacher.run, teacher.flags, example, teacher.reader)
-    except ModelError as error:
-        if not scorer.labelled:
-            raise
-        return replace(teacher, refused=str(error)), None
-    if said is not None and not scorer.labelled:
-        raise ModelError(f"{said}; else pass labels, or loss=, to judge by")
-    return teacher, said
-
-
-def _untouched(structure: Structure, split: Split) -> Repair:
-    active = sum(noise.active for noise in structure.noises)
-    return Repair(
-        accepted=False,
-        method=None,
-        reason=nothing_to_do(active, len(structure.norms)),
-        before=None,
-        after=None,
-        reference=None,
-        candidates=(),
-        changes={},
-        judged_by="nothing",
-        calibration=0,
-        held_out=0,
-        split_seed=split.seed,
-        structure=alone(structure),
-        notes=structure.notes,
-    )
-
-
-def _kept(model: nn.Module, trials: Trials, outcome: Outcome) -> Repair:
-    """Write the best candidate, now that the model has been given back, and say what was done."""
-    best = outcome.best
-    undo = None if best is None else write(outcome.edit, model)
-    try:
-        return _said(model, trials, outcome, undo)
-    except BaseException:  # an interrupt between the write and the return: nobody could undo it
-        if undo is not None:
-            undo()
-        raise
-
-
-def _said(model: nn.Module, trials: Trials, outcome: Outcome, undo: Undo | None) -> Repair:
-    best, before, measure = outcome.best, outcome.before, trials.scorer.measure
-    written = {} if undo is None else dict(undo)
-    changes = {
-        name: Rewrote(old, named(model, name).detach().clone()) for name, old in written.items()
-    }
-    ours, theirs = trials.split.samples
-    structure = trials.run.structure
-    return Repair(
-        accepted=best is not None,
-        method=None if best is None else best.method,
-        reason=(
-            why_none(outcome.candidates, before, measure)
-            if best is None
-            else why_kept(best, before, len(outcome.candidates), measure)
-        ),
-        before=before,
-        after=before if best is None else best.score,
-        reference=outcome.reference,
-        candidates=tuple(outcome.candidates),
-        changes=changes,
-        judged_by=trials.scorer.by,
-        calibration=ours,
-        held_out=theirs,
-        split_seed=trials.split.seed,
-        structure=alone(structure),
-        notes=tuple(dict.fromkeys([*structure.notes, *_notes(trials, outcome)])),
-        _undo=undo,
-    )
-
-
-def _notes(trials: Trials, outcome: Outcome) -> Iterator[str]:
-    if trials.split.shared:
-        yield (
-            f"{trials.split.shared} held-out samples equal a calibration sample: the data holds "
-            "duplicates, so the held-out figures may be too good"
-        )
-    if trials.scorer.reader.guessed:
-        yield trials.scorer.reader.guessed
-    if trials.unlike:
-        yield trials.unlike
-    if outcome.ignored:
-        yield f"{outcome.ignored} held-out samples have a label to be ignored (-100): left out"
-    if outcome.best is not None:
-        yield from outcome.best.notes
+    return partial(kept, run.model, trials, trials.outcome(asked))
