@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from varshift._engine import Batch, NormCall, Recorder
+from varshift._engine import Batch, NormCall, Recorder, channel_moments
 from varshift._predict.books import GROUPS, Group, SiteBooks
 from varshift._predict.ledger import Ledger, LedgerEntry
 from varshift._predict.parts import Algebra, Energy, energy_at
@@ -38,7 +38,7 @@ class AtTest(Recorder):
 
     def norm(self, call: NormCall) -> None:
         """What it receives."""
-        self._received.append((call.path, Moments.of(call.x)))
+        self._received.append((call.path, channel_moments(call.x)))
 
     def end(self, out: Any) -> None:
         """The pass is through."""
@@ -98,15 +98,15 @@ class Books(Recorder):
         ledger = self._ledger()
         assert ledger is not None
         path, x, entry = call.path, call.x, ledger.completed(call.x)
-        noisy = Moments.of(x)
+        noisy = channel_moments(x)
         if entry is None:
             self._arrivals.append(_Arrival(path, noisy, None, None, {}))
             return
         calm, direct = noisy, None
         if entry.clean is not None:
-            calm = Moments.of(entry.clean)
+            calm = channel_moments(entry.clean)
             if self._twice is None or path in self._twice:
-                direct = Moments.of(x - entry.clean)
+                direct = channel_moments(x - entry.clean)
         self._arrivals.append(_Arrival(path, noisy, calm, direct, self._parts(entry)))
 
     def _parts(
