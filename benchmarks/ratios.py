@@ -89,7 +89,7 @@ def _head(console: Console, wanted: Sized, *headings: str) -> None:
 
 def _line(console: Console, name: str, *figures: str) -> None:
     """Said as soon as it is known: some take minutes."""
-    console.print(f"{name:<36}" + "".join(f"{each:>18}" for each in figures), highlight=False)
+    console.print(f"{name:<32}" + "".join(f"{each:>17}" for each in figures), highlight=False)
 
 
 def _growing() -> Iterable[tuple[str, int, Callable[[int], Work]]]:
