@@ -30,7 +30,18 @@ NOISE = leaves(
     *("name", "path", "module", "operation", "law", "drop_p", "tau", "sharing", "active", "calls"),
 ) | {"line": LINE}
 NORM = leaves(
-    *("path", "kind", "channels", "momentum", "eps", "affine", "frozen", "calls", "reused")
+    *(
+        "path",
+        "kind",
+        "channels",
+        "momentum",
+        "eps",
+        "affine",
+        "frozen",
+        "calls",
+        "reused",
+        "registered",
+    )
 )
 ROUTE = leaves("noise", "norm", "placement", "direct") | {
     "placements": NUMBERS,
@@ -48,7 +59,7 @@ MOMENTS = STATISTICS | {"within": NUMBERS}
 RUN = leaves("samples", "batches") | {"skipped": NUMBERS, "notes": NUMBERS}
 
 MEASURED = leaves(
-    *("shift", "shift_se", "severity", "severity_se", "paper", "paper_se", "samples"),
+    *("shift", "shift_se", "severity", "severity_se", "paper", "paper_se", "samples", "by_batch"),
 ) | {
     "delta": NUMBERS,
     "delta_se": NUMBERS,

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from varshift.results.expected import median
 
-__all__ = ["band_of", "least_of", "widened", "worse"]
+__all__ = ["band_of", "least_of", "variance_bounds", "widened", "worse"]
 
 _LEAST = 1e-6  # Δ below which a severity is a million, and no more is said
 
@@ -49,6 +49,28 @@ def least_of(delta: Tensor, error: Tensor) -> float:
     least = torch.where(low > 1, low, torch.where(high < 1, 1 / high.clamp(min=_LEAST), 1.0))
     found = median(least.where(~delta.isnan(), math.nan))
     return found if math.isfinite(found) else 1.0
+
+
+def variance_bounds(values: int) -> tuple[float, float]:
+    """Where the variance of so many normal values ÷ the true one lies in 95 of 100 draws.
+
+    χ² with one degree of freedom less, over that number, by bisection of its distribution.
+
+    >>> [round(bound, 3) for bound in variance_bounds(4)]
+    [0.072, 3.116]
+    """
+    free = max(1, values - 1)
+    return _chi_square(0.025, free) / free, _chi_square(0.975, free) / free
+
+
+def _chi_square(chance: float, free: int) -> float:
+    low, high = 0.0, 100.0 + 10.0 * free
+    half = torch.tensor(free / 2, dtype=torch.float64)
+    for _ in range(60):
+        middle = (low + high) / 2
+        below = torch.special.gammainc(half, half.new_tensor(middle / 2))
+        low, high = (middle, high) if float(below) < chance else (low, middle)
+    return (low + high) / 2
 
 
 def widened(band: tuple[float, float], severity: float, least: float) -> tuple[float, float]:

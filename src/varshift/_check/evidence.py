@@ -11,10 +11,17 @@ from torch import Tensor
 
 from varshift._check.passes import Passes, Seen
 from varshift._check.places import class_line
-from varshift._check.sizes import Size, from_checkpoint, measured, predicted
+from varshift._check.sizes import (
+    Size,
+    drawn_again,
+    from_checkpoint,
+    measured,
+    predicted,
+    unattributed,
+)
 from varshift._check.staleness import against
-from varshift._engine import Handle, Session, norm_handles
-from varshift.results import Line, Noise, Structure
+from varshift._engine import Handle, Session, Silenced, norm_handles
+from varshift.results import Line, Noise, Route, Structure
 from varshift.results.findings import Basis
 from varshift.results.structure import in_a_file
 
@@ -112,9 +119,41 @@ class Evidence:
         return {norm.path for norm in self.structure.norms if norm.frozen}
 
     @cached_property
+    def by_batch(self) -> set[str]:
+        """Norms that normalise by their batch in evaluation too."""
+        return self.passes.evaluated.by_batch if self.structure.norms else set()
+
+    @property
+    def steady(self) -> set[str]:
+        """Norms that divide by the same kind of figure in both modes, so that noise shifts none."""
+        return self.frozen | self.by_batch
+
+    @cached_property
+    def routes(self) -> list[Route]:
+        """Those of noise that evaluation does not draw just as well."""
+        lasting = self.passes.lasting_sources
+        return [route for route in self.structure.routes if route.noise not in lasting]
+
+    @property
+    def loud(self) -> set[str]:
+        """Sources that could not be silenced where `rest` was found out."""
+        drawn = {noise.name for noise in self.structure.noises if noise.active}
+        return {n for n in drawn if self.run.silenced.get(n, Silenced.NOT) is Silenced.NOT}
+
+    @cached_property
+    def left(self) -> dict[str, Size]:
+        """What no noise that can be silenced accounts for, at every norm that has a figure."""
+        return unattributed(self.passes) if self.seen.sites else {}
+
+    @property
+    def rest(self) -> dict[str, Size]:
+        """The same, at norms where that is surely much."""
+        return {p: size for p, size in self.left.items() if self.surely(size.low)}
+
+    @cached_property
     def sizes(self) -> dict[str, Size]:
         """The shift by noise at every norm that noise reaches."""
-        reached = {route.norm for route in self.structure.routes}
+        reached = {route.norm for route in self.routes}
         if not self.structure.norms or not (reached or self.passes.wild):
             return {}
         if self.real:
@@ -125,7 +164,18 @@ class Evidence:
             found = self._of_training(from_checkpoint(self.run, self.passes.held[0]))
         if reached - set(found) or self.passes.wild:
             found = predicted(self.passes) | found
-        return found
+        return found | self._drawn(found)
+
+    def _drawn(self, found: dict[str, Size]) -> dict[str, Size]:
+        """Those where only drawing tells: too few values, or noise that evaluation draws too."""
+        lasting = {r.norm for r in self.structure.routes} if self.passes.lasting_sources else set()
+        wanted = {
+            path
+            for path, size in found.items()
+            if path in lasting or (size.basis != "checkpoint" and self.few(path))
+        }
+        drawn = drawn_again(self.passes) if wanted else {}
+        return {path: size for path, size in drawn.items() if path in wanted}
 
     def _of_training(self, found: dict[str, Size]) -> dict[str, Size]:
         """Those that store the variance of training, as the checkpoint's sizes take for granted."""

@@ -20,8 +20,9 @@ def drawn_in_evaluation(evidence: Evidence, found: Sequence[Finding]) -> Iterato
     """A note where evaluation draws; with its size where no noise of training accounts for it."""
     if not evidence.lasting:
         return
-    known = {route.norm for route in evidence.structure.routes} | evidence.frozen
-    sizes = _measured(evidence, known | {finding.place for finding in found})
+    known = {route.norm for route in evidence.structure.routes} | evidence.steady
+    placed = {finding.place for finding in found if finding.code != "VS108"}
+    sizes = _measured(evidence, known | placed)
     if not sizes:
         yield _STAYS
         return

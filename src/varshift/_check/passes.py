@@ -17,6 +17,7 @@ from torch import Tensor
 from varshift._engine import (
     Batch,
     Fixed,
+    Meeting,
     Passed,
     Recorder,
     Recording,
@@ -34,6 +35,7 @@ __all__ = ["Met", "Passes", "Seen"]
 
 _ROUNDS = 4  # how often an example is passed: enough for a band
 _WILD_ROUNDS = 32  # what is drawn in Python is sized by drawing alone
+_FEW = 8  # values per channel of an example below which more draws are worth their time
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,10 +54,9 @@ class Met:
 
 @dataclass(frozen=True)
 class Seen:
-    """The norm sites that either pass reached; `lasting`: evaluation drew random numbers too."""
+    """The norm sites that either pass reached."""
 
     sites: Mapping[str, Met]
-    lasting: bool
 
     @property
     def fresh(self) -> bool:
@@ -98,11 +99,24 @@ class Passes:
         return any(noise.active and noise.law == "control-flow" for noise in noises)
 
     @property
+    def noisy(self) -> bool:
+        """Whether training draws anything."""
+        active = any(noise.active for noise in self.run.structure.noises)
+        return active or bool(self.run.drew.get("train"))
+
+    @cached_property
+    def _short(self) -> bool:
+        """Whether an example gives some norm few values, so that only more draws tell."""
+        return any(tally.count < _FEW for tally in self._train.at.values())
+
+    @property
     def rounds(self) -> int:
         """How often batches pass in training: each once, an example several times."""
         if self.real:
             return self._passed.batches
-        return _WILD_ROUNDS if self.wild else _ROUNDS
+        if not self.noisy:
+            return 1
+        return _WILD_ROUNDS if self.wild or self._short else _ROUNDS
 
     @property
     def samples(self) -> int:
@@ -119,14 +133,17 @@ class Passes:
         """What each norm met in both modes, as lent."""
         if not self.real:
             self.run.report.begin("comparing training and evaluation")
-            self.run.run(self.held, {"test": self._evaluation})
             again = list(self.held) * (self.rounds - 1)
             self.run.run(again, {"train": self._noisy}, self._step)
-        stored = {**self._test.stored, **self._train.stored}
-        return Seen(
-            {path: self._met(path, held) for path, held in stored.items()},
-            lasting=bool(self.run.drew["test"]),
-        )
+        stored = {**self.evaluated.stored, **self._train.stored}
+        return Seen({path: self._met(path, held) for path, held in stored.items()})
+
+    @cached_property
+    def evaluated(self) -> Recording:
+        """Evaluation as lent; an example is run when this is first asked for."""
+        if not self.real:
+            self.run.run(self.held, {"test": self._evaluation})
+        return self._test
 
     def _met(self, path: str, stored: Statistics) -> Met:
         nothing = Tally.nothing(len(stored.var))
@@ -136,11 +153,16 @@ class Passes:
     @cached_property
     def lasting(self) -> bool:
         """Whether evaluation draws random numbers too; one pass where none has been made yet."""
-        if "test" in self.run.drew:
-            return bool(self.run.drew["test"])
         if not self.run.structure.norms:
             return False
-        return bool(self.run.moved(self.held[0], Regime("evaluation")))
+        return self.evaluated.bank.passes > 0 and bool(self.run.drew["test"])
+
+    @cached_property
+    def lasting_sources(self) -> frozenset[str]:
+        """The sources that evaluation draws from as training does: they shift nothing."""
+        if not self.lasting:
+            return frozenset()
+        return self.run.drawn_in_both(self.held[0] if self.held else None)
 
     @cached_property
     def settled(self) -> Mapping[str, Fixed]:
@@ -160,6 +182,29 @@ class Passes:
                 mean = _finite(met.train.total().mean, met.stored.mean)
                 found[path] = Fixed(mean, _finite(within, met.stored.var))
         return found
+
+    @cached_property
+    def unexplained(self) -> tuple[Recording, Recording]:
+        """Training with every noise silenced that can be, and evaluation, norms settled in both.
+
+        Of the first batch alone: where no cause is left but noise, both are the same number by
+        number. What stays noisy in evaluation stays so here.
+        """
+        lanes = Recording("silenced training"), Recording("settled evaluation")
+        norms = fixed(self.settled)
+        blend = self._silenced if self.noisy else None
+        regimes = {
+            "silenced": Regime("training", record=lanes[:1], norms=norms, blend=blend),
+            "first settled": Regime("evaluation", record=lanes[1:], norms=norms),
+        }
+        loud = self.wild or any(not how.exact for how in self.run.silenced.values())
+        self.run.run(list(self.held[:1]) * (_WILD_ROUNDS if loud else 1), regimes)
+        return lanes
+
+    def _silenced(self, meeting: Meeting) -> Tensor:
+        if meeting.silent is None or meeting.name in self.lasting_sources:
+            return meeting.noisy
+        return meeting.silent
 
     @cached_property
     def at_test(self) -> Recording:

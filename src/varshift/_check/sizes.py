@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from varshift._check.bands import band_of, least_of, widened, worse
+from varshift._check.bands import band_of, least_of, variance_bounds, widened, worse
 from varshift._check.passes import Passes
 from varshift._engine import Batch, Session
 from varshift._measure.shift import site_of
@@ -23,7 +23,7 @@ from varshift.results import Expected, Site
 from varshift.results.expected import median
 from varshift.results.findings import Basis
 
-__all__ = ["Size", "from_checkpoint", "measured", "predicted"]
+__all__ = ["Size", "drawn_again", "from_checkpoint", "measured", "predicted", "unattributed"]
 
 # How far N from Gaussian moments, and stored statistics, are off (docs/predict.md).
 _OFF = {"moments": 0.10, "inverted": 0.05}
@@ -57,7 +57,35 @@ def measured(passes: Passes) -> dict[str, Size]:
             site = site_of(path, met.stored, met.train, test.at[path], passes.samples)
             if _finite(site.shift):
                 known = expected.get(path)
-                found[path] = _measured(site, {} if known is None else _alone(known))
+                found[path] = _measured(site, passes, {} if known is None else _alone(known))
+    return found
+
+
+def drawn_again(passes: Passes) -> dict[str, Size]:
+    """Measured on an example that passed many times, for noise anew.
+
+    Few samples say little of the variance that they were drawn from, however often noise is drawn:
+    the band holds what normal samples would leave open.
+    """
+    found = {}
+    for path, size in measured(passes).items():
+        values = passes.seen.sites[path].train.count // passes.rounds
+        low, high = variance_bounds(values)
+        found[path] = replace(
+            size, low=1 + (size.low - 1) * low, high=1 + (size.high - 1) * high, how="sampled"
+        )
+    return found
+
+
+def unattributed(passes: Passes) -> dict[str, Size]:
+    """What is left of the shift at every norm with the noise silenced, on the first batch."""
+    silent, test = passes.unexplained
+    found = {}
+    for path, tally in silent.at.items():
+        if path in test.at:
+            site = site_of(path, silent.stored[path], tally, test.at[path], passes.samples)
+            if _finite(site.shift):
+                found[path] = _measured(site, passes, {})
     return found
 
 
@@ -79,12 +107,13 @@ def from_checkpoint(run: Session, first: Batch) -> dict[str, Size]:
     }
 
 
-def _measured(site: Site, alone: Mapping[str, float]) -> Size:
+def _measured(site: Site, passes: Passes, alone: Mapping[str, float]) -> Size:
     error = 2 * site.shift_se if _finite(site.shift_se) else 0.0
     severity = _severity(site.severity, site.shift)
     least = least_of(site.delta, 2 * site.delta_se)
     band = widened(band_of(site.shift - error, site.shift + error), severity, least)
-    return Size(site.shift, severity, *band, "measured", "data", alone)
+    basis: Basis = "data" if passes.real else "example"
+    return Size(site.shift, severity, *band, "measured", basis, alone)
 
 
 def _expected(site: Expected) -> Size:

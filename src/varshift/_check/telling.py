@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from varshift._check.evidence import Evidence
 from varshift._check.lasting import drawn_in_evaluation
 from varshift._check.passes import Met
-from varshift._engine import Tally, rounding
+from varshift._engine import Tally, notes_on_batch_statistics, rounding
 from varshift.results import Finding, NoteKind
 
 __all__ = ["notes_on"]
@@ -22,6 +22,7 @@ def notes_on(evidence: Evidence, found: Sequence[Finding]) -> list[str]:
         *evidence.notes,
         *_on_everything_dropped(evidence),
         *_on_what_was_lent(evidence),
+        *_on_batch_statistics(evidence, found),
         *drawn_in_evaluation(evidence, found),
         *_on_figures(evidence),
         *_fitting(evidence, found),
@@ -32,8 +33,10 @@ def _of_structure(evidence: Evidence, found: Sequence[Finding]) -> Iterator[str]
     """Less what a finding says otherwise."""
     codes = {finding.code for finding in found}
     reached = {finding.place for finding in found if finding.code == "VS205"}
+    hidden = {finding.place for finding in found if finding.code == "VS401"}
     for note in evidence.structure.notes:
         known = note.kind is NoteKind.UNREACHED and note.about in reached
+        known = known or (note.kind is NoteKind.NOT_REGISTERED and note.about in hidden)
         # Without a norm no variance shifts, but VS301 is that something else does.
         if not (known or ("VS301" in codes and note.kind is NoteKind.NO_NORM)):
             yield note
@@ -79,6 +82,11 @@ def _on_what_was_lent(evidence: Evidence) -> Iterator[str]:
             "without data, stored statistics are taken as they are, but for the steps they count: "
             "whether they fit takes data (VS203 to VS206)"
         )
+
+
+def _on_batch_statistics(evidence: Evidence, found: Sequence[Finding]) -> Iterator[str]:
+    hidden = {finding.place for finding in found if finding.code == "VS401"}
+    yield from notes_on_batch_statistics(evidence.structure, sorted(evidence.by_batch - hidden))
 
 
 def _on_figures(evidence: Evidence) -> Iterator[str]:

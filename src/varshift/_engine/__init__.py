@@ -8,6 +8,7 @@ from varshift._engine.borrow.bits import same_bits
 from varshift._engine.borrow.model import unwrapped
 from varshift._engine.borrow.rng import seed_all
 from varshift._engine.borrow.walk import walk
+from varshift._engine.bybatch import notes_on_batch_statistics
 from varshift._engine.control import Control, Key, Meeting, Silenced, along_samples, names_of
 from varshift._engine.edits import Edit, Undo, edit_of, put, write
 from varshift._engine.normcall import Fixed, NormCall
@@ -75,6 +76,7 @@ __all__ = [
     "is_sharded",
     "names_of",
     "norm_handles",
+    "notes_on_batch_statistics",
     "outputs_of",
     "piece",
     "put",

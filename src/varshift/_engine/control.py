@@ -30,6 +30,7 @@ __all__ = [
     "Meeting",
     "Silenced",
     "along_samples",
+    "key_of",
     "names_of",
 ]
 
@@ -72,7 +73,7 @@ class Meeting:
 
 def names_of(tracer: Tracer) -> dict[Key, str]:
     """The name that `Structure` gives each source of a finished trace, by what identifies it."""
-    return {_key(source): name for name, source in named(tracer.sources).items()}
+    return {key_of(source): name for name, source in named(tracer.sources).items()}
 
 
 class Control(Tracer):
@@ -124,7 +125,7 @@ class Control(Tracer):
     def name_of(self, source: int) -> str | None:
         """The name of a source of this pass; None for a stranger."""
         held = self.sources[source]
-        return self.names[source] if self._names is None else self._names.get(_key(held))
+        return self.names[source] if self._names is None else self._names.get(key_of(held))
 
     # Noise ---------------------------------------------------------------------------------
 
@@ -227,7 +228,8 @@ def along_samples(values: Tensor, samples: int, like: Tensor) -> Tensor | None:
     return None
 
 
-def _key(source: Any) -> Key:
+def key_of(source: Any) -> Key:
+    """What tells a source from others, in any pass."""
     return (source.path, source.operation, source.line)
 
 

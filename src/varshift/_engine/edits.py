@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from varshift._engine.borrow.containers import tensors_within
-from varshift._engine.borrow.walk import walk
+from varshift._engine.borrow.hidden import everything
 from varshift.errors import ModelError, UsageError
 
 __all__ = ["Edit", "Undo", "edit_of", "named", "names_of", "put", "write"]
@@ -197,7 +197,7 @@ def _places(model: nn.Module) -> dict[int, list[tuple[str, Any, Any]]]:
 
 def _held(model: nn.Module) -> Iterator[tuple[str, Any, Any]]:
     """Every tensor that a module holds: its name, the container and the key."""
-    for path, module in walk(model):
+    for path, module in everything(model):
         for holder in _holders(module):
             for key, value in holder.items():
                 if isinstance(value, Tensor):

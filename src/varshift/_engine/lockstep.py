@@ -104,7 +104,8 @@ class _Waiting:
 class LockStep:
     """A lock-step pass; once through, what it saw.
 
-    `merged` holds each site's moments over everything, `runs` how often it was settled. A witness
+    `merged` holds each site's moments over everything, `runs` how often it was settled, `by_batch`
+    the norms that normalise by their batch, and have nothing to settle. A witness
     runs in the crowd without being counted: the first few samples, or else the smallest
     micro-batch. Its moments must come out the same when it is run again alone; if not, the model
     keeps something from one forward to the next.
@@ -122,6 +123,7 @@ class LockStep:
         self.batches = self.samples = 0
         self.merged: dict[str, Moments] = {}
         self.runs: dict[str, int] = {}
+        self.by_batch: set[str] = set()
         self._model, self._forward, self._stops = model, forward, stops
         self._settle, self._ranks, self._memory = settle, ranks, memory
         self._tap = Tap(model, self._arrive)
@@ -191,6 +193,9 @@ class LockStep:
     def _arrive(self, call: NormCall) -> None:
         """Called by a micro-batch as it reaches a norm: wait here until it is settled."""
         if not self._stops(call.path):
+            return
+        if call.training:
+            self.by_batch.add(call.path)
             return
         lane = self._turns.running
         lane.call = call

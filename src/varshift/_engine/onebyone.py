@@ -34,12 +34,15 @@ def site_by_site(
     forward: Forward | None = None,
     ranks: Ranks | None = None,
     report: Callable[[int, int | None], None] = lambda done, total: None,
+    by_batch: set[str] | None = None,
 ) -> dict[str, Moments]:
     """Settle the first unsettled site with its moments over all batches, until none is left.
 
     A norm that runs more than once is settled on its first run. With `ranks` all settle the same
     site at the same time, with the moments of all; the call must lie inside `ranks.together()`.
+    `by_batch` takes in the norms that normalise by their batch, and have nothing to settle.
     """
+    aside = set() if by_batch is None else by_batch
     ranks = ranks or Ranks()
     meeting = SiteOrder(model)
     sharded = is_sharded(model)
@@ -50,7 +53,7 @@ def site_by_site(
     )
     settled: dict[str, Moments] = {}
     while True:
-        search = _Search(lambda path: stops(path) and path not in settled, not sharded)
+        search = _Search(lambda path: stops(path) and path not in settled, not sharded, aside)
         for batch, counts in turns:
             search.begin(counts)
             with suppress(_Reached), Tap(model, search.meet):
@@ -109,8 +112,9 @@ class _Reached(BaseException):
 class _Search:
     """The first unsettled site that each batch meets, and its moments there."""
 
-    def __init__(self, open_: Callable[[str], bool], may_stop: bool) -> None:
+    def __init__(self, open_: Callable[[str], bool], may_stop: bool, by_batch: set[str]) -> None:
         self._open = open_
+        self._by_batch = by_batch
         self._may_stop = may_stop
         self._looking = True
         self.calls: dict[str, NormCall] = {}  # without their inputs
@@ -122,6 +126,9 @@ class _Search:
 
     def meet(self, call: NormCall) -> None:
         if not self._looking or not self._open(call.path):
+            return
+        if call.training:
+            self._by_batch.add(call.path)
             return
         self._looking = False
         self.calls.setdefault(call.path, call.given(input=None))

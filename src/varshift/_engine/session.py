@@ -27,13 +27,14 @@ from varshift._engine.batches import (
 from varshift._engine.borrow.model import (
     Buffers,
     borrowed,
+    evaluation_flags,
     set_training,
     training_flags,
     unwrapped,
 )
 from varshift._engine.borrow.rng import drawn_from, rng_state, seed_all, set_rng_state
 from varshift._engine.borrow.walk import walk
-from varshift._engine.control import Control, Silenced, names_of
+from varshift._engine.control import Control, Silenced, key_of, names_of
 from varshift._engine.edits import Edit
 from varshift._engine.normcall import NormCall
 from varshift._engine.progress import Progress, Reporter, reporter
@@ -126,7 +127,7 @@ class Session:
 
     def __post_init__(self) -> None:
         self.on: Flags = training_flags(self.model)
-        self.off: Flags = [(module, False) for module, _ in self.on]
+        self.off: Flags = evaluation_flags(self.model)
         self._buffers = Buffers(self.model)
         self._owners = owners(self.model)
         self._structure: Structure | None = None
@@ -213,7 +214,8 @@ class Session:
         if tracing or regime.blend is not None or regime.control is not None:
             self._follow(stack, batch, regime, report, tracing)
         elif regime.record or regime.norms is not None:
-            stack.enter_context(Tap(self.model, self._meets(regime), self._owners))
+            strays = None if self.trace is None else self.trace.tracer.strays
+            stack.enter_context(Tap(self.model, self._meets(regime), self._owners, strays))
 
     def _follow(
         self, stack: ExitStack, batch: Batch, regime: Regime, report: Any, tracing: bool
@@ -247,10 +249,8 @@ class Session:
 
         def meet(call: NormCall) -> NormCall | None:
             changed = None if norms is None else norms(call)
-            # Statistics that no module holds have no site that two passes could share.
-            if id(call.arguments["running_mean"]) in self._owners:
-                for recorder in recorders:
-                    recorder.norm(call)
+            for recorder in recorders:
+                recorder.norm(call)
             return changed
 
         return meet
@@ -361,6 +361,21 @@ class Session:
             self._name_draws(name, batch, regime)
         else:
             self.once(batch, regime)
+
+    def drawn_in_both(self, batch: Batch | None) -> frozenset[str]:
+        """Names of the sources that evaluation draws from just as training does, on any rank.
+
+        They make the same noise in both modes. One pass more; `batch` is None on a rank without.
+        """
+        found: set[str] = set()
+        if batch is not None and self.trace is not None:
+            there = self.followed(batch, Regime("evaluation"), Tracer).tracer
+            laws = {key_of(source): source for source in there.sources}
+            for source in self.trace.tracer.sources:
+                other = laws.get(key_of(source))
+                if other is not None and source.alike(other):
+                    found.add(self.trace.names[key_of(source)])
+        return frozenset().union(*self.ranks.gather(found))
 
     def _name_draws(self, name: str, batch: Batch, regime: Regime) -> None:
         """Run it traced: where the draws of a regime are made."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Any
 
@@ -32,7 +32,8 @@ class OneByOne(Enum):
 class Settled:
     """What happened, on all ranks together.
 
-    `reused` are the norms that ran more than once a pass, `noisy` says whether anything was drawn.
+    `reused` are the norms that ran more than once a pass, `by_batch` those that normalised by their
+    batch and have nothing to settle; `noisy` says whether anything was drawn.
     """
 
     samples: int
@@ -40,6 +41,7 @@ class Settled:
     reused: tuple[str, ...]
     noisy: bool
     one_by_one: OneByOne | None
+    by_batch: tuple[str, ...] = ()
 
 
 def settle(
@@ -67,6 +69,7 @@ class _Settling:
     settle: Settle
     stops: Stops
     restart: Callable[[], None]
+    by_batch: set[str] = field(default_factory=set)
 
     def settled(self, data: Data, max_samples: int | None, max_bytes: int | None) -> Settled:
         """Side by side where that can be and is right, else one at a time."""
@@ -82,11 +85,13 @@ class _Settling:
         else:
             self._one_by_one(stream)
         noisy = run.ranks.any(bool(drawn_from(before, rng_state())))
-        counts = run.ranks.gather((len(stream.taken), stream.samples), "counts")
-        if not any(count for count, _ in counts):
+        counts = run.ranks.gather((len(stream.taken), stream.samples, self.by_batch), "counts")
+        if not any(count for count, _, _ in counts):
             raise DataError(why_empty(data))
-        samples = sum(samples for _, samples in counts)
-        return Settled(samples, sum(count for count, _ in counts), reused, noisy, why)
+        samples = sum(samples for _, samples, _ in counts)
+        done = sum(count for count, _, _ in counts)
+        by_batch = tuple(sorted(set().union(*(paths for _, _, paths in counts))))
+        return Settled(samples, done, reused, noisy, why, by_batch)
 
     def _why_one_by_one(self) -> OneByOne | None:
         if is_sharded(self.run.model):
@@ -116,6 +121,7 @@ class _Settling:
         except MixedUp as mixed_up:
             error = mixed_up.error
         else:
+            self.by_batch.update(run.by_batch)
             if not self._mixed_up(run, before):
                 return None, tuple(path for path, times in run.runs.items() if times > 1)
         self.restart()
@@ -142,6 +148,7 @@ class _Settling:
             forward=self.run.forward,
             ranks=self.run.ranks,
             report=self.run.report,
+            by_batch=self.by_batch,
         )
 
 

@@ -11,6 +11,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
 from varshift._engine.borrow.containers import tensors_within
+from varshift._engine.borrow.hidden import everything
 from varshift._engine.borrow.walk import walk
 
 __all__ = ["Handle", "held_tensors", "norm_handles", "owners", "untracked"]
@@ -24,6 +25,7 @@ class Handle:
     module: nn.Module
     running_mean: Tensor
     running_var: Tensor
+    registered: bool = True
 
     @property
     def certain(self) -> bool:
@@ -34,15 +36,18 @@ class Handle:
 def norm_handles(model: nn.Module) -> dict[str, Handle]:
     """Every module with a `running_mean` and a `running_var`, by path. InstanceNorm is not one.
 
+    Those come last that the model runs and its tree does not hold; many are never reached.
+
     Nor are those inside scripted modules, whose tensors lie in C++: `untracked` lists them.
     """
     found: dict[str, Handle] = {}
+    registered = {id(module) for _, module in walk(model)}
     for path, module in _open(model):
         mean, var = _held_as(module, "running_mean"), _held_as(module, "running_var")
         if isinstance(module, _InstanceNorm):
             continue
         if isinstance(mean, Tensor) and isinstance(var, Tensor):
-            found[path] = Handle(path, module, mean, var)
+            found[path] = Handle(path, module, mean, var, id(module) in registered)
     return found
 
 
@@ -93,7 +98,7 @@ def held_tensors(model: nn.Module) -> Iterator[tuple[str, nn.Module, Tensor]]:
 
 def _open(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """The modules that hold their tensors in Python."""
-    for path, module in walk(model):
+    for path, module in everything(model):
         if not isinstance(module, torch.jit.ScriptModule):
             yield path, module
 

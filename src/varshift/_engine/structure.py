@@ -62,6 +62,7 @@ def _route(noise: str, norm: str, trails: Trails) -> Route:
 
 
 def _norms(model: nn.Module, tracer: Tracer) -> list[Norm]:
+    registered = {id(module) for _, module in walk(model)}
     reached = [
         Norm(
             path=seen.path,
@@ -75,6 +76,7 @@ def _norms(model: nn.Module, tracer: Tracer) -> list[Norm]:
             affine=seen.affine,
             frozen=seen.frozen,
             calls=seen.calls,
+            registered=id(seen.owner) in registered and not seen.stray,
         )
         for seen in tracer.sites.values()
     ]
@@ -90,7 +92,7 @@ def _norms(model: nn.Module, tracer: Tracer) -> list[Norm]:
             calls=0,
         )
         for path, handle in norm_handles(model).items()
-        if path not in tracer.sites and handle.certain
+        if path not in tracer.sites and handle.certain and handle.registered
     ]
     return reached + unreached
 
@@ -125,13 +127,21 @@ def _notes(
         sentence = "no normalisation with running statistics: nothing can shift here"
         yield Note(sentence, NoteKind.NO_NORM)
     for norm in norms:
+        if not norm.registered:
+            yield Note(
+                f"{norm.path}: no module holds this norm (it lies in a plain list, an object or a "
+                "closure, or is made in forward): eval() does not reach it, and state_dict() does "
+                "not save it; hold it in nn.ModuleList, or as an attribute",
+                NoteKind.NOT_REGISTERED,
+                norm.path,
+            )
         if norm.calls == 0:
             sentence = f"{norm.path}: the example never reached it"
             yield Note(sentence, NoteKind.UNREACHED, norm.path)
     for path, reason in untracked(inner).items():
         yield Note(f"{path}: {reason}", NoteKind.UNTRACKED, path)
     for path, handle in norm_handles(inner).items():
-        if not handle.certain and path not in tracer.sites:
+        if handle.registered and not handle.certain and path not in tracer.sites:
             yield Note(
                 f"{path}: holds running statistics, but no batch-norm operation read them "
                 "(normalised by hand, or not reached): not followed",

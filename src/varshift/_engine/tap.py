@@ -15,6 +15,8 @@ from torch.overrides import TorchFunctionMode
 
 from varshift._engine.normcall import NormCall
 from varshift._engine.sites import owners
+from varshift._engine.trace.lines import calling_line
+from varshift.results import Line
 
 __all__ = ["OnNorm", "Tap"]
 
@@ -31,11 +33,22 @@ Owners = Mapping[int, tuple[str, nn.Module]]
 
 
 class Tap(TorchFunctionMode):
-    """Calls `on_norm(call)` before each batch normalisation with running statistics."""
+    """Calls `on_norm(call)` before each batch normalisation with running statistics.
 
-    def __init__(self, model: nn.Module, on_norm: OnNorm, held: Owners | None = None) -> None:
+    `strays` are the paths of those whose statistics no module holds, by the line that asks.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        on_norm: OnNorm,
+        held: Owners | None = None,
+        strays: Mapping[Line | None, str] | None = None,
+    ) -> None:
         super().__init__()
+        self._model = model
         self._owners = owners(model) if held is None else held
+        self._strays = strays or {}
         self._on_norm = on_norm
 
     def __torch_function__(
@@ -68,8 +81,9 @@ class Tap(TorchFunctionMode):
 
     def _met(self, arguments: dict[str, Any]) -> NormCall | None:
         mean = arguments.get("running_mean")
-        if not isinstance(mean, Tensor) or id(mean) not in self._owners:
+        if not isinstance(mean, Tensor) or not isinstance(arguments.get("running_var"), Tensor):
             return None
-        if not isinstance(arguments.get("running_var"), Tensor):
-            return None
-        return NormCall(*self._owners[id(mean)], arguments)
+        if id(mean) in self._owners:
+            return NormCall(*self._owners[id(mean)], arguments)
+        path = self._strays.get(calling_line()) if self._strays else None
+        return None if path is None else NormCall(path, self._model, arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import torch
 from torch import nn
@@ -16,6 +17,7 @@ from varshift._engine import (
     Regime,
     Session,
     batches_in_all,
+    notes_on_batch_statistics,
     session,
 )
 from varshift._measure.shift import site_of
@@ -84,7 +86,10 @@ def measure(
         passed = run.run(run.batches(data, max_samples), regimes, step)
         structure = run.structure
         sites = {
-            path: site_of(path, train.stored[path], train.at[path], test.at[path], passed.samples)
+            path: replace(
+                site_of(path, train.stored[path], train.at[path], test.at[path], passed.samples),
+                by_batch=path in test.by_batch,
+            )
             for path in train.at
             if path in test.at
         }
@@ -110,7 +115,8 @@ def _notes(run: Session, structure: Structure, sites: dict[str, Site]) -> Iterat
             f"noise stays on in eval mode ({places}): the test figures include it, as evaluation "
             "does"
         )
-    fresh = [path for path, site in sites.items() if site.stored.untouched]
+    yield from notes_on_batch_statistics(structure, (p for p, s in sites.items() if s.by_batch))
+    fresh = [p for p, site in sites.items() if site.stored.untouched and not site.by_batch]
     if fresh:
         yield (
             f"{len(fresh)} of {len(sites)} norms still hold the statistics they were made with "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -59,7 +59,8 @@ class Plan:
         for path, handle in handles.items():
             if model.training and not handle.module.training and not include_frozen:
                 skipped[path] = "frozen (in eval mode inside a model in train mode)"
-        return cls(skipped, [path for path, handle in handles.items() if handle.certain])
+        certain = [p for p, handle in handles.items() if handle.certain and handle.registered]
+        return cls(skipped, certain)
 
     def wanted(self, path: str) -> bool:
         """Whether this norm is to be rewritten."""
@@ -77,6 +78,13 @@ class Plan:
             self._old[site.path] = kept
         self._new[site.path] = _Written(site, moments)
         put(self._new[site.path].pairs())
+
+    def leave_out(self, by_batch: Iterable[str]) -> None:
+        """These normalise by their batch in evaluation too."""
+        for path in by_batch:
+            self.skipped[path] = (
+                "normalises by its batch in evaluation too: nothing that it stores is read"
+            )
 
     def refuse_nothing(self) -> None:
         """Raise if there was no norm to rewrite, nor one to leave alone."""

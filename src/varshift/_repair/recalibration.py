@@ -164,6 +164,7 @@ def statistics_of(
             max_samples=max_samples,
             max_bytes=max_bytes,
         )
+        plan.leave_out(settled.by_batch)
         plan.refuse_nothing()
     notes = (*_notes(settled), *run.notes)
     return Found(plan, settled.samples, settled.batches, notes)

@@ -96,6 +96,15 @@ RULES: dict[str, Rule] = {
             "lower the rate; recalibrate after training with the draw switched off",
         ),
         Rule(
+            "VS108",
+            "shift-without-a-source",
+            "Training and evaluation differ at a norm, and no noise that was found is why.",
+            "var_test ÷ var_train ≠ 1 with every noise silenced and the same statistics in both",
+            "look for draws in numpy or Python, masks drawn ahead of the pass and kept in an "
+            "attribute, and code under self.training; recalibrate after training",
+            "",
+        ),
+        Rule(
             "VS201",
             "statistics-never-updated",
             "Momentum 0: the running statistics stay what they were made with.",
@@ -144,6 +153,16 @@ RULES: dict[str, Rule] = {
             "E[f(noisy)] ≠ f(E[noisy]); the bias b adds b² to the squared error, severity "
             "1 + (b/σ)² [Özgür & Nar 2020]",
             "put the dropout right before the last linear layer, or take it out",
+            "",
+        ),
+        Rule(
+            "VS401",
+            "norm-out-of-reach",
+            "No module holds a norm, so eval() does not reach it and state_dict() does not save "
+            "it.",
+            "(x − batch mean)/batch deviation in evaluation too: one sample's output depends on "
+            "the others",
+            "hold it in nn.ModuleList or nn.ModuleDict, or as an attribute of the module",
             "",
         ),
     )

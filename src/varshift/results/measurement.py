@@ -73,6 +73,8 @@ class Site(Record):
         paper_se: standard error of `paper`.
         live: (C,) bool; a dead channel has no variance beyond rounding in either mode.
         samples: how many samples passed in each mode.
+        by_batch: evaluation normalises by its batch too there, so that nothing stored is read, and
+            the shift of its input changes nothing that it hands on.
 
     >>> import torch, varshift as vs
     >>> _ = torch.manual_seed(0)
@@ -100,6 +102,7 @@ class Site(Record):
     paper_se: float
     live: Tensor
     samples: int
+    by_batch: bool = False
 
     @property
     def dead(self) -> tuple[int, ...]:
@@ -194,6 +197,7 @@ def _site(site: Site) -> dict[str, Any]:
     }
     return figures | {
         "dead": list(site.dead),
+        "by_batch": site.by_batch,
         **{name: _statistics(statistics) for name, statistics in whole.items()},
     }
 

@@ -18,6 +18,8 @@ class NoteKind(Enum):
     OUTSIDE_DRAW = "draw outside torch"
     UNTRACKED = "untracked norm"
     BY_HAND = "normalised by hand"
+    BY_BATCH = "batch statistics in evaluation"
+    NOT_REGISTERED = "norm that no module holds"
     SCRIPTED = "scripted part"
     COMPILED = "compiled part"
     NOT_GIVEN_BACK = "not given back"

@@ -126,6 +126,8 @@ class Norm:
         affine: whether it has a weight and a bias.
         frozen: it used its stored statistics in the training pass.
         calls: how often one pass runs it. More than 1: reused. 0: the example never reached it.
+        registered: False where no module of the model holds it (a plain list, a norm made in
+            `forward`), so that `train()` and `eval()` do not reach it.
 
     >>> import torch, varshift as vs
     >>> model = torch.nn.Sequential(
@@ -145,6 +147,7 @@ class Norm:
     affine: bool
     frozen: bool
     calls: int
+    registered: bool = True
 
     @property
     def reused(self) -> bool:

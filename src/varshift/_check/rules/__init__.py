@@ -2,8 +2,10 @@
 
 from varshift._check.rules.control_flow import control_flow
 from varshift._check.rules.noise import noise_before_norms
+from varshift._check.rules.registration import norms_out_of_reach
 from varshift._check.rules.regression import biased_regression
 from varshift._check.rules.statistics import statistics
+from varshift._check.rules.unattributed import shift_without_a_source
 
 __all__ = ["ALL"]
 
@@ -11,6 +13,8 @@ __all__ = ["ALL"]
 ALL = {
     "VS10": noise_before_norms,
     "VS107": control_flow,
+    "VS108": shift_without_a_source,
     "VS20": statistics,
     "VS301": biased_regression,
+    "VS401": norms_out_of_reach,
 }

@@ -15,9 +15,7 @@ def control_flow(evidence: Evidence) -> Iterator[Finding]:
     drawn = [n for n in evidence.structure.noises if n.active and n.law == "control-flow"]
     if not drawn:
         return
-    routed = {route.norm for route in evidence.structure.routes}
-    # Nothing updates the statistics of frozen norms: training and test divide by the same.
-    skipped = routed | evidence.frozen
+    skipped = {route.norm for route in evidence.structure.routes} | evidence.steady
     free = {
         path: size
         for path, size in evidence.sizes.items()

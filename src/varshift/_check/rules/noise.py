@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from varshift._check.bands import worse
 from varshift._check.evidence import FEW, Evidence
 from varshift._check.sizes import Size
 from varshift.results import Finding, Noise, Route
@@ -14,9 +15,9 @@ __all__ = ["noise_before_norms"]
 def noise_before_norms(evidence: Evidence) -> Iterator[Finding]:
     """Every norm whose noise surely shifts it by more than is allowed."""
     for norm in evidence.structure.norms:
-        if norm.frozen:
-            continue  # nothing updates its statistics: training and test divide by the same
-        routes = [route for route in evidence.structure.routes if route.norm == norm.path]
+        if norm.path in evidence.steady:
+            continue
+        routes = [route for route in evidence.routes if route.norm == norm.path]
         if not routes:
             continue
         size = evidence.sizes.get(norm.path)
@@ -24,13 +25,18 @@ def noise_before_norms(evidence: Evidence) -> Iterator[Finding]:
             evidence.notes.append(f"{norm.path}: noise reaches it, but its size is not known")
             continue
         found = list(_of_norm(evidence, norm.path, routes, size))
-        if found and size.basis != "checkpoint" and evidence.few(norm.path):
-            evidence.notes.append(
-                f"{norm.path}: shifts by {size.severity:.2f}, but gets fewer than {FEW} values per "
-                "channel and batch, which its own estimate drowns in: pass larger batches"
-            )
+        if _drowns(evidence, norm.path, size) and (evidence.real or not found):
+            if size.severity > evidence.max_severity:
+                evidence.notes.append(
+                    f"{norm.path}: shifts by {size.severity:.2f}, but gets fewer than {FEW} values "
+                    "per channel and batch, which its own estimate drowns in: pass larger batches"
+                )
             continue
         yield from found
+
+
+def _drowns(evidence: Evidence, path: str, size: Size) -> bool:
+    return size.basis != "checkpoint" and evidence.few(path)
 
 
 def _of_norm(evidence: Evidence, path: str, routes: list[Route], size: Size) -> Iterator[Finding]:
@@ -40,13 +46,21 @@ def _of_norm(evidence: Evidence, path: str, routes: list[Route], size: Size) -> 
         noise = evidence.structure.noise(route.noise)
         codes.setdefault(code_of(noise, route, stored), []).append(route)
     ranked = sorted(codes, key=lambda code: (-_strength(codes[code], size), code))
+    elsewhere = _elsewhere(evidence, path, routes, size)
+    loud = _loud(evidence, routes) if elsewhere else []
+    if loud:
+        code = code_of(evidence.structure.noise(loud[0].noise), loud[0], stored)
+        rest = [route for route in routes if route not in loud]
+        yield _finding(evidence, code, path, [*loud, *rest], size, None)
+        return
     if size.alone and _strength(codes[ranked[0]], size) < (1 + size.severity) / 2:
         # Most of it is not what the direct sources do: what comes through norms answers for it.
         ranked.sort(key=lambda code: any(route.direct for route in codes[code]))
-    elsewhere = size.alone and _unexplained(codes, size)
     for rank, code in enumerate(ranked):
         # The first answers for the whole shift of the norm, the others for their own part.
         alone = None if rank == 0 and not elsewhere else _strength(codes[code], size)
+        if rank == 0 and elsewhere and not size.alone:
+            alone = worse(size.shift / evidence.rest[path].shift)
         if evidence.surely(size.low if alone is None else alone):
             yield _finding(evidence, code, path, codes[code], size, alone)
     if elsewhere and evidence.surely(size.low):
@@ -57,12 +71,25 @@ def _of_norm(evidence: Evidence, path: str, routes: list[Route], size: Size) -> 
         )
 
 
-def _unexplained(codes: dict[str, list[Route]], size: Size) -> bool:
-    """Whether most of a shift is neither its direct noise's nor carried on through norms."""
-    routes = [route for held in codes.values() for route in held]
-    if any("through-norm" in route.placements for route in routes):
+def _elsewhere(evidence: Evidence, path: str, routes: list[Route], size: Size) -> bool:
+    """Whether some of a shift that theory does not explain is left with the noise silenced.
+
+    Where training lets nothing pass, nothing is left that has a figure: there theory alone tells.
+    """
+    explained = size.alone and _strength(routes, size) >= (1 + size.severity) / 2
+    if explained or not evidence.surely(size.low):
         return False
-    return _strength(routes, size) < (1 + size.severity) / 2
+    return path in evidence.rest or (bool(size.alone) and path not in evidence.left)
+
+
+def _loud(evidence: Evidence, routes: list[Route]) -> list[Route]:
+    """Routes of draws that cannot be silenced: what is left without the others is theirs.
+
+    None where Python or numpy draws too, which may as well be behind it.
+    """
+    if evidence.passes.wild:
+        return []
+    return [route for route in routes if route.noise in evidence.loud]
 
 
 def _strength(routes: list[Route], size: Size) -> float:

@@ -17,6 +17,8 @@ def statistics(evidence: Evidence) -> Iterator[Finding]:
     """At most one finding per norm: the first reason that is large enough."""
     waiting: dict[str, list[str]] = {}
     for norm in evidence.structure.norms:
+        if norm.path in evidence.by_batch:
+            continue  # evaluation reads nothing that it stores
         found = _of_norm(evidence, norm, waiting)
         if found is not None:
             yield found

@@ -181,7 +181,9 @@ def _sentence(severe: int, total: int, verb: str, largest: str) -> str:
 
 
 def _rank(site: Site) -> float:
-    """Severity less two standard errors, NaN last."""
+    """Severity less two standard errors; last what is NaN, or what a norm takes out itself."""
+    if site.by_batch:
+        return 0.0
     error = site.severity_se if site.severity_se == site.severity_se else 0.0
     rank = site.severity - 2 * error
     return rank if rank == rank else 0.0

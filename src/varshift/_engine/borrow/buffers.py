@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from varshift._engine.borrow.containers import Containers
+from varshift._engine.borrow.hidden import everything
 from varshift._engine.borrow.tensors import KeptTensor, has_values
-from varshift._engine.borrow.walk import walk
 
 __all__ = ["Buffers"]
 
@@ -25,7 +25,7 @@ class Buffers:
         self._containers: list[Containers] = []
         kept: dict[int, KeptTensor] = {}
         seen: set[int] = set()
-        for _, module in walk(model):
+        for _, module in everything(model):
             if isinstance(module, torch.jit.ScriptModule):
                 continue
             own = module.__dict__

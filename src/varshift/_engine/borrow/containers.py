@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from varshift._engine.borrow.tensors import KeptTensor, has_values
 
 __all__ = [
+    "TORCHS_OWN",
     "Containers",
     "KeptContainer",
     "KeptDict",
@@ -22,7 +23,7 @@ __all__ = [
 
 _DEEP = 4  # containers within containers; a structure that holds itself must end
 _MANY = 1000  # items beyond which a pass's own bookkeeping looks into none: a vocabulary
-_TORCHS_OWN = frozenset(vars(nn.Module()))  # hooks, parameters, children
+TORCHS_OWN = frozenset(vars(nn.Module()))  # hooks, parameters, children
 _CLASSES = (list, dict, set, deque, bytearray)
 
 
@@ -113,7 +114,7 @@ class Containers:
         self._items: list[KeptDict | KeptContainer] = []
         self.tensors: list[KeptTensor] = []
         for name, value in own.items():
-            if name not in _TORCHS_OWN and is_container(value):
+            if name not in TORCHS_OWN and is_container(value):
                 self._keep(name, value, seen)
 
     def _keep(self, name: str, value: Any, seen: set[int]) -> None:
@@ -137,7 +138,7 @@ class Containers:
 def tensors_within(module: nn.Module) -> Iterator[tuple[str, Any, Any]]:
     """Tensors in a module's containers: the name (`stats.0`, `named.deep.mean`), holder and key."""
     for name, value in vars(module).items():
-        if name not in _TORCHS_OWN:
+        if name not in TORCHS_OWN:
             yield from _named(name, value, _DEEP)
 
 

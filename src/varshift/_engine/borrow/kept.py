@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
+from varshift._engine.borrow.hidden import named_by_attributes, named_in_code, user_classes
 from varshift._engine.borrow.leaves import KeptLeaf
 from varshift._engine.borrow.modules import (
     KeptClass,
@@ -97,11 +98,12 @@ class Kept:
             self._modules.append(kept)
             within = within or sharded(module)
             followed = [(value, f"{path}.{name}".lstrip(".")) for name, value in kept.followed]
-            for kind in KeptClass.of(module):
+            for kind in user_classes(module):
                 if kind not in self._classes:
                     self._classes[kind] = KeptClass(kind)
-                    shared = self._classes[kind].followed
+                    shared = [*self._classes[kind].followed, *named_in_code(kind)]
                     followed += [(value, f"{kind.__name__}.{name}") for name, value in shared]
+            followed += [(value, name) for name, value in named_by_attributes(module)]
             self._objects.take(followed)
             met, self._objects.modules = self._objects.modules, []
             ahead.extend((place, child, within) for place, child in reversed(met))

@@ -18,7 +18,7 @@ from varshift._engine.borrow.rng import rng_state, set_rng_state
 from varshift._engine.borrow.turns import Turn
 from varshift._engine.borrow.walk import walk
 
-__all__ = ["Loan"]
+__all__ = ["Loan", "trains_its_own_way"]
 
 _TRIES = 100  # nobody interrupts so often
 
@@ -121,7 +121,7 @@ class Loan:
         failed = list(self._kept.unseen)
         # A class with its own train() may do more than set flags (merge adapters, refreeze); let
         # it undo that first, then set everything exactly.
-        if self._trains_its_own_way():
+        if trains_its_own_way(self._model):
             try:
                 self._model.train(self._flag)
             except Exception as error:
@@ -137,8 +137,12 @@ class Loan:
         set_process_state(self._process)
         return failed
 
-    def _trains_its_own_way(self) -> bool:
-        return any(type(each).train is not nn.Module.train for _, each in walk(self._model))
+
+def trains_its_own_way(model: nn.Module) -> bool:
+    """Whether `train()` and `eval()` may do more than set every flag."""
+    if type(model).eval is not nn.Module.eval:
+        return True
+    return any(type(each).train is not nn.Module.train for _, each in walk(model))
 
 
 def _set_for_loan() -> None:

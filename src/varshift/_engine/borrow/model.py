@@ -8,11 +8,19 @@ from contextlib import contextmanager
 from torch import nn
 
 from varshift._engine.borrow.buffers import Buffers
-from varshift._engine.borrow.loan import Loan
+from varshift._engine.borrow.hidden import everything
+from varshift._engine.borrow.loan import Loan, trains_its_own_way
 from varshift._engine.borrow.walk import walk
 from varshift.errors import ModelError, UsageError
 
-__all__ = ["Buffers", "borrowed", "set_training", "training_flags", "unwrapped"]
+__all__ = [
+    "Buffers",
+    "borrowed",
+    "evaluation_flags",
+    "set_training",
+    "training_flags",
+    "unwrapped",
+]
 
 _WRAPPERS = ("DataParallel", "DistributedDataParallel")
 
@@ -64,8 +72,27 @@ def borrowed(model: nn.Module, notes: list[str] | None = None) -> Iterator[nn.Mo
 
 
 def training_flags(model: nn.Module) -> list[tuple[nn.Module, bool]]:
-    """The training flag of every module, as `set_training` takes it."""
-    return [(module, module.training) for module in _modules(model)]
+    """The training flag of every module, hidden ones too, as `set_training` takes it."""
+    return [(module, module.training) for _, module in everything(model)]
+
+
+def evaluation_flags(model: nn.Module) -> list[tuple[nn.Module, bool]]:
+    """The flags that the user's own `model.eval()` gives: what it does not reach stays as it is.
+
+    A class with a `train()` of its own may keep a norm in training, or set norms in a plain list;
+    whatever else it does (merge adapters) is undone.
+    """
+    if not trains_its_own_way(model):
+        registered = {id(module) for _, module in walk(model)}
+        return [(m, on and id(m) not in registered) for m, on in training_flags(model)]
+    with borrowed(model):
+        try:
+            model.eval()
+        except Exception as error:
+            raise ModelError(
+                f"the model's own eval() raised {type(error).__name__}: {error}"
+            ) from error
+        return training_flags(model)
 
 
 def set_training(flags: list[tuple[nn.Module, bool]]) -> None:
@@ -73,10 +100,6 @@ def set_training(flags: list[tuple[nn.Module, bool]]) -> None:
     for module, flag in flags:
         if module.training != flag:
             module.training = flag
-
-
-def _modules(model: nn.Module) -> list[nn.Module]:
-    return [module for _, module in walk(model)]
 
 
 def _refuse_unready(model: nn.Module) -> None:

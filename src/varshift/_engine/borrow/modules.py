@@ -154,15 +154,6 @@ class KeptClass:
             if now.get(name, self) is not value:
                 type.__setattr__(self._class, name, value)
 
-    @staticmethod
-    def of(module: nn.Module) -> Iterator[type]:
-        """The classes of a module that are no part of torch."""
-        for kind in type(module).__mro__:
-            if kind is nn.Module:
-                return
-            if kind is not object and not kind.__module__.startswith("torch."):
-                yield kind
-
 
 def _scripted(module: Any) -> dict[str, Any]:
     """What a scripted module's code may count in, by value: reading it makes a copy."""

@@ -29,7 +29,7 @@ from varshift._engine.borrow.contents import (
 )
 from varshift._engine.borrow.slots import KeptSlots
 
-__all__ = ["FIXED", "Objects"]
+__all__ = ["FIXED", "Objects", "of_others"]
 
 MOST = 20_000  # objects looked into: a few hundredths of a second
 
@@ -141,7 +141,7 @@ class Objects:
             self._tried.append((KeptFile(value), value, path))
         elif hasattr(type(value), "__next__"):
             self._tried.append((KeptIterator(value), value, path))
-        elif not _of_others(value) and not self._attributes(value, path):
+        elif not of_others(value) and not self._attributes(value, path):
             self.unseen.append(
                 f"{path!r} (a {type(value).__name__}) cannot be looked into: what a forward "
                 "changes in it is not put back"
@@ -188,7 +188,7 @@ class Objects:
         )
 
 
-def _of_others(value: Any) -> bool:
+def of_others(value: Any) -> bool:
     """Whether it is no part of the model, or can change nothing."""
     if isinstance(value, _FIXED_TOO):
         return True

@@ -27,13 +27,15 @@ class Recording(Recorder):
         outputs: whether the model's outputs are places too.
         scattered: whether to keep how batches differ from each other.
 
-    `handles` are the norms met, `stored` what they held when first met.
+    `handles` are the norms met, `stored` what they held when first met, `by_batch` the paths of
+    those that normalised by their batch.
     """
 
     def __init__(self, name: str, *, outputs: bool = False, scattered: bool = False) -> None:
         self.bank = Bank(name, scattered=scattered)
         self.handles: dict[str, Handle] = {}
         self.stored: dict[str, Statistics] = {}
+        self.by_batch: set[str] = set()
         self._outputs = outputs
 
     def begin(self, batch: Batch) -> None:
@@ -46,6 +48,8 @@ class Recording(Recorder):
         if call.path not in self.handles:
             self.handles[call.path] = call.handle
             self.stored[call.path] = stored_statistics(call)
+        if call.training:
+            self.by_batch.add(call.path)
         self.bank.add(call.path, call.x)
 
     def end(self, out: Any) -> None:
@@ -56,13 +60,14 @@ class Recording(Recorder):
         self.bank.end()
 
     def share(self) -> Any:
-        """Its moments, and what the norms it met have stored."""
-        return self.bank, self.stored
+        """Its moments, what the norms it met have stored, and which went by their batch."""
+        return self.bank, self.stored, self.by_batch
 
     def joined(self, shares: list[Any]) -> None:
         """Moments of all ranks; of a norm's stored statistics those of the first that met it."""
-        self.bank.joined([bank for bank, _ in shares])
-        self.stored = {path: held for _, s in reversed(shares) for path, held in s.items()}
+        self.bank.joined([bank for bank, _, _ in shares])
+        self.stored = {path: held for _, s, _ in reversed(shares) for path, held in s.items()}
+        self.by_batch = {path for _, _, paths in shares for path in paths}
 
     @property
     def at(self) -> Mapping[str, Tally]:

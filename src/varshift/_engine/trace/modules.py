@@ -17,7 +17,7 @@ from torch.nn.modules.module import (
     register_module_forward_pre_hook,
 )
 
-from varshift._engine.borrow.walk import walk
+from varshift._engine.borrow.hidden import everything
 
 __all__ = ["ModuleStack", "module_stack"]
 
@@ -28,10 +28,10 @@ class ModuleStack:
     """The modules now running, outermost first, as (path, module), and all that have run."""
 
     def __init__(self, model: nn.Module, report: Report | None = None) -> None:
-        self._paths = {id(module): path for path, module in walk(model)}
+        self._paths = {id(module): path for path, module in everything(model)}
         self._report = report
         # Only what has no modules inside: a container is done when its parts are.
-        self._leaves = {path for path, module in walk(model) if not any(module.children())}
+        self._leaves = {path for path, module in everything(model) if not any(module.children())}
         self._left: set[str] = set()
         self._running: list[tuple[str, nn.Module]] = [("", model)]
         self.called: set[str] = set()

@@ -63,6 +63,11 @@ class Source:
         else:
             self.meet("unknown", None, None, sharing)
 
+    def alike(self, other: Source) -> bool:
+        """Whether another pass drew the same noise from it, as far as its law is known."""
+        mine, theirs = (s.noise("") for s in (self, other))
+        return (mine.law, mine.drop_p, mine.tau) == (theirs.law, theirs.drop_p, theirs.tau)
+
     def noise(self, name: str) -> Noise:
         """The finished record."""
         law = self.law or UNKNOWN.kind

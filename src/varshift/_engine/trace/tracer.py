@@ -34,7 +34,7 @@ from varshift._engine.trace.modules import ModuleStack
 from varshift._engine.trace.noises import Source, sharing_of, unused
 from varshift._engine.trace.ops import Operation, tensors_in
 from varshift._engine.trace.zeroed import zeroed_by
-from varshift.results import Layer, Note
+from varshift.results import Layer, Line, Note
 
 __all__ = ["SiteSeen", "Tracer"]
 
@@ -55,6 +55,7 @@ class SiteSeen:
     affine: bool
     frozen: bool
     calls: int = 0
+    stray: bool = False  # no module that can be found holds its statistics
 
 
 class Tracer(DispatchMode):
@@ -75,6 +76,7 @@ class Tracer(DispatchMode):
         self.names: list[str] = []  # of the sources, in the order they are met
         self.zeroed: dict[Any, Source] = {}  # dropout of rate 1, which draws nothing
         self.sites: dict[str, SiteSeen] = {}
+        self.strays: dict[Line | None, str] = {}  # by the line that normalises, the path made up
         self.routes: dict[tuple[int, str], Trails] = {}
         self.notes: list[Note] = []
         self._owners = owners(model)
@@ -192,12 +194,13 @@ class Tracer(DispatchMode):
         if not isinstance(running, Tensor):
             return None
         path, module = self.modules.innermost
-        if id(running) in self._owners:
+        stray = id(running) not in self._owners
+        if not stray:
             path, module = self._owners[id(running)]
         elif isinstance(module, _InstanceNorm) or calling_operation() == "instance_norm":
             return None
         else:
-            path = f"{path}.batch_norm".lstrip(".")
+            path = self._stray(path)
         if path not in self.sites:
             self.sites[path] = SiteSeen(
                 path=path,
@@ -207,8 +210,17 @@ class Tracer(DispatchMode):
                 eps=_eps(operation),
                 affine=operation.argument("weight") is not None,
                 frozen=_frozen(operation),
+                stray=stray,
             )
         return self.sites[path]
+
+    def _stray(self, path: str) -> str:
+        """What to call a norm that no module holds: one made in `forward`, say."""
+        line = calling_line()
+        if line not in self.strays:
+            taken = self.sites.keys() | set(self.strays.values())
+            self.strays[line] = unused(f"{path}.batch_norm".lstrip("."), taken)
+        return self.strays[line]
 
     # Everything else -----------------------------------------------------------------------
 

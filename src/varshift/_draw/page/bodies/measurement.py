@@ -123,6 +123,8 @@ def _worst(result: Measurement, site: Site) -> str:
 
 
 def _sure(site: Site) -> float:
+    if site.by_batch:
+        return 0.0
     error = site.severity_se if site.severity_se == site.severity_se else 0.0
     return site.severity - 2 * error if site.severity == site.severity else 0.0
 

@@ -1,0 +1,85 @@
+"""VS108: training and evaluation differ at a norm, and no noise that can be silenced is why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from varshift._check.evidence import Evidence
+from varshift._check.sizes import Size
+from varshift.results import Finding, Noise
+
+__all__ = ["shift_without_a_source"]
+
+
+def shift_without_a_source(evidence: Evidence) -> Iterator[Finding]:
+    """One finding for all of them, since one cause is carried on and on: at the norm it hits most.
+
+    Where training lets nothing pass (dropout of 1) another note says so.
+    """
+    if not evidence.structure.norms or _nothing_passes(evidence):
+        return
+    found = {path: size for path, size in evidence.rest.items() if _open(evidence, path)}
+    if not found:
+        return
+    path = max(found, key=lambda path: found[path].severity)
+    also = tuple(other for other in found if other != path)
+    possible = _possible(evidence, path)
+    size = found[path]
+    yield Finding(
+        code="VS108",
+        place=path,
+        noises=tuple(noise.name for noise in possible),
+        severity=size.severity,
+        low=size.low,
+        high=size.high,
+        shift=size.shift,
+        how="measured" if evidence.real else "sampled",
+        basis=size.basis,
+        message=_message(evidence, path, size, possible),
+        line=evidence.line(possible, path),
+        also=also,
+    )
+
+
+def _nothing_passes(evidence: Evidence) -> bool:
+    return any(n.drop_p is not None and n.drop_p >= 1 for n in evidence.structure.noises)
+
+
+def _open(evidence: Evidence, path: str) -> bool:
+    """Whether no other rule answers for it.
+
+    VS107 does where nothing but a draw in Python is near, and a draw that cannot be silenced has a
+    finding of its own.
+    """
+    if path in evidence.steady:
+        return False
+    reaching = {route.noise for route in evidence.structure.routes if route.norm == path}
+    if evidence.passes.wild:
+        return bool(reaching)
+    return not reaching & evidence.loud
+
+
+def _possible(evidence: Evidence, path: str) -> list[Noise]:
+    """The draws that were not silenced and may be behind it: nobody has shown that they are."""
+    reaching = {route.noise for route in evidence.structure.routes if route.norm == path}
+    drawn = [noise for noise in evidence.structure.noises if noise.name in evidence.loud]
+    return [n for n in drawn if n.law == "control-flow" or n.name in reaching]
+
+
+def _message(evidence: Evidence, path: str, size: Size, possible: list[Noise]) -> str:
+    return (
+        f"training and evaluation differ at the norm {path!r} with the noise silenced: severity "
+        f"{size.severity:.2f} (variance at test ÷ in training {size.shift:.2f}) belongs to no "
+        f"noise that was found; it may be {', '.join(_causes(evidence, possible))}, or code under "
+        "self.training"
+    )
+
+
+def _causes(evidence: Evidence, possible: list[Noise]) -> Iterator[str]:
+    if possible:
+        names = ", ".join(repr(noise.name) for noise in possible)
+        yield f"a draw that cannot be silenced ({names})"
+    if evidence.lasting and not evidence.passes.lasting_sources:
+        yield "a draw of evaluation alone (a training flag the wrong way round)"
+    yield "a draw in numpy or Python"
+    yield "a mask drawn ahead of the pass and kept in an attribute"

@@ -1,0 +1,143 @@
+"""Modules that a model runs and its tree does not hold: `train()` and `eval()` do not reach them.
+
+They lie in plain lists and dicts, on plain objects, or in a closure or global that a method names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import CodeType, FunctionType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from varshift._engine.borrow.containers import TORCHS_OWN, is_container
+from varshift._engine.borrow.objects import FIXED, of_others
+from varshift._engine.borrow.walk import walk
+
+__all__ = ["everything", "hidden", "named_by_attributes", "named_in_code", "user_classes"]
+
+_DEEP = 4  # containers and objects within each other
+_MANY = 1000  # items beyond which a container is a vocabulary, not a list of layers
+
+
+def everything(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """(path, module) of the registered ones, as `walk` gives them, then of the hidden ones."""
+    registered = walk(model)
+    return registered + hidden(registered)
+
+
+def hidden(registered: list[tuple[str, nn.Module]]) -> list[tuple[str, nn.Module]]:
+    """(path, module) of those that are not `registered`, each once: "norms.0", "helper.bn"."""
+    known = {id(module) for _, module in registered}
+    classes: set[type] = set()
+    found: list[tuple[str, nn.Module]] = []
+    ahead = list(registered)
+    for path, module in ahead:  # grows: what is hidden may hide more
+        for name, value in _values(module, classes):
+            for place, other in _modules(value, f"{path}.{name}".lstrip("."), _DEEP, set()):
+                if id(other) in known:
+                    continue
+                fresh = [(f"{place}.{inner}".rstrip("."), each) for inner, each in walk(other)]
+                fresh = [(each_place, each) for each_place, each in fresh if id(each) not in known]
+                known.update(id(each) for _, each in fresh)
+                found += fresh
+                ahead += fresh
+    return found
+
+
+def user_classes(module: nn.Module) -> Iterator[type]:
+    """The classes of a module that are no part of torch."""
+    for kind in type(module).__mro__:
+        if kind is nn.Module:
+            return
+        if kind is not object and not kind.__module__.startswith("torch."):
+            yield kind
+
+
+def named_in_code(kind: type) -> Iterator[tuple[str, nn.Module | Tensor]]:
+    """The modules and tensors that a class's own methods take from outside: globals, closures."""
+    for value in tuple(vars(kind).values()):
+        for function in _functions(value):
+            yield from _named_by(function)
+
+
+def named_by_attributes(module: nn.Module) -> Iterator[tuple[str, nn.Module | Tensor]]:
+    """The same of the functions that a module has for attributes: `self.norm = lambda x: bn(x)`."""
+    for value in tuple(vars(module).values()):
+        if type(value) is FunctionType:
+            yield from _named_by(value)
+
+
+def _functions(value: Any) -> Iterator[FunctionType]:
+    if isinstance(value, FunctionType):
+        yield value
+    elif isinstance(value, property):
+        yield from (each for each in (value.fget, value.fset) if isinstance(each, FunctionType))
+    elif isinstance(value, (staticmethod, classmethod)):
+        yield from _functions(value.__func__)
+
+
+def _named_by(function: FunctionType) -> Iterator[tuple[str, nn.Module | Tensor]]:
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
+        try:
+            value = cell.cell_contents
+        except ValueError:  # not bound yet
+            continue
+        yield from _state_in(name, value)
+    for name in _names(function.__code__):
+        yield from _state_in(name, function.__globals__.get(name))
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """The names that a function's code, and the code inside it, looks up."""
+    yield from code.co_names
+    for inner in code.co_consts:
+        if isinstance(inner, CodeType):
+            yield from _names(inner)
+
+
+def _state_in(name: str, value: Any) -> Iterator[tuple[str, nn.Module | Tensor]]:
+    """The value, or what is in a list or dict of such: the container itself is not the model's."""
+    if isinstance(value, (nn.Module, Tensor)):
+        yield name, value
+    elif is_container(value) and len(value) <= _MANY:
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, item in items:
+            if isinstance(item, (nn.Module, Tensor)):
+                yield f"{name}.{key}", item
+
+
+def _values(module: nn.Module, classes: set[type]) -> Iterator[tuple[str, Any]]:
+    """What a module's attributes hold, and what its class's code names."""
+    if isinstance(module, torch.jit.ScriptModule):
+        return
+    for name, value in vars(module).items():
+        if not (name in TORCHS_OWN or type(value) in FIXED or isinstance(value, Tensor)):
+            yield name, value
+    yield from named_by_attributes(module)
+    for kind in user_classes(module):
+        if kind not in classes:
+            classes.add(kind)
+            yield from named_in_code(kind)
+
+
+def _modules(value: Any, path: str, deep: int, seen: set[int]) -> Iterator[tuple[str, nn.Module]]:
+    """The modules in an attribute, however they are packed."""
+    if isinstance(value, nn.Module):
+        yield path, value
+        return
+    if not deep or type(value) in FIXED or isinstance(value, Tensor) or id(value) in seen:
+        return
+    seen.add(id(value))
+    if is_container(value):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        if len(value) > _MANY or isinstance(value, bytearray):
+            return
+    elif type(own := getattr(value, "__dict__", None)) is dict and not of_others(value):
+        items = own.items()
+    else:
+        return
+    for key, item in tuple(items):
+        yield from _modules(item, f"{path}.{key}", deep - 1, seen)
