@@ -136,14 +136,35 @@ class Evidence:
 
     @property
     def loud(self) -> set[str]:
-        """Sources that could not be silenced where `rest` was found out."""
-        drawn = {noise.name for noise in self.structure.noises if noise.active}
-        return {n for n in drawn if self.run.silenced.get(n, Silenced.NOT) is Silenced.NOT}
+        """Sources that could not be silenced where `rest` was found out.
+
+        What is replaced by its mean is not silent where that mean is no neutral one: a token that
+        stands in for some of the rows.
+        """
+        return {
+            noise.name
+            for noise in self.structure.noises
+            if noise.active
+            and (
+                noise.law == "unknown"
+                or self.run.silenced.get(noise.name, Silenced.NOT) is Silenced.NOT
+            )
+        }
 
     @cached_property
     def left(self) -> dict[str, Size]:
-        """What no noise that can be silenced accounts for, at every norm that has a figure."""
-        return unattributed(self.passes) if self.seen.sites else {}
+        """What no noise that can be silenced accounts for, at every norm that has a figure.
+
+        Found on the first batch, where nothing but rounding is left as a rule; on all of them where
+        one does not decide.
+        """
+        if not self.seen.sites:
+            return {}
+        found = unattributed(self.passes)
+        if self.real and any(s.low <= self.max_severity < s.severity for s in found.values()):
+            self.passes.silence_all()
+            found = unattributed(self.passes)
+        return found
 
     @property
     def rest(self) -> dict[str, Size]:

@@ -74,6 +74,7 @@ class Passes:
         self._train, self._test = Recording("train"), Recording("test")
         self._ways = _Ways(run)
         self._noisy = self.noise.regime(self._train, self._ways)
+        self._quiet = Recording("silenced training"), Recording("settled evaluation")
         self._passed = Passed(0, 0)
 
     def begin(self) -> None:
@@ -166,15 +167,16 @@ class Passes:
 
     @cached_property
     def settled(self) -> Mapping[str, Fixed]:
-        """What training on these batches would store; frozen norms keep what they have.
+        """What training on these batches would store, where evaluation will read it.
 
         An example's evaluation is to meet the biased variance that its training divides by, so that
         n/(n − 1) is not taken for noise.
         """
-        frozen = {norm.path for norm in self.run.structure.norms if norm.frozen}
+        kept = {norm.path for norm in self.run.structure.norms if norm.frozen}
+        kept |= self.evaluated.by_batch
         found = {}
         for path, met in self.seen.sites.items():
-            if path not in frozen and met.train.count:
+            if path not in kept and met.train.count:
                 within = met.train.within()
                 if not self.real:
                     count = met.train.count / self.rounds
@@ -187,19 +189,26 @@ class Passes:
     def unexplained(self) -> tuple[Recording, Recording]:
         """Training with every noise silenced that can be, and evaluation, norms settled in both.
 
-        Of the first batch alone: where no cause is left but noise, both are the same number by
-        number. What stays noisy in evaluation stays so here.
+        Of the first batch: where no cause is left but noise, both are the same number by number.
+        What stays noisy in evaluation stays so here.
         """
-        lanes = Recording("silenced training"), Recording("settled evaluation")
+        self._silence(list(self.held[:1]) * (_WILD_ROUNDS if self.wild else 1))
+        return self._quiet
+
+    def silence_all(self) -> None:
+        """The same of the other batches."""
+        if self.run.ranks.any(len(self.held) > 1):
+            self._silence(self.held[1:])
+
+    def _silence(self, batches: Sequence[Batch]) -> None:
         norms = fixed(self.settled)
         blend = self._silenced if self.noisy else None
+        silent, evaluation = self._quiet
         regimes = {
-            "silenced": Regime("training", record=lanes[:1], norms=norms, blend=blend),
-            "first settled": Regime("evaluation", record=lanes[1:], norms=norms),
+            "silenced": Regime("training", record=(silent,), norms=norms, blend=blend),
+            "first settled": Regime("evaluation", record=(evaluation,), norms=norms),
         }
-        loud = self.wild or any(not how.exact for how in self.run.silenced.values())
-        self.run.run(list(self.held[:1]) * (_WILD_ROUNDS if loud else 1), regimes)
-        return lanes
+        self.run.run(batches, regimes)
 
     def _silenced(self, meeting: Meeting) -> Tensor:
         if meeting.silent is None or meeting.name in self.lasting_sources:

@@ -30,11 +30,14 @@ class NormCall:
         owner: the module that holds its statistics.
         arguments: "input", "running_mean", "running_var", "weight", "bias", "training", "eps" …;
             those left out are not there.
+        each: in training each sample is normalised by moments of its own, whose averages are
+            stored, as InstanceNorm does.
     """
 
     path: str
     owner: nn.Module
     arguments: Mapping[str, Any]
+    each: bool = False
 
     @property
     def x(self) -> Tensor:
@@ -75,4 +78,4 @@ class NormCall:
 
     def given(self, **arguments: Any) -> NormCall:
         """The same call with other arguments."""
-        return NormCall(self.path, self.owner, {**self.arguments, **arguments})
+        return NormCall(self.path, self.owner, {**self.arguments, **arguments}, self.each)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -28,6 +29,7 @@ from varshift._engine.borrow.model import (
     Buffers,
     borrowed,
     evaluation_flags,
+    own_eval,
     set_training,
     training_flags,
     unwrapped,
@@ -46,6 +48,7 @@ from varshift._engine.structure import traced
 from varshift._engine.tap import Tap
 from varshift._engine.trace.modules import module_stack
 from varshift._engine.trace.tracer import Tracer
+from varshift._engine.watched import watched_norms, watching
 from varshift.errors import DataError
 from varshift.results import Note, NoteKind, Structure
 from varshift.results.structure import alone
@@ -127,15 +130,39 @@ class Session:
 
     def __post_init__(self) -> None:
         self.on: Flags = training_flags(self.model)
-        self.off: Flags = evaluation_flags(self.model)
+        self.off, self._evaluates_its_own_way = evaluation_flags(self.model)
         self._buffers = Buffers(self.model)
         self._owners = owners(self.model)
+        self._watched = watched_norms(self.model)
         self._structure: Structure | None = None
 
     # One pass ------------------------------------------------------------------------------
 
     def once(self, batch: Batch, regime: Regime, report: Any = None) -> Any:
         """One forward pass; gives what the model returned. What it wrote is put back."""
+        if self._evaluates_its_own_way and regime.mode == "evaluation":
+            with self._after_its_own_eval():
+                return self._once(batch, regime, report)
+        return self._once(batch, regime, report)
+
+    @contextmanager
+    def _after_its_own_eval(self) -> Iterator[None]:
+        """As the model's own `eval()` leaves it, which sets more than flags."""
+        with borrowed(self.model), self._anew():
+            own_eval(self.model)
+            self._buffers, self._owners = Buffers(self.model), owners(self.model)
+            yield
+
+    @contextmanager
+    def _anew(self) -> Iterator[None]:
+        """What is known of the model's tensors is put back after the block."""
+        held = self._buffers, self._owners
+        try:
+            yield
+        finally:
+            self._buffers, self._owners = held
+
+    def _once(self, batch: Batch, regime: Regime, report: Any) -> Any:
         for recorder in regime.record:
             recorder.begin(batch)
         set_training(self._flags(regime))
@@ -182,15 +209,12 @@ class Session:
 
         Then the model, what its passes have left in it, and all random generators are as before.
         """
-        held = self._buffers, self._owners
-        with borrowed(self.model), (edit or Edit({})).standing_in(self.model):
+        standing_in = (edit or Edit({})).standing_in(self.model)
+        with borrowed(self.model), standing_in, self._anew():
             self._buffers, self._owners = Buffers(self.model), owners(self.model)
             if seed is not None:
                 seed_all(seed)
-            try:
-                yield
-            finally:
-                self._buffers, self._owners = held
+            yield
 
     def _flags(self, regime: Regime) -> Flags:
         if isinstance(regime.mode, str):
@@ -210,20 +234,33 @@ class Session:
             stack.callback(hook.remove)
         for path, watch in regime.watch.items():
             stack.callback(modules[path].register_forward_hook(watch).remove)
+        met: set[str] = set()
+        meets = self._meets(regime, met)
         tracing = regime.structure and self.trace is None
         if tracing or regime.blend is not None or regime.control is not None:
-            self._follow(stack, batch, regime, report, tracing)
+            mode = self._follow(stack, batch, regime, report, tracing, meets)
+            if self._watched:
+                shown = partial(mode.module_norm, meets)
+                stack.enter_context(watching(self._watched, shown, met, mode.aside))
         elif regime.record or regime.norms is not None:
             strays = None if self.trace is None else self.trace.tracer.strays
-            stack.enter_context(Tap(self.model, self._meets(regime), self._owners, strays))
+            if self._watched:
+                stack.enter_context(watching(self._watched, meets, met))
+            stack.enter_context(Tap(self.model, meets, self._owners, strays))
 
     def _follow(
-        self, stack: ExitStack, batch: Batch, regime: Regime, report: Any, tracing: bool
-    ) -> None:
+        self,
+        stack: ExitStack,
+        batch: Batch,
+        regime: Regime,
+        report: Any,
+        tracing: bool,
+        meets: Callable[[NormCall], NormCall | None],
+    ) -> Tracer:
         """The lane on which every operation is followed."""
         modules = stack.enter_context(module_stack(self.model, report))
         arguments = (self.model, modules, batch.value)
-        meets = self._meets(regime)
+        mode: Tracer
         if regime.control is not None:
             mode = regime.control(*arguments, on_norm=meets)
         elif regime.blend is not None:
@@ -236,6 +273,7 @@ class Session:
         if tracing:
             before = rng_state()
             stack.callback(self._traced, batch, mode, before)
+        return mode
 
     def _traced(self, batch: Batch, tracer: Tracer, before: Any) -> None:
         self.trace = Trace(batch, tracer, drawn_from(before, rng_state()))
@@ -244,10 +282,11 @@ class Session:
         self.silenced.update(control.methods)
         self.strangers += control.strangers
 
-    def _meets(self, regime: Regime) -> Callable[[NormCall], NormCall | None]:
+    def _meets(self, regime: Regime, met: set[str]) -> Callable[[NormCall], NormCall | None]:
         recorders, norms = regime.record, regime.norms
 
         def meet(call: NormCall) -> NormCall | None:
+            met.add(call.path)
             changed = None if norms is None else norms(call)
             for recorder in recorders:
                 recorder.norm(call)

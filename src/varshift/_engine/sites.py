@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,36 @@ from varshift._engine.borrow.containers import tensors_within
 from varshift._engine.borrow.hidden import everything
 from varshift._engine.borrow.walk import walk
 
-__all__ = ["Handle", "held_tensors", "norm_handles", "owners", "untracked"]
+__all__ = [
+    "Handle",
+    "Untracked",
+    "held_tensors",
+    "norm_handles",
+    "owners",
+    "splits_of",
+    "untracked",
+]
+
+
+class Untracked(StrEnum):
+    """Why a normalisation is no norm site whose statistics can be rewritten; the value says it."""
+
+    SCRIPTED = (
+        "inside a scripted module, whose tensors lie in C++: it can be neither measured nor "
+        "changed; script the model afterwards"
+    )
+    BATCH_ALONE = (
+        "keeps no running statistics (track_running_stats=False): it uses the batch's own in both "
+        "modes, so nothing stored can shift"
+    )
+    EACH_SAMPLE = (
+        "InstanceNorm, whose running statistics are averages of each sample's own: it is measured, "
+        "and never rewritten or read back"
+    )
+    SPLIT = (
+        "keeps statistics of several parts of a batch side by side: it is measured, and never "
+        "rewritten or read back"
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,34 +74,43 @@ def norm_handles(model: nn.Module) -> dict[str, Handle]:
     registered = {id(module) for _, module in walk(model)}
     for path, module in _open(model):
         mean, var = _held_as(module, "running_mean"), _held_as(module, "running_var")
-        if isinstance(module, _InstanceNorm):
+        if isinstance(module, _InstanceNorm) or splits_of(module):
             continue
         if isinstance(mean, Tensor) and isinstance(var, Tensor):
             found[path] = Handle(path, module, mean, var, id(module) in registered)
     return found
 
 
-def untracked(model: nn.Module) -> dict[str, str]:
+def untracked(model: nn.Module) -> dict[str, Untracked]:
     """Normalisations that look like norm sites and are none, by path, with the reason."""
-    reasons: dict[str, str] = {}
+    reasons: dict[str, Untracked] = {}
     for path, module in walk(model):
         if isinstance(module, torch.jit.ScriptModule):
             if {"running_mean", "running_var"} <= dict(module.named_buffers(recurse=False)).keys():
-                reasons[path] = (
-                    "inside a scripted module, whose tensors lie in C++: it can be neither "
-                    "measured nor changed; script the model afterwards"
-                )
+                reasons[path] = Untracked.SCRIPTED
         elif isinstance(module, _BatchNorm) and module.running_mean is None:
-            reasons[path] = (
-                "keeps no running statistics (track_running_stats=False): it uses the batch's own "
-                "in both modes, so nothing stored can shift"
-            )
+            reasons[path] = Untracked.BATCH_ALONE
         elif isinstance(module, _InstanceNorm) and module.running_mean is not None:
-            reasons[path] = (
-                "InstanceNorm with running statistics, which are averages over samples of "
-                "per-sample moments: not a norm site here"
-            )
+            reasons[path] = Untracked.EACH_SAMPLE
+        elif splits_of(module):
+            reasons[path] = Untracked.SPLIT
     return reasons
+
+
+def splits_of(module: nn.Module) -> int:
+    """Of how many parts of a batch a BatchNorm keeps statistics side by side; 0 for the usual one.
+
+    Ghost norms take their channels times the parts for channels, and average in evaluation.
+    """
+    mean, channels = _held_as(module, "running_mean"), getattr(module, "num_features", 0)
+    if (
+        not isinstance(mean, Tensor)
+        or not channels
+        or mean.numel() == channels
+        or mean.numel() % channels
+    ):
+        return 0
+    return int(mean.numel() // channels)
 
 
 def owners(model: nn.Module) -> dict[int, tuple[str, nn.Module]]:
@@ -83,6 +122,8 @@ def owners(model: nn.Module) -> dict[int, tuple[str, nn.Module]]:
     """
     found: dict[int, tuple[str, nn.Module]] = {}
     for path, module in _open(model):
+        if splits_of(module):
+            continue  # met as a module: what it hands to the operation are parts of a batch
         for name, tensor in _held(module):
             site = path if name == "running_mean" else f"{path}.{name}".lstrip(".")
             found.setdefault(id(tensor), (site, module))

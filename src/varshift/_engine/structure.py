@@ -11,12 +11,13 @@ from varshift._engine.batches import Batch, Forward
 from varshift._engine.borrow.model import unwrapped
 from varshift._engine.borrow.walk import walk
 from varshift._engine.prove import prove
-from varshift._engine.sites import norm_handles, untracked
+from varshift._engine.sites import Untracked, norm_handles, untracked
 from varshift._engine.subject import subject_of
 from varshift._engine.trace.flow import Trails
 from varshift._engine.trace.noises import named, silent_noises
 from varshift._engine.trace.tracer import Tracer
 from varshift._engine.trace.zeroed import zeroed_noises
+from varshift._engine.watched import watched_norms
 from varshift.results import Noise, Norm, Note, NoteKind, Proof, Route, Structure
 from varshift.results.structure import Placement
 
@@ -66,9 +67,7 @@ def _norms(model: nn.Module, tracer: Tracer) -> list[Norm]:
     reached = [
         Norm(
             path=seen.path,
-            kind=type(seen.owner).__name__
-            if hasattr(seen.owner, "running_mean")
-            else "F.batch_norm",
+            kind=seen.kind,
             channels=seen.channels,
             # The module's own attribute: with momentum=None the operation is handed an average.
             momentum=getattr(seen.owner, "momentum", seen.momentum),
@@ -123,7 +122,8 @@ def _notes(
                 "see: a layer drop or augmentation inside the model is not followed",
                 NoteKind.OUTSIDE_DRAW,
             )
-    if not norms:
+    by_hand = _by_hand(inner, tracer)
+    if not norms and not by_hand and not _other_norms(inner):
         sentence = "no normalisation with running statistics: nothing can shift here"
         yield Note(sentence, NoteKind.NO_NORM)
     for norm in norms:
@@ -139,15 +139,16 @@ def _notes(
             sentence = f"{norm.path}: the example never reached it"
             yield Note(sentence, NoteKind.UNREACHED, norm.path)
     for path, reason in untracked(inner).items():
+        if path in tracer.sites:
+            continue
         yield Note(f"{path}: {reason}", NoteKind.UNTRACKED, path)
-    for path, handle in norm_handles(inner).items():
-        if handle.registered and not handle.certain and path not in tracer.sites:
-            yield Note(
-                f"{path}: holds running statistics, but no batch-norm operation read them "
-                "(normalised by hand, or not reached): not followed",
-                NoteKind.BY_HAND,
-                path,
-            )
+    for path in by_hand:
+        yield Note(
+            f"{path}: holds running statistics, but was not met as a norm (not reached, or nothing "
+            "that it was given has so many channels): not followed",
+            NoteKind.BY_HAND,
+            path,
+        )
     for name, module in walk(inner):
         if isinstance(module, torch.jit.ScriptModule) and "." not in name:
             sentence = f"{name}: scripted, seen from outside only: its inner paths and lines are "
@@ -155,3 +156,22 @@ def _notes(
     modules = [model, *(module for _, module in walk(inner))]
     if any(type(module).__name__ == "OptimizedModule" for module in modules):
         yield Note("compiled parts were run eagerly for the inspection", NoteKind.COMPILED)
+
+
+def _by_hand(model: nn.Module, tracer: Tracer) -> list[str]:
+    """Paths of what holds running statistics and was not met as a norm."""
+    handles = norm_handles(model).items()
+    held = [path for path, handle in handles if handle.registered and not handle.certain]
+    return [path for path in dict.fromkeys([*held, *_watched(model)]) if path not in tracer.sites]
+
+
+def _watched(model: nn.Module) -> Iterator[str]:
+    known = untracked(model)
+    registered = {path for path, _ in walk(model)}
+    yield from (p for p in watched_norms(model) if p not in known and p in registered)
+
+
+def _other_norms(model: nn.Module) -> bool:
+    """Whether something may shift that is no norm site: what is scripted, or goes by samples."""
+    scripted = any(isinstance(module, torch.jit.ScriptModule) for _, module in walk(model))
+    return scripted or any(why is not Untracked.BATCH_ALONE for why in untracked(model).values())

@@ -146,7 +146,7 @@ def hypotheses(model: nn.Module, seen: Feeds, places: list[str] | None) -> Judge
 
 def _unfit(model: nn.Module, seen: Feeds) -> dict[str, str]:
     """Norm sites that nothing can be said about, wherever noise stood."""
-    skipped = dict(untracked(model))
+    skipped = {path: why.value for path, why in untracked(model).items()}
     handles = norm_handles(model)
     for path, handle in handles.items():
         if handle.certain and path not in seen.norm_calls:

@@ -54,7 +54,7 @@ class Plan:
     @classmethod
     def of(cls, model: nn.Module, include_frozen: bool) -> Plan:
         """Decide before anything runs."""
-        skipped = dict(untracked(model))
+        skipped = {path: why.value for path, why in untracked(model).items()}
         handles = norm_handles(model)
         for path, handle in handles.items():
             if model.training and not handle.module.training and not include_frozen:

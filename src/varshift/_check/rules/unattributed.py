@@ -12,7 +12,7 @@ __all__ = ["shift_without_a_source"]
 
 
 def shift_without_a_source(evidence: Evidence) -> Iterator[Finding]:
-    """One finding for all of them, since one cause is carried on and on: at the norm it hits most.
+    """One finding for all of them, since one cause is carried on and on: at the first norm it hits.
 
     Where training lets nothing pass (dropout of 1) another note says so.
     """
@@ -21,8 +21,7 @@ def shift_without_a_source(evidence: Evidence) -> Iterator[Finding]:
     found = {path: size for path, size in evidence.rest.items() if _open(evidence, path)}
     if not found:
         return
-    path = max(found, key=lambda path: found[path].severity)
-    also = tuple(other for other in found if other != path)
+    path, *also = found
     possible = _possible(evidence, path)
     size = found[path]
     yield Finding(
@@ -37,7 +36,7 @@ def shift_without_a_source(evidence: Evidence) -> Iterator[Finding]:
         basis=size.basis,
         message=_message(evidence, path, size, possible),
         line=evidence.line(possible, path),
-        also=also,
+        also=tuple(also),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from torch import nn
+from torch import Tensor, nn
 
 from varshift._engine.borrow.buffers import Buffers
 from varshift._engine.borrow.hidden import everything
@@ -17,6 +17,7 @@ __all__ = [
     "Buffers",
     "borrowed",
     "evaluation_flags",
+    "own_eval",
     "set_training",
     "training_flags",
     "unwrapped",
@@ -76,23 +77,40 @@ def training_flags(model: nn.Module) -> list[tuple[nn.Module, bool]]:
     return [(module, module.training) for _, module in everything(model)]
 
 
-def evaluation_flags(model: nn.Module) -> list[tuple[nn.Module, bool]]:
+def evaluation_flags(model: nn.Module) -> tuple[list[tuple[nn.Module, bool]], bool]:
     """The flags that the user's own `model.eval()` gives: what it does not reach stays as it is.
 
-    A class with a `train()` of its own may keep a norm in training, or set norms in a plain list;
-    whatever else it does (merge adapters) is undone.
+    A class with a `train()` of its own may keep a norm in training, or set norms in a plain list.
+    It may also do more: average the statistics of a ghost norm, merge adapters. The second value
+    says so, and that a pass in evaluation takes a call of `own_eval`; here all of it is undone.
     """
     if not trains_its_own_way(model):
         registered = {id(module) for _, module in walk(model)}
-        return [(m, on and id(m) not in registered) for m, on in training_flags(model)]
+        return [(m, on and id(m) not in registered) for m, on in training_flags(model)], False
+    before = _held(model)
     with borrowed(model):
-        try:
-            model.eval()
-        except Exception as error:
-            raise ModelError(
-                f"the model's own eval() raised {type(error).__name__}: {error}"
-            ) from error
-        return training_flags(model)
+        own_eval(model)
+        return training_flags(model), _held(model) != before
+
+
+def own_eval(model: nn.Module) -> None:
+    """The user's own `eval()`, which may be anybody's code."""
+    try:
+        model.eval()
+    except Exception as error:
+        said = f"the model's own eval() raised {type(error).__name__}: {error}"
+        raise ModelError(said) from error
+
+
+def _held(model: nn.Module) -> list[tuple[int, int]]:
+    """Every tensor that the modules hold, by identity and version."""
+    return [
+        (id(tensor), tensor._version)
+        for _, module in everything(model)
+        for holder in (module._parameters, module._buffers, vars(module))
+        for tensor in holder.values()
+        if isinstance(tensor, Tensor) and not tensor.is_inference()
+    ]
 
 
 def set_training(flags: list[tuple[nn.Module, bool]]) -> None:

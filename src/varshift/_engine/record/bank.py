@@ -102,6 +102,7 @@ class Bank(Mapping[str, Tally]):
         self._rows = _Rows.empty(GROUPS, 0)
         self._within = torch.zeros(2, 0, dtype=torch.float64)  # count × variance, and count
         self._scatter = (_Rows.empty(1, 0), _Rows.empty(1, 0))  # of batch means and variances
+        self._each: dict[str, Tensor] = {}  # count × variance and count (2, C), sample by sample
         self._met: list[tuple[str, _Received]] = []
         self._bytes = 0
         self._waiting: list[_Pass] = []
@@ -129,6 +130,14 @@ class Bank(Mapping[str, Tally]):
             self._met.append((place, split_moments(x, min(self._pieces, len(x)))))
         precision = torch.finfo(x.dtype).eps
         self._precision[place] = max(self._precision.get(place, 0.0), precision)
+
+    def add_each(self, place: str, x: Tensor) -> None:
+        """Of a place where samples are normalised one by one: what varies within each of them."""
+        rows = x.detach().flatten(2).double()
+        count = rows.shape[0] * rows.shape[2]
+        var = rows.var(2).mean(0).cpu() if rows.shape[2] > 1 else rows.new_zeros(rows.shape[1])
+        found = torch.stack([var * count, torch.full_like(var, count)])
+        self._each[place] = self._each.get(place, 0) + found
 
     def end(self) -> None:
         """The pass is through. Passes alike wait for each other and are taken in together."""
@@ -231,7 +240,7 @@ class Bank(Mapping[str, Tally]):
         at = whole._columns[place]
         counts, means, m2s = (part[:, at] for part in whole._rows.parts)
         used = counts[:, 0] > 0
-        weighted, within = whole._within[:, at]
+        weighted, within = whole._each.get(place, whole._within[:, at])
         return Tally(
             counts=counts[used, :1],
             means=means[used],
@@ -262,6 +271,8 @@ class Bank(Mapping[str, Tally]):
                 for mine, theirs in zip(whole._scatter, other._scatter, strict=True):
                     part = _Rows(*(held[:, at] for held in theirs.parts))
                     mine.merge(torch.tensor([0]), columns, part)
+                if place in other._each:
+                    whole._each[place] = whole._each.get(place, 0) + other._each[place]
                 known = whole._precision.get(place, 0.0)
                 whole._precision[place] = max(known, other._precision[place])
         self._whole = whole

@@ -51,6 +51,8 @@ class Recording(Recorder):
         if call.training:
             self.by_batch.add(call.path)
         self.bank.add(call.path, call.x)
+        if call.each:
+            self.bank.add_each(call.path, call.x)
 
     def end(self, out: Any) -> None:
         """The pass is through."""

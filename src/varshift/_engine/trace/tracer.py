@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 
 from varshift._engine.batches import tensors_of
 from varshift._engine.normcall import NormCall
-from varshift._engine.sites import owners
+from varshift._engine.sites import owners, splits_of
 from varshift._engine.trace import ops
 from varshift._engine.trace.flow import (
     NOTHING,
@@ -56,6 +57,13 @@ class SiteSeen:
     frozen: bool
     calls: int = 0
     stray: bool = False  # no module that can be found holds its statistics
+    by_module: bool = False  # met as a module, not as an operation
+
+    @property
+    def kind(self) -> str:
+        """The class of the norm, or the function that was called without one."""
+        own = self.by_module or hasattr(self.owner, "running_mean")
+        return type(self.owner).__name__ if own else "F.batch_norm"
 
 
 class Tracer(DispatchMode):
@@ -82,6 +90,7 @@ class Tracer(DispatchMode):
         self._owners = owners(model)
         self._index: dict[Any, int] = {}
         self._draws = 0
+        self._aside = False  # what runs now is ours, not the model's
         self._carried = Carried()
         for parameter in model.parameters():
             self._carried.put(parameter, Flow(weight=True))
@@ -96,6 +105,8 @@ class Tracer(DispatchMode):
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
         operation = Operation(func, args, kwargs or {})
+        if self._aside:
+            return operation.run()
         self._run(operation)
         if operation.draws():
             self._draw(operation)
@@ -181,12 +192,42 @@ class Tracer(DispatchMode):
         layer = self._layer(operation.name, "norm")
         site = self._site(operation)
         if site is not None:
-            site.calls += 1
             layer = replace(layer, path=site.path)
-            for source, trails in flow.trails.items():
-                held = self.routes.get((source, site.path), {})
-                self.routes[source, site.path] = shortest([*held.values(), *trails.values()])
+            self._reaches(site, flow)
         self._write(operation, stepped(flow, layer, "through-norm"), statistics=False)
+
+    def module_norm(self, meets: OnNorm, call: NormCall) -> None:
+        """A norm that is a module and calls no batch normalisation is through."""
+        flow = self._carried.get(call.x)
+        if call.path not in self.sites:
+            self.sites[call.path] = SiteSeen(
+                path=call.path,
+                owner=call.owner,
+                channels=call.arguments["running_mean"].numel(),
+                momentum=call.arguments["momentum"],
+                eps=call.arguments["eps"],
+                affine=call.arguments["weight"] is not None,
+                frozen=not call.training,
+                by_module=True,
+            )
+        self._reaches(self.sites[call.path], flow)
+        meets(call)
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """What runs in the block is ours, and is not followed."""
+        self._aside = True
+        try:
+            yield
+        finally:
+            self._aside = False
+
+    def _reaches(self, site: SiteSeen, flow: Flow) -> None:
+        """What the input of a norm carries."""
+        site.calls += 1
+        for source, trails in flow.trails.items():
+            held = self.routes.get((source, site.path), {})
+            self.routes[source, site.path] = shortest([*held.values(), *trails.values()])
 
     def _site(self, operation: Operation) -> SiteSeen | None:
         """The norm site that the operation belongs to, noted when first met."""
@@ -197,7 +238,11 @@ class Tracer(DispatchMode):
         stray = id(running) not in self._owners
         if not stray:
             path, module = self._owners[id(running)]
-        elif isinstance(module, _InstanceNorm) or calling_operation() == "instance_norm":
+        elif (
+            isinstance(module, _InstanceNorm)
+            or splits_of(module)
+            or calling_operation() == "instance_norm"
+        ):
             return None
         else:
             path = self._stray(path)
