@@ -30,7 +30,6 @@ __all__ = [
     "Meeting",
     "Silenced",
     "along_samples",
-    "key_of",
     "names_of",
 ]
 
@@ -73,7 +72,7 @@ class Meeting:
 
 def names_of(tracer: Tracer) -> dict[Key, str]:
     """The name that `Structure` gives each source of a finished trace, by what identifies it."""
-    return {key_of(source): name for name, source in named(tracer.sources).items()}
+    return {source.key: name for name, source in named(tracer.sources).items()}
 
 
 class Control(Tracer):
@@ -125,7 +124,7 @@ class Control(Tracer):
     def name_of(self, source: int) -> str | None:
         """The name of a source of this pass; None for a stranger."""
         held = self.sources[source]
-        return self.names[source] if self._names is None else self._names.get(key_of(held))
+        return self.names[source] if self._names is None else self._names.get(held.key)
 
     # Noise ---------------------------------------------------------------------------------
 
@@ -144,9 +143,17 @@ class Control(Tracer):
         if name is not None:
             self.methods.setdefault(name, Silenced.NOT)
 
+    def _acting(self, flow: Flow, sharing: Sharing = "element") -> Flow:
+        """Noise that stands where data should be is all there is: nothing to put in its place."""
+        for source in flow.drawn:
+            name = self.name_of(source)
+            if name is not None:
+                self.methods[name] = Silenced.NOT
+        return super()._acting(flow, sharing)
+
     def _met(self, operation: Operation) -> tuple[int, list[Tensor], list[Flow]] | None:
         """The source whose bare draw meets data in this operation, with all inputs."""
-        inputs = tensors_in([operation.args, operation.kwargs])
+        inputs = operation.read()
         flows = [self._carried.get(tensor) for tensor in inputs]
         bare = [flow.noise for flow in flows if flow.noise is not None]
         if not bare or not any(f.noise is None and (f.data or f.weight) for f in flows):
@@ -165,7 +172,9 @@ class Control(Tracer):
             (x, f) for x, f in zip(inputs, flows, strict=True) if f.noise is not None
         )
         mean, method = self._mean(source, operation, noise, flow)
-        silent = _replaced(operation, noise, mean)
+        # Weights that were drawn ahead have no one mean that could stand for all of them.
+        whole = bool(self.sources[source].kept) and operation.name in _SUMS
+        silent = None if whole else _replaced(operation, noise, mean)
         if silent is None:
             return None, Silenced.NOT, "other"
         sums = operation.name in _SUMS or noise.ndim > silent.ndim
@@ -226,11 +235,6 @@ def along_samples(values: Tensor, samples: int, like: Tensor) -> Tensor | None:
     if like.ndim > 1 and like.shape[1] == samples:
         return values.view(1, -1, *(1,) * (like.ndim - 2))
     return None
-
-
-def key_of(source: Any) -> Key:
-    """What tells a source from others, in any pass."""
-    return (source.path, source.operation, source.line)
 
 
 def _real(dtype: torch.dtype) -> torch.dtype:

@@ -1,51 +1,94 @@
-"""Proof of a route: reseed one noise source, leave every other draw alone, watch the norm."""
+"""Proof of a route: draw one noise source anew, leave every other draw alone, watch the norm."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from varshift._engine.batches import Batch, Forward, call
 from varshift._engine.borrow.model import borrowed
-from varshift._engine.borrow.rng import rng_state, set_rng_state
-from varshift._engine.sites import owners
-from varshift._engine.trace.mode import DispatchMode
-from varshift._engine.trace.ops import BATCH_NORMS, Operation
-from varshift.results import Proof, Route
+from varshift._engine.borrow.rng import SEEDS, State, set_rng_state
+from varshift._engine.normcall import NormCall
+from varshift._engine.trace.modules import module_stack
+from varshift._engine.trace.noises import Source
+from varshift._engine.trace.numbers import Redrawn
+from varshift._engine.trace.redraw import Redraw, anew, extreme
+from varshift._engine.watched import watched_norms, watching
+from varshift.results import NotShown, Proof, Route
 
 __all__ = ["prove"]
 
-_SEEDS = range(1, 65)  # enough for a draw that differs with probability 0.1: 0.9^64 = 0.001
-_ATTEMPTS = 8
+_PASSES = 8  # whose draws differ and may still round to the same mask
+
+
+@dataclass(frozen=True, eq=False)
+class _Pass:
+    """What one norm received, and whether a draw has come out otherwise."""
+
+    seen: list[Tensor]
+    changed: bool
 
 
 def prove(
-    model: nn.Module, batch: Batch, forward: Forward | None, route: Route, draws: frozenset[int]
+    model: nn.Module,
+    batch: Batch,
+    forward: Forward | None,
+    route: Route,
+    source: Source,
+    start: State,
 ) -> Proof:
-    """Run the pass as it was, again unchanged, and with the draws numbered `draws` reseeded."""
+    """Run the pass as it was, again unchanged, and with the draws of `source` made anew.
+
+    `start` are the states of the generators in which the draws of the source were numbered.
+    """
     with borrowed(model) as inner:
         if not inner.training:
             inner.train()
-        start = rng_state()
 
-        def run(reseeded: frozenset[int], seeds: range) -> _Watch:
+        def run(redraw: Redraw | None = None, seed: int | None = None) -> _Pass:
             set_rng_state(start)
-            watch = _Watch(inner, route.norm, reseeded, seeds)
-            with borrowed(inner), watch:
+            if seed is not None:
+                SEEDS[source.generator](seed)
+            draws = frozenset(source.draws)
+            with borrowed(inner), _watched(inner, batch, route.norm, draws, redraw) as (mode, seen):
                 call(inner, batch, forward)
-            return watch
+            return _Pass(seen, mode.changed or seed is not None)
 
-        first, again = (run(frozenset(), _SEEDS) for _ in range(2))
+        first, again = run(), run()
         floor = _difference(first.seen, again.seen)
-        for attempt in range(_ATTEMPTS):
-            # Other random numbers may still round to the same mask: a few tries, then it is a no.
-            moved = run(draws, range(_SEEDS.stop * attempt + 1, _SEEDS.stop * (attempt + 1)))
-            difference = _difference(first.seen, moved.seen)
-            if difference > floor or not moved.changed:
+        difference, changed = floor, False
+        for other in _others(source, run):
+            changed = changed or other.changed
+            difference = _difference(first.seen, other.seen)
+            if difference > floor:
                 break
-    return Proof(route, difference > floor, difference, floor, moved.changed)
+    unshown = None if first.seen else NotShown.NOT_REACHED
+    if not changed:
+        drawn = bool(source.draws) or bool(source.generator)
+        unshown = NotShown.NEVER_CHANGED if drawn else NotShown.KEPT
+    return Proof(route, difference > floor, difference, floor, changed, unshown)
+
+
+def _others(source: Source, run: Callable[..., _Pass]) -> Iterator[_Pass]:
+    """Passes in which the source has drawn otherwise, the likelier ones first."""
+    if source.generator:
+        yield from (run(seed=seed) for seed in range(1, _PASSES + 1))
+        return
+    if not source.draws:
+        return
+    for seed in range(1, _PASSES + 1):
+        other = run(anew(seed))
+        yield other
+        if not other.changed:
+            break
+    # `rand() < 0.001` draws other numbers every time, and hardly ever another mask. The ends of
+    # what it can draw are draws too, and they are on both sides of any threshold.
+    for low in (True, False):
+        yield run(extreme(low))
 
 
 def _difference(one: list[Tensor], other: list[Tensor]) -> float:
@@ -54,51 +97,20 @@ def _difference(one: list[Tensor], other: list[Tensor]) -> float:
     return max((float((x - y).abs().max()) for x, y in zip(one, other, strict=True)), default=0.0)
 
 
-class _Watch(DispatchMode):
-    """Reseeds chosen draws, by their number in the pass, and keeps the input of one norm."""
+@contextmanager
+def _watched(
+    model: nn.Module, batch: Batch, path: str, draws: frozenset[int], redraw: Redraw | None
+) -> Iterator[tuple[Redrawn, list[Tensor]]]:
+    """In the block draws are made anew; what the norm at `path` receives goes into the list."""
+    seen: list[Tensor] = []
+    met: set[str] = set()
 
-    def __init__(self, model: nn.Module, path: str, reseeded: frozenset[int], seeds: range) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.seen: list[Tensor] = []
-        self.changed = False
-        self._path = path
-        self._paths = {key: site for key, (site, _) in owners(model).items()}
-        self._reseeded = reseeded
-        self._seeds = seeds
-        self._draws = 0
+    def meets(call: NormCall) -> None:
+        met.add(call.path)
+        if call.path == path:
+            seen.append(call.x.detach().to("cpu", torch.float64, copy=True))
 
-    def __torch_dispatch__(
-        self,
-        func: Any,
-        types: Any,
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:
-        operation = Operation(func, args, kwargs or {})
-        if operation.name in BATCH_NORMS:
-            running = operation.argument("running_mean")
-            if self._paths.get(id(running)) == self._path:
-                self.seen.append(args[0].detach().to("cpu", torch.float64, copy=True))
-        if not operation.draws():
-            return operation.run()
-        self._draws += 1
-        if self._draws - 1 in self._reseeded:
-            return self._redraw(operation)
-        return operation.run()
-
-    def _redraw(self, operation: Operation) -> Any:
-        # An in-place draw on data (RReLU) must start from the old values every time.
-        written = [(tensor, tensor.clone()) for tensor in operation.written()]
-        operation.run()
-        usual = operation.outputs()[0].clone()
-        after = rng_state()
-        for seed in self._seeds:
-            for tensor, old in written:
-                tensor.copy_(old)
-            torch.manual_seed(seed)
-            operation.run()
-            if not torch.equal(operation.outputs()[0], usual):
-                self.changed = True
-                break
-        set_rng_state(after)
-        return operation.out
+    with module_stack(model) as modules:
+        mode = Redrawn(model, modules, batch.value, on_norm=meets, draws=draws, redraw=redraw)
+        with mode, watching(watched_norms(model), meets, met, mode.aside):
+            yield mode, seen

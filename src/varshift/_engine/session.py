@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import nn
 
+from varshift._engine.ahead import Ahead, Look, look_ahead, open_questions
 from varshift._engine.batches import (
     Batch,
     Data,
@@ -34,14 +35,14 @@ from varshift._engine.borrow.model import (
     training_flags,
     unwrapped,
 )
-from varshift._engine.borrow.rng import drawn_from, rng_state, seed_all, set_rng_state
+from varshift._engine.borrow.rng import SEEDS, State, drawn_from, rng_state, seed_all, set_rng_state
 from varshift._engine.borrow.walk import walk
-from varshift._engine.control import Control, Silenced, key_of, names_of
+from varshift._engine.control import Control, Silenced, names_of
 from varshift._engine.edits import Edit
 from varshift._engine.normcall import NormCall
 from varshift._engine.progress import Progress, Reporter, reporter
 from varshift._engine.ranks import Ranks
-from varshift._engine.regime import Flags, Regime
+from varshift._engine.regime import Flags, Mode, Regime
 from varshift._engine.sharding import is_sharded
 from varshift._engine.sites import norm_handles, owners
 from varshift._engine.structure import traced
@@ -49,7 +50,7 @@ from varshift._engine.tap import Tap
 from varshift._engine.trace.modules import module_stack
 from varshift._engine.trace.tracer import Tracer
 from varshift._engine.watched import watched_norms, watching
-from varshift.errors import DataError
+from varshift.errors import DataError, ModelError
 from varshift.results import Note, NoteKind, Structure
 from varshift.results.structure import alone
 
@@ -61,11 +62,17 @@ R = TypeVar("R", bound=Any)  # a result: a dataclass with notes
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """The first traced pass: its batch, what followed it, and which generators it moved."""
+    """The first traced pass: its batch, what followed it, and which generators it moved.
+
+    `start` are the states of the generators before it. `ahead` is noise that no draw of the pass
+    has made, which `tracer` has followed too.
+    """
 
     batch: Batch
     tracer: Tracer
     moved: tuple[str, ...]
+    start: State
+    ahead: Ahead = field(default_factory=Ahead)
 
     @property
     def names(self) -> dict[Any, str]:
@@ -143,7 +150,11 @@ class Session:
         if self._evaluates_its_own_way and regime.mode == "evaluation":
             with self._after_its_own_eval():
                 return self._once(batch, regime, report)
-        return self._once(batch, regime, report)
+        first = regime.structure and self.trace is None
+        out = self._once(batch, regime, report)
+        if first and self.trace is not None:
+            self.trace = self._looked_ahead(self.trace)
+        return out
 
     @contextmanager
     def _after_its_own_eval(self) -> Iterator[None]:
@@ -175,6 +186,33 @@ class Session:
         for recorder in regime.record:
             recorder.end(out)
         return out
+
+    def _looked_ahead(self, trace: Trace) -> Trace:
+        """The trace with noise that no draw shows: masks made ahead, draws that became numbers.
+
+        Passes more, and only where there is a question. A sharded model runs on all ranks or
+        on none, and ranks need not have met the same.
+        """
+        if self.ranks.several and is_sharded(self.model):
+            return trace
+        if not open_questions(trace.tracer, trace.moved):
+            return trace
+
+        def follow(
+            mode: Mode, build: Callable[..., Follower], generator: str = "", seed: int = 0
+        ) -> tuple[Follower, tuple[str, ...]]:
+            set_rng_state(trace.start)
+            if generator:
+                SEEDS[generator](seed)
+            found = self.followed(trace.batch, Regime(mode), build)
+            return found.tracer, found.moved
+
+        with self.trying():
+            try:
+                tracer, ahead = look_ahead(self.model, Look(trace.tracer, trace.moved), follow)
+            except ModelError:
+                return trace  # of evaluation: who asks for that is told
+        return replace(trace, tracer=tracer, ahead=ahead)
 
     def alike(self, batch: Batch, regimes: Iterable[Regime]) -> None:
         """One pass under each regime, all of which draw the same random numbers."""
@@ -269,6 +307,10 @@ class Session:
             stack.callback(self._directed, mode)
         else:
             mode = Tracer(*arguments, on_norm=meets)
+        if tracing:
+            mode.look_outside()
+        elif self.trace is not None and self.trace.ahead.kept and mode.outside is None:
+            mode.look_outside(self.trace.ahead.kept)
         stack.enter_context(mode)
         if tracing:
             before = rng_state()
@@ -276,7 +318,7 @@ class Session:
         return mode
 
     def _traced(self, batch: Batch, tracer: Tracer, before: Any) -> None:
-        self.trace = Trace(batch, tracer, drawn_from(before, rng_state()))
+        self.trace = Trace(batch, tracer, drawn_from(before, rng_state()), before)
 
     def _directed(self, control: Control) -> None:
         self.silenced.update(control.methods)
@@ -409,11 +451,11 @@ class Session:
         found: set[str] = set()
         if batch is not None and self.trace is not None:
             there = self.followed(batch, Regime("evaluation"), Tracer).tracer
-            laws = {key_of(source): source for source in there.sources}
+            laws = {source.key: source for source in there.sources}
             for source in self.trace.tracer.sources:
-                other = laws.get(key_of(source))
+                other = laws.get(source.key)
                 if other is not None and source.alike(other):
-                    found.add(self.trace.names[key_of(source)])
+                    found.add(self.trace.names[source.key])
         return frozenset().union(*self.ranks.gather(found))
 
     def _name_draws(self, name: str, batch: Batch, regime: Regime) -> None:
@@ -437,7 +479,15 @@ class Session:
         assert self.trace is not None
         first = self.trace
         set_training(self.on)  # what the trace has not met is told by its flags as lent
-        return traced(self.lent, first.tracer, first.batch, self.forward, first.moved)
+        return traced(
+            self.lent,
+            first.tracer,
+            first.batch,
+            self.forward,
+            first.start,
+            first.moved,
+            first.ahead.notes,
+        )
 
     def noted(self, result: R) -> R:
         """A result of this session, once its block is left, with what could not be given back."""

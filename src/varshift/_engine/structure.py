@@ -9,6 +9,7 @@ from torch import nn
 
 from varshift._engine.batches import Batch, Forward
 from varshift._engine.borrow.model import unwrapped
+from varshift._engine.borrow.rng import State
 from varshift._engine.borrow.walk import walk
 from varshift._engine.prove import prove
 from varshift._engine.sites import Untracked, norm_handles, untracked
@@ -31,15 +32,28 @@ def traced(
     tracer: Tracer,
     batch: Batch,
     forward: Forward | None,
+    start: State,
     moved: tuple[str, ...] = (),
+    ahead: tuple[Note, ...] = (),
 ) -> Structure:
-    """The Structure of a finished trace; `moved` names the random generators that the pass used."""
+    """The Structure of a finished trace; `moved` names the random generators that the pass used.
+
+    `start` are the states of all of them before it. `ahead` is said of what met data in training
+    alone, and is no noise.
+    """
     inner = unwrapped(model)
     sources = named(tracer.sources)
-    noises = [source.noise(name) for name, source in sources.items()]
+    reaching = {index for index, _ in tracer.routes}
+    noises = [
+        source.noise(name)
+        for index, (name, source) in enumerate(sources.items())
+        if index in reaching or not source.kept
+    ]
     silent = silent_noises(inner, {source.path for source in tracer.sources}, tracer.modules.called)
     noises += [*silent, *zeroed_noises(tracer.sources, tracer.zeroed.values(), silent)]
-    noises += [_python_draw(name) for name in moved if name in ("python", "numpy")]
+    followed = {source.generator for source in tracer.sources}
+    outside = [name for name in moved if name in ("python", "numpy")]
+    noises += [_python_draw(name) for name in outside if name not in followed]
     norms = _norms(inner, tracer)
     names = list(sources)
     routes = [
@@ -47,12 +61,11 @@ def traced(
     ]
     norm_order = {norm.path: place for place, norm in enumerate(norms)}
     routes.sort(key=lambda route: (norm_order[route.norm], names.index(route.noise)))
-    draws = {name: frozenset(source.draws) for name, source in sources.items()}
 
     def proof(_: Structure, route: Route) -> Proof:
-        return prove(model, batch, forward, route, draws[route.noise])
+        return prove(model, batch, forward, route, sources[route.noise], start)
 
-    notes = (*tracer.notes, *_notes(model, inner, tracer, norms, moved))
+    notes = (*tracer.notes, *ahead, *_notes(model, inner, tracer, norms, moved))
     return Structure(tuple(noises), tuple(norms), tuple(routes), notes, proof, subject_of(inner))
 
 

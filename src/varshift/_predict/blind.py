@@ -45,6 +45,8 @@ def blind_prediction(
         return books
 
     found = passed(Checkpoint.of(run.model), Setting())
+    if run.trace is not None and run.trace.ahead.kept:  # only a finished pass shows masks kept
+        found = passed(Checkpoint.of(run.model), Setting())
     structure = run.structure
     refuse_nothing(structure)
     setting = Setting.of(structure, noise, moved, run.model)

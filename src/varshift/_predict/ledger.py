@@ -17,6 +17,7 @@ from torch import Tensor
 from varshift._engine import Control, Meeting, Operation, tensors_in
 from varshift._engine.trace import ops
 from varshift._engine.trace.flow import Trails, storage_key
+from varshift._engine.trace.noises import Source
 from varshift._predict.noises import Asked, drawn, law_of
 from varshift._predict.parts import Algebra, Base, Lost, Part, joined, part_after
 from varshift._predict.setting import Setting
@@ -171,8 +172,8 @@ class Ledger(Control):
             return asked
         return law_of(self.sources[self._met_as[name]].noise(name))
 
-    def _source(self, operation: Operation) -> int:
-        index = super()._source(operation)
+    def _numbered(self, source: Source) -> int:
+        index = super()._numbered(source)
         name = self.name_of(index)
         if name is not None:
             self._met_as.setdefault(name, index)

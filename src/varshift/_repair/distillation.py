@@ -29,6 +29,7 @@ from varshift._engine import (
     walk,
 )
 from varshift._engine.edits import names_of
+from varshift._repair.adam import Adam, one_cycle
 from varshift._repair.predictions import Reader
 from varshift.errors import ModelError
 
@@ -146,10 +147,9 @@ def _train(
     step: Callable[[int], None],
 ) -> None:
     free = [number for fit in fits.values() for number in (fit.log_scale, fit.shift)]
-    optimiser = torch.optim.Adam(free, RATE)
+    optimiser = Adam(free)
     epochs = _epochs(len(lessons))
-    steps = epochs * len(lessons)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, RATE, total_steps=steps)
+    steps, done = epochs * len(lessons), 0
     order = torch.Generator().manual_seed(seed)
     steered = scaled(lambda path: fits[path].affine() if path in fits else None)
     regime = Regime("evaluation", norms=steered, gradients=True)
@@ -159,12 +159,12 @@ def _train(
             out = run.once(lesson.batch, regime)
             with torch.enable_grad():
                 loss = reader.divergence(reader.read(out), lesson.target).mean()
-            _step(loss, free, optimiser)
-            schedule.step()
+            optimiser.step(_gradients(loss, free), *one_cycle(done, steps, RATE))
+            done += 1
             step(_PASSES)
 
 
-def _step(loss: Tensor, free: list[Tensor], optimiser: torch.optim.Optimizer) -> None:
+def _gradients(loss: Tensor, free: list[Tensor]) -> tuple[Tensor | None, ...]:
     if not loss.requires_grad:
         raise ModelError(
             "the model's output does not depend differentiably on its norms (no_grad or "
@@ -173,12 +173,9 @@ def _step(loss: Tensor, free: list[Tensor], optimiser: torch.optim.Optimizer) ->
     if not bool(torch.isfinite(loss)):
         raise ModelError("the fit of the norms diverged: its loss is not finite")
     try:
-        found = torch.autograd.grad(loss, free, allow_unused=True)
+        return torch.autograd.grad(loss, free, allow_unused=True)
     except RuntimeError as error:
         raise ModelError(f"the model cannot be run backward in eval mode: {error}") from error
-    for number, gradient in zip(free, found, strict=True):
-        number.grad = gradient
-    optimiser.step()
 
 
 # Where the result goes -------------------------------------------------------------------------

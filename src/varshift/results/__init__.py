@@ -13,7 +13,16 @@ from varshift.results.recalibration import Change, Recalibration
 from varshift.results.repair import Candidate, Repair, Rewrote
 from varshift.results.rewrite import Patch, Rewrite, Rewritten
 from varshift.results.score import Score, Trial
-from varshift.results.structure import Layer, Line, Noise, Norm, Proof, Route, Structure
+from varshift.results.structure import (
+    Layer,
+    Line,
+    Noise,
+    Norm,
+    NotShown,
+    Proof,
+    Route,
+    Structure,
+)
 
 __all__ = [
     "RULES",
@@ -33,6 +42,7 @@ __all__ = [
     "Measurement",
     "Noise",
     "Norm",
+    "NotShown",
     "Note",
     "NoteKind",
     "Output",

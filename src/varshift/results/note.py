@@ -16,6 +16,7 @@ class NoteKind(Enum):
     NO_NORM = "no norm"
     UNREACHED = "unreached norm"
     OUTSIDE_DRAW = "draw outside torch"
+    UNEXPLAINED = "training and evaluation differ, and no draw explains it"
     UNTRACKED = "untracked norm"
     BY_HAND = "normalised by hand"
     BY_BATCH = "batch statistics in evaluation"

@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
 from typing import Any, ClassVar, Literal, NoReturn
 
 from varshift._base import Result, plain
@@ -13,7 +14,18 @@ from varshift.errors import UsageError, listed
 from varshift.results.note import Note
 
 __all__ = [
-    *("Layer", "Line", "Noise", "Norm", "Placement", "Proof", "Route", "Sharing", "Structure"),
+    *(
+        "Layer",
+        "Line",
+        "Noise",
+        "Norm",
+        "NotShown",
+        "Placement",
+        "Proof",
+        "Route",
+        "Sharing",
+        "Structure",
+    ),
     *("alone", "in_a_file"),
 ]
 
@@ -82,13 +94,17 @@ class Noise:
         path: path of the innermost module that was running ("" is the model itself).
         module: class name of that module.
         operation: the function that drew, in the field's words: "dropout", "bernoulli_", "rand".
-        law: "bernoulli", "uniform", "gaussian", "alpha", "rrelu", "control-flow" or "unknown".
+            "kept tensor" for a mask drawn ahead of the pass, whose `name` is where the model keeps
+            it; "made outside torch" for one that no module keeps.
+        law: "bernoulli", "uniform", "gaussian", "additive", "alpha", "rrelu", "control-flow" or
+            "unknown".
         drop_p: probability of a zero, where it can be known.
         tau: relative variance of the multiplier, where it is multiplicative with a known law.
         sharing: which values share one draw.
         active: False for a noise module that stayed silent in this training pass.
-        calls: how often it drew in one pass.
-        line: where in the user's code, where there is such a line.
+        calls: how often it drew in one pass; 0 where it was drawn ahead.
+        line: where in the user's code, where there is such a line: for what was drawn ahead, the
+            one where it meets data.
 
     >>> import torch, varshift as vs
     >>> model = torch.nn.Sequential(
@@ -111,6 +127,11 @@ class Noise:
     active: bool
     calls: int
     line: Line | None
+
+    @property
+    def kept(self) -> bool:
+        """Whether it was drawn ahead: it acts in the pass, and no draw of the pass has made it."""
+        return self.active and not self.calls
 
 
 @dataclass(frozen=True)
@@ -210,18 +231,30 @@ class Route:
         return self.placement != "through-norm"
 
 
+class NotShown(StrEnum):
+    """Why a route is neither shown nor disproven; the value says it in words."""
+
+    NEVER_CHANGED = (
+        "the operation gave the same values in every try: its rate is 0 or 1, or far too small for "
+        "this example"
+    )
+    KEPT = "no draw of the pass makes this noise, so none can be made anew"
+    NOT_REACHED = "the pass did not reach the norm again"
+
+
 @dataclass(frozen=True)
 class Proof:
-    """Outcome of reseeding one operation and watching the input of one norm.
+    """Outcome of drawing one source anew and watching the input of one norm.
 
-    True in a condition where the norm's input moved.
+    True in a condition where the norm's input moved. `answer` tells no from not shown.
 
     Attributes:
         route: what was to be proven.
         moved: whether the norm's input changed beyond `noise_floor`.
         difference: the largest absolute change of the norm's input.
         noise_floor: the change when the same pass is repeated with no reseeding at all.
-        reseeded: False where the operation gave the same values under every seed tried.
+        reseeded: False where the source gave the same values in every try.
+        unshown: why nothing was shown; None where the answer is yes or no.
 
     >>> import torch, varshift as vs
     >>> model = torch.nn.Sequential(
@@ -229,8 +262,8 @@ class Proof:
     ... )
     >>> s = vs.inspect(model, torch.randn(2, 8))
     >>> proof = s.prove(s.routes[0])
-    >>> bool(proof), proof.difference > 0, proof.noise_floor
-    (True, True, 0.0)
+    >>> bool(proof), proof.answer, proof.difference > 0, proof.noise_floor
+    (True, True, True, 0.0)
     """
 
     route: Route
@@ -238,6 +271,12 @@ class Proof:
     difference: float
     noise_floor: float
     reseeded: bool
+    unshown: NotShown | None = None
+
+    @property
+    def answer(self) -> bool | None:
+        """True where the norm moved, False where it did not, None where nothing was shown."""
+        return None if self.unshown is not None else self.moved
 
     def __bool__(self) -> bool:
         return self.moved
@@ -315,9 +354,11 @@ class Structure(Result):
         return tuple(route for route in self.direct() if route.norm == path)
 
     def prove(self, route: Route) -> Proof:
-        """Reseed the route's one noise source and see whether the norm's input moves.
+        """Draw the route's one noise source anew and see whether the norm's input moves.
 
-        Runs the model twice more on the example that was inspected, and gives it back as it was.
+        A rare draw is made until it comes out otherwise. What cannot be shown (a mask that was
+        drawn ahead, a rate of 0) has the answer None, with the reason in `unshown`. Runs the model
+        a few times more on the example that was inspected, and gives it back as it was.
 
         Raises:
             UsageError: this structure has no model, or `route` is not one of its routes.

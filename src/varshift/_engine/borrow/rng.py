@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 
-__all__ = ["drawn_from", "rng_state", "seed_all", "set_rng_state"]
+__all__ = ["SEEDS", "State", "drawn_from", "rng_state", "seed_all", "set_rng_state"]
 
 State = dict[str, Any]
+
+# What starts the generators outside torch.
+SEEDS: dict[str, Callable[[int], None]] = {"numpy": np.random.seed, "python": random.seed}
 
 
 def rng_state() -> State:

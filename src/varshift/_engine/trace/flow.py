@@ -79,8 +79,10 @@ class Flow:
     """What one storage carries.
 
     `data`: depends on the example. `weight`: computed from parameters. `noise`: the source whose
-    bare draw this is, not yet met with data, under `law`; `block` if it was pooled on the way.
-    `trails`: per source, its shortest path of each placement.
+    bare draw this is, not yet met with data, under `law`; `block` if it was pooled on the way, and
+    `others` the further sources whose bare draws went into it. `trails`: per source, its shortest
+    path of each placement. `outside`: the tensor that no operation of the pass has made and this
+    comes from, by its number, not yet met with data; `touched` once data has met one.
     """
 
     data: bool = False
@@ -88,7 +90,15 @@ class Flow:
     noise: int | None = None
     law: Law | None = None
     block: bool = False
+    others: tuple[int, ...] = ()
+    outside: int | None = None
+    touched: bool = False
     trails: dict[int, Trails] = field(default_factory=dict)
+
+    @property
+    def drawn(self) -> tuple[int, ...]:
+        """The sources whose bare draws this is."""
+        return () if self.noise is None else (self.noise, *self.others)
 
 
 NOTHING = Flow()
@@ -105,12 +115,20 @@ def merged(flows: Iterable[Flow]) -> Flow:
         if flow.trails is not trails:
             trails = united(trails, flow.trails)
     bare = [flow for flow in carrying if flow.noise is not None]
+    drawn = tuple(dict.fromkeys(source for flow in bare for source in flow.drawn))
+    data = any(flow.data for flow in carrying)
+    weight = any(flow.weight for flow in carrying)
+    outside = next((flow.outside for flow in carrying if flow.outside is not None), None)
+    acts = data or weight
     return Flow(
-        data=any(flow.data for flow in carrying),
-        weight=any(flow.weight for flow in carrying),
-        noise=bare[0].noise if bare else None,
+        data=data,
+        weight=weight,
+        noise=drawn[0] if drawn else None,
         law=bare[0].law if len(bare) == 1 else None,
         block=any(flow.block for flow in bare),
+        others=drawn[1:],
+        outside=None if acts or drawn else outside,
+        touched=(acts and outside is not None) or any(flow.touched for flow in carrying),
         trails=trails,
     )
 
@@ -167,9 +185,21 @@ class Carried:
         if held is not None:
             self._flows[key] = (held[0], flow)
         elif flow is not NOTHING:
-            # A weak reference frees the memory but keeps the address from being used again.
-            guard = tensor if key is tensor else StorageWeakRef(tensor.untyped_storage())
-            self._flows[key] = (guard, flow)
+            self._hold(key, tensor, flow)
+
+    def known(self, tensor: Tensor) -> bool:
+        """Whether its storage was put here, or claimed."""
+        return storage_key(tensor) in self._flows
+
+    def claim(self, tensor: Tensor) -> None:
+        """Know its storage, though it carries nothing."""
+        if not self.known(tensor):
+            self._hold(storage_key(tensor), tensor, NOTHING)
+
+    def _hold(self, key: Any, tensor: Tensor, flow: Flow) -> None:
+        # A weak reference frees the memory but keeps the address from being used again.
+        guard = tensor if key is tensor else StorageWeakRef(tensor.untyped_storage())
+        self._flows[key] = (guard, flow)
 
 
 def storage_key(tensor: Tensor) -> Any:

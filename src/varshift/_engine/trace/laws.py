@@ -54,6 +54,18 @@ class Law:
         return tau if math.isfinite(tau) else None
 
     @property
+    def ends(self) -> tuple[float, float] | None:
+        """Values at, or next to, the two ends of what it can draw; None where unknown."""
+        if self.kind == "bernoulli" and 0 < self.chance < 1:
+            return min(self.first, self.second), max(self.first, self.second)
+        if self.kind == "uniform":
+            near = (self.second - self.first) * 2.0**-20  # the upper end itself is never drawn
+            return self.first, self.second - near
+        if self.kind == "gaussian":
+            return self.first - 5 * self.second, self.first + 5 * self.second
+        return None
+
+    @property
     def drop_p(self) -> float | None:
         """Probability of an exact zero of a two-valued law."""
         if self.kind != "bernoulli":

@@ -25,7 +25,11 @@ _ALPHA = ("alpha_dropout", "feature_alpha_dropout")
 
 @dataclass
 class Source:
-    """A noise source being traced; `draws` are the ordinals of its draws in the pass."""
+    """A noise source being traced; `draws` are the ordinals of its draws in the pass.
+
+    `number`: a draw has become a Python number, not only a yes or no. `kept` says where the model
+    keeps one that was drawn ahead; `generator` which one outside torch made it.
+    """
 
     path: str
     module: nn.Module
@@ -37,6 +41,21 @@ class Source:
     tau: float | None = None
     sharing: Sharing = "other"
     met: bool = False
+    number: bool = False
+    kept: str = ""
+    generator: str = ""
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What tells it from others, in any pass."""
+        return (self.path, self.operation, self.line, self.kept)
+
+    @property
+    def label(self) -> str:
+        """What its name begins with."""
+        if self.generator:
+            return f"({self.generator} random)"
+        return self.kept or self.path or "(model)"
 
     def meet(self, law: str, drop_p: float | None, tau: float | None, sharing: Sharing) -> None:
         """Record how it first met data; a later meeting that disagrees leaves the rate unknown."""
@@ -65,6 +84,8 @@ class Source:
 
     def alike(self, other: Source) -> bool:
         """Whether another pass drew the same noise from it, as far as its law is known."""
+        if self.kept or self.generator:
+            return False  # followed only where evaluation has shown other values, or none
         mine, theirs = (s.noise("") for s in (self, other))
         return (mine.law, mine.drop_p, mine.tau) == (theirs.law, theirs.drop_p, theirs.tau)
 
@@ -77,14 +98,14 @@ class Source:
         return Noise(
             name=name,
             path=self.path,
-            module=type(self.module).__name__,
+            module="" if self.generator else type(self.module).__name__,
             operation=self.operation,
-            law=law,
+            law="control-flow" if self.generator else law,
             drop_p=_tidy(drop_p),
             tau=_tidy(self.tau),
             sharing=self.sharing,
             active=True,
-            calls=len(self.draws),
+            calls=1 if self.generator else len(self.draws),
             line=self.line,
         )
 
@@ -119,7 +140,7 @@ def named(sources: Iterable[Source]) -> dict[str, Source]:
     """Unique names: the module's path, with #2, #3 … for further sources of the same module."""
     found: dict[str, Source] = {}
     for source in sources:
-        found[unused(source.path or "(model)", found)] = source
+        found[unused(source.label, found)] = source
     return found
 
 

@@ -101,6 +101,20 @@ FRESH_NOISE = frozenset(
     }
 )
 
+# Of those, the ones that take their chances or their means from the values of some arguments.
+_CHANCES = {
+    ("bernoulli", "default"): ("self",),
+    ("bernoulli", "out"): ("self",),
+    ("bernoulli", "Tensor"): ("p",),
+    ("bernoulli", "Tensor_out"): ("p",),
+    ("normal", "Tensor_float"): ("mean",),
+    ("normal", "Tensor_float_out"): ("mean",),
+    ("normal", "float_Tensor"): ("std",),
+    ("normal", "float_Tensor_out"): ("std",),
+    ("normal", "Tensor_Tensor"): ("mean", "std"),
+    ("normal", "Tensor_Tensor_out"): ("mean", "std"),
+}
+
 # Draw and apply in one kernel: the argument that holds the drop probability.
 FUSED_NOISE = {
     "native_dropout": "p",
@@ -176,6 +190,18 @@ class Operation:
     def written(self) -> list[Tensor]:
         """The tensors it writes to: in-place and `out=` arguments."""
         return tensors_in([self.argument(name) for name in _written_names(self.func)])
+
+    def read(self) -> list[Tensor]:
+        """The tensors whose values count: an overwritten target's old ones do not."""
+        overwrites = self.name in OVERWRITES
+        return tensors_in([self.args[1:] if overwrites else self.args, self.kwargs])
+
+    def chances(self) -> list[Tensor]:
+        """The tensors whose values say what a draw gives."""
+        if self.name not in FRESH_NOISE:
+            return tensors_in([self.args, self.kwargs])
+        names = _CHANCES.get((self.name, self.overload), ())
+        return tensors_in([self.argument(name) for name in names])
 
     def outputs(self) -> list[Tensor]:
         """The tensors it returned."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,17 +30,26 @@ from varshift._engine.trace.flow import (
 )
 from varshift._engine.trace.laws import UNKNOWN, Law, drawn_law, law_after
 from varshift._engine.trace.lines import calling_line, calling_operation
+from varshift._engine.trace.meeting import how_it_meets, number_beside
 from varshift._engine.trace.mode import DispatchMode
 from varshift._engine.trace.modules import ModuleStack
 from varshift._engine.trace.noises import Source, sharing_of, unused
-from varshift._engine.trace.ops import Operation, tensors_in
+from varshift._engine.trace.ops import Operation
+from varshift._engine.trace.outside import MadeAhead, Outside
 from varshift._engine.trace.zeroed import zeroed_by
 from varshift.results import Layer, Line, Note
+from varshift.results.structure import Sharing
 
 __all__ = ["SiteSeen", "Tracer"]
 
 OnNorm = Callable[[NormCall], NormCall | None]
 
+# Of kernels that draw and apply at once, the laws that are no rate.
+_FUSED_LAWS = {
+    "rrelu_with_noise": "rrelu",
+    "rrelu_with_noise_functional": "rrelu",
+    "normal": "additive",
+}
 _ARGUMENTS = ("input", "weight", "bias", "running_mean", "running_var", "momentum")
 
 
@@ -92,6 +101,10 @@ class Tracer(DispatchMode):
         self._draws = 0
         self._aside = False  # what runs now is ours, not the model's
         self._carried = Carried()
+        self.outside: Outside | None = None
+        self._decided: Mapping[int, Source] = {}
+        self._ordinal = 0
+        self._model = model
         for parameter in model.parameters():
             self._carried.put(parameter, Flow(weight=True))
         for tensor in tensors_of(example):
@@ -107,14 +120,44 @@ class Tracer(DispatchMode):
         operation = Operation(func, args, kwargs or {})
         if self._aside:
             return operation.run()
+        name = operation.name
+        if self.outside is not None and name not in ops.SHAPE_ONLY and name not in ops.BATCH_NORMS:
+            self.outside.look(operation)
         self._run(operation)
         if operation.draws():
             self._draw(operation)
-        elif operation.name in ops.BATCH_NORMS:
+        elif name in ops.BATCH_NORMS:
             self._batch_norm(operation)
-        elif operation.name not in ops.SHAPE_ONLY:
+        elif name not in ops.SHAPE_ONLY:
             self._pass_on(operation)
+        elif self.outside is not None:
+            self.outside.claim(operation)
+        if self._decided:
+            self._mark(operation)
         return operation.out
+
+    def look_outside(
+        self, kept: Sequence[MadeAhead] = (), decided: Mapping[int, Source] | None = None
+    ) -> None:
+        """Before the pass: find tensors that it has not made; those in `kept` are noise.
+
+        So are the numbers that the operations in `decided` are given, by ordinal in the pass.
+        """
+        self.outside = Outside(self._model, self.modules, self._carried, kept, self._numbered)
+        self._decided = decided or {}
+
+    def _mark(self, operation: Operation) -> None:
+        """Let what an operation gives carry the source of the number that it was given."""
+        at, self._ordinal = self._ordinal, self._ordinal + 1
+        if at not in self._decided or operation.draws():
+            return
+        number = self._numbered(self._decided[at])
+        for tensor in operation.outputs():
+            flow = self._carried.get(tensor)
+            if number not in flow.trails and number not in flow.drawn:
+                flow = merged([flow, Flow(noise=number)])
+                acts = flow.data or flow.weight
+                self._carried.put(tensor, self._acting(flow, "other") if acts else flow)
 
     def note(self, text: str) -> None:
         """Say it once."""
@@ -151,25 +194,25 @@ class Tracer(DispatchMode):
         index = self._source(operation)
         self.sources[index].draws.append(self._draws)
         self._draws += 1
-        inputs = merged(
-            self._carried.get(x) for x in tensors_in([operation.args, operation.kwargs])
-        )
-        # A Bernoulli draw may take its chances from data; other fresh draws only take a shape.
-        chances = operation.name == "bernoulli" and operation.overload not in ("float", "p")
-        if operation.name in ops.FRESH_NOISE and not (chances and inputs.data):
-            law = drawn_law(operation.name, operation.overload, operation.args, operation.kwargs)
-            self._write(operation, Flow(noise=index, law=law))
+        read = merged(map(self._carried.get, operation.chances()))
+        # A mask of learnt chances is a mask; what is drawn around weights is weights with noise.
+        around = read.data or (read.weight and operation.name == "normal")
+        if operation.name in ops.FUSED_NOISE or around:
+            self._draw_on_data(operation, index, read)
         else:
-            self._draw_on_data(operation, index, inputs)
+            law = drawn_law(operation.name, operation.overload, operation.args, operation.kwargs)
+            self._write(operation, Flow(noise=index, law=law, others=read.drawn))
 
     def _draw_on_data(self, operation: Operation, index: int, inputs: Flow) -> None:
         """A kernel that draws and applies at once: fused dropout, attention, RReLU, sampling."""
         switch = ops.FUSED_NOISE.get(operation.name)
         rate = operation.argument(switch) if switch in ("p", "dropout_p") else None
         law = Law("bernoulli", 0.0, 1.0, float(rate)) if rate else UNKNOWN
-        kind = "rrelu" if operation.name.startswith("rrelu") else law.kind
-        self.sources[index].meet(kind, law.drop_p, law.tau, "element" if switch else "other")
-        flow = merged([inputs, Flow(data=True, trails={index: {"a": Trail()}})])
+        kind = _FUSED_LAWS.get(operation.name, law.kind)
+        shared: Sharing = "element" if switch or kind == "additive" else "other"
+        self.sources[index].meet(kind, law.drop_p, law.tau, shared)
+        began = Flow(data=not inputs.weight, trails={index: {"a": Trail()}})
+        flow = merged([inputs, began])
         if switch == "dropout_p":
             flow = stepped(flow, self._layer(operation.name, "mixing"), "b")
         self._write(operation, flow)
@@ -178,17 +221,20 @@ class Tracer(DispatchMode):
         path, module = self.modules.innermost
         line = calling_line()
         name = calling_operation() or operation.packet
-        key = (path, name, line)
-        if key not in self._index:
-            self._index[key] = len(self.sources)
-            self.sources.append(Source(path, module, name, line))
-            self.names.append(unused(path or "(model)", self.names))
-        return self._index[key]
+        return self._numbered(Source(path, module, name, line))
+
+    def _numbered(self, source: Source) -> int:
+        """The number of a source, which is entered when first met."""
+        if source.key not in self._index:
+            self._index[source.key] = len(self.sources)
+            self.sources.append(source)
+            self.names.append(unused(source.label, self.names))
+        return self._index[source.key]
 
     # Norms ---------------------------------------------------------------------------------
 
     def _batch_norm(self, operation: Operation) -> None:
-        flow = self._carried.get(operation.args[0])
+        flow = self._received(operation.args[0], operation.packet)
         layer = self._layer(operation.name, "norm")
         site = self._site(operation)
         if site is not None:
@@ -198,7 +244,7 @@ class Tracer(DispatchMode):
 
     def module_norm(self, meets: OnNorm, call: NormCall) -> None:
         """A norm that is a module and calls no batch normalisation is through."""
-        flow = self._carried.get(call.x)
+        flow = self._received(call.x, "norm")
         if call.path not in self.sites:
             self.sites[call.path] = SiteSeen(
                 path=call.path,
@@ -212,6 +258,12 @@ class Tracer(DispatchMode):
             )
         self._reaches(self.sites[call.path], flow)
         meets(call)
+
+    def _received(self, x: Tensor, operation: str) -> Flow:
+        """What the input of a norm carries: a draw that met no data on its way is all of it."""
+        if self.outside is not None:
+            self.outside.at_norm(x, operation)
+        return self._acting(self._carried.get(x))
 
     @contextmanager
     def aside(self) -> Iterator[None]:
@@ -270,15 +322,15 @@ class Tracer(DispatchMode):
     # Everything else -----------------------------------------------------------------------
 
     def _pass_on(self, operation: Operation) -> None:
-        overwrites = operation.name in ops.OVERWRITES
-        read = operation.args[1:] if overwrites else operation.args
-        inputs = tensors_in([read, operation.kwargs])
+        inputs = operation.read()
         flows = [self._carried.get(tensor) for tensor in inputs]
         if all(flow is NOTHING for flow in flows):
-            if overwrites:
+            if operation.name in ops.OVERWRITES:
                 self._write(operation, NOTHING)
+            if self.outside is not None:
+                self.outside.claim(operation)
         elif operation.name in ops.CONTROL:
-            self._control(flows)
+            self._control(inputs, flows)
         else:
             self._zeroed(operation)
             flow = merged(flows)
@@ -311,15 +363,28 @@ class Tracer(DispatchMode):
     ) -> Flow:
         """A bare draw is shaped further, or meets data (or weights) and starts its trail."""
         if not any(other.noise is None and (other.data or other.weight) for other in flows):
-            return self._shaped(operation, inputs, flows, flow)
+            flow = self._shaped(operation, inputs, flows, flow)
+            return self._acting(flow) if operation.name in ops.NORMS else flow
         result = next(iter(operation.outputs()), inputs[0])
-        trails: dict[int, Trails] = {}
+        trails = flow.trails
         for tensor, other in zip(inputs, flows, strict=True):
             if other.noise is not None:
-                how, shared = _how(operation, tensor), sharing_of(tensor, result)
-                self.sources[other.noise].apply(how, other.law or UNKNOWN, other.block, shared)
-                trails[other.noise] = {"a": Trail()}
-        return replace(flow, noise=None, law=None, trails=united(flow.trails, trails))
+                how, shared = how_it_meets(operation, tensor), sharing_of(tensor, result)
+                trails = united(trails, self._began(other, how, shared))
+        return replace(flow, noise=None, law=None, others=(), trails=trails)
+
+    def _acting(self, flow: Flow, sharing: Sharing = "element") -> Flow:
+        """A bare draw stands where data should; anything else as it is."""
+        if flow.noise is None:
+            return flow
+        trails = united(flow.trails, self._began(flow, "write", sharing))
+        return replace(flow, data=True, noise=None, law=None, others=(), trails=trails)
+
+    def _began(self, flow: Flow, how: str, sharing: Sharing) -> dict[int, Trails]:
+        """The first step of the sources of a bare draw, which show their laws by it."""
+        for source in flow.drawn:
+            self.sources[source].apply(how, flow.law or UNKNOWN, flow.block, sharing)
+        return {source: {"a": Trail()} for source in flow.drawn}
 
     def _shaped(
         self, operation: Operation, inputs: list[Tensor], flows: list[Flow], flow: Flow
@@ -328,15 +393,16 @@ class Tracer(DispatchMode):
         bare = [x for x, other in zip(inputs, flows, strict=True) if other.noise is not None]
         scaled = operation.argument("alpha") not in (None, 1)  # add(x, noise, alpha=0.5)
         if len(bare) == 1 and flow.law is not None and not scaled:
-            number, alone = _number(operation.args, bare[0])
+            number, alone = number_beside(operation.args, bare[0])
             if alone:
                 law = law_after(operation.name, flow.law, number, operation.args[0] is bare[0])
         return replace(flow, law=law, block=flow.block or operation.name.startswith("max_pool"))
 
-    def _control(self, flows: list[Flow]) -> None:
-        for flow in flows:
+    def _control(self, inputs: list[Tensor], flows: list[Flow]) -> None:
+        for tensor, flow in zip(inputs, flows, strict=True):
             if flow.noise is not None:
                 source = self.sources[flow.noise]
+                source.number = source.number or tensor.dtype != torch.bool
                 source.meet("control-flow", None, None, "other")
                 place = f" at {source.line}" if source.line else ""
                 self.note(
@@ -354,10 +420,19 @@ class Tracer(DispatchMode):
         written = operation.written() if statistics else []
         for tensor in written:
             kept = NOTHING if whole(tensor) else self._carried.get(tensor)
-            self._carried.put(tensor, merged([kept, flow]))
+            self._carried.put(tensor, self._beside(kept, flow, operation, tensor))
         for tensor in operation.outputs():
             if not any(same_storage(tensor, target) for target in written):
                 self._carried.put(tensor, flow)
+
+    def _beside(self, kept: Flow, flow: Flow, operation: Operation, part: Tensor) -> Flow:
+        """What a storage carries of which a part was overwritten: a draw may stand beside data."""
+        both = merged([kept, flow])
+        if both.noise is None or not (both.data or both.weight):
+            return both
+        drawn = [x for x in operation.read() if self._carried.get(x).noise is not None]
+        shared = sharing_of(drawn[0], part) if drawn and flow.noise is not None else "element"
+        return merged([self._acting(kept, shared), self._acting(flow, shared)])
 
 
 def _call(site: SiteSeen, operation: Operation) -> NormCall:
@@ -387,40 +462,3 @@ def _frozen(operation: Operation) -> bool:
     if operation.has("training"):
         return not operation.argument("training")
     return operation.name in ("_batch_norm_no_update", "_native_batch_norm_legit_no_training")
-
-
-def _how(operation: Operation, noise: Tensor) -> str:
-    """What the bare draw does to the data it meets: multiply, keep, drop, add or else."""
-    name, args = operation.name, operation.args
-    if name in ("mul", "bitwise_and", "logical_and"):
-        return "multiply"
-    if name in ("add", "sub", "rsub"):
-        return "add"
-    if name in ("masked_fill", "index_put") and _is_zero(args[2]):
-        return "drop"
-    if name == "where" and args[0] is noise:
-        return "keep" if _is_zero(args[2]) else "drop" if _is_zero(args[1]) else "other"
-    return "other"
-
-
-def _is_zero(value: Any) -> bool:
-    if isinstance(value, Tensor):
-        return not bool(value.any())
-    return isinstance(value, (int, float)) and value == 0
-
-
-def _number(args: tuple[Any, ...], noise: Tensor) -> tuple[float | None, bool]:
-    """The one number beside the noise (or None), and whether nothing else is there."""
-    number: float | None = None
-    for value in args:
-        if value is noise:
-            continue
-        if isinstance(value, Tensor):
-            if value.ndim:
-                return None, False
-            value = float(value)
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            if number is not None:
-                return None, True
-            number = float(value)
-    return number, True
