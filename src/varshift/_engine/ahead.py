@@ -25,9 +25,13 @@ from varshift._engine.trace.outside import MadeAhead, Meets, Origin
 from varshift._engine.trace.tracer import Tracer
 from varshift.results import Note, NoteKind
 
-__all__ = ["Ahead", "Look", "look_ahead", "open_questions"]
+__all__ = ["NOT_LOOKED", "Ahead", "Look", "look_ahead", "open_questions"]
 
 _NEUTRAL = {"mul": 1.0, "div": 1.0, "add": 0.0, "sub": 0.0}
+NOT_LOOKED = Note(
+    "masks drawn ahead of the pass, by numpy or in Python are not looked for where ranks wait for "
+    "each other in the forward: inspect the model in one process"
+)
 _FAR = 6.0  # standard errors
 
 

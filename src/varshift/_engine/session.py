@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import nn
 
-from varshift._engine.ahead import Ahead, Look, look_ahead, open_questions
+from varshift._engine.ahead import NOT_LOOKED, Ahead, Look, look_ahead, open_questions
 from varshift._engine.batches import (
     Batch,
     Data,
@@ -43,7 +43,7 @@ from varshift._engine.normcall import NormCall
 from varshift._engine.progress import Progress, Reporter, reporter
 from varshift._engine.ranks import Ranks
 from varshift._engine.regime import Flags, Mode, Regime
-from varshift._engine.sharding import is_sharded
+from varshift._engine.sharding import is_sharded, is_synchronised
 from varshift._engine.sites import norm_handles, owners
 from varshift._engine.structure import traced
 from varshift._engine.tap import Tap
@@ -190,13 +190,13 @@ class Session:
     def _looked_ahead(self, trace: Trace) -> Trace:
         """The trace with noise that no draw shows: masks made ahead, draws that became numbers.
 
-        Passes more, and only where there is a question. A sharded model runs on all ranks or
-        on none, and ranks need not have met the same.
+        Passes more, and only where there is a question. A model whose ranks wait for each other in
+        its forward runs on all of them or on none, and ranks need not have met the same.
         """
-        if self.ranks.several and is_sharded(self.model):
-            return trace
         if not open_questions(trace.tracer, trace.moved):
             return trace
+        if self.ranks.several and (is_sharded(self.model) or is_synchronised(self.model)):
+            return replace(trace, ahead=Ahead(notes=(NOT_LOOKED,)))
 
         def follow(
             mode: Mode, build: Callable[..., Follower], generator: str = "", seed: int = 0

@@ -6,7 +6,7 @@ from torch import nn
 
 from varshift._engine.borrow.walk import walk
 
-__all__ = ["broadcasts_buffers", "is_sharded"]
+__all__ = ["broadcasts_buffers", "is_sharded", "is_synchronised"]
 
 
 def is_sharded(model: nn.Module) -> bool:
@@ -16,6 +16,11 @@ def is_sharded(model: nn.Module) -> bool:
         for _, module in walk(model)
         for kind in type(module).__mro__
     )
+
+
+def is_synchronised(model: nn.Module) -> bool:
+    """Whether a training forward waits for other ranks, as SyncBatchNorm's does."""
+    return any(isinstance(module, nn.SyncBatchNorm) for _, module in walk(model))
 
 
 def broadcasts_buffers(model: nn.Module) -> bool:
