@@ -374,6 +374,32 @@ def test_the_law_of_a_kept_mask():
     assert law_of_values(torch.ones(10)).kind == "unknown"
 
 
+class Twice(nn.Module):
+    """A mask before the norm and one behind it."""
+
+    def __init__(self):
+        super().__init__()
+        self.before, self.norm, self.behind = Masks(), nn.BatchNorm1d(8), Masks()
+
+    def forward(self, x):
+        return self.behind(self.norm(self.before(x)))
+
+
+class Masks(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("held", nn.Dropout(0.5)(torch.ones(64, 8)))
+
+    def forward(self, x):
+        return x * self.held[: len(x)] if self.training else x
+
+
+def test_a_mask_behind_the_last_norm_is_a_noise_without_a_route():
+    s = vs.inspect(Twice(), torch.randn(4, 8))
+    assert [noise.name for noise in s.noises] == ["before.held", "behind.held"]
+    assert [route.noise for route in s.routes] == ["before.held"]
+
+
 class Wide(nn.Module):
     """A mask drawn ahead before a linear layer and a norm, as placement (b)."""
 

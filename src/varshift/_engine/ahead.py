@@ -145,10 +145,14 @@ def _homes(model: nn.Module) -> dict[Any, _Home]:
 
 def _only_where_both_run(tracer: Tracer, evaluation: Look) -> None:
     """Leave the routes of such noise to norms that evaluation runs: elsewhere it shifts nothing."""
+    unseen = set()
     for source, path in list(tracer.routes):
         held = tracer.sources[source]
         if (held.kept or held.generator) and path not in evaluation.tracer.sites:
             del tracer.routes[source, path]
+            unseen.add(source)
+    for source in unseen.difference(source for source, _ in tracer.routes):
+        tracer.sources[source].aside = True
 
 
 def _alone(

@@ -43,15 +43,10 @@ def traced(
     """
     inner = unwrapped(model)
     sources = named(tracer.sources)
-    reaching = {index for index, _ in tracer.routes}
-    noises = [
-        source.noise(name)
-        for index, (name, source) in enumerate(sources.items())
-        if index in reaching or not source.kept
-    ]
+    noises = [source.noise(name) for name, source in sources.items() if not source.aside]
     silent = silent_noises(inner, {source.path for source in tracer.sources}, tracer.modules.called)
     noises += [*silent, *zeroed_noises(tracer.sources, tracer.zeroed.values(), silent)]
-    followed = {source.generator for source in tracer.sources}
+    followed = {source.generator for source in tracer.sources if not source.aside}
     outside = [name for name in moved if name in ("python", "numpy")]
     noises += [_python_draw(name) for name in outside if name not in followed]
     norms = _norms(inner, tracer)

@@ -28,7 +28,8 @@ class Source:
     """A noise source being traced; `draws` are the ordinals of its draws in the pass.
 
     `number`: a draw has become a Python number, not only a yes or no. `kept` says where the model
-    keeps one that was drawn ahead; `generator` which one outside torch made it.
+    keeps one that was drawn ahead; `generator` which one outside torch made it. `aside`: it acts in
+    a branch that only training runs.
     """
 
     path: str
@@ -44,6 +45,7 @@ class Source:
     number: bool = False
     kept: str = ""
     generator: str = ""
+    aside: bool = False
 
     @property
     def key(self) -> tuple[Any, ...]:
