@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -53,15 +54,38 @@ _FILES = (".py", ".pt", ".npy", ".npz", ".safetensors")
 def configuration(folder: Path) -> Configuration:
     """The table of the nearest pyproject.toml that has one, `folder` itself first.
 
+    It names code that is run, so it must be the project's own: looked for up to the root of the
+    repository, where `.git` is, and without a repository in `folder` alone.
+
     Raises UsageError for a file that is no TOML, an unknown key, or a value of the wrong kind.
     """
     folder = folder.resolve()
-    for place in (folder, *folder.parents):
+    for place in _places(folder):
         file = place / "pyproject.toml"
         table = _table(file) if file.is_file() else None
         if table is not None:
             return Configuration(file=file, **_values(table, file))
     return Configuration()
+
+
+def _places(folder: Path) -> list[Path]:
+    """The folder, and those above it up to the root of its repository."""
+    places = [folder, *folder.parents]
+    # Of a worktree or a submodule .git is a file.
+    root = next((at for at, place in enumerate(places) if (place / ".git").exists()), 0)
+    return [folder, *(place for place in places[1 : root + 1] if _trusted(place, folder))]
+
+
+def _trusted(place: Path, folder: Path) -> bool:
+    """Whether what lies there is of the user, of root, or of whoever owns the folder below.
+
+    Anybody may make a repository of a folder that all share.
+    """
+    if not hasattr(os, "getuid"):
+        return True
+    owners = {os.getuid(), 0, folder.stat().st_uid}
+    parts = (place, place / "pyproject.toml", place / ".git")
+    return all(part.lstat().st_uid in owners for part in parts if part.exists())
 
 
 def _table(file: Path) -> Mapping[str, Any] | None:

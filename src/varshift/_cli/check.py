@@ -25,6 +25,7 @@ from varshift._cli.options import (
     Root,
 )
 from varshift._cli.output import Report, draw, finish, known, write, written
+from varshift._files import replacing
 from varshift.errors import UsageError
 
 if TYPE_CHECKING:
@@ -295,7 +296,8 @@ def _fix(
         if made.diff and made.folder != Path.cwd().resolve():
             print(f"fix: its paths start at {made.folder}: apply it there", file=sys.stderr)
     elif made.diff:
-        Path(place).write_text(made.diff, encoding="utf-8")
+        with replacing(Path(place)) as fresh:
+            fresh.write_text(made.diff, encoding="utf-8")
         print(f"fix: patch written, apply it with: {_apply(made.folder, place)}", file=sys.stderr)
     if not made.diff:
         print("fix: no code to patch, nothing was written", file=sys.stderr)

@@ -6,8 +6,6 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from varshift._cli.wording import in_options
-from varshift._files import replacing
+from varshift._files import is_stream, replacing
 from varshift.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
@@ -83,7 +81,7 @@ def _page(path: str) -> bool:
 
 
 def _writable(report: str) -> None:
-    if not _page(report):
+    if not _page(report) and not is_stream(Path(report)):
         raise UsageError(f"--report {report!r} is a page: give it a name that ends in .html")
     written("--report", report)
     if find_spec("jinja2") is None:
@@ -103,8 +101,8 @@ def write(text: str, out: str | None) -> None:
     # A name may hold half a surrogate pair, which no encoding has: it becomes "?".
     text = text.encode("utf-8", errors="replace").decode("utf-8") + "\n"
     if out is not None:
-        with _into(Path(out)) as path:
-            path.write_text(text, encoding="utf-8")
+        with replacing(Path(out)) as fresh:
+            fresh.write_text(text, encoding="utf-8")
         return
     try:
         sys.stdout.write(text)
@@ -113,16 +111,6 @@ def write(text: str, out: str | None) -> None:
         # What is left in the buffer has nowhere to go, and Python would complain of that at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(_PIPE_CLOSED) from None
-
-
-@contextmanager
-def _into(path: Path) -> Iterator[Path]:
-    """A file that takes the place of `path` at the end; a pipe or a device as it is."""
-    if path.exists() and not path.is_file():
-        yield path
-    else:
-        with replacing(path) as fresh:
-            yield fresh
 
 
 def draw(drawn: Any, out: str | None) -> None:
