@@ -25,6 +25,7 @@ _LINKS = 40  # that may follow each other, as the system has it
 _KILLING = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
+_kept_open: dict[tuple[int, int], int] = {}  # pipes that nobody has read from yet
 _unfinished: set[Path] = set()  # what a signal that ends the process must not leave behind
 
 
@@ -92,6 +93,8 @@ def _poured(fresh: Path, path: Path) -> None:
 
 def _reader_of(path: Path) -> int | None:
     """A named pipe opened for somebody who reads it; None where nobody comes."""
+    if (own := _kept_open.pop(_place(path), None)) is not None:
+        os.close(own)  # else it would pass for a reader
     until = time.monotonic() + _PATIENCE
     while True:
         try:
@@ -117,11 +120,17 @@ def _left_in(path: Path, contents: bytes) -> None:
     if written < len(contents):
         os.close(descriptor)
         raise OSError(errno.ENXIO, "nobody reads from the pipe", str(path))
+    _kept_open[_place(path)] = descriptor
     warnings.warn(
-        f"nobody reads from the pipe {str(path)!r}: what was written is lost when this process ends",
+        f"nobody reads from the pipe {str(path)!r}: what is in it is lost when this process ends",
         RuntimeWarning,
         stacklevel=2,
     )
+
+
+def _place(path: Path) -> tuple[int, int]:
+    held = path.stat()
+    return held.st_dev, held.st_ino
 
 
 def _descriptor(path: Path) -> int | None:

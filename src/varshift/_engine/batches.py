@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from varshift._engine.borrow.walk import walk
-from varshift._engine.nested import first_item, mapped, rebuildable, tensors_of
+from varshift._engine.nested import first_item, mapped, rebuildable
+from varshift._engine.nested import tensors_of as tensors_of
 from varshift.errors import DataError, ForwardError, ModelError, UsageError, VarshiftError
 
 __all__ = [

@@ -43,7 +43,7 @@ def items_of(value: Any) -> dict[str | int, Any]:
     names = _field_names(value)
     if names is not None:
         return {name: getattr(value, name) for name in names}
-    return _graph(value) or _attributes(value)
+    return {**(_graph(value) or _attributes(value))}
 
 
 def first_item(value: Any) -> Any:
@@ -57,7 +57,7 @@ def first_item(value: Any) -> Any:
 def with_item(value: Any, key: str | int, item: Any) -> Any:
     """A copy of a batch with another item there, and all others as they are."""
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return value._replace(**{str(key): item})
+        return type(value)(*(item if at == key else getattr(value, at) for at in value._fields))
     if isinstance(value, (tuple, list)):
         return type(value)(item if at == key else held for at, held in enumerate(value))
     if isinstance(value, Mapping):
@@ -142,8 +142,9 @@ def _attributes(value: Any) -> dict[str, Any]:
         return {}
     held = getattr(value, "__dict__", None)
     # A tokeniser's vocabulary is not to be walked for every batch.
-    tensors = isinstance(held, dict) and any(isinstance(item, Tensor) for item in held.values())
-    return dict(held) if tensors else {}
+    if not isinstance(held, dict) or not any(isinstance(item, Tensor) for item in held.values()):
+        return {}
+    return dict(held)
 
 
 def _graph(value: Any) -> Mapping[Any, Any]:

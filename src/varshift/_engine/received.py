@@ -27,7 +27,9 @@ def received(run: Session, batch: Batch) -> tuple[Any, frozenset[str | int]]:
     if run.forward is None:
         return run.once(batch, Regime("evaluation")), _called_with(batch.value)
     seen = _Watch()
-    modules = [path for path, each in walk(run.model) if not isinstance(each, torch.jit.ScriptModule)]
+    modules = [
+        path for path, each in walk(run.model) if not isinstance(each, torch.jit.ScriptModule)
+    ]
     with seen.watching(run):
         out = run.once(batch, Regime("evaluation", enter=dict.fromkeys(modules, seen.enter)))
     return out, frozenset(seen.found)

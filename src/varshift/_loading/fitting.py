@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.parameter import is_lazy
 
 __all__ = ["misfits"]
@@ -31,10 +31,12 @@ def misfits(found: Mapping[str, Any], own: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _kind(held: Any, own: Any) -> str:
-    """A number, an array or nothing for a tensor; what is no tensor in the model may be anything."""
+    """A number, an array or nothing in place of a tensor."""
     if isinstance(held, Tensor) or not isinstance(own, Tensor):
         return ""
-    return f"is {held!r:.40}, no tensor" if isinstance(held, (int, float)) else f"is a {_name(held)}"
+    return (
+        f"is {held!r:.40}, no tensor" if isinstance(held, (int, float)) else f"is a {_name(held)}"
+    )
 
 
 def _form(held: Any, own: Any) -> str:

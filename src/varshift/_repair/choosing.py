@@ -144,7 +144,8 @@ class _Look:
 
     def _other(self, key: Item) -> Any:
         """The item with its samples in another order, else that of another batch; None: neither."""
-        own, *rest = (items_of(batch.value).get(key) for batch in self.held_out)
+        found: list[Any] = [items_of(batch.value).get(key) for batch in self.held_out]
+        own, *rest = found
         if are_numbers(own):
             turned: Any = np.roll(own, 1) if isinstance(own, np.ndarray) else [*own[1:], own[0]]
             return None if all(a == b for a, b in zip(turned, own, strict=True)) else turned
@@ -161,8 +162,7 @@ class _Look:
             labels = [each for each in told if each is not None]
             if len(labels) < len(told):
                 return False
-            asked = {"kind": self.judge.kind, "output": self.judge.output}
-            reader = Reader.of(self.out, labels, **asked)
+            reader = Reader.of(self.out, labels, kind=self.judge.kind, output=self.judge.output)
             reader.scored(reader.read(self.out), labels[0])
         except (DataError, UsageError, RuntimeError):
             return False

@@ -52,7 +52,7 @@ def usual_item(value: Any) -> Item | None:
 
 
 def in_order(value: Any) -> bool:
-    """Whether items stand in an order: in a tuple, a list, a dataclass; not in a dict or a graph."""
+    """Whether items stand in an order: in a tuple, a list or a dataclass, not in a dict."""
     made = hasattr(value, "__dataclass_fields__") or hasattr(type(value), "__attrs_attrs__")
     return not isinstance(value, Mapping) and (isinstance(value, (tuple, list)) or made)
 

@@ -24,7 +24,7 @@ class Scorer:
 
     reader: Reader
     labelled: bool
-    labels: Labels = Labels(None)
+    labels: Labels
 
     @property
     def by(self) -> str:

@@ -171,7 +171,9 @@ def by_labels(result: Repair) -> str:
     item = result.labels_from
     if item is None:
         return "labels"
-    return f"labels (item {item} of a batch)" if isinstance(item, int) else f"labels ({named(item)})"
+    return (
+        f"labels (item {item} of a batch)" if isinstance(item, int) else f"labels ({named(item)})"
+    )
 
 
 @account.register
