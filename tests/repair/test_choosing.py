@@ -161,7 +161,9 @@ def test_a_name_alone_makes_no_label():
     found = chosen(Classes(), {"x": STATES, "y": ACTIONS[:, 0], "labels": CLASSES})
     assert found.item == "labels"
     # Without a name nothing in a dict is one: an index of samples would be as likely.
-    found = chosen(Critic(), {"s": STATES, "a": ACTIONS, "r": REWARDS}, lambda m, b: m(b["s"], b["a"]))
+    found = chosen(
+        Critic(), {"s": STATES, "a": ACTIONS, "r": REWARDS}, lambda m, b: m(b["s"], b["a"])
+    )
     assert found.item is None
 
 
@@ -176,7 +178,9 @@ def test_items_that_are_alike_in_all_samples():
     """A mask of ones can be changed in no way that shows: that the model takes it does."""
     found = chosen(Critic(), (STATES, torch.ones(64, 1), REWARDS), by_critic)
     assert found.item == 2
-    found = chosen(Critic(), (STATES, torch.ones(64, 1)), lambda m, b: m(b[0], ACTIONS[: len(b[0])]))
+    found = chosen(
+        Critic(), (STATES, torch.ones(64, 1)), lambda m, b: m(b[0], ACTIONS[: len(b[0])])
+    )
     assert found.item == 1
 
 
@@ -211,9 +215,7 @@ def test_the_result_says_what_it_was_judged_by():
     parts = (states.split(32), actions.split(32), (states[:, :1] * actions).split(32))
     batches = list(zip(*parts, strict=True))
     net = trained(batches)
-    r = vs.repair(
-        net, batches[:6], held_out=batches[6:], forward=by_critic, method="recalibrate"
-    )
+    r = vs.repair(net, batches[:6], held_out=batches[6:], forward=by_critic, method="recalibrate")
     r.undo()
     net.eval()
     with torch.no_grad():

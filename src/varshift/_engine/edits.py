@@ -21,8 +21,6 @@ from varshift.errors import ModelError, UsageError
 
 __all__ = ["Edit", "Undo", "edit_of", "named", "names_of", "put", "refuse_overflow", "write"]
 
-_NARROW = 1e30  # the largest number of dtypes that overflow in practice: float16 has 65504
-
 
 @dataclass(frozen=True, eq=False)
 class Edit:
@@ -157,15 +155,16 @@ def put(pairs: Iterable[tuple[Tensor, Tensor]]) -> None:
 
 def refuse_overflow(name: str, tensor: Tensor, value: Tensor) -> None:
     """Raise ModelError where a value is infinite once it has the dtype of the tensor it is for."""
-    if not tensor.is_floating_point() or torch.finfo(tensor.dtype).max > _NARROW:
+    if not tensor.is_floating_point():
         return
     lost = value.to(tensor.dtype).isinf() & value.isfinite()
     if bool(lost.any()):
         dtype = str(tensor.dtype).removeprefix("torch.")
+        wider = "norm.double()" if tensor.element_size() > 2 else "norm.float()"
         raise ModelError(
-            f"{name!r} is {dtype}, which ends at {torch.finfo(tensor.dtype).max:.0f}, and would "
-            f"have to hold {float(value[lost].abs().max()):.4g}: keep the norm in float32 "
-            "(norm.float()), or the model in bfloat16; nothing was written"
+            f"{name!r} is {dtype}, which ends at {torch.finfo(tensor.dtype).max:.5g}, and would "
+            f"have to hold {float(value[lost].abs().max()):.4g}: keep the norm in a wider dtype "
+            f"({wider}); nothing was written"
         )
 
 

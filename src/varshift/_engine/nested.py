@@ -93,7 +93,8 @@ def mapped(
         return _refilled(value, {key: inner(item) for key, item in value.items()})
     if (own := _own_items(value)) and next(tensors_of(value), None) is not None:
         return _copied(value, {name: inner(item) for name, item in own.items()})
-    return step(value) if method and callable(getattr(value, method, None)) else value
+    own_way = method is not None and not isinstance(value, _LEAVES)
+    return step(value) if own_way and callable(getattr(value, method or "", None)) else value
 
 
 def rebuildable(value: Any) -> bool:
