@@ -18,6 +18,7 @@ from varshift._cli.root import main
 from varshift._draw import fragment, sarif, workflow_commands
 from varshift._visible import flat, harmless, visible
 from varshift.results.structure import Line
+from varshift.testing import assert_no_variance_shift
 
 EVIL = "\x1b[2J\x07\r\u202e::error::\n::warning::a\u2028##[error]b\x9b31m\u2066"
 # Control characters, directions, line and paragraph separators: none of them may be shown.
@@ -85,6 +86,19 @@ def test_a_notebook(result):
 def test_a_page(result, tmp_path):
     page = result.to_html(tmp_path / "page.html").read_text(encoding="utf-8")
     assert not HARM.search(page.replace("\t", " "))
+
+
+def test_a_failed_assertion():
+    with pytest.raises(AssertionError) as caught:
+        assert_no_variance_shift(net(), data()[0])
+    assert not HARM.search(str(caught.value))
+    assert all(re.match(r"\d+ above|  ", line) for line in str(caught.value).splitlines())
+
+
+def test_a_plot(results):
+    ax = (results.get("measure") or VERBS["measure"]()).plot()
+    labels = [*ax.get_xticklabels(), *ax.get_yticklabels()]
+    assert not any(HARM.search(label.get_text()) for label in labels)
 
 
 def test_commands_and_sarif():

@@ -142,6 +142,21 @@ def test_one_that_fits_the_predictions():
     assert chosen(Classes(), (STATES, weights, weights, CLASSES), forward).item == 3
 
 
+def test_names_of_samples_are_no_labels():
+    value = (STATES, ["a"] * 64, CLASSES)
+    assert chosen(Classes(), value, lambda model, batch: model(batch[0])).item == 2
+    assert chosen(Classes(), value).item == 1  # where none are found; without a forward, as said
+
+
+def test_an_input_that_only_chooses_among_outputs():
+    actions = torch.randint(0, 2, (64, 1))
+    value = (STATES, actions, REWARDS)
+    forward = lambda model, batch: model(batch[0])["logits"].gather(1, batch[1])  # noqa: E731
+    assert chosen(Classes(), value, forward) == Labels(2, 1, input=True)
+    coded = lambda m, b: m(b[0], nn.functional.one_hot(b[1][:, 0], 2)[:, :1].float())  # noqa: E731
+    assert chosen(Critic(), value, coded) == Labels(2, 1, input=True)
+
+
 def test_names_go_before_places():
     mask = torch.ones(64, 6)
     assert chosen(Critic(), Named(STATES, mask, REWARDS)) == Labels("y")

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from varshift._engine import same_bits
+from varshift._engine import put, same_bits
 from varshift._loading.fitting import misfits
 from varshift.errors import CheckpointError, MissingExtraError, listed
 
@@ -145,13 +145,12 @@ def _copied(value: Any) -> Any:
 
 
 def _put_back(own: dict[str, Any], before: dict[str, Any], model: nn.Module) -> None:
-    with torch.no_grad():
-        for key, value in before.items():
-            if isinstance(value, Tensor):
-                if not same_bits(own[key], value):
-                    own[key].copy_(value)
-            elif key.endswith(_EXTRA):
-                model.get_submodule(key.removesuffix(_EXTRA).rstrip(".")).set_extra_state(value)
+    tensors = {key: value for key, value in before.items() if isinstance(value, Tensor)}
+    put((own[key], value) for key, value in tensors.items() if not same_bits(own[key], value))
+    for key in before.keys() - tensors.keys():
+        if key.endswith(_EXTRA):
+            module = model.get_submodule(key.removesuffix(_EXTRA).rstrip("."))
+            module.set_extra_state(before[key])
 
 
 def _refuse_lost(found: dict[str, Any], own: dict[str, Any], path: Path) -> None:

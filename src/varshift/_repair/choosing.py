@@ -54,32 +54,35 @@ def choose(run: Session, held_out: Sequence[Batch], judge: Judge) -> Labels:
     that the model is called with though its predictions do not change, as Hugging Face models
     take labels to return a loss, is still labels.
     """
+    # First one that seems to have labels: where some have none, that is for the judge to say.
+    held_out = sorted(held_out, key=lambda batch: usual_item(batch.value) is None)
     value = held_out[0].value
     usual = usual_item(value)
     if run.forward is None and in_order(value):  # the model is called with the first item alone
         return Labels(usual)
     keys = list(_candidates(value, usual))
     if not keys:
-        return Labels(None)
+        return Labels(usual)  # of an object that does not show what it holds, or no labels at all
     with run.trying(seed=_SEED):
         out, called = received(run, held_out[0])
     look = _Look(run, held_out, judge, out, called)
-    if usual is not None and not look.is_input(usual):
+    if usual in keys and not look.is_input(usual):
         return _beside_rivals(look, Labels(usual, usual), keys)
     inputs = {key for key in keys if look.is_input(key)}
     free = [key for key in keys if key not in inputs and look.fits(key)]
     if not in_order(value):
         free = [key for key in free if key in LABELS]
     ordered = [*(key for key in free if key in LABELS), *_behind(keys, inputs, free)]
-    found = Labels(ordered[0] if ordered else None, usual, usual is not None)
+    found = Labels(ordered[0] if ordered else None, usual, usual in keys)
     return _beside_rivals(look, found, keys)
 
 
 def _candidates(value: Any, usual: Item | None) -> Iterator[Item]:
     """Items that may be labels, and those before them, among which the input is."""
     for key, item in items_of(value).items():
-        named = in_order(value) or key in LABELS
-        if key == usual or (named and isinstance(item, Tensor) and item.ndim > 0):
+        named = key == usual or key in LABELS or in_order(value)
+        tensor = isinstance(item, Tensor) and item.ndim > 0
+        if named and (tensor or (key == usual and are_numbers(item))):
             yield key
 
 
