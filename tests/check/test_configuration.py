@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 import varshift as vs
-from varshift._check.configuration import configuration
+from varshift._check.configuration import configuration, passed_over
 
 
 def write(folder, text):
@@ -58,8 +58,10 @@ def test_nothing_above_the_repository_is_read(tmp_path, kind):
         (root / ".git").write_text("gitdir: ../../elsewhere\n", encoding="utf-8")
     assert configuration(inner).file is None
     assert configuration(root).file is None
+    assert passed_over(inner) == (tmp_path / "pyproject.toml").resolve()
     write(root, "[tool.varshift]\ntask = 'regression'\n")
     assert configuration(inner).file == (root / "pyproject.toml").resolve()
+    assert passed_over(inner) is None
 
 
 def test_without_a_repository_the_folder_alone_is_read(tmp_path):

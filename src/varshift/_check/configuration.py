@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -12,7 +13,7 @@ from typing import Any
 
 from varshift.errors import UsageError
 
-__all__ = ["Configuration", "configuration"]
+__all__ = ["Configuration", "configuration", "passed_over"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Configuration:
 
 _KEYS = [held.name.replace("_", "-") for held in fields(Configuration) if held.name != "file"]
 _LISTS = ("select", "ignore", "input-shape")
+_HEADER = re.compile(r"^\s*\[\s*tool\s*\.\s*varshift\b", re.MULTILINE)
 _FILES = (".py", ".pt", ".npy", ".npz", ".safetensors")
 
 
@@ -66,6 +68,20 @@ def configuration(folder: Path) -> Configuration:
         if table is not None:
             return Configuration(file=file, **_values(table, file))
     return Configuration()
+
+
+def passed_over(folder: Path) -> Path | None:
+    """The nearest pyproject.toml with a table that would have been read but for where it lies."""
+    folder = folder.resolve()
+    read = _places(folder)
+    for place in (folder, *folder.parents):
+        file = place / "pyproject.toml"
+        try:
+            if _HEADER.search(file.read_text(encoding="utf-8")):
+                return None if place in read else file
+        except (OSError, UnicodeDecodeError):  # none, or not for us to read
+            continue
+    return None
 
 
 def _places(folder: Path) -> list[Path]:

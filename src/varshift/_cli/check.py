@@ -88,7 +88,7 @@ def check(
     Options left out are read from [tool.varshift] of the nearest pyproject.toml.
     """
     from varshift._check.checking import check as verb
-    from varshift._check.configuration import configuration
+    from varshift._check.configuration import configuration, passed_over
     from varshift._check.places import factory_line
     from varshift._engine import seed_all
     from varshift._rewrite.constructing import constructions
@@ -99,6 +99,8 @@ def check(
     known(format, _FORMATS, report, out)
     how = _how(fix, fix_with)
     said = configuration(Path.cwd())
+    if said.file is None and (over := passed_over(Path.cwd())) is not None:
+        say(f"note: {over} is not read: it names code, and lies outside this folder's repository")
     if fix not in (None, "-"):
         written("--fix", fix)
     if not target:  # the table's checkpoint belongs to the table's target
