@@ -81,6 +81,24 @@ def test_dtypes_go_where_their_values_do(tmp_path):
     refused(net().half(), held, tmp_path, "'1.running_var' holds 1e.05, which the model's float16")
 
 
+class Buffers(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mask", torch.zeros(3, dtype=torch.bool))
+        self.register_buffer("index", torch.zeros(3, dtype=torch.int32))
+
+
+def test_whole_numbers_go_where_they_are_the_same(tmp_path):
+    held = {"mask": torch.tensor([0, 1, 1], dtype=torch.uint8), "index": torch.tensor([1, 2, 3])}
+    torch.save(held, tmp_path / "held.pt")
+    model = Buffers()
+    load_checkpoint(model, tmp_path / "held.pt")  # as files of old versions of torch are
+    assert (model.mask.tolist(), model.index.tolist()) == ([False, True, True], [1, 2, 3])
+    wide = held | {"index": torch.tensor([1, 2, 1 << 40])}
+    refused(Buffers(), wide, tmp_path, "'index' is int64, the model's is int32")
+    refused(Buffers(), held | {"mask": torch.tensor([0, 1, 2])}, tmp_path, "'mask' is int64")
+
+
 def test_a_prefix_that_would_make_two_keys_one_stays(tmp_path):
     held = state(net()) | {f"module.{key}": value + 1 for key, value in state(net()).items()}
     refused(net(), held, tmp_path, r"7 keys are unexpected \(first 'module.0.weight'\)|unexpected")

@@ -66,16 +66,31 @@ def _dtype(held: Any, own: Any) -> str:
     """A dtype whose values the model's cannot take: complex for real, fractions for whole."""
     if not isinstance(own, Tensor) or held.is_quantized or held.dtype == own.dtype:
         return ""
-    if not torch.can_cast(held.dtype, own.dtype):
-        whole = held.is_floating_point() and torch.can_cast(torch.int64, own.dtype)
-        if not (whole and torch.equal(held.to(own.dtype).to(held.dtype).cpu(), held.cpu())):
-            return f"is {_plain(held.dtype)}, the model's is {_plain(own.dtype)}"
-    if own.is_floating_point() and held.dtype.is_floating_point and held.layout == torch.strided:
-        lost = held.to(own.dtype).isinf() & held.isfinite()
-        if bool(lost.any()):
-            most = float(held[lost].abs().max())
-            return f"holds {most:.4g}, which the model's {_plain(own.dtype)} cannot"
-    return ""
+    other = f"is {_plain(held.dtype)}, the model's is {_plain(own.dtype)}"
+    if held.is_complex():
+        return "" if own.is_complex() else other
+    if own.is_floating_point() or own.is_complex():
+        return _beyond(held, own)
+    # Old files have 0 and 1 for False and True, and counts as fractions: what is the same may go.
+    return "" if torch.equal(held.to(own.dtype).to(held.dtype), held) else other
+
+
+def _beyond(held: Tensor, own: Tensor) -> str:
+    """Numbers that are infinite in the model's dtype; rounded they may be."""
+    most = _largest(own.dtype)
+    if held.layout != torch.strided or not held.numel() or _largest(held.dtype) <= most:
+        return ""
+    lost = held[held.isfinite() & (held.abs() > most)]
+    if not lost.numel():
+        return ""
+    return f"holds {float(lost.abs().max()):.4g}, which the model's {_plain(own.dtype)} cannot"
+
+
+def _largest(dtype: torch.dtype) -> float:
+    if dtype == torch.bool:
+        return 1.0
+    real = dtype.is_floating_point or dtype.is_complex
+    return float(torch.finfo(dtype).max if real else torch.iinfo(dtype).max)
 
 
 def _quantised(tensor: Tensor) -> bool:
