@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
+import subprocess
+import sys
+import threading
+from pathlib import Path
 
 import pytest
 
@@ -54,3 +59,144 @@ def test_a_file_that_the_block_took_away_itself(tmp_path):
     with pytest.raises(FileNotFoundError), replacing(tmp_path / "x") as fresh:
         fresh.unlink()
     assert list(tmp_path.iterdir()) == []
+
+
+# Pipes, devices, open files -------------------------------------------------------------------
+
+
+posix = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+
+
+@posix
+@pytest.mark.parametrize("through", ["itself", "a link"])
+def test_a_pipe_is_written_into_and_stays_one(tmp_path, through):
+    pipe = tmp_path / "pipe.html"
+    os.mkfifo(pipe)
+    path = pipe
+    if through == "a link":
+        path = tmp_path / "link.html"
+        path.symlink_to(pipe)
+    read = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    contents = bytes(range(256)) * 1024  # more than a pipe holds at once
+    with replacing(path) as fresh:
+        fresh.write_bytes(contents)
+    reader.join(60)
+    assert read == [contents]
+    assert pipe.is_fifo()
+    assert path.is_symlink() == (through == "a link")
+    assert set(tmp_path.iterdir()) == {pipe, path}
+
+
+@posix
+def test_a_pipe_that_nobody_reads_is_said(tmp_path, monkeypatch):
+    monkeypatch.setattr("varshift._files._PATIENCE", 0.05)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.warns(RuntimeWarning, match="nobody reads"), replacing(tmp_path / "pipe") as fresh:
+        fresh.write_bytes(b"little")
+    with pytest.raises(OSError, match="nobody reads"), replacing(tmp_path / "pipe") as fresh:
+        fresh.write_bytes(bytes(1 << 20))
+    assert (tmp_path / "pipe").is_fifo()
+
+
+@posix
+def test_a_device_stays_a_device():
+    before = os.stat("/dev/null")
+    with replacing(Path("/dev/null")) as fresh:
+        fresh.write_bytes(b"nothing")
+    assert os.stat("/dev/null") == before
+
+
+@posix
+@pytest.mark.parametrize("name", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"])
+def test_standard_output_is_gone_on_with(tmp_path, name):
+    if not Path(name).exists():
+        pytest.skip(f"there is no {name}")
+    script = (
+        "from pathlib import Path\nfrom varshift._files import replacing\nprint('before')\n"
+        f"with replacing(Path({name!r})) as fresh:\n    fresh.write_text('within\\n')\n"
+        "print('after')\n"
+    )
+    with (tmp_path / "out").open("w") as out:
+        out.write("first\n")
+        out.flush()
+        subprocess.run([sys.executable, "-c", script], stdout=out, check=True, timeout=60)
+    assert (tmp_path / "out").read_text() == "first\nbefore\nwithin\nafter\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+# Killed ---------------------------------------------------------------------------------------
+
+
+WAITS = """
+import signal, sys, time
+from pathlib import Path
+from varshift._files import replacing
+if sys.argv[2] == "default":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+with replacing(Path(sys.argv[1])) as fresh:
+    fresh.write_text("half")
+    print("writing", flush=True)
+    time.sleep(60)
+"""
+
+
+@posix
+@pytest.mark.parametrize(
+    ("number", "how"),
+    [("SIGTERM", ""), ("SIGHUP", ""), ("SIGINT", ""), ("SIGINT", "default")],
+)
+def test_a_killed_write_leaves_nothing(tmp_path, number, how):
+    path = tmp_path / "old.txt"
+    path.write_text("old")
+    running = subprocess.Popen(
+        [sys.executable, "-c", WAITS, str(path), how],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert running.stdout.readline() == b"writing\n"
+    running.send_signal(getattr(signal, number))
+    assert running.wait(60) == -getattr(signal, number)
+    running.stdout.close()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_signals_are_answered_as_before(tmp_path):
+    def own(number, frame):
+        raise SystemExit(number)
+
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    before = [signal.getsignal(number) for number in numbers]
+    with replacing(tmp_path / "one") as fresh, replacing(tmp_path / "two") as other:
+        fresh.touch()
+        other.touch()
+    assert [signal.getsignal(number) for number in numbers] == before
+    signal.signal(signal.SIGTERM, own)
+    try:
+        with replacing(tmp_path / "three") as fresh:
+            assert signal.getsignal(signal.SIGTERM) is own
+            fresh.touch()
+        assert signal.getsignal(signal.SIGTERM) is own
+    finally:
+        signal.signal(signal.SIGTERM, before[1])
+
+
+def test_other_threads_write_too(tmp_path):
+    def write():
+        with replacing(tmp_path / "held") as fresh:
+            fresh.write_text("whole")
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    thread.join(60)
+    assert (tmp_path / "held").read_text() == "whole"
+
+
+@pytest.mark.parametrize("name", ["n" * 250, "ν" * 125, "a." + "s" * 200])
+def test_a_name_as_long_as_names_may_be(tmp_path, name):
+    with replacing(tmp_path / name) as fresh:
+        fresh.write_text("now")
+    assert (tmp_path / name).read_text() == "now"
+    assert len(list(tmp_path.iterdir())) == 1

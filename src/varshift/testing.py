@@ -11,6 +11,7 @@ from torch import nn
 from varshift._check.checking import check
 from varshift._check.evidence import Task
 from varshift._engine import Data, Forward
+from varshift._visible import flat
 from varshift.results.findings import Findings
 
 __all__ = ["assert_no_variance_shift"]
@@ -70,6 +71,6 @@ def _sentence(found: Findings) -> str:
     lines = [f"{len(found)} above severity {found.max_severity:g}:"]
     for finding in found:
         where = "" if finding.line is None else f" ({finding.line})"
-        lines.append(f"  {finding.code} {finding.message}{where}; {finding.rule.fix}")
-    lines += [f"  note: {note}" for note in found.notes]
+        lines.append(flat(f"  {finding.code} {finding.message}{where}; {finding.rule.fix}"))
+    lines += [flat(f"  note: {note}") for note in found.notes]
     return "\n".join(lines)

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
 import varshift as vs
-from varshift._check.configuration import configuration
+from varshift._check.configuration import configuration, passed_over
 
 
 def write(folder, text):
@@ -30,6 +34,7 @@ docs-url = "https://example.org/rules"
 
 def test_every_key_is_read_from_the_nearest_table(tmp_path):
     write(tmp_path, FULL)
+    (tmp_path / ".git").mkdir()
     inner = write(tmp_path / "a" / "b", "[tool.other]\nx = 1\n")  # a file without the table
     said = configuration(inner)
     assert said.file == (tmp_path / "pyproject.toml").resolve()
@@ -39,6 +44,48 @@ def test_every_key_is_read_from_the_nearest_table(tmp_path):
     assert said.per_module_ignores == {"encoder.*": ("VS102", "VS104"), "head": ("VS1",)}
     assert said.docs_url == "https://example.org/rules"
     assert configuration(write(tmp_path / "c", "[tool.varshift]\n")).target is None
+
+
+@pytest.mark.parametrize("kind", ["a folder", "a file"])
+def test_nothing_above_the_repository_is_read(tmp_path, kind):
+    write(tmp_path, FULL)
+    root = tmp_path / "work" / "repository"
+    inner = root / "package" / "deep"
+    inner.mkdir(parents=True)
+    if kind == "a folder":
+        (root / ".git").mkdir()
+    else:  # a worktree's, a submodule's
+        (root / ".git").write_text("gitdir: ../../elsewhere\n", encoding="utf-8")
+    assert configuration(inner).file is None
+    assert configuration(root).file is None
+    assert passed_over(inner) == (tmp_path / "pyproject.toml").resolve()
+    write(root, "[tool.varshift]\ntask = 'regression'\n")
+    assert configuration(inner).file == (root / "pyproject.toml").resolve()
+    assert passed_over(inner) is None
+
+
+def test_without_a_repository_the_folder_alone_is_read(tmp_path):
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    write(tmp_path, FULL)
+    assert configuration(tmp_path).task == "regression"
+    assert configuration(inner).file is None
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid"), reason="files have no owners there")
+def test_a_table_of_another_user_is_not_read(tmp_path, monkeypatch):
+    """As one that anybody put into a shared folder above, with a `.git` beside it."""
+    write(tmp_path, FULL)
+    (tmp_path / ".git").mkdir()
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    whose = Path.lstat
+    strange = SimpleNamespace(st_uid=os.getuid() + 1)
+    monkeypatch.setattr(
+        Path, "lstat", lambda path: strange if path.name == "pyproject.toml" else whose(path)
+    )
+    assert configuration(inner).file is None
+    assert configuration(tmp_path).task == "regression"
 
 
 @pytest.mark.parametrize(
@@ -83,6 +130,7 @@ def test_a_table_that_is_none(tmp_path):
 )
 def test_files_are_found_from_the_tables_folder(tmp_path, key, value, placed):
     write(tmp_path, f'[tool.varshift]\n{key} = "{value}"\n')
+    (tmp_path / ".git").mkdir()
     inner = tmp_path / "a"
     inner.mkdir()
     said = getattr(configuration(inner), key.replace("-", "_"))

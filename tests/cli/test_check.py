@@ -144,6 +144,7 @@ def test_the_project_is_found_from_further_down(varshift, tmp_path, monkeypatch)
     table = '[tool.varshift]\ntarget = "net.py:make"\ninput-shape = "8"\n'
     (tmp_path / "pyproject.toml").write_text(table, encoding="utf-8")
     (tmp_path / "deep").mkdir()
+    (tmp_path / ".git").mkdir()
     monkeypatch.chdir(tmp_path / "deep")
     code, _, error = varshift("check")
     assert code == 1, error
@@ -221,6 +222,7 @@ def test_a_target_of_the_table_that_is_a_module_is_found_from_its_folder(
     table = '[tool.varshift]\ntarget = "tabled_net:make"\n'
     (tmp_path / "pyproject.toml").write_text(table + 'input-shape = "8"\n', encoding="utf-8")
     (tmp_path / "deep").mkdir()
+    (tmp_path / ".git").mkdir()
     monkeypatch.chdir(tmp_path / "deep")
     before = list(sys.path)
     code, out, error = varshift("check", "--select", "VS1,VS2")

@@ -115,7 +115,8 @@ RECALIBRATION = RUN | {
 }
 REPAIR = {
     "schema": "varshift.repair/1",
-    **leaves("accepted", "method", "reason", "judged_by", "calibration", "held_out", "split_seed"),
+    **leaves("accepted", "method", "reason", "judged_by", "labels_from", "calibration", "held_out"),
+    **leaves("split_seed"),
     **dict.fromkeys(("before", "after", "reference"), SCORE),
     "candidates": Each(CANDIDATE),
     "changes": Each({"before": NUMBERS, "after": NUMBERS}),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import namedtuple
+from dataclasses import dataclass
 
 import pytest
 import torch
@@ -15,12 +16,21 @@ from contract.models import MODULES
 
 Pair = namedtuple("Pair", "image label")
 
+
+@dataclass(frozen=True)
+class Sample:
+    image: torch.Tensor
+    label: torch.Tensor
+    name: str = "of no matter"
+
+
 FORMS = {
     "tensors": lambda batches: batches,
     "a tuple of tensors": tuple,
     "pairs": lambda batches: [(batch, torch.zeros(len(batch))) for batch in batches],
     "lists": lambda batches: [[batch, torch.zeros(len(batch))] for batch in batches],
     "named tuples": lambda batches: [Pair(batch, torch.zeros(len(batch))) for batch in batches],
+    "dataclasses": lambda batches: [Sample(batch, torch.zeros(len(batch))) for batch in batches],
     "dicts": lambda batches: [{"input": batch} for batch in batches],
     "a callable": lambda batches: lambda: iter(batches),
     "a generator": lambda batches: (batch for batch in batches),

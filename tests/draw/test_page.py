@@ -16,8 +16,8 @@ from torch import nn
 import varshift as vs
 from varshift._draw.page import render, writing
 from varshift._draw.page.bodies import body
-from varshift._draw.page.clean import visible
 from varshift._draw.page.scales import linear, log
+from varshift._visible import visible
 from varshift.results.catalogue import RULES
 from varshift.theory import dropout_ratio, tau_of
 

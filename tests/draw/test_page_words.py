@@ -13,7 +13,8 @@ import varshift as vs
 from problems.settling import settled
 from varshift._draw.page import render
 from varshift._draw.page.bodies import body
-from varshift._draw.page.clean import clipped, visible
+from varshift._draw.page.clean import clipped
+from varshift._visible import visible
 
 X = torch.randn(400, 6, generator=torch.Generator().manual_seed(0)) + 1
 

@@ -131,3 +131,42 @@ def test_progress_and_max_samples():
     )
     assert (r.samples, r.batches) == (35, 4)
     assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+# What a dtype cannot hold -------------------------------------------------------------------------
+
+
+def half(scale, dtype=torch.float16, eps=1e-5):
+    net = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(3, eps=eps)).to(dtype)
+    g = torch.Generator().manual_seed(0)
+    return net, [(torch.randn(64, 3, generator=g) * scale).to(dtype)]
+
+
+def test_a_variance_beyond_float16_is_refused():
+    net, data = half(400)  # squared, 160,000; float16 ends at 65,504
+    with pytest.raises(vs.ModelError, match=r"'1.running_var' is float16, which ends at 65504"):
+        vs.recalibrate(net, data)
+    assert net[1].running_var.tolist() == [1, 1, 1]
+    net, data = half(400, torch.bfloat16)
+    vs.recalibrate(net, data)
+    assert bool((net[1].running_var > 1e5).all())
+
+
+def test_a_variance_that_becomes_nothing_matters_beside_a_tiny_eps_alone():
+    vs.recalibrate(*half(1e-4))  # 1e-8 beside an eps of 1e-5
+    vs.recalibrate(*half(0.0, eps=1e-12))
+    net, data = half(1e-4, eps=1e-12)
+    with pytest.raises(vs.ModelError, match="which float16 rounds to 0, and an eps of 1e-12"):
+        vs.recalibrate(net, data)
+    assert net[1].running_var.tolist() == [1, 1, 1]
+
+
+def test_a_repair_that_overflows_is_a_candidate_that_failed():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.5), nn.BatchNorm1d(8), nn.Linear(8, 3))
+    with torch.no_grad():
+        net[0].weight.mul_(1500)
+    data = [torch.randn(64, 3).half() for _ in range(4)]
+    r = vs.repair(net.half(), data, labels=False, method="recalibrate")
+    assert not r.accepted
+    assert "'2.running_var' is float16" in r["recalibrate"].reason

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -11,7 +13,7 @@ from typing import Any
 
 from varshift.errors import UsageError
 
-__all__ = ["Configuration", "configuration"]
+__all__ = ["Configuration", "configuration", "passed_over"]
 
 
 @dataclass(frozen=True)
@@ -47,21 +49,59 @@ class Configuration:
 
 _KEYS = [held.name.replace("_", "-") for held in fields(Configuration) if held.name != "file"]
 _LISTS = ("select", "ignore", "input-shape")
+_HEADER = re.compile(r"^\s*\[\s*tool\s*\.\s*varshift\b", re.MULTILINE)
 _FILES = (".py", ".pt", ".npy", ".npz", ".safetensors")
 
 
 def configuration(folder: Path) -> Configuration:
     """The table of the nearest pyproject.toml that has one, `folder` itself first.
 
+    It names code that is run, so it must be the project's own: looked for up to the root of the
+    repository, where `.git` is, and without a repository in `folder` alone.
+
     Raises UsageError for a file that is no TOML, an unknown key, or a value of the wrong kind.
     """
     folder = folder.resolve()
-    for place in (folder, *folder.parents):
+    for place in _places(folder):
         file = place / "pyproject.toml"
         table = _table(file) if file.is_file() else None
         if table is not None:
             return Configuration(file=file, **_values(table, file))
     return Configuration()
+
+
+def passed_over(folder: Path) -> Path | None:
+    """The nearest pyproject.toml with a table that would have been read but for where it lies."""
+    folder = folder.resolve()
+    read = _places(folder)
+    for place in (folder, *folder.parents):
+        file = place / "pyproject.toml"
+        try:
+            if _HEADER.search(file.read_text(encoding="utf-8")):
+                return None if place in read else file
+        except (OSError, UnicodeDecodeError):  # none, or not for us to read
+            continue
+    return None
+
+
+def _places(folder: Path) -> list[Path]:
+    """The folder, and those above it up to the root of its repository."""
+    places = [folder, *folder.parents]
+    # Of a worktree or a submodule .git is a file.
+    root = next((at for at, place in enumerate(places) if (place / ".git").exists()), 0)
+    return [folder, *(place for place in places[1 : root + 1] if _trusted(place, folder))]
+
+
+def _trusted(place: Path, folder: Path) -> bool:
+    """Whether what lies there is of the user, of root, or of whoever owns the folder below.
+
+    Anybody may make a repository of a folder that all share.
+    """
+    if not hasattr(os, "getuid"):
+        return True
+    owners = {os.getuid(), 0, folder.stat().st_uid}
+    parts = (place, place / "pyproject.toml", place / ".git")
+    return all(part.lstat().st_uid in owners for part in parts if part.exists())
 
 
 def _table(file: Path) -> Mapping[str, Any] | None:

@@ -24,7 +24,9 @@ from varshift._cli.options import (
     Out,
     Root,
 )
-from varshift._cli.output import Report, draw, finish, known, write, written
+from varshift._cli.output import Report, draw, finish, known, say, write, written
+from varshift._files import replacing
+from varshift._visible import harmless, visible
 from varshift.errors import UsageError
 
 if TYPE_CHECKING:
@@ -86,7 +88,7 @@ def check(
     Options left out are read from [tool.varshift] of the nearest pyproject.toml.
     """
     from varshift._check.checking import check as verb
-    from varshift._check.configuration import configuration
+    from varshift._check.configuration import configuration, passed_over
     from varshift._check.places import factory_line
     from varshift._engine import seed_all
     from varshift._rewrite.constructing import constructions
@@ -97,6 +99,8 @@ def check(
     known(format, _FORMATS, report, out)
     how = _how(fix, fix_with)
     said = configuration(Path.cwd())
+    if said.file is None and (over := passed_over(Path.cwd())) is not None:
+        say(f"note: {over} is not read: it names code, and lies outside this folder's repository")
     if fix not in (None, "-"):
         written("--fix", fix)
     if not target:  # the table's checkpoint belongs to the table's target
@@ -124,11 +128,11 @@ def check(
             progress=True,
         ).at(factory_line(target))
         for note in notes:
-            print(f"note: {note}", file=sys.stderr)
+            say(f"note: {note}")
         _show(found, format, out, to_stderr=fix == "-")
         if report is not None:
             found.to_html(report)
-            print(f"the report is in {report}", file=sys.stderr)
+            say(f"the report is in {report}")
         if fix is not None:
             _fix(model, lent | {"forward": taken}, found, fix, how, built)
     finish(bool(found), exit_zero)
@@ -240,19 +244,15 @@ def _show(found: Findings, format: str, out: str | None, *, to_stderr: bool) -> 
         return
     elif format == "github":
         text = workflow_commands(found, _repository())
-    elif to_stderr and out is None:
-        from rich.console import Console
-
-        Console(stderr=True, width=80).print(found.table())
-        return
     else:
-        draw(found.table(), out)
+        draw(found.table(), out, to_stderr=to_stderr)
         return
+    commands = format == "github"
     if text or out is not None:
         if to_stderr and out is None:
-            print(text, file=sys.stderr)
+            print(text if commands else harmless(text), file=sys.stderr)
         else:
-            write(text, out)
+            write(text, out, commands=commands)
 
 
 def _repository() -> Path:
@@ -289,16 +289,18 @@ def _fix(
         root=_repository(),
     )
     for step in made.steps:
-        print(f"fix: {step}", file=sys.stderr)
+        say(f"fix: {step}")
     if place == "-":
-        sys.stdout.write(made.diff)
+        # A patch is to be applied, so it is as it is, but for a reader.
+        sys.stdout.write(visible(made.diff) if sys.stdout.isatty() else made.diff)
         if made.diff and made.folder != Path.cwd().resolve():
-            print(f"fix: its paths start at {made.folder}: apply it there", file=sys.stderr)
+            say(f"fix: its paths start at {made.folder}: apply it there")
     elif made.diff:
-        Path(place).write_text(made.diff, encoding="utf-8")
-        print(f"fix: patch written, apply it with: {_apply(made.folder, place)}", file=sys.stderr)
+        with replacing(Path(place)) as fresh:
+            fresh.write_text(made.diff, encoding="utf-8")
+        say(f"fix: patch written, apply it with: {_apply(made.folder, place)}")
     if not made.diff:
-        print("fix: no code to patch, nothing was written", file=sys.stderr)
+        say("fix: no code to patch, nothing was written")
 
 
 def _apply(folder: Path, patch: str) -> str:

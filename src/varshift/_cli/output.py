@@ -6,8 +6,6 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,13 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from varshift._cli.wording import in_options
-from varshift._files import replacing
+from varshift._files import is_stream, replacing
+from varshift._visible import harmless, visible
 from varshift.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
     from varshift._base import Result
 
-__all__ = ["FORMATS", "Report", "draw", "finish", "known", "show", "write", "written"]
+__all__ = ["FORMATS", "Report", "draw", "finish", "known", "say", "show", "write", "written"]
 
 FORMATS = ("text", "json", "html")
 
@@ -66,7 +65,7 @@ def show(
     named as a page becomes one.
     """
     for note in notes:
-        print(f"note: {note}", file=sys.stderr)
+        say(f"note: {note}")
     if format == "json":
         write(json.dumps(result.to_dict(), allow_nan=False, indent=1), out)
     elif out is not None and (format == "html" or _page(out)):
@@ -75,7 +74,7 @@ def show(
         draw(in_options(result).table(), out)
     if report is not None:
         result.to_html(report)
-        print(f"the report is in {report}", file=sys.stderr)
+        say(f"the report is in {report}")
 
 
 def _page(path: str) -> bool:
@@ -83,7 +82,7 @@ def _page(path: str) -> bool:
 
 
 def _writable(report: str) -> None:
-    if not _page(report):
+    if not _page(report) and not is_stream(Path(report)):
         raise UsageError(f"--report {report!r} is a page: give it a name that ends in .html")
     written("--report", report)
     if find_spec("jinja2") is None:
@@ -98,13 +97,26 @@ def written(option: str, path: str) -> None:
         raise UsageError(f"{option} {path!r} is a folder: give it the name of a file")
 
 
-def write(text: str, out: str | None) -> None:
-    """Text to standard output or into a file, which is written whole or left as it was."""
+def say(text: str) -> None:
+    """A sentence on standard error; what others' names and messages hold moves and commands none.
+
+    A message of several lines goes on indented, so that none of them passes for one of ours.
+    """
+    lines = visible(text).splitlines() or [""]
+    print(harmless("\n  ".join(lines)), file=sys.stderr)
+
+
+def write(text: str, out: str | None, *, commands: bool = False) -> None:
+    """Text to standard output or into a file, which is written whole or left as it was.
+
+    With `commands` it is commands to a runner of workflows, whose names have been escaped.
+    """
+    text = text if commands else harmless(text)
     # A name may hold half a surrogate pair, which no encoding has: it becomes "?".
     text = text.encode("utf-8", errors="replace").decode("utf-8") + "\n"
     if out is not None:
-        with _into(Path(out)) as path:
-            path.write_text(text, encoding="utf-8")
+        with replacing(Path(out)) as fresh:
+            fresh.write_text(text, encoding="utf-8")
         return
     try:
         sys.stdout.write(text)
@@ -115,21 +127,11 @@ def write(text: str, out: str | None) -> None:
         raise SystemExit(_PIPE_CLOSED) from None
 
 
-@contextmanager
-def _into(path: Path) -> Iterator[Path]:
-    """A file that takes the place of `path` at the end; a pipe or a device as it is."""
-    if path.exists() and not path.is_file():
-        yield path
-    else:
-        with replacing(path) as fresh:
-            yield fresh
-
-
-def draw(drawn: Any, out: str | None) -> None:
+def draw(drawn: Any, out: str | None, *, to_stderr: bool = False) -> None:
     """A renderable of rich to a terminal; else 80 columns wide, without blanks at line ends."""
     from rich.console import Console
 
-    console = Console()
+    console = Console(stderr=to_stderr)
     if out is None and console.is_terminal:
         console.print(drawn)
         return
@@ -138,7 +140,11 @@ def draw(drawn: Any, out: str | None) -> None:
     held = io.TextIOWrapper(io.BytesIO(), encoding, "backslashreplace", newline="\n")
     Console(file=held, width=_WIDTH, force_terminal=False).print(drawn)
     held.seek(0)
-    write("\n".join(line.rstrip() for line in held.read().splitlines()), out)
+    text = "\n".join(line.rstrip() for line in held.read().splitlines())
+    if to_stderr and out is None:
+        print(harmless(text), file=sys.stderr)
+    else:
+        write(text, out)
 
 
 def finish(found: bool, exit_zero: bool) -> None:

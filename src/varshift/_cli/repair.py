@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +19,7 @@ from varshift._cli.options import (
     Root,
     Target,
 )
-from varshift._cli.output import FORMATS, Report, finish, known, show
+from varshift._cli.output import FORMATS, Report, finish, known, say, show
 from varshift.errors import UsageError
 
 __all__ = ["repair"]
@@ -108,5 +107,5 @@ def repair(
     show(done, format, None, notes, report)
     if out is not None:
         said = "the repaired weights are in" if done.accepted else "nothing was written to"
-        print(f"{said} {out}", file=sys.stderr)
+        say(f"{said} {out}")
     finish(bool(done.candidates) and not done.accepted, exit_zero)

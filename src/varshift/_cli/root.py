@@ -14,6 +14,7 @@ from varshift._cli.explain import explain
 from varshift._cli.footprint import footprint
 from varshift._cli.inspect import inspect
 from varshift._cli.measure import measure
+from varshift._cli.output import say
 from varshift._cli.predict import predict
 from varshift._cli.repair import repair
 from varshift._cli.reproduce import reproduce
@@ -60,7 +61,7 @@ def main() -> None:
     except VarshiftError as error:
         if debug:
             raise
-        print(f"error: {worded(error, _asked())}", file=sys.stderr)
+        say(f"error: {worded(error, _asked())}")
         raise SystemExit(error.exit_code) from None
     except KeyboardInterrupt:
         _say_interrupted()
@@ -73,7 +74,7 @@ def main() -> None:
         if debug:
             raise
         # The verbs turn what models raise into sentences; what is left came out of a data loader.
-        print(f"error: {type(error).__name__}: {error} (--debug shows where)", file=sys.stderr)
+        say(f"error: {type(error).__name__}: {error} (--debug shows where)")
         raise SystemExit(LentError.exit_code) from None
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from varshift._visible import visible
 from varshift.results import Finding, Findings
 from varshift.results.structure import in_a_file
 
@@ -15,6 +16,7 @@ def workflow_commands(result: Findings, folder: Path) -> str:
     """One `::warning` per finding and one `::notice` per note, files relative to `folder`.
 
     Values are escaped as the runner unescapes them: % and line breaks, in properties also : and ,.
+    What names hold of other control characters is written out.
     """
     lines = [_warning(finding, folder) for finding in result.findings]
     lines += [f"::notice title=varshift::{_data(note)}" for note in result.notes]
@@ -46,7 +48,9 @@ def _capital(sentence: str) -> str:
 
 
 def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    # The older form of a command counts wherever in a line it stands.
+    text = visible(text).replace("##[", "#\\u0023[")
+    return text.replace("%", "%25").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from html import escape
 
 from varshift._base import Result
-from varshift._draw.accounts import Account, Cell, Name, Sheet, Words, account
+from varshift._draw.accounts import Account, Cell, Name, Sheet, Words, plain_sheet, told
 from varshift._draw.accounts.shifts import routes
 from varshift._draw.names import fitted
 from varshift.results import Structure
@@ -26,9 +26,9 @@ _CELL = "text-align:left;white-space:nowrap"
 
 def fragment(result: Result) -> str:
     """What the result says of itself: a sentence, its tables, what they mean, and its notes."""
-    said = account(result, _MOST)
+    said = told(result, _MOST)
     if isinstance(result, Structure) and result.routes:
-        said = replace(said, sheets=[routes(result, _MOST)])
+        said = replace(said, sheets=[plain_sheet(routes(result, _MOST))])
     return "".join(
         (
             _head(said),

@@ -12,9 +12,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from varshift._draw.accounts import MOST, Account, Cell, Name, Sheet, Words, account
+from varshift._draw.accounts import MOST, Account, Cell, Name, Sheet, Words, plain_sheet, told
 from varshift._draw.figures import cells
 from varshift._draw.names import fitted
+from varshift._visible import flat
 
 __all__ = ["MOST", "columns", "group", "more", "sheet_parts", "table"]
 
@@ -25,7 +26,7 @@ _LEAST = 8  # of a name: below that nothing can be told from it
 @singledispatch
 def table(result: Any) -> RenderableType:
     """A renderable of the whole result, what could not be seen included."""
-    return drawn(account(result, MOST))
+    return drawn(told(result, MOST))
 
 
 def drawn(said: Account) -> RenderableType:
@@ -62,13 +63,14 @@ def group(
     blocks: list[RenderableType] = []
     for part in parts:
         blocks += [part, Text("")]
-    below = [*(Text(line, style="dim") for line in lines), *ends]
-    below += [Text(f"note: {note}") for note in dict.fromkeys(notes)]
+    below = [*(Text(flat(line), style="dim") for line in lines), *ends]
+    below += [Text(f"note: {flat(note)}") for note in dict.fromkeys(notes)]
     return Group(*blocks, *below) if below else Group(*blocks[:-1])
 
 
 def sheet_parts(sheet: Sheet) -> list[RenderableType]:
     """A table with what is said above and below it."""
+    sheet = plain_sheet(sheet)
     selection = [Text(f"{sheet.selection}:", style="dim")] if sheet.selection else []
     title = [Text(sheet.title, style="bold")] if sheet.title else []
     return [*title, *selection, Fitted(sheet), *more(sheet.total, len(sheet.rows))]

@@ -18,6 +18,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from varshift._visible import flat
+
 __all__ = ["Bar", "bar"]
 
 
@@ -38,7 +40,7 @@ class Bar:
             transient=True,
             disable=not (console.is_terminal or console.is_jupyter),
         )
-        self._task = self._progress.add_task(label, total=None)
+        self._task = self._progress.add_task(flat(label), total=None)
         # By a timer, not at a call that comes late enough: the first call may be what is slow.
         self._timer = Timer(after, self._start)
         self._timer.daemon = True
@@ -61,12 +63,12 @@ class Bar:
         # Another task, not the same one reset: columns remember what they drew of a task.
         last = self._task
         self._progress.update(last, visible=False)
-        self._task = self._progress.add_task(label, total=None)
+        self._task = self._progress.add_task(flat(label), total=None)
         self._progress.remove_task(last)
 
     def say(self, label: str) -> None:
         """What is being done, in the count that is running."""
-        self._progress.update(self._task, description=label)
+        self._progress.update(self._task, description=flat(label))
 
     def close(self) -> None:
         """Take the bar off the screen."""

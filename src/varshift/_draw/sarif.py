@@ -10,6 +10,7 @@ from urllib.parse import quote
 from varshift._base import plain
 from varshift._draw.annotations import inside
 from varshift._version import __version__
+from varshift._visible import flat
 from varshift.results import RULES, Finding, Findings, Rule
 from varshift.results.structure import in_a_file
 
@@ -44,7 +45,7 @@ def sarif(result: Findings, folder: Path) -> dict[str, Any]:
             {
                 "executionSuccessful": True,
                 "toolExecutionNotifications": [
-                    {"level": "note", "message": {"text": note}} for note in result.notes
+                    {"level": "note", "message": {"text": flat(note)}} for note in result.notes
                 ],
             }
         ],
@@ -76,7 +77,7 @@ def _result(
 ) -> dict[str, Any]:
     names = (finding.place, *finding.also)
     location: dict[str, Any] = {
-        "logicalLocations": [{"fullyQualifiedName": name, "kind": "member"} for name in names]
+        "logicalLocations": [{"fullyQualifiedName": flat(name), "kind": "member"} for name in names]
     }
     if finding.line is not None and in_a_file(finding.line):
         location["physicalLocation"] = {
@@ -87,7 +88,7 @@ def _result(
         "ruleId": finding.code,
         "ruleIndex": codes.index(finding.code),
         "level": "warning",
-        "message": {"text": finding.message},
+        "message": {"text": flat(finding.message)},
         "locations": [location],
         "partialFingerprints": {"varshift/v1": _fingerprint(finding, silenced)},
         "properties": plain(

@@ -3,17 +3,19 @@
 These are the names that verbs use; inside this folder files import each other by their own names.
 """
 
-from varshift._engine.batches import Batch, Data, Forward, cut, piece, tensors_of
+from varshift._engine.batches import Batch, Data, Forward, cut, piece
 from varshift._engine.borrow.bits import same_bits
 from varshift._engine.borrow.model import unwrapped
 from varshift._engine.borrow.rng import seed_all
 from varshift._engine.borrow.walk import walk
 from varshift._engine.bybatch import notes_on_batch_statistics
 from varshift._engine.control import Control, Key, Meeting, Silenced, along_samples, names_of
-from varshift._engine.edits import Edit, Undo, edit_of, put, write
+from varshift._engine.edits import Edit, Undo, edit_of, put, refuse_overflow, write
+from varshift._engine.nested import items_of, tensors_of, with_item
 from varshift._engine.normcall import Fixed, NormCall
 from varshift._engine.progress import Progress, Reporter, batches_in_all
 from varshift._engine.ranks import Ranks
+from varshift._engine.received import received
 from varshift._engine.record.contrast import Contrasts, Effect
 from varshift._engine.record.moments import channel_moments
 from varshift._engine.record.recording import Recording, outputs_of
@@ -74,6 +76,7 @@ __all__ = [
     "groups_of",
     "is_library",
     "is_sharded",
+    "items_of",
     "names_of",
     "norm_handles",
     "notes_on_batch_statistics",
@@ -81,6 +84,8 @@ __all__ = [
     "piece",
     "put",
     "ran_of",
+    "received",
+    "refuse_overflow",
     "rounding",
     "same_bits",
     "seed_all",
@@ -93,5 +98,6 @@ __all__ = [
     "untracked",
     "unwrapped",
     "walk",
+    "with_item",
     "write",
 ]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -15,6 +14,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from varshift._engine.borrow.walk import walk
+from varshift._engine.nested import first_item, mapped, rebuildable
+from varshift._engine.nested import tensors_of as tensors_of
 from varshift.errors import DataError, ForwardError, ModelError, UsageError, VarshiftError
 
 __all__ = [
@@ -79,8 +80,7 @@ def call(model: nn.Module, batch: Batch, forward: Forward | None) -> Any:
         value = _fresh(batch.value)
         if forward is not None:
             return forward(model, value)
-        if isinstance(value, (tuple, list)):
-            value = value[0]
+        value = first_item(value)
         return model(**value) if isinstance(value, Mapping) else model(value)
     except VarshiftError:
         raise
@@ -93,20 +93,6 @@ def call(model: nn.Module, batch: Batch, forward: Forward | None) -> Any:
             path,
             batch.index,
         ) from error
-
-
-def tensors_of(value: Any) -> Iterator[Tensor]:
-    """Every tensor inside nested tuples, lists, mappings and objects that hold tensors."""
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        for item in value.values():
-            yield from tensors_of(item)
-    elif isinstance(value, (tuple, list)):
-        for item in value:
-            yield from tensors_of(item)
-    elif hasattr(value, "to_dict") and callable(value.to_dict):  # PyG's Data
-        yield from tensors_of(value.to_dict())
 
 
 def _fetch(data: Data) -> Iterator[Any]:
@@ -197,7 +183,7 @@ def _first(tensors: list[Tensor]) -> tuple[int, ...]:
 
 
 def _refuse_unknown(index: int, value: Any) -> None:
-    item = value[0] if isinstance(value, (tuple, list)) and value else value
+    item = first_item(value)
     graph = callable(getattr(item, "to_dict", None)) and next(tensors_of(item), None) is not None
     if not (isinstance(item, (Tensor, Mapping)) or graph):
         kind = type(value).__name__ if item is value else f"{type(value).__name__} of "
@@ -254,50 +240,12 @@ def _device_of(model: nn.Module, device: Device) -> torch.device | None:
 def _moved(value: Any, target: Device) -> Any:
     if target is None:
         return value
-    return _mapped(value, lambda held: held.to(target), "to")
+    return mapped(value, lambda held: held.to(target), "to")
 
 
 def _fresh(value: Any) -> Any:
     """A copy to run on: in-place layers write into their input, and the batch is borrowed too."""
-    return _mapped(value, lambda held: held.clone(), "clone")
-
-
-def _is_tensor(value: Any) -> bool:
-    return isinstance(value, Tensor)
-
-
-def _mapped(
-    value: Any,
-    step: Callable[[Any], Any],
-    method: str | None = None,
-    leaf: Callable[[Any], bool] = _is_tensor,
-) -> Any:
-    """`step` applied to every leaf in nested containers, and to objects with that method."""
-    if leaf(value):
-        return step(value)
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*(_mapped(item, step, method, leaf) for item in value))
-    if isinstance(value, (tuple, list)):
-        return type(value)(_mapped(item, step, method, leaf) for item in value)
-    # Not by a `to` of theirs: that of tokenisers moves the lent batch itself.
-    if isinstance(value, Mapping) and not callable(getattr(value, "clone", None)):
-        items = {key: _mapped(item, step, method, leaf) for key, item in value.items()}
-        return _refilled(value, items)
-    return step(value) if method and callable(getattr(value, method, None)) else value
-
-
-def _refilled(value: Mapping[Any, Any], items: dict[Any, Any]) -> Mapping[Any, Any]:
-    """A mapping of the same class with other values; a plain dict where that cannot be made."""
-    if type(value) is dict or not isinstance(value, MutableMapping):
-        return items
-    try:
-        # A copy, not a fresh one: such classes carry more than their items, as tokenisers' do.
-        fresh = copy.copy(value)
-        for key, item in items.items():
-            fresh[key] = item
-    except Exception:
-        return items
-    return fresh
+    return mapped(value, lambda held: held.clone(), "clone")
 
 
 def cut(batch: Batch, samples: int) -> Batch:
@@ -308,13 +256,12 @@ def cut(batch: Batch, samples: int) -> Batch:
 def piece(batch: Batch, start: int, stop: int) -> Batch | None:
     """Some of its samples; None where its tensors do not share their first dimension."""
     tensors = list(tensors_of(batch.value))
-    nested = isinstance(batch.value, (Tensor, tuple, list, Mapping))
-    if not nested or any(t.ndim == 0 or len(t) != batch.samples for t in tensors):
+    if not rebuildable(batch.value) or any(t.ndim == 0 or len(t) != batch.samples for t in tensors):
         return None
-    few = _mapped(
+    few = mapped(
         batch.value,
         lambda held: held[start:stop],
-        leaf=lambda held: _is_tensor(held) or _by_sample(held, batch.samples),
+        leaf=lambda held: isinstance(held, Tensor) or _by_sample(held, batch.samples),
     )
     samples = len(range(batch.samples)[start:stop])
     if any(len(tensor) != samples for tensor in tensors_of(few)):  # held where no slice reaches

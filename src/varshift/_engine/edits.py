@@ -19,7 +19,7 @@ from varshift._engine.borrow.containers import tensors_within
 from varshift._engine.borrow.hidden import everything
 from varshift.errors import ModelError, UsageError
 
-__all__ = ["Edit", "Undo", "edit_of", "named", "names_of", "put", "write"]
+__all__ = ["Edit", "Undo", "edit_of", "named", "names_of", "put", "refuse_overflow", "write"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +42,7 @@ class Edit:
         with ExitStack() as stack:
             for name, value in self.values.items():
                 own = named(model, name)
+                refuse_overflow(name, own, value)
                 stand_in = value.to(own.device, own.dtype).reshape(own.shape).clone()
                 if isinstance(own, nn.Parameter):
                     stand_in = nn.Parameter(stand_in, requires_grad=False)
@@ -127,6 +128,8 @@ class Undo:
 def write(edit: Edit, model: nn.Module) -> Undo:
     """Write the new values in place, all of them or none."""
     own = {name: named(model, name) for name in edit.values}
+    for name, value in edit.values.items():
+        refuse_overflow(name, own[name], value)
     places = _places(model)
     undo = Undo(
         weakref.ref(model),
@@ -148,6 +151,21 @@ def put(pairs: Iterable[tuple[Tensor, Tensor]]) -> None:
     with torch.no_grad():
         for tensor, value in pairs:
             tensor.copy_(value)
+
+
+def refuse_overflow(name: str, tensor: Tensor, value: Tensor) -> None:
+    """Raise ModelError where a value is infinite once it has the dtype of the tensor it is for."""
+    if not tensor.is_floating_point():
+        return
+    lost = value.to(tensor.dtype).isinf() & value.isfinite()
+    if bool(lost.any()):
+        dtype = str(tensor.dtype).removeprefix("torch.")
+        wider = "norm.double()" if tensor.element_size() > 2 else "norm.float()"
+        raise ModelError(
+            f"{name!r} is {dtype}, which ends at {torch.finfo(tensor.dtype).max:.5g}, and would "
+            f"have to hold {float(value[lost].abs().max()):.4g}: keep the norm in a wider dtype "
+            f"({wider}); nothing was written"
+        )
 
 
 def named(model: nn.Module, name: str) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 import re
 from collections.abc import Mapping
@@ -10,13 +11,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
+from varshift._engine import put, same_bits
+from varshift._loading.fitting import misfits
 from varshift.errors import CheckpointError, MissingExtraError, listed
 
 __all__ = ["load_checkpoint"]
 
 _NESTS = ("state_dict", "model", "model_state_dict", "module", "state_dict_ema")
 _PREFIXES = ("module.", "_orig_mod.", "model.")
+_EXTRA = "_extra_state"
 
 
 def load_checkpoint(model: nn.Module, path: str | Path) -> tuple[str, ...]:
@@ -27,13 +32,14 @@ def load_checkpoint(model: nn.Module, path: str | Path) -> tuple[str, ...]:
 
     Raises:
         CheckpointError: no such file, unreadable, needs code execution, or does not fit; the
-            message names the first missing and unexpected keys, or shapes that differ.
+            message names the first missing and unexpected keys, values that are no tensors, and
+            forms (sparse, quantised, meta), shapes or dtypes that differ.
     """
     path = Path(path)
     notes: list[str] = []
     found = _unwrapped(_read(path), model, path, notes)
     _refuse_misfits(found, model, path)
-    model.load_state_dict(found)
+    _load(found, model, path)
     return tuple(notes)
 
 
@@ -75,42 +81,41 @@ def _read_safetensors(path: Path) -> Any:
         ) from error
 
 
-def _unwrapped(found: Any, model: nn.Module, path: Path, notes: list[str]) -> dict[str, Tensor]:
+def _unwrapped(found: Any, model: nn.Module, path: Path, notes: list[str]) -> dict[str, Any]:
     wanted = set(model.state_dict())
-    for nest in _NESTS:
-        inner = found.get(nest) if isinstance(found, Mapping) else None
-        if isinstance(inner, Mapping) and not wanted & set(found):
-            found = inner
-            notes.append(f"weights taken from {nest!r} of the checkpoint")
+    for _ in _NESTS:  # one may hold another; one that holds itself must end
+        nest = _nest_of(found, wanted)
+        if nest is None:
+            break
+        found = found[nest]
+        notes.append(f"weights taken from {nest!r} of the checkpoint")
     if not isinstance(found, Mapping) or not any(isinstance(v, Tensor) for v in found.values()):
         held = listed(found) if isinstance(found, Mapping) else type(found).__name__
         raise CheckpointError(
             f"{str(path)!r} holds no named tensors (but {held}); save model.state_dict()"
         )
+    odd = [key for key in found if not isinstance(key, str)]
+    if odd:
+        raise CheckpointError(
+            f"{str(path)!r} holds {odd[0]!r:.40} among its keys, which are names in a state_dict; "
+            "save model.state_dict()"
+        )
     for prefix in _PREFIXES:
         stripped = {key.removeprefix(prefix): value for key, value in found.items()}
-        if len(wanted & set(stripped)) > len(wanted & set(found)):
+        if len(stripped) == len(found) and len(wanted & set(stripped)) > len(wanted & set(found)):
             found = stripped
             notes.append(f"prefix {prefix!r} taken off the checkpoint's keys")
     return dict(found)
 
 
-def _refuse_misfits(found: dict[str, Tensor], model: nn.Module, path: Path) -> None:
-    own = model.state_dict()
-    missing = [key for key in own if key not in found]
-    unexpected = [key for key in found if key not in own]
-    told = []
-    if missing:
-        told.append(f"{_are(len(missing), 'key')} missing (first {missing[0]!r})")
-    if unexpected:
-        told.append(f"{_are(len(unexpected), 'key')} unexpected (first {unexpected[0]!r})")
-    shapes = [
-        f"{key!r} is {tuple(found[key].shape)}, the model's is {tuple(own[key].shape)}"
-        for key in own
-        if key in found and found[key].shape != own[key].shape
-    ]
-    if shapes:
-        told.append(f"{_are(len(shapes), 'shape')} different (first {shapes[0]})")
+def _nest_of(found: Any, wanted: set[str]) -> str | None:
+    if not isinstance(found, Mapping) or wanted & set(found):
+        return None
+    return next((nest for nest in _NESTS if isinstance(found.get(nest), Mapping)), None)
+
+
+def _refuse_misfits(found: dict[str, Any], model: nn.Module, path: Path) -> None:
+    told = list(misfits(found, model.state_dict()))
     if told:
         raise CheckpointError(
             f"{str(path)!r} does not fit the model: {'; '.join(told)}. Let the factory make the "
@@ -118,8 +123,51 @@ def _refuse_misfits(found: dict[str, Tensor], model: nn.Module, path: Path) -> N
         )
 
 
-def _are(count: int, noun: str) -> str:
-    return f"{count} {noun} is" if count == 1 else f"{count} {noun}s are"
+def _load(found: dict[str, Any], model: nn.Module, path: Path) -> None:
+    """Write all of it, or put back what was there."""
+    own = model.state_dict()
+    before = {key: _copied(value) for key, value in own.items() if not is_lazy(value)}
+    try:
+        model.load_state_dict(found)
+        _refuse_lost(found, model.state_dict(), path)
+    except BaseException as error:
+        _put_back(own, before, model)
+        if isinstance(error, Exception) and not isinstance(error, CheckpointError):
+            raise CheckpointError(
+                f"{str(path)!r} could not be loaded: the model raised {type(error).__name__}: "
+                f"{_line(error)}; it is as it was"
+            ) from error
+        raise
+
+
+def _copied(value: Any) -> Any:
+    return value.detach().clone() if isinstance(value, Tensor) else copy.deepcopy(value)
+
+
+def _put_back(own: dict[str, Any], before: dict[str, Any], model: nn.Module) -> None:
+    tensors = {key: value for key, value in before.items() if isinstance(value, Tensor)}
+    put((own[key], value) for key, value in tensors.items() if not same_bits(own[key], value))
+    for key in before.keys() - tensors.keys():
+        if key.endswith(_EXTRA):
+            module = model.get_submodule(key.removesuffix(_EXTRA).rstrip("."))
+            module.set_extra_state(before[key])
+
+
+def _refuse_lost(found: dict[str, Any], own: dict[str, Any], path: Path) -> None:
+    """Tensors that share memory hold what was written last: that must be what each is to hold."""
+    places: dict[int, list[str]] = {}
+    for key, tensor in own.items():
+        if isinstance(tensor, Tensor) and tensor.layout == torch.strided and tensor.numel():
+            places.setdefault(tensor.untyped_storage().data_ptr(), []).append(key)
+    for shared in (keys for keys in places.values() if len(keys) > 1):
+        for key in shared:
+            wanted = found[key].to(own[key].device, own[key].dtype)
+            if not same_bits(own[key].detach(), wanted):
+                other = next(each for each in shared if each != key)
+                raise CheckpointError(
+                    f"{str(path)!r} holds other values for {key!r} than for {other!r}, which share "
+                    "their memory in the model; let the factory make the model as it was trained"
+                )
 
 
 def _line(error: Exception) -> str:

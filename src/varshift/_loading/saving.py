@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from varshift._files import replacing
+from varshift._files import is_stream, replacing
 from varshift.errors import CheckpointError, MissingExtraError, UsageError
 
 __all__ = ["refuse_unwritable", "save_checkpoint"]
@@ -17,6 +17,8 @@ _SUFFIXES = (".safetensors", ".pt", ".pth")
 
 def save_checkpoint(model: nn.Module, path: str | Path) -> Path:
     """Write `model.state_dict()` to a .safetensors, .pt or .pth file, in one step.
+
+    A pipe or a device (/dev/null) is written into, as .pt unless its name says otherwise.
 
     If it cannot be written (a full disk, an interrupt), what was there before stays as it was.
 
@@ -44,7 +46,7 @@ def save_checkpoint(model: nn.Module, path: str | Path) -> Path:
 def refuse_unwritable(path: str | Path) -> None:
     """Raise UsageError for a place that cannot take a checkpoint, before any work is done."""
     path = Path(path)
-    if path.suffix not in _SUFFIXES:
+    if path.suffix not in _SUFFIXES and not is_stream(path):
         raise UsageError(f"{str(path)!r} ends in none of {', '.join(_SUFFIXES)}")
     if not path.parent.is_dir():
         raise UsageError(f"there is no folder {str(path.parent)!r} to write {path.name!r} into")

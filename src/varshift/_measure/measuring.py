@@ -45,8 +45,8 @@ def measure(
 
     Args:
         model: any module with BatchNorm layers.
-        data: an iterable of batches (tensor; tuple or list whose first item is the input; dict
-            passed as keywords), or a callable that returns one.
+        data: an iterable of batches (tensor; tuple, list or dataclass whose first item is the
+            input; dict passed as keywords), or a callable that returns one.
         forward: `lambda model, batch: …` for batches of any other form.
         device: where to put batches; by default where the model is.
         max_samples: stop after so many samples.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from varshift._engine import Handle, norm_handles, put, untracked
+from varshift._engine import Handle, norm_handles, put, refuse_overflow, untracked
 from varshift.errors import DataError, ModelError
 from varshift.results import Change, Recalibration, Statistics
 from varshift.theory.moments import Moments
@@ -40,6 +40,24 @@ class _Written:
             (self.site.running_mean, self.moments.mean),
             (self.site.running_var, self.moments.var()),
         ]
+
+    def refuse_misfit(self) -> None:
+        """Raise ModelError for statistics that the buffers' dtype cannot hold."""
+        path, pairs = self.site.path, self.pairs()
+        for key, (tensor, value) in zip(("running_mean", "running_var"), pairs, strict=True):
+            refuse_overflow(f"{path}.{key}".lstrip("."), tensor, value)
+        tensor, var = pairs[1]
+        eps = getattr(self.site.module, "eps", None)
+        if tensor.element_size() > 2 or not isinstance(eps, float):
+            return
+        # Of float16 nothing lies between 0 and 6e-8; a usual eps of 1e-5 makes that no matter.
+        if bool((var.to(tensor.dtype).double() + eps < (var + eps) / 2).any()):
+            raise ModelError(
+                f"{path!r} has a variance of {float(var[var > 0].min()):.2g}, which "
+                f"{str(tensor.dtype).removeprefix('torch.')} rounds to 0, and an eps of {eps:.2g}: "
+                "it would divide by almost nothing; keep the norm in float32 (norm.float()), or "
+                "raise eps; nothing was written"
+            )
 
 
 class Plan:
@@ -77,6 +95,7 @@ class Plan:
             kept = _Kept(site, site.running_mean.clone(), site.running_var.clone())
             self._old[site.path] = kept
         self._new[site.path] = _Written(site, moments)
+        self._new[site.path].refuse_misfit()
         put(self._new[site.path].pairs())
 
     def leave_out(self, by_batch: Iterable[str]) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 
+from varshift._repair.choosing import Labels
+from varshift._repair.labels import Item
 from varshift.results import Candidate, Score, Trial
 
-__all__ = ["nothing_to_do", "why_kept", "why_none", "why_refused"]
+__all__ = ["nothing_to_do", "why_kept", "why_labels", "why_none", "why_refused"]
 
 
 def why_kept(best: Candidate, before: Score, of_how_many: int, measure: str) -> str:
@@ -51,6 +53,26 @@ def why_none(candidates: list[Candidate], before: Score, measure: str) -> str:
         )
     reasons = "; ".join(f"{candidate.method}: {candidate.reason}" for candidate in candidates)
     return f"no repair helped, the model is untouched ({reasons})"
+
+
+def why_labels(labels: Labels) -> str | None:
+    """What was taken for labels, where that is not what the form of a batch says, or not clear."""
+    found = None if labels.item is None else _item(labels.item)
+    if labels.input and labels.usual is not None:
+        said = f"{_item(labels.usual)} of a batch is no label: the model predicts from it"
+        if found is None:
+            return f"{said}. No other item fits; pass loss=lambda out, batch: … to judge by one"
+        said += f"; {found} was taken for labels"
+    elif labels.rivals:
+        said = f"{found} of a batch was taken for labels"
+    else:
+        return None
+    rivals = ", ".join(map(_item, labels.rivals))
+    return said + (f"; so might be {rivals}: pass loss= to judge by another" if rivals else "")
+
+
+def _item(item: Item) -> str:
+    return f"item {item} (from 0)" if isinstance(item, int) else repr(item)
 
 
 def nothing_to_do(sources: int, norms: int) -> str:

@@ -48,8 +48,9 @@ def repair(
 
     Args:
         model: any module with BatchNorm layers; lent as for training or in eval mode.
-        data: batches to repair with; forms as in `measure`. The second item of a tuple, or a
-            dict's "labels", counts as labels.
+        data: batches to repair with; forms as in `measure`. An item named "labels", "target",
+            "y" …, else the second of a tuple or a dataclass, counts as labels, unless the model
+            predicts from it: `r.labels_from` says which.
         method: "auto" (recalibrate, correct, distill); or the name of one of these or of
             "adjust-once" and "adjust-live" (the paper's own), or several joined by "+", to be done
             one after the other; or a list of such names, to be tried.

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from varshift._engine import Batch, Regime, Session
-from varshift._repair.labels import labels_of
+from varshift._repair.choosing import Labels, choose
+from varshift._repair.labels import labels_at
 from varshift._repair.losses import Losses
 from varshift._repair.predictions import Reader
 from varshift.errors import DataError
@@ -23,6 +24,7 @@ class Scorer:
 
     reader: Reader
     labelled: bool
+    labels: Labels
 
     @property
     def by(self) -> str:
@@ -38,9 +40,13 @@ class Scorer:
         """Of each sample of a batch; `target` is its noise-averaged prediction."""
         if self.labelled:
             own = self.reader.loss is not None
-            return self.reader.against_labels(out, batch, None if own else labels_of(batch.value))
+            return self.reader.against_labels(out, batch, None if own else self.labels_of(batch))
         assert target is not None
         return Losses(self.reader.divergence(self.reader.read(out), target).double())
+
+    def labels_of(self, batch: Batch) -> Tensor | None:
+        """What it is held against."""
+        return labels_at(batch.value, self.labels.item)
 
 
 class _Read(NamedTuple):
@@ -49,6 +55,7 @@ class _Read(NamedTuple):
     kind: Kind
     guessed: str | None
     labelled: bool
+    labels: Labels
 
 
 def scorer_of(run: Session, held_out: list[Batch], judge: Judge) -> Scorer:
@@ -65,13 +72,14 @@ def scorer_of(run: Session, held_out: list[Batch], judge: Judge) -> Scorer:
             "ranks read different kinds of predictions off their held-out data "
             f"({', '.join(sorted({read.kind for read in known}))}); pass kind="
         )
-    kind, guessed, labelled = known[0]
-    return Scorer(Reader(kind, judge.output, judge.loss, guessed), labelled)
+    kind, guessed, labelled, labels = known[0]
+    return Scorer(Reader(kind, judge.output, judge.loss, guessed), labelled, labels)
 
 
 def _read(run: Session, held_out: list[Batch], judge: Judge) -> _Read:
     asked = judge.labels and judge.loss is None
-    told = [labels_of(batch.value) for batch in held_out] if asked else []
+    labels = choose(run, held_out, judge) if asked else Labels(None)
+    told = [labels_at(batch.value, labels.item) for batch in held_out] if asked else []
     known = [label for label in told if label is not None]
     if known and len(known) < len(told):
         raise DataError(
@@ -80,4 +88,4 @@ def _read(run: Session, held_out: list[Batch], judge: Judge) -> _Read:
     with run.trying():
         out = run.once(held_out[0], Regime("evaluation"))
     reader = Reader.of(out, known, kind=judge.kind, output=judge.output, loss=judge.loss)
-    return _Read(reader.kind, reader.guessed, judge.loss is not None or bool(known))
+    return _Read(reader.kind, reader.guessed, judge.loss is not None or bool(known), labels)

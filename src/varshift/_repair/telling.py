@@ -8,7 +8,7 @@ from torch import nn
 
 from varshift._engine import Undo, write
 from varshift._engine.edits import named
-from varshift._repair.reasons import nothing_to_do, why_kept, why_none
+from varshift._repair.reasons import nothing_to_do, why_kept, why_labels, why_none
 from varshift._repair.split import Split
 from varshift._repair.trials import Outcome, Trials
 from varshift.results import Repair, Rewrote, Structure
@@ -58,6 +58,7 @@ def _said(model: nn.Module, trials: Trials, outcome: Outcome, undo: Undo | None)
     }
     ours, theirs = trials.split.samples
     structure = trials.run.structure
+    item = trials.scorer.labels.item
     return Repair(
         accepted=best is not None,
         method=None if best is None else best.method,
@@ -77,6 +78,7 @@ def _said(model: nn.Module, trials: Trials, outcome: Outcome, undo: Undo | None)
         split_seed=trials.split.seed,
         structure=alone(structure),
         notes=tuple(dict.fromkeys([*structure.notes, *_notes(trials, outcome)])),
+        labels_from=None if item is None or not trials.scorer.labelled else item,
         _undo=undo,
     )
 
@@ -87,6 +89,8 @@ def _notes(trials: Trials, outcome: Outcome) -> Iterator[str]:
             f"{trials.split.shared} held-out samples equal a calibration sample: the data holds "
             "duplicates, so the held-out figures may be too good"
         )
+    if said := why_labels(trials.scorer.labels):
+        yield said
     if trials.scorer.reader.guessed:
         yield trials.scorer.reader.guessed
     if trials.unlike:

@@ -12,7 +12,6 @@ from varshift._engine import Edit, Regime, Reporter, Session
 from varshift._repair.candidates import AVERAGING, Bench
 from varshift._repair.distillation import cost
 from varshift._repair.gate import joined, score_of, tried
-from varshift._repair.labels import labels_of
 from varshift._repair.losses import Losses
 from varshift._repair.reasons import why_refused
 from varshift._repair.scoring import Scorer
@@ -153,7 +152,7 @@ class Trials:
 
         def judged() -> Iterator[Losses]:
             for taught, batch in zip(self._teach(), self.split.held_out, strict=True):
-                yield reader.scored(taught, labels_of(batch.value))
+                yield reader.scored(taught, self.scorer.labels_of(batch))
 
         return score_of(self._of_all_ranks(judged))
 

@@ -87,6 +87,8 @@ class Repair(Undoable):
         split_seed: of the split; None where held-out data was given.
         structure: the noises, norms and routes, without the model: `inspect` it for `prove()`.
         notes: what else a reader must know.
+        labels_from: the item of a batch that was taken for labels: a key, the name of a field, or
+            a position from 0; None where it was judged without, or by a `loss` of the user's.
 
     >>> import torch, varshift as vs
     >>> _ = torch.manual_seed(0)
@@ -130,6 +132,7 @@ class Repair(Undoable):
     split_seed: int | None
     structure: Structure
     notes: tuple[str, ...] = ()
+    labels_from: str | int | None = None
 
     @property
     def _changed(self) -> bool:
@@ -152,6 +155,7 @@ class Repair(Undoable):
             "reason": self.reason,
             **{name: _score(getattr(self, name)) for name in ("before", "after", "reference")},
             "judged_by": self.judged_by,
+            "labels_from": self.labels_from,
             "calibration": self.calibration,
             "held_out": self.held_out,
             "split_seed": self.split_seed,

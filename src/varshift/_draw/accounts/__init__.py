@@ -18,6 +18,8 @@ from varshift._draw.accounts.parts import (
     account,
     by_reason,
     line,
+    plain_sheet,
+    told,
 )
 
 __all__ = [
@@ -31,4 +33,6 @@ __all__ = [
     "account",
     "by_reason",
     "line",
+    "plain_sheet",
+    "told",
 ]

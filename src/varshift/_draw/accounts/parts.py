@@ -7,16 +7,17 @@ what could be done next and what could not be seen.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import singledispatch
 from typing import Any
 
 from varshift._base import Result
 from varshift._draw.figures import figure, shortened
+from varshift._visible import flat
 
 __all__ = [
     *("MOST", "Account", "Cell", "Name", "Row", "Sheet", "Words"),
-    *("account", "by_reason", "line", "named", "worst"),
+    *("account", "by_reason", "line", "named", "plain_sheet", "told", "worst"),
 ]
 
 MOST = 25  # rows of one table; a result's to_dict() has all of them
@@ -115,9 +116,35 @@ def account(result: Any, most: int = MOST) -> Account:
     return Account("", sheets, notes=getattr(result, "notes", ()))
 
 
+def told(result: Any, most: int = MOST) -> Account:
+    """The account as it may be shown: what a name holds of control characters is written out."""
+    said = account(result, most)
+    return Account(
+        flat(said.head),
+        [plain_sheet(sheet) for sheet in said.sheets],
+        list(map(flat, said.lines)),
+        flat(said.next),
+        list(map(flat, said.notes)),
+        flat(said.detail),
+    )
+
+
+def plain_sheet(sheet: Sheet) -> Sheet:
+    """The same for one table."""
+    rows = [replace(row, cells=list(map(_plain, row.cells))) for row in sheet.rows]
+    headings = list(map(flat, sheet.headings))
+    return replace(sheet, title=flat(sheet.title), headings=headings, rows=rows)
+
+
+def _plain(cell: Cell) -> Cell:
+    if isinstance(cell, Name):
+        return Name(flat(cell.text), flat(cell.before), flat(cell.after))
+    return replace(cell, text=flat(cell.text)) if isinstance(cell, Words) else flat(cell)
+
+
 def line(result: Result) -> str:
     """What `repr` shows: the first sentence, and where the rest is."""
-    said = account(result, 0)
+    said = told(result, 0)
     head = " ".join((said.head, said.detail)).strip()
     cut = head if len(head) <= _REPR else f"{head[:_REPR]}…"
     return f"<{type(result).__name__}: {cut} .table(), .to_frame()>"

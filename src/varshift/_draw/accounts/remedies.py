@@ -21,7 +21,7 @@ from varshift._draw.accounts.parts import (
 from varshift._draw.figures import counted, figure, fixed
 from varshift.results import Candidate, Patch, Recalibration, Repair, Rewrite, Score
 
-__all__: list[str] = []
+__all__ = ["by_labels"]
 
 _LONG_FLOAT = re.compile(r"\d+\.\d{6,}")
 
@@ -156,13 +156,24 @@ def _failures(result: Repair) -> list[str]:
 
 def _judged(result: Repair) -> str:
     split = "given" if result.split_seed is None else f"split off by seed {result.split_seed}"
-    what = "labels" if result.judged_by == "labels" else "divergence from the noisy average"
+    by = result.judged_by == "labels"
+    what = by_labels(result) if by else "divergence from the noisy average"
     said = (
         f"Made on {counted(result.calibration, 'sample')}, judged on {result.held_out} others "
         f"({split}) by {what}, paired over samples. Change: of the loss."
     )
     averaged = result.reference is not None or result.judged_by != "labels"
     return said + (" Noisy average: many passes with the noise on." if averaged else "")
+
+
+def by_labels(result: Repair) -> str:
+    """Labels, and which item of a batch they are."""
+    item = result.labels_from
+    if item is None:
+        return "labels"
+    return (
+        f"labels (item {item} of a batch)" if isinstance(item, int) else f"labels ({named(item)})"
+    )
 
 
 @account.register

@@ -1,31 +1,10 @@
-"""Texts as a page may show them: nothing in a name moves or hides what stands beside it."""
+"""Texts and figures as short as a page has room for."""
 
 from __future__ import annotations
 
-import unicodedata
-from typing import Any
-
-__all__ = ["brief", "clipped", "visible"]
+__all__ = ["brief", "clipped"]
 
 _LONG = 600  # characters of a sentence: a name in it may have any length
-
-
-def visible(value: Any) -> Any:
-    r"""Control and direction characters of a text as their numbers; else as it is.
-
-    A right-to-left override in a module's name would turn the page's own words around.
-
-    >>> print(visible("layer\u202e.bn"))
-    layer\u202e.bn
-    """
-    if type(value) is not str or value.isprintable():
-        return value
-    return "".join(
-        letter
-        if letter == "\n" or unicodedata.category(letter) not in ("Cc", "Cf")
-        else _said(letter)
-        for letter in value
-    )
 
 
 def brief(value: float) -> str:
@@ -44,7 +23,3 @@ def clipped(text: str) -> str:
     if len(text) <= _LONG:
         return text
     return f"{text[: _LONG - 200]} … {text[-200:]}"
-
-
-def _said(letter: str) -> str:
-    return letter.encode("unicode_escape").decode("ascii")

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from varshift._base import Result
 from varshift._draw.page.bodies import body
-from varshift._draw.page.clean import clipped, visible
+from varshift._draw.page.clean import clipped
 from varshift._draw.page.provenance import provenance
 from varshift._draw.page.words import WORDS
 from varshift._files import replacing
+from varshift._visible import visible
 from varshift.errors import MissingExtraError
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from varshift._base import Result
 from varshift._draw.figures import shortened
+from varshift._visible import flat
 from varshift.errors import MissingExtraError, UsageError
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def named(ax: Axes, names: Sequence[str]) -> None:
 
     ax.xaxis.set_major_locator(EveryFew(len(names), _COLUMN))
     cut = 16 if width(ax) < _NARROW else 24
-    ax.xaxis.set_major_formatter(Names([_literal(shortened(name, cut)) for name in names]))
+    ax.xaxis.set_major_formatter(Names([_literal(shortened(flat(name), cut)) for name in names]))
     ax.tick_params(axis="x", labelsize="small", labelrotation=_SLANT)
     # Ticks made later take after these.
     for label in ax.get_xticklabels():
@@ -87,7 +88,7 @@ def rows(ax: Axes, names: Sequence[str]) -> None:
     ax.set_ylim(len(names) - 0.5, -0.5)
     ax.yaxis.set_major_locator(EveryFew(len(names), _ROW))
     cut = 18 if width(ax) < _NARROW else 28
-    ax.yaxis.set_major_formatter(Names([_literal(shortened(name, cut)) for name in names]))
+    ax.yaxis.set_major_formatter(Names([_literal(shortened(flat(name), cut)) for name in names]))
     ax.tick_params(axis="y", labelsize="small")
 
 

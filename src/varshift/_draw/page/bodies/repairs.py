@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from varshift._draw.accounts.remedies import by_labels
 from varshift._draw.figures import figure
 from varshift._draw.page.bodies.plain import body, rows_table
 from varshift._draw.page.bodies.shared import EXPLAIN, MEASURE, add_routes, median
@@ -24,6 +25,7 @@ __all__: list[str] = []
 
 @body.register
 def _repair(result: Repair) -> Body:
+    labelled = result.judged_by == "labels"
     split = "given" if result.split_seed is None else f"split off by seed {result.split_seed}"
     made = Body(
         [f"{'Repaired' if result.accepted else 'Not repaired'}: {result.reason}"],
@@ -31,7 +33,7 @@ def _repair(result: Repair) -> Body:
         facts={
             "calibration samples": f"{result.calibration:,}",
             "held-out samples": f"{result.held_out:,}, {split}",
-            "judged by": result.judged_by,
+            "judged by": by_labels(result) if labelled else result.judged_by,
             "random seed": "seed= of the call, 0 unless given"
             if result.split_seed is None
             else str(result.split_seed),
