@@ -81,6 +81,8 @@ BLAME = leaves("passes", "unit") | {
     "silenced": NUMBERS,
     "unsilenced": NUMBERS,
     "steady": LEAF,
+    "otherwise": NUMBERS,
+    "in_evaluation": LEAF,
 }
 STALE = leaves(
     *("cause", "momentum", "steps", "initial", "apart", "left", "scale"),

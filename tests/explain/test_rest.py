@@ -169,3 +169,88 @@ def test_without_anything_else_nothing_is_left():
     assert (x.blame.unsilenced, x.blame.steady) == ((), None)
     assert "self.training" not in x.reason
     assert "unattributed" not in x.scores
+
+
+class Flagged(nn.Module):
+    """Functional dropout with a flag of the user's own."""
+
+    def __init__(self, flag):
+        super().__init__()
+        self.flag, self.first = flag, nn.Linear(8, 16)
+        self.norm, self.head = nn.BatchNorm1d(16, momentum=None), nn.Linear(16, 3)
+
+    def forward(self, x):
+        return self.head(
+            self.norm(functional.dropout(self.first(x), 0.5, self.flag(self.training)))
+        )
+
+
+def flagged(flag):
+    net, data = Flagged(flag), [torch.randn(64, 8) for _ in range(10)]
+    with torch.no_grad():
+        for _ in range(4):
+            for batch in data:
+                net(batch)
+    return vs.explain(net, data)
+
+
+def test_noise_that_evaluation_draws_too_is_no_rest():
+    x = flagged(lambda training: True)
+    assert x.verdict == "none"
+    rest = x.blame.rest["norm"]
+    assert abs(rest.value) < 5 * rest.se
+    assert x.blame.unsilenced == ()
+    assert not x.blame.in_evaluation
+
+
+def test_noise_that_evaluation_alone_draws_is_said():
+    """Half of the values go, and the others are doubled: evaluation has more variance."""
+    x = flagged(lambda training: not training)
+    assert x.verdict == "unattributed"
+    assert x.blame.in_evaluation
+    assert x.blame.rest["norm"].value < -0.5
+    assert "a draw of evaluation alone" in x.reason
+
+
+class ByBatch(nn.Module):
+    """Normalised by the batch in both modes."""
+
+    def __init__(self):
+        super().__init__()
+        self.drop, self.norm = nn.Dropout(0.5), nn.BatchNorm1d(8)
+        self.next, self.last = nn.Linear(8, 8), nn.BatchNorm1d(8, momentum=None)
+
+    def forward(self, x):
+        stored = self.norm.running_mean, self.norm.running_var
+        x = functional.batch_norm(self.drop(x), *stored, training=True)
+        return self.last(self.next(x))
+
+
+def test_a_norm_by_its_batch_in_evaluation_too_shifts_nothing():
+    net, data = ByBatch(), [torch.randn(64, 8) for _ in range(10)]
+    with torch.no_grad():
+        for _ in range(4):
+            for batch in data:
+                net(batch)
+    x = vs.explain(net, data)
+    assert x.verdict == "none"
+    assert set(x.factors) == {"last"}
+    assert "by its batch in evaluation too" in x.skipped["norm"]
+    assert any("depends on the batch" in note for note in x.notes)
+    # What it hands on has the same variance with noise and without.
+    assert x.factors["last"].alone.value == pytest.approx(1, abs=0.05)
+
+
+def test_norms_in_their_own_way_are_named_where_something_is_left():
+    """Per-sample statistics in training, stored ones in evaluation: no draw, and no other code."""
+    net = nn.Sequential(
+        *(nn.Unflatten(1, (4, 2)), nn.InstanceNorm1d(4, track_running_stats=True), nn.Flatten()),
+        *(nn.Linear(8, 8), nn.BatchNorm1d(8, momentum=None)),
+    )
+    data = [3 * torch.randn(64, 8) for _ in range(10)]
+    with torch.no_grad():
+        for batch in data:
+            net(batch)
+    x = vs.explain(net, data)
+    assert x.blame.otherwise == ("1",)
+    assert "norms that answer in their own way ('1')" in " ".join([x.reason, *x.notes])

@@ -439,6 +439,11 @@ class Session:
         set_training(self.on)  # what the trace has not met is told by its flags as lent
         return traced(self.lent, first.tracer, first.batch, self.forward, first.moved)
 
+    @property
+    def watched(self) -> frozenset[str]:
+        """Paths of modules that may normalise in their own way: nothing is run in their place."""
+        return frozenset(self._watched)
+
     def noted(self, result: R) -> R:
         """A result of this session, once its block is left, with what could not be given back."""
         if not self.notes:

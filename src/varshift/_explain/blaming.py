@@ -39,6 +39,7 @@ class Blaming:
         late: the first batch had to show that, so the first round had no blame pass.
         forced: what may be left with every source silenced need not show in the first batch: draws
             outside torch, or norms that only one mode runs.
+        lasting: sources that evaluation draws from just as well: they are part of the signal.
         steady: whether what is left there is the same in every pass; None where nobody could tell.
         contrasts: how samples with some of the noise differ from their clean twins.
         swapping: training once more with the norms of evaluation, where these are others.
@@ -50,7 +51,7 @@ class Blaming:
     def __init__(self, run: Session, lanes: Lanes, held: Held) -> None:
         self._ranks = run.ranks
         self._held, train, structure = held, lanes.train, run.structure
-        self._given = pooled(train, structure)
+        self._given = pooled(train, structure, lanes.test.by_batch)
         self._norms = fixed(self._given)
         self._reach = Reach(structure, train)
         self._clean = lanes.clean
@@ -63,7 +64,10 @@ class Blaming:
         self.contrasts = Contrasts(means, self._deal, self.subsets, self._alias)
         self._references, self._pairing = means, lanes.pairing
         self.swapping: Swapping | None = None
-        noises = [noise for noise in structure.noises if noise.active]
+        first = held.own[0] if held.own else None
+        self.lasting = run.drawn_in_both(first) if run.drew["test"] else frozenset[str]()
+        drawing = [noise for noise in structure.noises if noise.active]
+        noises = [noise for noise in drawing if noise.name not in self.lasting]
         self.noisy, self.late = bool(noises), False
         self.steady: bool | None = None
         sources = [noise.name for noise in noises if noise.module != ""]

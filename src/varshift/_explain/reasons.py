@@ -52,7 +52,7 @@ def _nothing(told: Told) -> str:
         if told.factors or not told.outputs
         else "nothing surely moves the mean of an output by a tenth of a deviation."
     )
-    places = [place for place in told.blame.places if tells(told.blame.rest[place])]
+    places = [place for place in told.blame.places if tells(told.blame, place)]
     upper = f"{sentence[0].upper()}{sentence[1:]}"
     if not places and not told.blame.unsilenced:
         return f"Nothing to see here: {sentence}"
@@ -142,6 +142,13 @@ def _small_batch(told: Told, place: str) -> str:
             "times a pass, in training each time with the batch's own statistics, in evaluation "
             f"with a mixture of all runs, {off:.0f} % of variance away. "
             "Give each run a norm of its own."
+        )
+    if "InstanceNorm" in norm.kind:
+        return (
+            f"Dominated by moments of each sample: {place!r} ({norm.kind}) normalises each sample by "
+            f"its own in training and by their average in evaluation, {off:.0f} % of variance away "
+            "from what all samples have. Let it keep no running statistics "
+            "(track_running_stats=False)."
         )
     return (
         f"Dominated by small batches: at {place!r} what batches are normalised by differs from "

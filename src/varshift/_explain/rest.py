@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from varshift.results import Blame, Figure, OtherNorms, Structure
 
 __all__ = ["behind_the_rest", "rest_notes", "shares", "tells"]
@@ -13,10 +15,15 @@ _NAMED = 3  # sources that are named one by one
 _AHEAD = "masks drawn ahead of the pass and kept in an attribute, code under self.training"
 
 
-def tells(rest: Figure) -> bool:
-    """Whether a rest is worth a word: large enough, and sure to be there."""
+def tells(blame: Blame, place: str) -> bool:
+    """Whether the rest of a place is worth a word: large enough, and sure to be there.
+
+    Where both modes draw alike all places are off by chance, and four standard errors are asked.
+    """
+    rest = blame.rest.get(place, Figure(0.0, 0.0))
     error = rest.se if rest.se == rest.se else 0.0
-    return abs(rest.value) >= max(_LEAST, 2 * error)
+    by_chance = blame.steady is False and not blame.unsilenced
+    return abs(rest.value) >= max(_LEAST, (4 if by_chance else 2) * error)
 
 
 def shares(
@@ -33,7 +40,7 @@ def shares(
     left = blame.rest.get(place, Figure(0.0, 0.0)) if rest else Figure(0.0, 0.0)
     source = "" if largest is None else _source(structure, *largest)
     causes = behind_the_rest(blame, structure, others)
-    if not tells(left):
+    if not (rest and tells(blame, place)):
         if rest and blame.unsilenced and not blame.steady:
             return (
                 f" What no source was shown to do is not sure ({_percent(left)}). {causes}{source}"
@@ -52,7 +59,11 @@ def behind_the_rest(blame: Blame, structure: Structure, others: OtherNorms | Non
     norms = ""
     if others is not None and not others.displacement:
         alone = [*others.training, *others.evaluation]
-        norms = f", norms that only one mode runs ({', '.join(map(repr, alone[:_NAMED]))})"
+        norms = f", norms that only one mode runs ({_listed(alone)})"
+    if blame.otherwise:
+        norms += f", norms that answer in their own way ({_listed(blame.otherwise)})"
+    if blame.in_evaluation:
+        norms += ", a draw of evaluation alone (a training flag the wrong way round)"
     if blame.steady:
         law = ", noise whose mean is not one" if blame.noises else ""
         return f"No draw explains it, for it is the same in every pass: {_AHEAD}{law}{norms}."
@@ -104,7 +115,7 @@ def rest_notes(blame: Blame, structure: Structure, others: OtherNorms | None) ->
 
 
 def _on_places(blame: Blame, structure: Structure, others: OtherNorms | None) -> list[str]:
-    places = [place for place in blame.places if tells(blame.rest[place])]
+    places = [place for place in blame.places if tells(blame, place)]
     if not places:
         return []
     place = max(places, key=lambda place: abs(blame.rest[place]))
@@ -113,6 +124,11 @@ def _on_places(blame: Blame, structure: Structure, others: OtherNorms | None) ->
         f"every source silenced, {place} most ({100 * blame.rest[place]:.0f} % of its training "
         f"variance, nobody's blame). {behind_the_rest(blame, structure, others)}"
     ]
+
+
+def _listed(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    return ", ".join(map(repr, paths[:_NAMED])) + more
 
 
 def _source(structure: Structure, name: str, share: Figure) -> str:

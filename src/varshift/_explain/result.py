@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
-from varshift._engine import Held, Session, Silenced, norm_handles
+from varshift._engine import Held, Session, Silenced, norm_handles, notes_on_batch_statistics
 from varshift._explain.blame import blame_of, place_of
 from varshift._explain.factors import factors_of
 from varshift._explain.lanes import Lanes
@@ -42,10 +43,15 @@ def explanation(run: Session, held: Held, lanes: Lanes, settling: FirstBatch) ->
         if name not in blaming.wide
     }
     blame = blame_of(settling, lanes, places, 2 + rounds, unsilenced)
+    blame = replace(
+        blame,
+        otherwise=tuple(sorted(run.watched & lanes.train.stored.keys())),
+        in_evaluation=bool(run.drew["test"]) and not blaming.lasting,
+    )
     factors = {
         norm.path: factors_of(lanes.site(norm, places[norm.path]))
         for norm in structure.norms
-        if lanes.everywhere(norm.path)
+        if lanes.everywhere(norm.path) and norm.path not in lanes.test.by_batch
     }
     ends = {name: place for name, place in places.items() if name not in lanes.clean.stored}
     outputs = {name: output_of(name, place.noisy, place.signal) for name, place in ends.items()}
@@ -67,7 +73,7 @@ def explanation(run: Session, held: Held, lanes: Lanes, settling: FirstBatch) ->
         batches=held.batches,
         passes=3 + rounds + 2 * (blaming.swapping is not None),
         skipped={
-            norm.path: _why_skipped(norm.path, others)
+            norm.path: _why_skipped(norm.path, lanes, others)
             for norm in structure.norms
             if norm.path not in factors
         },
@@ -75,6 +81,7 @@ def explanation(run: Session, held: Held, lanes: Lanes, settling: FirstBatch) ->
             dict.fromkeys(
                 [
                     *_of_structure(structure, others),
+                    *notes_on_batch_statistics(structure, sorted(lanes.test.by_batch)),
                     *rest_notes(blame, structure, others),
                     *_notes(run, held, lanes, settling),
                 ]
@@ -89,7 +96,10 @@ def _unsilenced(structure: Structure, settling: FirstBatch) -> tuple[str, ...]:
     """Sources that drew and were not silenced exactly, draws outside torch among them."""
     ways = settling.silenced
     drawing = [noise.name for noise in structure.noises if noise.active]
-    return tuple(name for name in drawing if not ways.get(name, Silenced.NOT).exact)
+    lasting = settling.blaming.lasting
+    return tuple(
+        name for name in drawing if name not in lasting and not ways.get(name, Silenced.NOT).exact
+    )
 
 
 def _stale(run: Session, lanes: Lanes, factors: Mapping[str, Factors]) -> dict[str, Staleness]:
@@ -124,7 +134,9 @@ def _other_norms(
     )
 
 
-def _why_skipped(path: str, others: OtherNorms | None) -> str:
+def _why_skipped(path: str, lanes: Lanes, others: OtherNorms | None) -> str:
+    if path in lanes.test.by_batch:
+        return "normalises by its batch in evaluation too: nothing that it stores is read"
     if others is not None and path in others.training:
         return "training runs it, evaluation does not"
     if others is not None and path in others.evaluation:

@@ -99,7 +99,7 @@ class FirstBatch:
                 run.once(batch, regime if counts else replace(regime, record=()))
             steady = self._steady(batch) if counts else None
         elif batch is not None:
-            steady = True  # nothing is drawn
+            steady = not run.drew["test"]  # nothing else is drawn
         known = [
             each for each in run.ranks.gather(steady if not clean else None) if each is not None
         ]

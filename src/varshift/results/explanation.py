@@ -123,6 +123,9 @@ class Blame(Record):
         unsilenced: sources seen to draw that could not be silenced exactly: part of `rest`.
         steady: whether what stays with every source silenced was the same under other random
             numbers, so that no draw of the pass explains it; None where that was not to be told.
+        otherwise: norms that may normalise in their own way, so that the statistics of training
+            could not be given to them: part of `rest` behind them.
+        in_evaluation: evaluation draws random numbers that training does not.
 
     >>> import torch, varshift as vs
     >>> _ = torch.manual_seed(0)
@@ -149,6 +152,8 @@ class Blame(Record):
     unit: Literal["sample", "batch"]
     unsilenced: tuple[str, ...] = ()
     steady: bool | None = None
+    otherwise: tuple[str, ...] = ()
+    in_evaluation: bool = False
 
     def __getitem__(self, pair: tuple[str, str]) -> Figure:
         return self.at(*pair)
@@ -338,6 +343,8 @@ def _blame(blame: Blame) -> dict[str, Any]:
         "unit": blame.unit,
         "unsilenced": list(blame.unsilenced),
         "steady": blame.steady,
+        "otherwise": list(blame.otherwise),
+        "in_evaluation": blame.in_evaluation,
     }
 
 
