@@ -80,9 +80,22 @@ def test_draws_that_cannot_be_silenced_come_before_the_dropout(step, drawn):
 
 
 @pytest.mark.parametrize("drop_p", [0.0, 0.1])
-@pytest.mark.parametrize("step", [kept, doubled])
-def test_what_is_the_same_in_every_pass_is_no_draw(step, drop_p):
-    x = explained(step, drop_p)
+def test_a_mask_drawn_ahead_is_not_put_on_the_dropout(drop_p):
+    """It is a source of its own where it is found, else nobody's: the same in every pass."""
+    x = explained(kept, drop_p)
+    assert "Nothing to see" not in x.reason
+    largest = next(iter(x.blame.behind("norm")), None)
+    if largest == "mask":
+        assert x.verdict == "noise"
+    else:
+        assert x.verdict == "unattributed"
+        assert x.blame.rest["norm"].value > 0.2
+        assert "masks drawn ahead of the pass" in x.reason
+
+
+@pytest.mark.parametrize("drop_p", [0.0, 0.1])
+def test_what_is_the_same_in_every_pass_is_no_draw(drop_p):
+    x = explained(doubled, drop_p)
     assert x.verdict == "unattributed"
     assert x.worst["unattributed"] == "norm"
     assert x.blame.steady is True
