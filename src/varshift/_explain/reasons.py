@@ -146,8 +146,8 @@ def _small_batch(told: Told, place: str) -> str:
     if "InstanceNorm" in norm.kind:
         return (
             f"Dominated by moments of each sample: {place!r} ({norm.kind}) normalises each by its "
-            f"own in training and by their average in evaluation, {off:.0f} % of variance away from "
-            "what all samples have. Let it keep no running statistics (track_running_stats=False)."
+            f"own in training and by their average in evaluation, {off:.0f} % of variance away "
+            "from what all have. Let it keep no running statistics (track_running_stats=False)."
         )
     return (
         f"Dominated by small batches: at {place!r} what batches are normalised by differs from "
