@@ -15,8 +15,11 @@ from varshift._measure.staleness import inherited
 from varshift.results import Norm, Statistics
 from varshift.theory.jackknife import jackknife_error
 
-__all__ = ["Stale", "against", "left_over", "misfit", "started_elsewhere", "unfit"]
+__all__ = [
+    *("Stale", "against", "left_over", "misfit", "of_one_batch", "started_elsewhere", "unfit"),
+]
 
+_HALF = 0.6745  # standard deviations within which half of all normal values lie
 _LEAST = 1e-4  # weight of the initial 1 that is not worth a look
 _FLOOR = 1e-9  # of a ratio in a band: stored variances can be off by more than noise makes them
 _ROUNDING = 1e-5  # of an average kept in float32, relative
@@ -30,6 +33,7 @@ class Stale:
     `shift` is the variance that arrives ÷ the stored one, `moved` how far the mean lies from the
     stored one, in stored deviations. The severity is max(shift, 1/shift), or 1 + `moved` where that
     is surely more: a variance off by a tenth and a mean off by a tenth of a deviation count alike.
+    `typical`: not of what is stored, but of what a running average stores as a rule.
     """
 
     shift: float
@@ -37,6 +41,7 @@ class Stale:
     low: float | None
     high: float | None
     moved: float = 0.0
+    typical: bool = False
 
     @property
     def least(self) -> float:
@@ -93,6 +98,30 @@ def _means(tally: Tally, stored: Statistics, norm: Norm) -> tuple[float, float, 
         return _median(distance), 0.0, math.inf
     low, high = (distance - error).clamp(min=0), distance + error
     return _median(distance), _median(low), _median(high)
+
+
+def of_one_batch(tally: Tally, norm: Norm) -> Stale | None:
+    """How far off a running average is as a rule, by what it keeps of the scatter between batches.
+
+    A normal deviation is beyond 0.674 of its standard deviation every second time; that is known
+    to 1/√(2(n − 1)) of itself from n batches, of which two are taken off. None below three batches.
+    """
+    batches = sum(stretch.batches for stretch in tally.series)
+    if batches < 3:
+        return None
+    mean, var = tally.scattered
+    within, share = tally.within(), inherited(norm.momentum, 0, most=1.0)
+    live = within > 0
+    moved = _median(torch.where(live, (share * mean / within).sqrt(), math.nan))
+    log = _median(torch.where(live, (share * var).sqrt() / within, math.nan))
+    if not (math.isfinite(moved) and math.isfinite(log)):
+        return None
+    known = max(0.0, 1 - 2 / math.sqrt(2 * (batches - 1)))
+
+    def size(part: float) -> float:
+        return max(1 + _HALF * part * moved, math.exp(_HALF * part * log))
+
+    return Stale(1.0, size(1), size(known), size(2 - known), _HALF * moved, typical=True)
 
 
 def unfit(met: Met, norm: Norm) -> Stale | None:

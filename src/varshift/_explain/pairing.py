@@ -89,7 +89,10 @@ class Pairing:
         """
         ran, off = self.orders[0].of.get(batch, ()), self._off(batch)
         if [self.orders[0].channels(p) for p in ran] == [self.orders[1].channels(p) for p in off]:
-            return dict(reversed([*zip(ran, off, strict=True)]))
+            found: dict[str, str | None] = {}
+            for path, other in zip(ran, off, strict=True):
+                found.setdefault(path, other)
+            return found
         return {path: path if path in off else self._nearest(path, off) for path in ran}
 
     def left_over(self, batch: int) -> set[str]:

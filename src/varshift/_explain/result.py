@@ -14,7 +14,7 @@ from varshift._explain.reasons import Told, reason
 from varshift._explain.rest import rest_notes
 from varshift._explain.settling import FirstBatch
 from varshift._explain.verdict import LEAST, judged, sure
-from varshift._measure.staleness import looks_trained, staleness_of
+from varshift._measure.staleness import LARGE, large_momentum, looks_trained, staleness_of
 from varshift.results import (
     Explanation,
     Factors,
@@ -168,5 +168,12 @@ def _notes(run: Session, held: Held, lanes: Lanes, settling: FirstBatch) -> Iter
             f"only {seen} samples for {len(design.sources)} sources: shares are rough, give more "
             "data"
         )
+    large: dict[float, list[str]] = {}
+    for norm in run.structure.norms:
+        if norm.calls and not norm.frozen and (norm.momentum or 0.0) >= LARGE:
+            large.setdefault(norm.momentum or 0.0, []).append(norm.path)
+    for momentum, paths in large.items():
+        more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+        yield f"{', '.join(paths[:3])}{more}: {large_momentum(momentum)}"
     if not lanes.data.at:
         yield "no test_data was given: the factor data is 1 by definition"

@@ -16,9 +16,9 @@ from torch import Tensor
 from varshift._engine import Handle, Stretch
 from varshift.results import Norm, StaleCause, Staleness, Statistics
 
-__all__ = ["Arrived", "inherited", "looks_trained", "staleness_of"]
+__all__ = ["LARGE", "Arrived", "inherited", "large_momentum", "looks_trained", "staleness_of"]
 
-_LARGE = 0.5  # momentum from which two batches are most of the average
+LARGE = 0.5  # momentum from which two batches are most of the average
 _DEFAULT = 0.1  # torch's momentum: what scatter it keeps is the batches' fault, more is its own
 _EXPLAINED = 0.5  # of a squared difference, at most so much may be left by a cause
 _SURELY = 0.1  # … and by one whose own figure was fitted
@@ -57,6 +57,14 @@ def inherited(momentum: float | None, tracked: int, most: float = _DEFAULT) -> f
         return 1 / tracked if tracked else 0.0
     held = min(momentum, most)
     return held / (2 - held)
+
+
+def large_momentum(momentum: float) -> str:
+    """What to say of a momentum of at least `LARGE`, whatever the statistics are by chance."""
+    return (
+        f"momentum {momentum:g} keeps little but the last batch (another framework's {momentum:g} "
+        f"is {1 - momentum:.2g} here)"
+    )
 
 
 def looks_trained(handle: Handle, others: Iterable[Handle]) -> bool:
@@ -158,7 +166,7 @@ def _of_batches(
         if made.apart**2 <= _CHANCE * expected:
             yield replace(made, cause=large, left=0.0), _EXPLAINED
     if momentum and len(arrived.series) > 1:
-        cause = large if momentum >= _LARGE else StaleCause.LAST_BATCHES
+        cause = large if momentum >= LARGE else StaleCause.LAST_BATCHES
         for alone in (False, True):
             averages = (
                 [(s.mean, s.var) for s in arrived.series]

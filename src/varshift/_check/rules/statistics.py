@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from varshift._check.evidence import Evidence
 from varshift._check.passes import Met
-from varshift._check.staleness import Stale, left_over, misfit, started_elsewhere, unfit
-from varshift._measure.staleness import Arrived, staleness_of
+from varshift._check.staleness import (
+    Stale,
+    left_over,
+    misfit,
+    of_one_batch,
+    started_elsewhere,
+    unfit,
+)
+from varshift._measure.staleness import LARGE, Arrived, large_momentum, staleness_of
 from varshift.results import Finding, Norm, StaleCause, Staleness
 from varshift.results.findings import Basis
 
@@ -56,9 +64,23 @@ def _of_norm(evidence: Evidence, norm: Norm, waiting: dict[str, list[str]]) -> F
         return None
     why = staleness_of(norm, met.stored, _arrived(met), trained=lost)
     found = _judged(evidence, norm, _CODES[why.cause], stale, evidence.basis, why)
-    if found is None and (norm.momentum or 0.0) >= _LARGE and not norm.frozen:
-        fits = "fits this data now, as another batch may not"
-        waiting.setdefault(f"{_last_batch(norm.momentum)}: {fits}", []).append(norm.path)
+    return found or _by_chance(evidence, norm, met, why, waiting)
+
+
+def _by_chance(
+    evidence: Evidence, norm: Norm, met: Met, why: Staleness, waiting: dict[str, list[str]]
+) -> Finding | None:
+    """Of a large momentum: what is stored fits this data, but the next last batch may not."""
+    if norm.frozen or (norm.momentum or 0.0) < LARGE:
+        return None
+    typical = of_one_batch(met.train, norm)
+    cause = replace(why, cause=StaleCause.LARGE_MOMENTUM)
+    found = None
+    if typical is not None:
+        found = _judged(evidence, norm, "VS207", typical, evidence.basis, cause)
+    if found is None:
+        fits = f"{large_momentum(norm.momentum or 0.0)}: fits this data now, as another may not"
+        waiting.setdefault(fits, []).append(norm.path)
     return found
 
 
@@ -110,8 +132,8 @@ def _too_slow(evidence: Evidence, norm: Norm, waiting: dict[str, list[str]]) -> 
             f"{steps} steps at momentum {norm.momentum:g} are few, and it did not start at "
             "variance 1"
         )
-    elif norm.momentum >= _LARGE:
-        reason = _last_batch(norm.momentum)
+    elif norm.momentum >= LARGE:
+        reason = large_momentum(norm.momentum)
     if reason:
         waiting.setdefault(f"{reason}: pass data to see whether it fits", []).append(norm.path)
         return None
@@ -120,14 +142,6 @@ def _too_slow(evidence: Evidence, norm: Norm, waiting: dict[str, list[str]]) -> 
         return None
     why = Staleness(StaleCause.FEW_STEPS, norm.momentum, steps, initial=weight, apart=0.0)
     return _judged(evidence, norm, "VS202", left, "checkpoint", why)
-
-
-def _last_batch(momentum: float | None) -> str:
-    held = momentum or 0.0
-    return (
-        f"momentum {held:g} keeps little but the last batch (another framework's {held:g} is "
-        f"{1 - held:.2g} here)"
-    )
 
 
 def _unreached(evidence: Evidence, norm: Norm, met: Met | None) -> Finding | None:
@@ -169,15 +183,19 @@ def _judged(
 
 
 def _message(norm: Norm, code: str, stale: Stale, why: Staleness | None) -> str:
-    means = f" and a mean {stale.moved:.2f} deviations away" if stale.moved >= _MOVED else ""
     cause = "" if why is None else f". {why.sentence.rstrip('.')}"
+    if stale.typical:
+        return (
+            f"the norm {norm.path!r} {_WRONG[code]}: those of one batch are off by as much as "
+            f"severity {stale.severity:.2f} every second time{cause}"
+        )
+    means = f" and a mean {stale.moved:.2f} deviations away" if stale.moved >= _MOVED else ""
     return (
         f"the norm {norm.path!r} {_WRONG[code]}: what arrives has {stale.shift:.2f} of the stored "
         f"variance{means} (severity {stale.severity:.2f}){cause}"
     )
 
 
-_LARGE = 0.5  # momentum from which two batches are most of the average
 _MOVED = 0.05  # deviations from which a mean is worth a word
 _WRONG = {
     "VS201": "was never updated",
