@@ -41,7 +41,7 @@ def shares(
     source = "" if largest is None else _source(structure, *largest)
     causes = behind_the_rest(blame, structure, others)
     if not (rest and tells(blame, place)):
-        if rest and blame.unsilenced and not blame.steady:
+        if left.se > _SMALL and blame.unsilenced and not blame.steady:
             return (
                 f" What no source was shown to do is not sure ({_percent(left)}). {causes}{source}"
             )

@@ -35,8 +35,10 @@ def explanation(run: Session, held: Held, lanes: Lanes, settling: FirstBatch) ->
     """All of it, from what was recorded."""
     structure, blaming = run.structure, settling.blaming
     rounds = blaming.rounds if blaming.noisy else 0
-    unsilenced = _unsilenced(structure, settling)
-    drawn = bool(unsilenced or run.strangers) and not blaming.steady
+    ways = _ways(structure, settling)
+    unsilenced = tuple(name for name, how in ways.items() if how is Silenced.NOT)
+    inexact = any(not how.exact for how in ways.values())
+    drawn = bool(inexact or run.strangers) and not blaming.steady
     places = {
         name: place_of(blaming, lanes, name, drawn=drawn)
         for name in lanes.clean.at
@@ -92,14 +94,14 @@ def explanation(run: Session, held: Held, lanes: Lanes, settling: FirstBatch) ->
     )
 
 
-def _unsilenced(structure: Structure, settling: FirstBatch) -> tuple[str, ...]:
-    """Sources that drew and were not silenced exactly, draws outside torch among them."""
-    ways = settling.silenced
+def _ways(structure: Structure, settling: FirstBatch) -> dict[str, Silenced]:
+    """How each source that drew was silenced, draws outside torch among them."""
     drawing = [noise.name for noise in structure.noises if noise.active]
-    lasting = settling.blaming.lasting
-    return tuple(
-        name for name in drawing if name not in lasting and not ways.get(name, Silenced.NOT).exact
-    )
+    return {
+        name: settling.silenced.get(name, Silenced.NOT)
+        for name in drawing
+        if name not in settling.blaming.lasting
+    }
 
 
 def _stale(run: Session, lanes: Lanes, factors: Mapping[str, Factors]) -> dict[str, Staleness]:

@@ -120,7 +120,7 @@ class Blame(Record):
         silenced: noise → how its source was silenced.
         passes: passes over the data that blame took.
         unit: "sample" or "batch": what carries a subset of the sources.
-        unsilenced: sources seen to draw that could not be silenced exactly: part of `rest`.
+        unsilenced: sources seen to draw that could not be silenced at all: part of `rest`.
         steady: whether what stays with every source silenced was the same under other random
             numbers, so that no draw of the pass explains it; None where that was not to be told.
         otherwise: norms that may normalise in their own way, so that the statistics of training
