@@ -40,18 +40,18 @@ def _explanation(result: Explanation, most: int = MOST) -> Account:
         "within batches, does. Stale: age of the stored statistics and what it carries on. "
         "± one standard error of the total.",
     ]
-    if result.blame.share:
+    if result.blame.share or any(map(_tells, result.blame.rest.values())):
         lines.append(
             "Share: of the variance in training, each source alone; from 1 % and two standard "
             f"errors. {counted(result.blame.passes, 'pass')}, subsets "
             f"carried by each {result.blame.unit}. Rest: stays with every source silenced."
         )
-    found = result.verdict != "none"
+    repairable = result.verdict not in ("none", "other-norms", "unattributed")
     return Account(
         f"Verdict: {result.verdict}.",
         [sheet for sheet in sheets if sheet.rows],
         lines,
-        "Next: repair (what helps, measured before it is kept)." if found else "",
+        "Next: repair (what helps, measured before it is kept)." if repairable else "",
         [*by_reason(result.skipped, "not explained, "), *result.notes],
         detail=result.reason,
     )
