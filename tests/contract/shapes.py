@@ -79,6 +79,19 @@ BLAME = leaves("passes", "unit") | {
     "interaction": FIGURES,
     "rest": FIGURES,
     "silenced": NUMBERS,
+    "unsilenced": NUMBERS,
+    "steady": LEAF,
+    "otherwise": NUMBERS,
+    "in_evaluation": LEAF,
+}
+STALE = leaves(
+    *("cause", "momentum", "steps", "initial", "apart", "left", "scale"),
+    *("batch", "batches", "trained", "sentence", "alone"),
+)
+OTHER_NORMS = {
+    **dict.fromkeys(("training", "evaluation", "fresh"), NUMBERS),
+    "pairs": Each(NUMBERS),
+    **dict.fromkeys(("mean_shift", "displacement"), FIGURES),
 }
 OUTPUT = {"mean_shift": FIGURE, "var_ratio": FIGURE} | dict.fromkeys(
     ("mean_on", "mean_off", "var_on", "var_off", "mean_se"), NUMBERS
@@ -146,6 +159,8 @@ SHAPES = {
         "factors": Each(EXPLAINED),
         "blame": BLAME,
         "outputs": Each(OUTPUT),
+        "other_norms": OTHER_NORMS,
+        "stale": Each(STALE),
     },
     "predict": STRUCTURE
     | {

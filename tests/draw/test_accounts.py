@@ -195,3 +195,26 @@ def test_untrained_norms_are_said_to_be_so_first():
     for batch in x.split(16):
         net(batch)
     assert account(vs.measure(net, x.split(16))).detail == ""
+
+
+class Doubled(nn.Module):
+    """Training has code of its own, and no noise."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(4, momentum=None)
+
+    def forward(self, x):
+        return self.norm(2 * x if self.training else x)
+
+
+def test_what_is_nobodys_has_a_row_and_no_repair():
+    net, data = Doubled(), [torch.randn(64, 4) for _ in range(8)]
+    with torch.no_grad():
+        for batch in data:
+            net(batch)
+    text = drawn(vs.explain(net, data))
+    assert "Verdict: unattributed." in text
+    assert "(rest)" in text
+    assert "Rest: stays with every source" in " ".join(text.split())
+    assert "Next: repair" not in text

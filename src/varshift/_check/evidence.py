@@ -21,6 +21,7 @@ from varshift._check.sizes import (
 )
 from varshift._check.staleness import against
 from varshift._engine import Handle, Session, Silenced, norm_handles
+from varshift._measure.staleness import looks_trained
 from varshift.results import Line, Noise, Route, Structure
 from varshift.results.findings import Basis
 from varshift.results.structure import in_a_file
@@ -90,6 +91,18 @@ class Evidence:
             handle.running_var.detach().double().cpu(),
             int(steps) if isinstance(steps, Tensor) else 0,
         )
+
+    def fresh(self, path: str) -> bool:
+        """Whether a norm holds the statistics that it was made with."""
+        held = self._handles.get(path)
+        return held is not None and bool(
+            (held.running_var == 1).all() and (held.running_mean == 0).all()
+        )
+
+    def weights_trained(self, path: str) -> bool:
+        """Whether a norm's weights show that it was trained, whatever it has stored."""
+        held = self._handles.get(path)
+        return held is not None and looks_trained(held, self._handles.values())
 
     @property
     def trained(self) -> bool:

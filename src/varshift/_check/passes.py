@@ -71,7 +71,7 @@ class Passes:
         self.run, self.held, self.real = run, held, real
         self.noise = DirectNoise()
         self.calm, self.calm_groups = Recording("settled evaluation"), AtTest()
-        self._train, self._test = Recording("train"), Recording("test")
+        self._train, self._test = Recording("train", scattered=True), Recording("test")
         self._ways = _Ways(run)
         self._noisy = self.noise.regime(self._train, self._ways)
         self._quiet = Recording("silenced training"), Recording("settled evaluation")

@@ -1,9 +1,9 @@
-"""How far stored variances are from what arrives: the size of every finding on statistics."""
+"""How far stored statistics are from what arrives: the size of every finding on statistics."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -11,10 +11,15 @@ from torch import Tensor
 from varshift._check.bands import band_of, least_of, widened
 from varshift._check.passes import Met
 from varshift._engine import Tally
+from varshift._measure.staleness import inherited
+from varshift.results import Norm, Statistics
 from varshift.theory.jackknife import jackknife_error
 
-__all__ = ["Stale", "against", "left_over", "started_elsewhere", "unfit"]
+__all__ = [
+    *("Stale", "against", "left_over", "misfit", "of_one_batch", "started_elsewhere", "unfit"),
+]
 
+_HALF = 0.6745  # standard deviations within which half of all normal values lie
 _LEAST = 1e-4  # weight of the initial 1 that is not worth a look
 _FLOOR = 1e-9  # of a ratio in a band: stored variances can be off by more than noise makes them
 _ROUNDING = 1e-5  # of an average kept in float32, relative
@@ -23,12 +28,25 @@ _BELOW = 1e-3  # relative: below the initial 1's share by more than any rounding
 
 @dataclass(frozen=True)
 class Stale:
-    """Variance that arrives ÷ stored variance: the median over channels, with its band."""
+    """How far what arrives is from what is stored, the median over channels, with its band.
+
+    `shift` is the variance that arrives ÷ the stored one, `moved` how far the mean lies from the
+    stored one, in stored deviations. The severity is max(shift, 1/shift), or 1 + `moved` where that
+    is surely more: a variance off by a tenth and a mean off by a tenth of a deviation count alike.
+    `typical`: not of what is stored, but of what a running average stores as a rule.
+    """
 
     shift: float
     severity: float
     low: float | None
     high: float | None
+    moved: float = 0.0
+    typical: bool = False
+
+    @property
+    def least(self) -> float:
+        """The lower end of its band."""
+        return self.severity if self.low is None else self.low
 
 
 def against(tally: Tally, stored: Tensor) -> Stale | None:
@@ -51,14 +69,69 @@ def against(tally: Tally, stored: Tensor) -> Stale | None:
     return Stale(shift, severity, *widened(band, severity, least))
 
 
-def unfit(met: Met) -> Stale | None:
+def misfit(tally: Tally, stored: Statistics, norm: Norm) -> Stale | None:
+    """Of variances, or of means where they are surely further away; None where nothing arrived."""
+    spread = against(tally, stored.var)
+    if spread is None:
+        return None
+    means = _means(tally, stored, norm)
+    moved = replace(spread, moved=means[0])
+    if not math.isfinite(means[0]) or 1 + means[1] <= spread.least:
+        return moved
+    return replace(moved, severity=1 + means[0], low=1 + means[1], high=1 + means[2])
+
+
+def _means(tally: Tally, stored: Statistics, norm: Norm) -> tuple[float, float, float]:
+    """How far means lie from the stored ones, in stored deviations, and the band of that.
+
+    What samples were drawn, and which batches the running average remembers, moves a mean without
+    anything being wrong: two standard errors of both are taken off, channel by channel.
+    """
+    total, unit = tally.total(), (stored.var + norm.eps).sqrt()
+    live = total.var() > 0
+    distance = torch.where(live, (total.mean - stored.mean).abs() / unit, math.nan)
+    without = tally.groups().mean_without_each()
+    drawn = jackknife_error(without) if len(without) > 1 else torch.full_like(unit, math.nan)
+    scatter = tally.scattered[0].nan_to_num(0.0) * inherited(norm.momentum, stored.count)
+    error = 2 * (drawn.square() + scatter).sqrt() / unit
+    if not bool(torch.isfinite(error[live]).all()):
+        return _median(distance), 0.0, math.inf
+    low, high = (distance - error).clamp(min=0), distance + error
+    return _median(distance), _median(low), _median(high)
+
+
+def of_one_batch(tally: Tally, norm: Norm) -> Stale | None:
+    """How far off a running average is as a rule, by what it keeps of the scatter between batches.
+
+    A normal deviation is beyond 0.674 of its standard deviation every second time; that is known
+    to 1/√(2(n − 1)) of itself from n batches, of which two are taken off. None below three batches.
+    """
+    batches = sum(stretch.batches for stretch in tally.series)
+    if batches < 3:
+        return None
+    mean, var = tally.scattered
+    within, share = tally.within(), inherited(norm.momentum, 0, most=1.0)
+    live = within > 0
+    moved = _median(torch.where(live, (share * mean / within).sqrt(), math.nan))
+    log = _median(torch.where(live, (share * var).sqrt() / within, math.nan))
+    if not (math.isfinite(moved) and math.isfinite(log)):
+        return None
+    known = max(0.0, 1 - 2 / math.sqrt(2 * (batches - 1)))
+
+    def size(part: float) -> float:
+        return max(1 + _HALF * part * moved, math.exp(_HALF * part * log))
+
+    return Stale(1.0, size(1), size(known), size(2 - known), _HALF * moved, typical=True)
+
+
+def unfit(met: Met, norm: Norm) -> Stale | None:
     """Against training and against evaluation, the better of the two.
 
     Statistics that were recalibrated with the noise off fit evaluation, and are meant to.
     """
-    both = [against(tally, met.stored.var) for tally in (met.train, met.test)]
+    both = [misfit(tally, met.stored, norm) for tally in (met.train, met.test)]
     found = [stale for stale in both if stale is not None]
-    return min(found, key=lambda stale: stale.low or stale.severity, default=None)
+    return min(found, key=lambda stale: stale.least, default=None)
 
 
 def left_over(stored: Tensor, momentum: float, steps: int) -> Stale | None:

@@ -80,7 +80,7 @@ def _on_what_was_lent(evidence: Evidence) -> Iterator[str]:
     if not evidence.real and evidence.trained:
         yield (
             "without data, stored statistics are taken as they are, but for the steps they count: "
-            "whether they fit takes data (VS203 to VS206)"
+            "whether they fit takes data (VS203 to VS207)"
         )
 
 

@@ -20,6 +20,7 @@ from varshift._engine.record.contrast import Contrasts, Effect
 from varshift._engine.record.moments import channel_moments
 from varshift._engine.record.recording import Recording, outputs_of
 from varshift._engine.record.samples import PerSample, SampleMoments
+from varshift._engine.record.series import Stretch
 from varshift._engine.record.tally import Tally, groups_of, rounding
 from varshift._engine.regime import Flags, Insert, Norms, Recorder, Regime, fixed, stored
 from varshift._engine.session import Held, Passed, Session, session
@@ -63,6 +64,7 @@ __all__ = [
     "Session",
     "Settled",
     "Silenced",
+    "Stretch",
     "Tally",
     "Tracer",
     "Undo",

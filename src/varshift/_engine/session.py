@@ -489,6 +489,11 @@ class Session:
             first.ahead.notes,
         )
 
+    @property
+    def watched(self) -> frozenset[str]:
+        """Paths of modules that may normalise in their own way: nothing is run in their place."""
+        return frozenset(self._watched)
+
     def noted(self, result: R) -> R:
         """A result of this session, once its block is left, with what could not be given back."""
         if not self.notes:

@@ -13,23 +13,49 @@ from varshift._explain.blaming import Blaming
 from varshift._explain.figures import error_of, figure_of, root_mean_square
 from varshift._explain.lanes import Lanes
 from varshift._explain.settling import FirstBatch
-from varshift._explain.spread import Spread
+from varshift._explain.spread import PlaceLanes, Spread
 from varshift.results import Blame, Figure
 
-__all__ = ["blame_of", "noisy_spread"]
+__all__ = ["blame_of", "place_of"]
+
+_NOTHING = 1e-9  # of the variance: what rounding leaves
 
 
-def noisy_spread(blaming: Blaming, lanes: Lanes, place: str) -> Spread:
-    """What a place receives with all noise on, every norm using its training statistics."""
-    clean = lanes.without_noise(place)
-    effect = blaming.effect(place, blaming.design.all, lanes.groups(place))
-    return clean if effect is None else clean.plus(effect)
+def place_of(blaming: Blaming, lanes: Lanes, name: str, *, drawn: bool) -> PlaceLanes:
+    """What a place receives, every norm using its training statistics.
+
+    `drawn`: what stays with every source silenced may be the draws that could not be.
+    """
+    groups, design = lanes.groups(name), blaming.design
+    clean, others = lanes.without_noise(name), blaming.others(name, groups)
+    signal = clean if others is None else clean.plus(others)
+    rest, effect = (
+        blaming.effect(name, design.none, groups),
+        blaming.effect(name, design.all, groups),
+    )
+    return PlaceLanes(
+        signal=signal,
+        noisy=signal if effect is None else signal.plus(effect),
+        own=None if others is None else clean,
+        silent=None if rest is None or drawn or not _shows(rest, signal) else signal.plus(rest),
+    )
 
 
-def blame_of(settling: FirstBatch, lanes: Lanes, noisy: Mapping[str, Spread], count: int) -> Blame:
-    """The matrix; `noisy` is `noisy_spread` by place, `count` how many passes over the data."""
+def _shows(rest: Effect, signal: Spread) -> bool:
+    square = rest.mean[0].square() + rest.var[0].abs()
+    return bool((square > _NOTHING * signal.var[0]).any())
+
+
+def blame_of(
+    settling: FirstBatch,
+    lanes: Lanes,
+    held: Mapping[str, PlaceLanes],
+    count: int,
+    unsilenced: tuple[str, ...],
+) -> Blame:
+    """The matrix; `held` is `place_of` by place, `count` how many passes over the data."""
     blaming = settling.blaming
-    places = {name: _Place(blaming, lanes, name, spread) for name, spread in noisy.items()}
+    places = {name: _Place(blaming, lanes, name, place.noisy) for name, place in held.items()}
     pairs = [
         ((source, name), place, effect)
         for name, place in places.items()
@@ -47,6 +73,8 @@ def blame_of(settling: FirstBatch, lanes: Lanes, noisy: Mapping[str, Spread], co
         silenced={source: how.value for source, how in settling.silenced.items()},
         passes=count,
         unit="batch" if blaming.design.whole_batches else "sample",
+        unsilenced=unsilenced,
+        steady=blaming.steady,
     )
 
 
@@ -96,6 +124,4 @@ class _Place:
         return _Parts(figure_of(total), figure_of(beyond), figure_of(left))
 
     def _beyond_rest(self, effect: Effect) -> Effect:
-        if self._rest is None:
-            return effect
-        return Effect(effect.mean - self._rest.mean, effect.var - self._rest.var)
+        return effect if self._rest is None else effect.less(self._rest)

@@ -85,9 +85,13 @@ def explain(
 
         before, per_batch = 2 * count, 2
         run.run(held.own, blaming.regimes, blamed, first=settling)
-        for number in range(1, blaming.rounds):  # the clean twins are known
+        for number in range(0 if blaming.late else 1, blaming.rounds):  # the clean twins are known
             before, per_batch = (3 + number) * count, 1
             run.run(held.own, blaming.again, blamed)
+        exchanged = blaming.exchange()
+        if exchanged:
+            report.say("giving training the norms of evaluation")
+            run.run(held.own, exchanged)
         if test_data is not None:
             report.begin("test data")
             run.run(

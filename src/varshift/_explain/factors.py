@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from varshift._engine import rounding
-from varshift._explain.figures import error_of, figure_of, root_mean_square
+from varshift._explain.figures import error_of, figure_of
+from varshift._explain.moves import Move, move
 from varshift._explain.spread import Spread
 from varshift.results import Factors, Figure
-from varshift.results.explanation import CAUSES, Cause
+from varshift.results.explanation import CAUSES, FOUND, Cause
 
 __all__ = ["SiteLanes", "factors_of"]
 
@@ -32,6 +34,9 @@ _FACTORS = {
 class SiteLanes:
     """What one site received, lane by lane; the means of `within` are those of `train`.
 
+    `clean` is with the norms of training; `own` the same with those of evaluation, where these are
+    others and it shows. `silent`: as in training, every source silenced, where something else is
+    left that no draw explains.
     `inherited`: variance that the moving average keeps of the scatter between batches, of the mean
     and of the variance, (C,) each. `precision`: of the numbers, for telling dead channels.
     """
@@ -46,24 +51,8 @@ class SiteLanes:
     data: Spread | None
     inherited: tuple[Tensor, Tensor]
     precision: float
-
-
-@dataclass(frozen=True, eq=False)
-class _Move:
-    """What a cause does per channel: mean shift in stored deviations and log variance ratio,
-    (1 + G, C) each, with what their sampling errors make of the squares, (C,).
-    """
-
-    mean: Tensor
-    log: Tensor
-    mean_error: Tensor
-    log_error: Tensor
-
-    def square(self, live: Tensor) -> Tensor:
-        """Mean over live channels of the squared displacement, errors taken off: (1 + G,)."""
-        raw = self.mean.square() + self.log.square() / 4
-        error = self.mean_error + self.log_error / 4
-        return raw[:, live].mean(1) - error[live].mean()
+    own: Spread | None = None
+    silent: Spread | None = None
 
 
 def factors_of(lanes: SiteLanes) -> Factors:
@@ -83,10 +72,7 @@ def factors_of(lanes: SiteLanes) -> Factors:
         path=lanes.path,
         **figures,
         displacement=_displacements(lanes, moves, live),
-        mean_shift={
-            cause: root_mean_square(moves[cause].mean, moves[cause].mean_error, live)
-            for cause in CAUSES
-        },
+        mean_shift={cause: moves[cause].mean_shift(live) for cause in _causes(moves)},
         channels=channels,
         live=live,
     )
@@ -121,47 +107,43 @@ def _figure(logs: Tensor, apart: Tensor | None) -> Figure:
     return Figure(value, value * float(square.sqrt()))
 
 
-def _moves(lanes: SiteLanes) -> dict[str, _Move]:
-    data = lanes.data or lanes.test
-    apart = lanes.data is not None
-    return {
-        "noise": _move(lanes, lanes.clean, lanes.noisy),
-        "staleness": _move(lanes, lanes.within, lanes.stored),
-        "small-batch": _move(lanes, lanes.noisy, lanes.train),
-        "data": _move(lanes, data, lanes.test, apart=apart),
-        "composition": _move(lanes, lanes.train, lanes.within),
+def _moves(lanes: SiteLanes) -> dict[str, Move]:
+    data, unit = lanes.data or lanes.test, lanes.stored.var[0].clamp(min=1e-300).sqrt()
+    silent = lanes.silent or lanes.clean
+    moves = {
+        "noise": move(silent, lanes.noisy, unit),
+        "staleness": move(lanes.within, lanes.stored, unit),
+        "small-batch": move(lanes.noisy, lanes.train, unit),
+        "data": move(data, lanes.test, unit, apart=lanes.data is not None),
+        "composition": move(lanes.train, lanes.within, unit),
     }
+    if lanes.own is not None:
+        moves["other-norms"] = move(lanes.own, lanes.clean, unit)
+    if lanes.silent is not None:
+        moves["unattributed"] = move(lanes.clean, lanes.silent, unit)
+    return moves
 
 
-def _move(lanes: SiteLanes, to: Spread, start: Spread, *, apart: bool = False) -> _Move:
-    """`apart`: of other samples, so that the two errors add and each has rows of its own."""
-    unit = lanes.stored.var[0].clamp(min=1e-300).sqrt()
-    end = Spread(to.mean[:1], to.var[:1]) if apart else to
-    mean, log = (end.mean - start.mean) / unit, end.var.log() - start.var.log()
-    mean_error, log_error = error_of(mean).square(), error_of(log).square()
-    if apart:
-        mean_error = mean_error + error_of(to.mean / unit).square()
-        log_error = log_error + error_of(to.var.log()).square()
-    return _Move(mean, log, mean_error, log_error)
-
-
-def _displacements(lanes: SiteLanes, moves: dict[str, _Move], live: Tensor) -> dict[Cause, Figure]:
+def _displacements(lanes: SiteLanes, moves: dict[str, Move], live: Tensor) -> dict[Cause, Figure]:
     """Displacement by cause.
 
     What the moving average inherits of the scatter between batches is the fault of small batches,
     not of age.
     """
     if not bool(live.any()):
-        return {cause: Figure(0.0, 0.0) for cause in CAUSES}
+        return {cause: Figure(0.0, 0.0) for cause in _causes(moves)}
     squares = {name: move.square(live) for name, move in moves.items()}
     mean, var = lanes.inherited
     stored = lanes.stored.var[0]
     inherited = (mean / stored + var / stored.square() / 4).nan_to_num(0.0)[live].mean()
     of_batches = squares["small-batch"].clamp(min=0) + squares["composition"].clamp(min=0)
-    by_cause: dict[Cause, Tensor] = {
-        "noise": squares["noise"],
+    by_cause: dict[str, Tensor] = squares | {
         "staleness": squares["staleness"] - inherited,
         "small-batch": of_batches + inherited,
-        "data": squares["data"],
     }
-    return {cause: figure_of(by_cause[cause].clamp(min=0).sqrt()) for cause in CAUSES}
+    return {cause: figure_of(by_cause[cause].clamp(min=0).sqrt()) for cause in _causes(moves)}
+
+
+def _causes(moves: Mapping[str, Move]) -> tuple[Cause, ...]:
+    """Those that are always asked, and those that there are."""
+    return (*CAUSES, *(cause for cause in FOUND if cause in moves))

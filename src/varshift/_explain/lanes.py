@@ -6,7 +6,9 @@ from torch import Tensor
 
 from varshift._engine import Recording, Regime, groups_of
 from varshift._explain.factors import SiteLanes
-from varshift._explain.spread import Spread
+from varshift._explain.pairing import NormOrder, Pairing
+from varshift._explain.spread import PlaceLanes, Spread
+from varshift._measure.staleness import Arrived, inherited
 from varshift.results import Norm
 
 __all__ = ["Lanes"]
@@ -24,19 +26,41 @@ class Lanes:
         self.test = Recording("evaluation", outputs=True)
         self.clean = Recording("noise-free", outputs=True)
         self.data = Recording("test data", outputs=True)
+        self._orders = NormOrder(), NormOrder()
 
     @property
     def comparing(self) -> dict[str, Regime]:
         """Training as it is, whose first pass shows the structure, and evaluation as it is."""
         return {
-            "train": Regime("training", record=(self.train,), structure=True),
-            "test": Regime("evaluation", record=(self.test,)),
+            "train": Regime("training", record=(self.train, self._orders[0]), structure=True),
+            "test": Regime("evaluation", record=(self.test, self._orders[1])),
         }
+
+    @property
+    def pairing(self) -> Pairing:
+        """Which norms each mode runs, once both have been compared."""
+        return Pairing.of(*self._orders, (self.train.stored, self.test.stored))
 
     @property
     def looking(self) -> dict[str, Regime]:
         """The test data, as in evaluation."""
         return {"data": Regime("evaluation", record=(self.data,))}
+
+    @property
+    def alias(self) -> dict[str, str]:
+        """By name of an output in training, its name in evaluation, where that is another.
+
+        With auxiliary heads training returns several outputs of which evaluation returns the first.
+        """
+        both = [
+            recording.at.keys() - recording.stored.keys() for recording in (self.train, self.test)
+        ]
+        training, evaluation = (both[0] - both[1], both[1] - both[0])
+        first = "output[0]"
+        if evaluation != {"output"} or first not in training:
+            return {}
+        same = self.train.at[first].means.shape[1] == self.test.at["output"].means.shape[1]
+        return {first: "output"} if same else {}
 
     def everywhere(self, path: str) -> bool:
         """Whether a norm was reached in every way of running the model."""
@@ -52,14 +76,20 @@ class Lanes:
         """What a place receives with noise off."""
         return Spread.of(self.clean.at[place], self.groups(place))
 
-    def site(self, norm: Norm, noisy: Spread) -> SiteLanes:
-        """All that one norm received; `noisy` with all noise on and the statistics of training."""
+    def arrived(self, path: str, live: Tensor) -> Arrived:
+        """What a norm received in training, as a cause of staleness is asked about it."""
+        train = self.train.at[path]
+        mean, within = train.total().mean, train.within()
+        return Arrived(mean, within, live, train.scattered, train.series)
+
+    def site(self, norm: Norm, held: PlaceLanes) -> SiteLanes:
+        """All that one norm received; `held` with the statistics of training."""
         path, groups = norm.path, self.groups(norm.path)
         train, stored = self.train.at[path], self.train.stored[path]
         spread = Spread.of(train, groups)
         # The groups do not keep variances within batches; what differs is the same share in each.
         within = Spread(spread.mean, spread.var * (train.within() / spread.var[0]))
-        weight = _inherited(norm.momentum, stored.count)
+        weight = inherited(norm.momentum, stored.count)
         mean, var = (weight * scatter for scatter in train.scattered)
         data = self.data.at.get(path)
         return SiteLanes(
@@ -67,17 +97,12 @@ class Lanes:
             stored=Spread(stored.mean[None], stored.var[None]),
             within=within,
             train=spread,
-            noisy=noisy,
-            clean=self.without_noise(path),
+            noisy=held.noisy,
+            clean=held.signal,
             test=Spread.of(self.test.at[path], groups),
             data=None if data is None else Spread.of(data, groups_of(data)),
             inherited=(mean, var),
             precision=train.precision,
+            own=held.own,
+            silent=held.silent,
         )
-
-
-def _inherited(momentum: float | None, tracked: int) -> float:
-    """Share of the scatter between batches that the stored average keeps."""
-    if momentum is None:
-        return 1 / tracked if tracked else 0.0
-    return momentum / (2 - momentum)

@@ -7,10 +7,29 @@ import math
 from torch import Tensor
 
 from varshift._explain.figures import error_of, figure_of, root_mean_square
-from varshift._explain.spread import Spread
+from varshift._explain.moves import Move, move
+from varshift._explain.spread import PlaceLanes, Spread
 from varshift.results import Figure, Output
+from varshift.results.explanation import Cause
 
-__all__ = ["output_of"]
+__all__ = ["moves_of", "output_of"]
+
+
+def moves_of(place: PlaceLanes) -> dict[Cause, tuple[Figure, Figure]]:
+    """By cause, the displacement of an output, and how far its mean moves, in deviations."""
+    unit = place.noisy.var[0].clamp(min=1e-300).sqrt()
+    found: dict[Cause, Move] = {"noise": move(place.silent or place.signal, place.noisy, unit)}
+    if place.own is not None:
+        found["other-norms"] = move(place.own, place.signal, unit)
+    if place.silent is not None:
+        found["unattributed"] = move(place.signal, place.silent, unit)
+    spreads = [place.signal, place.noisy, *(s for s in (place.own, place.silent) if s is not None)]
+    live = place.noisy.var[0] > 0
+    for spread in spreads:
+        live = live & (spread.var[0] > 0)
+    return {
+        cause: (each.displacement(live), each.mean_shift(live)) for cause, each in found.items()
+    }
 
 
 def output_of(name: str, noisy: Spread, clean: Spread) -> Output:

@@ -16,7 +16,6 @@ from varshift._engine import (
     Recording,
     Regime,
     along_samples,
-    fixed,
 )
 from varshift.results import Structure
 
@@ -26,13 +25,14 @@ __all__ = ["Carries", "clean", "noisy", "pooled"]
 Carries = Callable[[str], Tensor | None]
 
 
-def pooled(train: Recording, structure: Structure) -> Norms:
-    """Norms use what all training batches together have shown; frozen ones what they do anyhow."""
-    frozen = {norm.path for norm in structure.norms if norm.frozen}
-    totals = {path: train.at[path].total() for path in train.stored if path not in frozen}
-    return fixed(
-        {path: Fixed(total.mean, total.var(unbiased=False)) for path, total in totals.items()}
-    )
+def pooled(train: Recording, structure: Structure, by_batch: set[str]) -> dict[str, Fixed]:
+    """What all training batches together have shown.
+
+    Frozen norms, and those that go by their batch in evaluation too, do what they do anyhow.
+    """
+    kept = {norm.path for norm in structure.norms if norm.frozen} | by_batch
+    totals = {path: train.at[path].total() for path in train.stored if path not in kept}
+    return {path: Fixed(total.mean, total.var(unbiased=False)) for path, total in totals.items()}
 
 
 def clean(norms: Norms, record: tuple[Recorder, ...]) -> Regime:

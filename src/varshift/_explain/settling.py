@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
 
-from varshift._engine import Batch, PerSample, Session, Silenced
+from varshift._engine import Batch, PerSample, SampleMoments, Session, Silenced
 from varshift._explain.blaming import Blaming
 from varshift._explain.design import Design
 from varshift._explain.lanes import Lanes
@@ -33,24 +34,37 @@ class FirstBatch:
         self._run, self.blaming = run, blaming
         self._same = Sameness(lanes.train.at)
         self.silenced: dict[str, Silenced] = {}
+        self._silent: Mapping[str, SampleMoments] = {}
 
     def __call__(self, batch: Batch | None, counts: bool) -> None:
         """`batch` is None on a rank without data; one that does not count is a stand-in."""
         blaming, ranks = self.blaming, self._run.ranks
-        usual = batch is None or not counts or not blaming.noisy or self._usual(batch)
+        usual = batch is None or self._fits(batch, counts)
         found = ranks.gather((usual, self._run.silenced, blaming.spared))
         for _, silenced, _ in found:
             self._remember(silenced)
         blaming.trial = False
         blaming.spared = sum(spared for _, _, spared in found)
-        if not all(usual for usual, _, _ in found):
+        if blaming.forced or not all(usual for usual, _, _ in found):
+            blaming.late, blaming.noisy = not blaming.noisy, True
             self._find_out(batch, counts)
-        blaming.contrasts.twins.keep = blaming.rounds > 1
+        blaming.contrasts.twins.keep = blaming.late or blaming.rounds > 1
+        if not blaming.noisy:  # nothing will be compared with them any more
+            blaming.contrasts.twins.references.clear()
 
     def _remember(self, silenced: dict[str, Silenced]) -> None:
         for source, how in silenced.items():
             if self.silenced.get(source) is not Silenced.NOT:
                 self.silenced[source] = how
+
+    def _fits(self, batch: Batch, counts: bool) -> bool:
+        if self.blaming.noisy:
+            return not counts or self._usual(batch)
+        # Nothing is drawn: by the same statistics training has to be what evaluation is.
+        once = PerSample(self.blaming.contrasts.twins.references)
+        self._run.once(batch, self.blaming.plain(once))
+        twins = self.blaming.contrasts.twins.found.get(batch.index, {})
+        return self._same.holds(twins, once.found[batch.index])
 
     def _usual(self, batch: Batch) -> bool:
         blaming, contrasts = self.blaming, self.blaming.contrasts
@@ -73,13 +87,32 @@ class FirstBatch:
         blaming.start(Design(kept, nobody=False, whole_batches=False))
         apart, clean = (True, True) if batch is None else self._probe(batch)
         apart = not run.ranks.any(not apart)
-        rest = run.ranks.any(not apart or not clean)
+        # What is drawn for a batch, and cannot be silenced, need not show in this one.
+        hidden = blaming.forced or len(kept) < len(ways)
+        rest = run.ranks.any(hidden or not apart or not clean)
         blaming.start(Design(kept, nobody=rest, whole_batches=not apart))
         if not apart:
             blaming.notes.append(_TOGETHER)
-        if batch is not None:
+        steady: bool | None = None
+        if batch is not None and not blaming.late:
             for regime in blaming.again.values():
                 run.once(batch, regime if counts else replace(regime, record=()))
+            steady = self._steady(batch) if counts else None
+        elif batch is not None:
+            steady = not run.drew["test"]  # nothing else is drawn
+        known = [
+            each for each in run.ranks.gather(steady if not clean else None) if each is not None
+        ]
+        blaming.steady = all(known) if known else None
+
+    def _steady(self, batch: Batch) -> bool | None:
+        """Whether what is left without any source is the same with other random numbers."""
+        contrasts, design = self.blaming.contrasts, self.blaming.design
+        nobody = contrasts.dealt == design.none
+        found = contrasts.samples.found[batch.index]
+        if design.whole_batches or not bool(nobody.any()) or self._silent.keys() != found.keys():
+            return None
+        return self._same.holds(self._silent, found, nobody)
 
     def _probe(self, batch: Batch) -> tuple[bool, bool]:
         """Whether half of a batch stays as it is when the other half gets noise, and whether
@@ -96,6 +129,7 @@ class FirstBatch:
         self._run.alike(batch, [self.blaming.probe(nobody, calm), self.blaming.probe(mixed, noisy)])
         self._remember(self._run.silenced)
         without, some = calm.found[batch.index], noisy.found[batch.index]
+        self._silent = without
         shared = all(len(moments.first) == batch.samples for moments in some.values())
         if batch.samples < 2 or not shared or without.keys() != some.keys():
             return False, False

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from varshift._engine import Effect, Tally
 
-__all__ = ["Spread"]
+__all__ = ["PlaceLanes", "Spread"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,3 +29,21 @@ class Spread:
     def plus(self, effect: Effect) -> Spread:
         """Moved by a change of both; its rows are of the same groups."""
         return Spread(self.mean + effect.mean, self.var + effect.var)
+
+
+@dataclass(frozen=True, eq=False)
+class PlaceLanes:
+    """A norm site or an output, every norm by the statistics of training.
+
+    Attributes:
+        signal: with noise off and the norms of training.
+        noisy: with all noise on.
+        own: with noise off and the norms of evaluation, where these are others and it shows.
+        silent: as in training with every source silenced, where more is left than the signal and no
+            draw of the pass explains it.
+    """
+
+    signal: Spread
+    noisy: Spread
+    own: Spread | None = None
+    silent: Spread | None = None

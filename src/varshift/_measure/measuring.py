@@ -26,6 +26,8 @@ from varshift.results import Measurement, Site, Structure
 
 __all__ = ["measure"]
 
+_LITTLE = 0.01  # of a variance: no shift worth a word
+
 
 def measure(
     model: nn.Module,
@@ -126,7 +128,26 @@ def _notes(run: Session, structure: Structure, sites: dict[str, Site]) -> Iterat
         if norm.reused:
             yield f"{norm.path}: runs more than once a pass; its inputs are pooled"
     if not structure.direct():
-        yield "no active noise reaches a norm directly: no shift by noise is expected"
+        yield _without_noise(sites)
+
+
+def _without_noise(sites: dict[str, Site]) -> str:
+    """Not that nothing shifts, where something does."""
+    start = "no active noise reaches a norm directly"
+    moved = {
+        path: site
+        for path, site in sites.items()
+        if abs(site.shift - 1) > max(_LITTLE, 2 * site.shift_se)
+    }
+    if not moved:
+        return f"{start}: no shift by noise is expected"
+    worst = max(moved, key=lambda path: moved[path].severity)
+    return (
+        f"{start}, and yet {len(moved)} of {len(sites)} norms shift, {worst} most (severity "
+        f"{moved[worst].severity:.2f}): stored statistics before it that do not fit, noise that "
+        "was not seen (a draw in numpy or Python, masks drawn ahead of the pass and kept in an "
+        "attribute), or code under self.training; varshift.explain tells which"
+    )
 
 
 def _refuse_nothing(run: Session, train: Recording) -> None:

@@ -2,8 +2,10 @@
 
 from varshift._base import Record, Result, Undoable
 from varshift.results.catalogue import RULES, Rule
+from varshift.results.causes import OtherNorms
 from varshift.results.expected import Expected
-from varshift.results.explanation import Blame, Explanation, Factors, Figure, Output
+from varshift.results.explanation import Blame, Explanation, Factors, Output
+from varshift.results.figure import Figure
 from varshift.results.findings import Finding, Findings
 from varshift.results.footprint import Footprint, FootprintSite
 from varshift.results.measurement import Measurement, Site, Statistics
@@ -13,6 +15,7 @@ from varshift.results.recalibration import Change, Recalibration
 from varshift.results.repair import Candidate, Repair, Rewrote
 from varshift.results.rewrite import Patch, Rewrite, Rewritten
 from varshift.results.score import Score, Trial
+from varshift.results.staleness import StaleCause, Staleness
 from varshift.results.structure import (
     Layer,
     Line,
@@ -45,6 +48,7 @@ __all__ = [
     "NotShown",
     "Note",
     "NoteKind",
+    "OtherNorms",
     "Output",
     "Patch",
     "Prediction",
@@ -60,6 +64,8 @@ __all__ = [
     "Rule",
     "Score",
     "Site",
+    "StaleCause",
+    "Staleness",
     "Statistics",
     "Structure",
     "Trial",

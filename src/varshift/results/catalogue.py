@@ -107,9 +107,10 @@ RULES: dict[str, Rule] = {
         Rule(
             "VS201",
             "statistics-never-updated",
-            "Momentum 0: the running statistics stay what they were made with.",
+            "Nothing updates the running statistics: momentum 0, or weights without their buffers.",
             "running_var ← (1 − 0)·running_var + 0·s²: evaluation divides by the initial 1",
-            "give the norm a momentum (0.1), or recalibrate before evaluation",
+            "give the norm a momentum (0.1), average or save buffers with the weights, or "
+            "recalibrate before evaluation",
         ),
         Rule(
             "VS202",
@@ -142,9 +143,19 @@ RULES: dict[str, Rule] = {
         Rule(
             "VS206",
             "statistics-do-not-fit",
-            "The stored variance fits neither training nor evaluation on the data given.",
-            "staleness = train within batches ÷ running_var",
+            "What is stored fits neither training nor evaluation on the data given.",
+            "staleness = train within batches ÷ running_var, and |mean − running_mean| in stored "
+            "deviations",
             "recalibrate (varshift.recalibrate); varshift.explain tells age from other data",
+        ),
+        Rule(
+            "VS207",
+            "statistics-of-the-last-batches",
+            "What is stored is that of the last batches: momentum near 1, or data in turns.",
+            "a running average remembers about 1/momentum batches, and m/(2 − m) of the scatter "
+            "between them",
+            "recalibrate (varshift.recalibrate); use momentum 0.1 (another framework's 0.9), and "
+            "mix what comes in turns within each batch",
         ),
         Rule(
             "VS301",

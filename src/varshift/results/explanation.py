@@ -3,57 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from torch import Tensor
 
 from varshift._base import Record, Result, plain
 from varshift.errors import UsageError, listed
+from varshift.results.causes import OtherNorms
+from varshift.results.figure import Figure
+from varshift.results.staleness import Staleness
 from varshift.results.structure import Structure
 
-__all__ = ["CAUSES", "Blame", "Cause", "Explanation", "Factors", "Figure", "Output", "Verdict"]
+__all__ = [
+    *("CAUSES", "FOUND", "Blame", "Cause", "Explanation", "Factors", "Figure", "Output"),
+    "Verdict",
+]
 
 SCHEMA = "varshift.explanation/1"
 
 _PARTS = ("alone", "batches", "carried", "composition", "age")
 _FIGURES = ("total", "noise", "staleness", "data", *_PARTS)
 
-Cause = Literal["noise", "staleness", "small-batch", "data"]
-Verdict = Literal["noise", "staleness", "small-batch", "data", "none"]
+Cause = Literal["noise", "staleness", "small-batch", "data", "other-norms", "unattributed"]
+Verdict = Literal[
+    "noise", "staleness", "small-batch", "data", "other-norms", "unattributed", "none"
+]
 CAUSES: tuple[Cause, ...] = ("noise", "staleness", "small-batch", "data")
-
-
-class Figure(float):
-    """A number that knows its standard error, `se`; in all else a float.
-
-    >>> share = Figure(0.5, 0.01)
-    >>> share > 0.4, share.se
-    (True, 0.01)
-    """
-
-    se: float
-
-    def __new__(cls, value: float, se: float) -> Figure:
-        """The number and its standard error."""
-        made = super().__new__(cls, value)
-        made.se = se
-        return made
-
-    def __getnewargs__(self) -> tuple[float, float]:  # type: ignore[override]
-        return self.value, self.se
-
-    def __repr__(self) -> str:
-        return f"Figure({self.value!r}, {self.se!r})"
-
-    @property
-    def value(self) -> float:
-        """The number alone."""
-        return float(self)
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-ready: `value` and `se`, null where not known."""
-        return {"value": plain(self.value), "se": plain(self.se)}
+"""Those that are asked of every model."""
+FOUND: tuple[Cause, ...] = ("other-norms", "unattributed")
+"""Those that have a figure only where there is such a thing."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -72,7 +51,8 @@ class Factors(Record):
         staleness: train ÷ `running_var`.
         data: test data ÷ training data, both in evaluation mode; 1 where no test data was given.
         alone: of `noise`, what the noise itself does: noise off ÷ noise on, every norm normalising
-            by the same training statistics.
+            by the same training statistics. Noise off is as in evaluation, but with the norms of
+            training, so code under `self.training` counts too: `displacement` tells them apart.
         batches: of `noise`, what normalising by a batch's own statistics does: training statistics
             ÷ batch statistics, noise on. Off 1 where batches are small.
         carried: of `noise`, what stored statistics that do not fit do to everything after them:
@@ -82,7 +62,8 @@ class Factors(Record):
         age: of `staleness`, train within batches ÷ `running_var`: momentum, few steps, drift.
         displacement: by cause, how far it moves what the norm hands on, in deviations: root mean
             square over live channels of mean shift and half log variance ratio, less what their
-            sampling errors account for.
+            sampling errors account for. "other-norms" and "unattributed" (what stays with every
+            source silenced, and no draw of the pass explains) are there only where found.
         mean_shift: by cause, the root-mean-square shift of the mean, in stored deviations.
         channels: every factor by name, (C,) float64; NaN where dead.
         live: (C,) bool.
@@ -139,6 +120,12 @@ class Blame(Record):
         silenced: noise → how its source was silenced.
         passes: passes over the data that blame took.
         unit: "sample" or "batch": what carries a subset of the sources.
+        unsilenced: sources seen to draw that could not be silenced at all: part of `rest`.
+        steady: whether what stays with every source silenced was the same under other random
+            numbers, so that no draw of the pass explains it; None where that was not to be told.
+        otherwise: norms that may normalise in their own way, so that the statistics of training
+            could not be given to them: part of `rest` behind them.
+        in_evaluation: evaluation draws random numbers that training does not.
 
     >>> import torch, varshift as vs
     >>> _ = torch.manual_seed(0)
@@ -163,6 +150,10 @@ class Blame(Record):
     silenced: Mapping[str, str]
     passes: int
     unit: Literal["sample", "batch"]
+    unsilenced: tuple[str, ...] = ()
+    steady: bool | None = None
+    otherwise: tuple[str, ...] = ()
+    in_evaluation: bool = False
 
     def __getitem__(self, pair: tuple[str, str]) -> Figure:
         return self.at(*pair)
@@ -233,7 +224,9 @@ class Explanation(Result):
     """Whose fault the gap between training and test is, how much, and from which line of code.
 
     Attributes:
-        verdict: the cause that displaces the worst site most, or "none".
+        verdict: the cause that displaces the worst site most, or "none". "other-norms": evaluation
+            runs other norms than training; "unattributed": training and evaluation differ with
+            every source of noise silenced, and no draw of the pass explains it.
         reason: the same in words.
         scores: by cause, the largest displacement that is sure (two standard errors taken off).
         worst: by cause, the place where that is.
@@ -246,6 +239,8 @@ class Explanation(Result):
         passes: passes over the training data, all lanes and the blame counted.
         skipped: by path of a norm that could not be explained, the reason.
         notes: what else a reader must know.
+        other_norms: norms that only one mode runs, and what that costs; None where there are none.
+        stale: by norm whose stored statistics are surely displaced, why, as far as numbers tell.
 
     >>> import torch, varshift as vs
     >>> _ = torch.manual_seed(0)
@@ -279,6 +274,8 @@ class Explanation(Result):
     passes: int
     skipped: Mapping[str, str]
     notes: tuple[str, ...] = ()
+    other_norms: OtherNorms | None = None
+    stale: Mapping[str, Staleness] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: verdict, factors and blame, with the structure's parts beside them."""
@@ -296,6 +293,8 @@ class Explanation(Result):
             "passes": self.passes,
             "skipped": dict(self.skipped),
             "notes": list(self.notes),
+            "other_norms": None if self.other_norms is None else self.other_norms.to_dict(),
+            "stale": {path: held.to_dict() for path, held in self.stale.items()},
         }
 
     def rows(self) -> list[dict[str, Any]]:
@@ -342,6 +341,10 @@ def _blame(blame: Blame) -> dict[str, Any]:
         "silenced": dict(blame.silenced),
         "passes": blame.passes,
         "unit": blame.unit,
+        "unsilenced": list(blame.unsilenced),
+        "steady": blame.steady,
+        "otherwise": list(blame.otherwise),
+        "in_evaluation": blame.in_evaluation,
     }
 
 

@@ -26,7 +26,8 @@ class Finding:
         place: path of the norm site, or the name of the output.
         noises: names of the noise sources behind it, the strongest first, then those of `also`;
             empty for statistics.
-        severity: max(Δ, 1/Δ) as predicted or measured.
+        severity: max(Δ, 1/Δ) as predicted or measured; of stored means 1 + their distance from
+            those that arrive, in stored deviations, where that is surely more.
         low, high: its band; None where the figure follows exactly from stored numbers.
         shift: Δ itself, below 1 where the norm divides by too much; None for outputs.
         how: "measured", or how it was predicted, as in `Expected.how`.

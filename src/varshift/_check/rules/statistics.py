@@ -1,13 +1,22 @@
-"""VS201 to VS206: stored statistics that do not fit, whatever the noise does."""
+"""VS201 to VS207: stored statistics that do not fit, whatever the noise does."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from varshift._check.evidence import Evidence
 from varshift._check.passes import Met
-from varshift._check.staleness import Stale, against, left_over, started_elsewhere, unfit
-from varshift.results import Finding, Norm
+from varshift._check.staleness import (
+    Stale,
+    left_over,
+    misfit,
+    of_one_batch,
+    started_elsewhere,
+    unfit,
+)
+from varshift._measure.staleness import LARGE, Arrived, large_momentum, staleness_of
+from varshift.results import Finding, Norm, StaleCause, Staleness
 from varshift.results.findings import Basis
 
 __all__ = ["statistics"]
@@ -28,10 +37,13 @@ def statistics(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _of_norm(evidence: Evidence, norm: Norm, waiting: dict[str, list[str]]) -> Finding | None:
-    if norm.calls == 0:
-        return _unreached(evidence, norm)
+    met = evidence.seen.sites.get(norm.path) if evidence.real or norm.calls == 0 else None
+    if norm.calls == 0 and not (met is not None and met.train.count):
+        return _unreached(evidence, norm, met)
     reason = _reason(evidence, norm)
-    if reason is None and not evidence.real:
+    # Trained weights beside statistics as made: that an example shows as well as data.
+    lost = evidence.fresh(norm.path) and evidence.weights_trained(norm.path)
+    if reason is None and not (evidence.real or lost):
         return _too_slow(evidence, norm, waiting)
     met = evidence.seen.sites.get(norm.path)
     if met is None:
@@ -40,16 +52,61 @@ def _of_norm(evidence: Evidence, norm: Norm, waiting: dict[str, list[str]]) -> F
         # Trained statistics against an example would measure the example.
         waiting.setdefault(f"{reason}: pass data to see whether it fits", []).append(norm.path)
         return None
-    if met.fresh and reason in (None, _CUMULATIVE):
-        return None  # not trained yet, and nothing in the way of it
+    if met.fresh and not lost and reason in (None, _CUMULATIVE):
+        # Not trained yet, and nothing in the way of it, as far as its own weights tell.
+        stale = misfit(met.train, met.stored, norm) if evidence.real and not norm.affine else None
+        if stale is not None and evidence.surely(stale.least):
+            waiting.setdefault(_AS_MADE, []).append(norm.path)
+        return None
     # Of a recalibrated model evaluation fits; of one that never was trained nothing is meant to.
-    stale = unfit(met) if not met.fresh else against(met.train, met.stored.var)
-    return _judged(evidence, norm, _code(evidence, norm, met, reason), stale, evidence.basis)
+    stale = misfit(met.train, met.stored, norm) if met.fresh else unfit(met, norm)
+    if stale is None:
+        return None
+    why = staleness_of(norm, met.stored, _arrived(met), trained=lost)
+    found = _judged(evidence, norm, _CODES[why.cause], stale, evidence.basis, why)
+    return found or _by_chance(evidence, norm, met, why, waiting)
+
+
+def _by_chance(
+    evidence: Evidence, norm: Norm, met: Met, why: Staleness, waiting: dict[str, list[str]]
+) -> Finding | None:
+    """Of a large momentum: what is stored fits this data, but the next last batch may not."""
+    if norm.frozen or (norm.momentum or 0.0) < LARGE:
+        return None
+    typical = of_one_batch(met.train, norm)
+    cause = replace(why, cause=StaleCause.LARGE_MOMENTUM)
+    found = None
+    if typical is not None:
+        found = _judged(evidence, norm, "VS207", typical, evidence.basis, cause)
+    if found is None:
+        fits = f"{large_momentum(norm.momentum or 0.0)}: fits this data now, as another may not"
+        waiting.setdefault(fits, []).append(norm.path)
+    return found
 
 
 _ZERO = "momentum 0, its statistics never change"
 _CUMULATIVE = "momentum None, every step since the first weighs the same"
 _FROZEN = "in eval mode while the model trains"
+_AS_MADE = (
+    "still mean 0 and variance 1, as made, and no weight of its own shows whether it was trained: "
+    "if it was, its buffers were not saved or averaged with the weights; recalibrate"
+)
+
+_CODES = {
+    StaleCause.FROZEN: "VS204",
+    StaleCause.NEVER_UPDATED: "VS201",
+    StaleCause.FEW_STEPS: "VS202",
+    StaleCause.FROM_THE_START: "VS203",
+    StaleCause.LARGE_MOMENTUM: "VS207",
+    StaleCause.LAST_BATCHES: "VS207",
+    StaleCause.OTHER_SCALE: "VS206",
+    StaleCause.UNKNOWN: "VS206",
+}
+
+
+def _arrived(met: Met) -> Arrived:
+    total, train = met.train.total(), met.train
+    return Arrived(total.mean, train.within(), total.var() > 0, train.scattered, train.series)
 
 
 def _reason(evidence: Evidence, norm: Norm) -> str | None:
@@ -58,15 +115,6 @@ def _reason(evidence: Evidence, norm: Norm) -> str | None:
     if norm.momentum is None:
         return _CUMULATIVE
     return _ZERO if norm.momentum == 0 else None
-
-
-def _code(evidence: Evidence, norm: Norm, met: Met, reason: str | None) -> str:
-    known = {_FROZEN: "VS204", _CUMULATIVE: "VS203", _ZERO: "VS201"}
-    if reason is not None:
-        return known[reason]
-    stored, steps = met.stored, met.stored.count
-    left = left_over(stored.var, norm.momentum or 0.0, steps) if steps else None
-    return "VS202" if left is not None and left.severity > evidence.max_severity else "VS206"
 
 
 def _too_slow(evidence: Evidence, norm: Norm, waiting: dict[str, list[str]]) -> Finding | None:
@@ -78,21 +126,26 @@ def _too_slow(evidence: Evidence, norm: Norm, waiting: dict[str, list[str]]) -> 
         return None
     var, steps = held
     weight = (1 - norm.momentum) ** steps
+    reason = ""
     if weight > 0.01 and started_elsewhere(var, weight):
         reason = (
             f"{steps} steps at momentum {norm.momentum:g} are few, and it did not start at "
-            "variance 1: pass data to see whether it fits"
+            "variance 1"
         )
-        waiting.setdefault(reason, []).append(norm.path)
+    elif norm.momentum >= LARGE:
+        reason = large_momentum(norm.momentum)
+    if reason:
+        waiting.setdefault(f"{reason}: pass data to see whether it fits", []).append(norm.path)
         return None
-    return _judged(
-        evidence, norm, "VS202", left_over(var, norm.momentum, steps), "checkpoint", steps
-    )
+    left = left_over(var, norm.momentum, steps)
+    if left is None:
+        return None
+    why = Staleness(StaleCause.FEW_STEPS, norm.momentum, steps, initial=weight, apart=0.0)
+    return _judged(evidence, norm, "VS202", left, "checkpoint", why)
 
 
-def _unreached(evidence: Evidence, norm: Norm) -> Finding | None:
+def _unreached(evidence: Evidence, norm: Norm, met: Met | None) -> Finding | None:
     """Only where evaluation runs it: what neither mode reaches is in the structure's notes."""
-    met = evidence.seen.sites.get(norm.path)
     if met is None or not met.test.count or met.train.count:
         return None
     if not (met.fresh or evidence.real):
@@ -100,19 +153,19 @@ def _unreached(evidence: Evidence, norm: Norm) -> Finding | None:
             f"{norm.path}: evaluation runs it, training does not: pass data to see whether it fits"
         )
         return None
-    stale = against(met.test, met.stored.var)
-    return _judged(evidence, norm, "VS205", stale, evidence.basis)
+    stale = misfit(met.test, met.stored, norm)
+    return None if stale is None else _judged(evidence, norm, "VS205", stale, evidence.basis)
 
 
 def _judged(
     evidence: Evidence,
     norm: Norm,
     code: str,
-    stale: Stale | None,
+    stale: Stale,
     basis: Basis,
-    steps: int = 0,
+    why: Staleness | None = None,
 ) -> Finding | None:
-    if stale is None or not evidence.surely(stale.severity if stale.low is None else stale.low):
+    if not evidence.surely(stale.least):
         return None
     return Finding(
         code=code,
@@ -124,23 +177,32 @@ def _judged(
         shift=stale.shift,
         how="inverted" if basis == "checkpoint" else "measured",
         basis=basis,
-        message=_message(norm, code, stale, steps),
+        message=_message(norm, code, stale, why),
         line=evidence.line((), norm.path),
     )
 
 
-def _message(norm: Norm, code: str, stale: Stale, steps: int) -> str:
-    momentum = "None" if norm.momentum is None else f"{norm.momentum:g}"
-    reasons = {
-        "VS201": "has momentum 0, so its statistics never change",
-        "VS202": f"at momentum {momentum} has not forgotten the variance it was made with"
-        + (f" after {steps} steps" if steps else ""),
-        "VS203": "has momentum None, so the first steps weigh as much as the last",
-        "VS204": "is in eval mode while the model trains",
-        "VS205": "is run in evaluation and never in training",
-        "VS206": "has stored another variance than the data has",
-    }
+def _message(norm: Norm, code: str, stale: Stale, why: Staleness | None) -> str:
+    cause = "" if why is None else f". {why.sentence.rstrip('.')}"
+    if stale.typical:
+        return (
+            f"the norm {norm.path!r} {_WRONG[code]}: those of one batch are off by as much as "
+            f"severity {stale.severity:.2f} every second time{cause}"
+        )
+    means = f" and a mean {stale.moved:.2f} deviations away" if stale.moved >= _MOVED else ""
     return (
-        f"the norm {norm.path!r} {reasons[code]}: what arrives has {stale.shift:.2f} of the stored "
-        f"variance (severity {stale.severity:.2f})"
+        f"the norm {norm.path!r} {_WRONG[code]}: what arrives has {stale.shift:.2f} of the stored "
+        f"variance{means} (severity {stale.severity:.2f}){cause}"
     )
+
+
+_MOVED = 0.05  # deviations from which a mean is worth a word
+_WRONG = {
+    "VS201": "was never updated",
+    "VS202": "has not forgotten the statistics it was made with",
+    "VS203": "averages all steps since the first",
+    "VS204": "is in eval mode while the model trains",
+    "VS205": "is run in evaluation and never in training",
+    "VS206": "has stored other statistics than the data has",
+    "VS207": "has stored the statistics of the last batches",
+}

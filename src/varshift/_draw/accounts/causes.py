@@ -30,7 +30,7 @@ _LEAST = 0.01  # share of the variance worth a line
 def _explanation(result: Explanation, most: int = MOST) -> Account:
     chosen = worst(result.factors, lambda path: _size(result.factors[path]), most)
     sheets = [_factors(result, chosen)] if chosen else []
-    if result.blame.share:
+    if result.blame.share or any(map(_tells, result.blame.rest.values())):
         sheets.append(_blame(result, [*result.outputs, *result.factors], most))
     if result.outputs and result.blame.noises:
         sheets.append(_outputs(result, most))
@@ -40,18 +40,18 @@ def _explanation(result: Explanation, most: int = MOST) -> Account:
         "within batches, does. Stale: age of the stored statistics and what it carries on. "
         "± one standard error of the total.",
     ]
-    if result.blame.share:
+    if result.blame.share or any(map(_tells, result.blame.rest.values())):
         lines.append(
             "Share: of the variance in training, each source alone; from 1 % and two standard "
             f"errors. {counted(result.blame.passes, 'pass')}, subsets "
-            f"carried by each {result.blame.unit}."
+            f"carried by each {result.blame.unit}. Rest: stays with every source silenced."
         )
-    found = result.verdict != "none"
+    repairable = result.verdict not in ("none", "other-norms", "unattributed")
     return Account(
         f"Verdict: {result.verdict}.",
         [sheet for sheet in sheets if sheet.rows],
         lines,
-        "Next: repair (what helps, measured before it is kept)." if found else "",
+        "Next: repair (what helps, measured before it is kept)." if repairable else "",
         [*by_reason(result.skipped, "not explained, "), *result.notes],
         detail=result.reason,
     )
@@ -111,8 +111,6 @@ def _culprits(result: Explanation, name: str) -> list[tuple[Cell, ...]]:
     if name not in blame.places:
         return []
     behind = blame.behind(name)
-    if not behind:
-        return []
     sure = [(source, share) for source, share in behind.items() if _tells(share)]
     rows: list[tuple[Cell, ...]] = [
         (Name(source), _percent(share), Name(place(result.structure.noise(source))))
@@ -121,9 +119,13 @@ def _culprits(result: Explanation, name: str) -> list[tuple[Cell, ...]]:
     others = sum(share.value for _, share in sure[_CULPRITS:])
     if abs(others) >= _LEAST:
         rows.append((Name(f"{len(sure) - _CULPRITS} more"), f"{100 * others:.1f} %", Name("")))
-    for label, figure in (("interaction", blame.interaction), ("rest", blame.rest)):
-        if _tells(figure[name]):
-            rows.append((Name(f"({label})"), _percent(figure[name]), Name("")))
+    if _tells(blame.interaction[name]):
+        rows.append((Name("(interaction)"), _percent(blame.interaction[name]), Name("")))
+    rest = blame.rest[name]
+    if _tells(rest):
+        # What is nobody's comes first where no source has as much.
+        first = not sure or abs(rest) > abs(sure[0][1])
+        rows.insert(0 if first else len(rows), (Name("(rest)"), _percent(rest), Name("")))
     return rows
 
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from varshift._engine.batches import Batch
 from varshift._engine.record.moments import split_moments
+from varshift._engine.record.series import BatchSeries, Stretch
 from varshift._engine.record.tally import GROUPS, Tally, pieces
 from varshift.errors import ModelError
 from varshift.theory.moments import Moments
@@ -76,12 +77,15 @@ class _Rows:
 
 @dataclass(frozen=True, eq=False)
 class _Pass:
-    """What a pass met, in how many pieces, from which group on, and the index of its batch."""
+    """What a pass met, in how many pieces, from which group on, the index of its batch, and how
+    many passes there were before.
+    """
 
     met: list[tuple[str, _Received]]
     pieces: int
     start: int
     batch: int
+    number: int
 
 
 class Bank(Mapping[str, Tally]):
@@ -103,6 +107,8 @@ class Bank(Mapping[str, Tally]):
         self._within = torch.zeros(2, 0, dtype=torch.float64)  # count × variance, and count
         self._scatter = (_Rows.empty(1, 0), _Rows.empty(1, 0))  # of batch means and variances
         self._each: dict[str, Tensor] = {}  # count × variance and count (2, C), sample by sample
+        self._series = BatchSeries()
+        self._joined_series: dict[str, list[Stretch]] = {}
         self._met: list[tuple[str, _Received]] = []
         self._bytes = 0
         self._waiting: list[_Pass] = []
@@ -146,7 +152,8 @@ class Bank(Mapping[str, Tally]):
         if not (alike and places == self._alike):
             self._flush()
         self._alike = places if alike else None
-        self._waiting.append(_Pass(self._met, self._pieces, self._next, self._batch))
+        taken = _Pass(self._met, self._pieces, self._next, self._batch, self.passes)
+        self._waiting.append(taken)
         self._met = []
         self.passes += 1
         self._next += self._pieces
@@ -187,6 +194,9 @@ class Bank(Mapping[str, Tally]):
             for kept, values in zip(self._scatter, (whole.means, var), strict=True):
                 several_batches = _Rows(ones, values, torch.zeros_like(values)).pooled()
                 kept.merge(at, columns, several_batches)
+            numbers = [held.number for held in passes]
+            both = torch.stack([whole.means, var])
+            self._series.add(columns, self._rows.counts.shape[1], numbers, both)
 
     def _places(self, calls: list[tuple[str, list[Moments]]]) -> slice | Tensor:
         """The columns of these places, new ones made at the end."""
@@ -249,7 +259,11 @@ class Bank(Mapping[str, Tally]):
             precision=whole._precision[place],
             scattered=tuple(_unbiased(kept, at) for kept in whole._scatter),
             dealt=used.nonzero()[:, 0],
+            series=tuple(whole._series_of(place, at)),
         )
+
+    def _series_of(self, place: str, at: slice) -> list[Stretch]:
+        return self._joined_series.get(place) or self._series.at(at)
 
     # Several ranks -------------------------------------------------------------------------
 
@@ -275,6 +289,8 @@ class Bank(Mapping[str, Tally]):
                     whole._each[place] = whole._each.get(place, 0) + other._each[place]
                 known = whole._precision.get(place, 0.0)
                 whole._precision[place] = max(known, other._precision[place])
+                # Ranks have series of their own; the first one's buffers are what all store.
+                whole._joined_series.setdefault(place, other._series.at(at))
         self._whole = whole
 
 

@@ -33,6 +33,10 @@ class Effect:
     mean: Tensor
     var: Tensor
 
+    def less(self, other: Effect) -> Effect:
+        """What is left of it without another one."""
+        return Effect(self.mean - other.mean, self.var - other.var)
+
 
 class Contrast:
     """Differences between samples and their twins at one place, for the subsets that reach it."""
@@ -94,6 +98,7 @@ class Contrasts(Recorder):
         references: by place, about what moments are taken, (C,). Places without are left out.
         deal: gives each sample of a batch its subset, (samples,), as the pass starts.
         reach: gives the subsets that are kept at a place.
+        alias: what a place of this pass is called in the other, where that has another name.
 
     Attributes:
         at: by place, what was added up, on all ranks once they have joined.
@@ -107,7 +112,9 @@ class Contrasts(Recorder):
         references: Mapping[str, Tensor],
         deal: Callable[[Batch], Tensor],
         reach: Callable[[str], Sequence[int]],
+        alias: Mapping[str, str] | None = None,
     ) -> None:
+        self._alias = dict(alias or {})
         self.twins, self.samples = PerSample(references), PerSample(references)
         self.dealt = torch.zeros(0, dtype=torch.long)
         self._deal, self._reach = deal, reach
@@ -138,7 +145,8 @@ class Contrasts(Recorder):
         groups, subsets = self._groups(self._batch), self.dealt
         if self.samples.whole:
             groups, subsets = groups[:1], subsets[:1]
-        for place, found in self.samples.found[self._batch.index].items():
+        for name, found in self.samples.found[self._batch.index].items():
+            place = self._alias.get(name, name)
             if place in twins:
                 self._add(place, groups, subsets, twins[place], found)
 

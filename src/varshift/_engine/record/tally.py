@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from varshift._engine.record.series import Stretch
 from varshift.theory.moments import Moments
 
 __all__ = ["GROUPS", "Grouped", "Tally", "groups_of", "pieces", "rounding"]
@@ -42,6 +43,8 @@ class Tally:
         scattered: variance over batches of batch means and of batch variances, (C,) each; NaN where
             it was not asked for, or below two batches.
         dealt: (G,) which of the `GROUPS` groups these are, in order.
+        series: where it was asked for, what came batch after batch; of several ranks the first's,
+            whose buffers the others are given.
     """
 
     counts: Tensor
@@ -51,6 +54,7 @@ class Tally:
     precision: float
     scattered: tuple[Tensor, ...]
     dealt: Tensor
+    series: tuple[Stretch, ...] = ()
 
     @classmethod
     def nothing(cls, channels: int) -> Tally:

@@ -199,13 +199,10 @@ def _channels(result: Explanation) -> list[Part]:
 
 def _blame(result: Explanation) -> list[Part]:
     blame = result.blame
-    if not blame.share:
+    reached = _sizes(result, 1)
+    left = {place: rest for place, rest in blame.rest.items() if abs(rest) > 2 * rest.se}
+    if not (blame.share or left):
         return []
-    reached, drawing = _sizes(result, 1), _sizes(result, 0)
-    places, noises = _most(blame.places, reached, _PLACES), _most(blame.noises, drawing, _NOISES)
-    drawn = heat(blame, noises, places)
-    if len(places) < len(reached) or len(noises) < len(drawing):
-        drawn.caption = "The places and sources with the largest shares; the table has more."
     rows = [
         [name_cell(place), name_cell(noise), _share(share), Cell(_line(result, noise))]
         for (noise, place), share in blame.share.items()
@@ -213,15 +210,27 @@ def _blame(result: Explanation) -> list[Part]:
     for label, figures in (("(interaction)", blame.interaction), ("(rest)", blame.rest)):
         rows += [
             [name_cell(place), Cell(label, label), _share(figures[place]), Cell("")]
-            for place in reached
+            for place in {**reached, **(left if label == "(rest)" else {})}
         ]
     columns = [
         Column("place", "a norm, or an output", False),
-        Column("source", "interaction: all together beyond the sum; rest: none silenced", False),
+        Column(
+            "source", "interaction: all together beyond the sum; rest: every source silenced", False
+        ),
         Column("share", "of the variance in training, ± one standard error"),
         Column("line", "of your code", False),
     ]
-    return [drawn, Table.of_many("share", columns, rows, len(rows))]
+    table = Table.of_many("share", columns, rows, len(rows))
+    return [_heat(result, reached), table] if blame.share else [table]
+
+
+def _heat(result: Explanation, reached: dict[str, float]) -> Part:
+    blame, drawing = result.blame, _sizes(result, 0)
+    places, noises = _most(blame.places, reached, _PLACES), _most(blame.noises, drawing, _NOISES)
+    drawn = heat(blame, noises, places)
+    if len(places) < len(reached) or len(noises) < len(drawing):
+        drawn.caption = "The places and sources with the largest shares; the table has more."
+    return drawn
 
 
 def _sizes(result: Explanation, side: int) -> dict[str, float]:
