@@ -62,21 +62,31 @@ def doubled(net, h):
     return 2 * h
 
 
-@pytest.mark.parametrize(
-    ("step", "drawn"), [(replaced, "'(model)'"), (replaced_by_numpy, "'(numpy random)'")]
-)
-def test_draws_that_cannot_be_silenced_come_before_the_dropout(step, drawn):
-    x = explained(step)
+def test_a_draw_that_cannot_be_silenced_comes_before_the_dropout():
+    x = explained(replaced)
     rest, share = x.blame.rest["norm"], x.blame["drop", "norm"]
     assert rest.value > 0.15
     assert rest.value > 2 * share.value
-    assert drawn.strip("'") in x.blame.unsilenced
+    assert x.blame.unsilenced == ("(model)",)
     assert x.verdict == "noise"
-    assert (
-        f"{100 * rest.value:.0f} % of its training variance is attributed to no source" in x.reason
-    )
-    assert x.reason.index(drawn) < x.reason.index("'drop'")
+    told = f"{100 * rest.value:.0f} % of its training variance is attributed to no source"
+    assert told in x.reason
+    assert x.reason.index("'(model)'") < x.reason.index("'drop'")
     assert "code under self.training" in x.reason
+
+
+@pytest.mark.parametrize("drop_p", [0.0, 0.1])
+def test_masks_that_numpy_draws_are_not_put_on_the_dropout(drop_p):
+    """A source of their own where they are followed to the data, else seen to draw."""
+    x = explained(replaced_by_numpy, drop_p)
+    assert x.verdict == "noise"
+    assert "(numpy random)" in {*x.blame.unsilenced, *x.blame.noises}
+    assert "'(numpy random)'" in x.reason
+    if drop_p:
+        rest = max(abs(x.blame.rest["norm"]), abs(x.blame["drop", "norm"]))
+        others = [share for name, share in x.blame.behind("norm").items() if name != "drop"]
+        assert max([rest, *others]) > 3 * x.blame["drop", "norm"]
+        assert "'drop'" not in x.reason or x.reason.index("(numpy") < x.reason.index("'drop'")
 
 
 @pytest.mark.parametrize("drop_p", [0.0, 0.1])

@@ -70,7 +70,9 @@ class Blaming:
         noises = [noise for noise in drawing if noise.name not in self.lasting]
         self.noisy, self.late = bool(noises), False
         self.steady: bool | None = None
-        sources = [noise.name for noise in noises if noise.module != ""]
+        # What is drawn outside torch can be silenced only where it is followed to the data.
+        routed = {route.noise for route in structure.routes}
+        sources = [n.name for n in noises if n.module != "" or n.name in routed]
         self.unlike = run.ranks.any(lanes.pairing.unlike)
         self.forced = self.unlike or len(sources) < len(noises)
         self.start(Design(sources, nobody=not sources, whole_batches=False), trial=True)

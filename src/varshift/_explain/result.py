@@ -96,11 +96,13 @@ def explanation(run: Session, held: Held, lanes: Lanes, settling: FirstBatch) ->
 
 def _ways(structure: Structure, settling: FirstBatch) -> dict[str, Silenced]:
     """How each source that drew was silenced, draws outside torch among them."""
+    blaming = settling.blaming
     drawing = [noise.name for noise in structure.noises if noise.active]
+    tried = set(blaming.design.sources)
     return {
-        name: settling.silenced.get(name, Silenced.NOT)
+        name: settling.silenced.get(name, Silenced.NOT) if name in tried else Silenced.NOT
         for name in drawing
-        if name not in settling.blaming.lasting
+        if name not in blaming.lasting
     }
 
 
