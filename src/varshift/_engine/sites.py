@@ -102,6 +102,8 @@ def splits_of(module: nn.Module) -> int:
 
     Ghost norms take their channels times the parts for channels, and average in evaluation.
     """
+    if isinstance(module, torch.jit.ScriptModule):
+        return 0
     mean, channels = _held_as(module, "running_mean"), getattr(module, "num_features", 0)
     if (
         not isinstance(mean, Tensor)
