@@ -36,10 +36,14 @@ class Law:
     var: float = 1.0
 
 
+def _exponential(size: tuple[int, ...]) -> Tensor:
+    return torch.empty(size).exponential_()
+
+
 LAWS = {
     "uniform": Law(lambda size: (2 * torch.rand(size) - 1) * math.sqrt(3)),
     "normal": Law(torch.randn),
-    "Laplace": Law(lambda size: (torch.rand(size).log() - torch.rand(size).log()) / math.sqrt(2)),
+    "Laplace": Law(lambda size: (_exponential(size) - _exponential(size)) / math.sqrt(2)),
     "Student t(5)": Law(
         lambda size: torch.randn(size) / (torch.randn((5, *size)).square().sum(0) / 3).sqrt()
     ),

@@ -8,6 +8,7 @@ a figure, and how far a figure must reach that is biased.
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -37,6 +38,11 @@ def balanced_halves(groups: int) -> Tensor:
     >>> balanced_halves(4).int()[:3].tolist()  # and the opposites of these
     [[1, 0, 1, 0], [1, 1, 0, 0], [1, 0, 0, 1]]
     """
+    return _halves(groups).clone()
+
+
+@cache
+def _halves(groups: int) -> Tensor:
     signs = torch.ones(1, 1, dtype=torch.bool)
     while len(signs) < groups:
         signs = torch.cat([torch.cat([signs, signs], 1), torch.cat([signs, ~signs], 1)])
@@ -58,7 +64,7 @@ def group_terms(deviations: Tensor, groups: int) -> Tensor:
     """
     rows = len(deviations) // 2
     odd = (deviations[:rows] - deviations[rows:]) / 2
-    signs = torch.where(balanced_halves(rows + 1)[:rows], 1.0, -1.0).to(deviations.dtype)
+    signs = torch.where(_halves(rows + 1)[:rows], 1.0, -1.0).to(deviations.dtype)
     return torch.einsum("rg,r...->g...", signs[:, :groups], odd) / (rows + 1)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import torch
 from torch import Tensor
 
 from varshift.errors import UsageError
@@ -18,8 +17,8 @@ def moderated(squares: Tensor, freedom: float, most: float = math.inf) -> tuple[
     ln s̃² = (d₀·ln s₀² + d·ln s²)/(d₀ + d): s₀² the mean of all, d the degrees of freedom of one s²
     and d₀ those that the others are worth. ln s² of figures that are equally sure scatters by
     ψ′(d/2); what it scatters beyond is ψ′(d₀/2), so that figures which differ in truth keep their
-    own. The result has d + d₀ degrees of freedom, never more than C·d or `most`.
-    [smyth2004linear, who takes means of s² itself: there one wild figure spoils many sure ones]
+    own. The result has d + d₀ degrees of freedom, never more than C·d or `most`. Means of ln s²
+    instead of s² keep one wild figure from spoiling many sure ones. [smyth2004linear]
 
     Where data has heavy tails, an s² is too small unless an outlier was met: then one alone is
     wrong most of the time, and all together are right on average.
@@ -68,8 +67,13 @@ def pooled_freedom(terms: Tensor) -> float:
 
 
 def trigamma(x: float) -> float:
-    """ψ′(x), the derivative of the digamma function."""
-    return float(torch.special.polygamma(1, torch.tensor(x, dtype=torch.float64)))
+    """ψ′(x), the derivative of the digamma function, by its asymptotic series. [dlmf, 5.15]"""
+    found = 0.0
+    while x < 10:
+        found, x = found + 1 / (x * x), x + 1
+    square = 1 / (x * x)
+    series = 1 / 6 - square * (1 / 30 - square * (1 / 42 - square * (1 / 30 - square * 5 / 66)))
+    return found + 1 / x + square / 2 + series * square / x
 
 
 def inverse_trigamma(y: float) -> float:
