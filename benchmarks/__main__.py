@@ -14,7 +14,7 @@ from rich.console import Console
 
 NAMES = (
     *("ratios", "imports", "inspection", "measuring", "recalibration", "kernels"),
-    *("causes", "blaming", "predicting", "footprints"),
+    *("causes", "blaming", "coverage", "predicting", "footprints"),
     *("noise_layers", "repairs", "finetuning"),
 )
 

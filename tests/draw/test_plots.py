@@ -213,7 +213,7 @@ def test_a_stored_value_of_one_norm_is_seen(every, ax):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"), [("measurement", "± 2 s.e. of Δ"), ("without-data", "band of Δ")]
+    ("name", "said"), [("measurement", "95 % interval of Δ"), ("without-data", "band of Δ")]
 )
 def test_errors_of_the_shift_are_drawn(every, ax, name, said):
     result = every[name]
@@ -224,11 +224,8 @@ def test_errors_of_the_shift_are_drawn(every, ax, name, said):
     for bar in bars:
         place, (low, high) = round(bar[0, 0]), bar[:, 1]
         site = list(result.sites.values())[place]
-        wanted = (
-            (1 - 2 * site.shift_se / site.shift, 1 + 2 * site.shift_se / site.shift)
-            if name == "measurement"
-            else (site.low / site.shift, site.high / site.shift)
-        )
+        ends = site.shift_interval if name == "measurement" else (site.low, site.high)
+        wanted = tuple(end / site.shift for end in ends)
         assert (low / tests[place], high / tests[place]) == pytest.approx(wanted)
         known += high > low
     assert known

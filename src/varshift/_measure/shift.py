@@ -1,17 +1,13 @@
-"""From two tallies to the figures of a site: Δ, severity and the paper's own, each with its error.
-
-All errors are delete-one-group jackknifes over the same groups of samples in both modes, so what
-the two passes share (the images) cancels as it should.
-"""
+"""From two tallies to the figures of a site: Δ, severity and the paper's, each with its error."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from varshift._engine import Tally, groups_of, rounding
+from varshift._engine import Tally, rounding
+from varshift._measure.errors import Halved, median
 from varshift.results import Site, Statistics
-from varshift.theory.jackknife import jackknife_error
 from varshift.theory.shift import severity
 
 __all__ = ["site_of"]
@@ -21,26 +17,27 @@ def site_of(path: str, stored: Statistics, train: Tally, test: Tally, samples: i
     """The finished record of one norm site."""
     on, off = _statistics(train), _statistics(test)
     live = ~(_constant(on, train.precision) & _constant(off, test.precision))
-    delta = _ratio(off.var, on.var, live)
-    groups = groups_of(train, test)  # some batches may reach it in one mode only
-    off_without, on_without = (tally.without_each(groups)[1] for tally in (test, train))
-    without = _ratio(off_without, on_without, live)
+    delta = torch.where(live, off.var / on.var, torch.nan)
+    halved, errors = Halved.of(test, train).moderate(live)
     assert off.within is not None
-    paper = _worse(off.within.mean() / stored.var.mean())
-    paper_without = _worse(off_without.mean(1) / stored.var.mean())
+
+    def paper(within: Tensor) -> Tensor:
+        ratio = within.nan_to_num().mean(-1) / stored.var.mean()
+        return torch.maximum(ratio, 1 / ratio)
+
     return Site(
         path=path,
         stored=stored,
         train=on,
         test=off,
         delta=delta,
-        delta_se=jackknife_error(without),
-        shift=float(_median(delta)),
-        shift_se=float(jackknife_error(_median(without))),
-        severity=float(_median(severity(delta))),
-        severity_se=float(jackknife_error(_median(severity(without)))),
-        paper=float(paper),
-        paper_se=float(jackknife_error(paper_without)),
+        delta_se=torch.where(delta == 0, 0.0, delta * errors),
+        shift=float(median(delta)),
+        shift_se=halved.error_of_median(lambda ratios: ratios, delta),
+        severity=float(median(severity(delta))),
+        severity_se=halved.error_of_median(severity, delta),
+        paper=float(paper(off.within)),
+        paper_se=Halved.of(test).error_of(paper, off.within),
         live=live,
         samples=samples,
     )
@@ -54,16 +51,3 @@ def _statistics(tally: Tally) -> Statistics:
 def _constant(statistics: Statistics, precision: float) -> Tensor:
     """Channels that do not vary beyond the rounding of their own mean."""
     return statistics.var <= rounding(statistics.mean, precision)
-
-
-def _ratio(test: Tensor, train: Tensor, live: Tensor) -> Tensor:
-    return torch.where(live, test / train, torch.nan)
-
-
-def _worse(ratio: Tensor) -> Tensor:
-    return torch.maximum(ratio, 1 / ratio)
-
-
-def _median(values: Tensor) -> Tensor:
-    """Median over live channels (the last dimension), the mean of the middle two if even."""
-    return torch.nanquantile(values, 0.5, dim=-1)

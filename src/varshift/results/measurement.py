@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -16,6 +17,8 @@ from varshift.results.structure import Structure
 __all__ = ["Measurement", "Site", "Statistics"]
 
 SCHEMA = "varshift.measurement/1"
+
+_NORMAL = 1.96  # standard errors that hold 95 in 100
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -54,8 +57,9 @@ class Statistics(Record):
 class Site(Record):
     """One norm site: three pairs of moments, and the shift between them.
 
-    Channels are (C,) float64 tensors. `*_se` are standard errors by a jackknife over groups of
-    samples; they are NaN where fewer than two groups were seen.
+    Channels are (C,) float64 tensors. `*_se` are standard errors: a figure ± 1.96 of them holds
+    what the population has in 95 of 100 measurements (docs/measure.md has the counts). They come
+    from halves of the samples, and are NaN where fewer than two groups of samples were seen.
 
     Attributes:
         path: module path of the norm.
@@ -108,6 +112,34 @@ class Site(Record):
     def dead(self) -> tuple[int, ...]:
         """Indices of the dead channels."""
         return tuple(torch.nonzero(~self.live).flatten().tolist())
+
+    @property
+    def delta_interval(self) -> tuple[Tensor, Tensor]:
+        """Ends of the 95 % intervals of `delta`, (C,) each: as many times less as more."""
+        factor = 1 + _NORMAL * self.delta_se / self.delta
+        still = self.delta == 0
+        low, high = self.delta / factor, self.delta * factor
+        return torch.where(still, 0.0, low), torch.where(still, 0.0, high)
+
+    @property
+    def shift_interval(self) -> tuple[float, float]:
+        """Ends of the 95 % interval of `shift`, never below 0; NaN where its error is not known.
+
+        >>> import torch, varshift as vs
+        >>> _ = torch.manual_seed(0)
+        >>> model = torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.BatchNorm1d(4))
+        >>> site = vs.measure(model, [torch.randn(64, 4) for _ in range(4)])["1"]
+        >>> low, high = site.shift_interval
+        >>> low < site.shift < high, round(low * high / site.shift**2, 6)
+        (True, 1.0)
+        """
+        return _interval(self.shift, self.shift_se)
+
+    @property
+    def severity_interval(self) -> tuple[float, float]:
+        """Ends of the 95 % interval of `severity`, never below 1."""
+        low, high = _interval(self.severity, self.severity_se)
+        return max(low, 1.0) if low == low else low, high
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -184,6 +216,13 @@ class Measurement(Result):
             }
             for path, site in self.sites.items()
         ]
+
+
+def _interval(value: float, error: float) -> tuple[float, float]:
+    if value == 0 or not math.isfinite(error):
+        return (value, value) if error == 0 else (math.nan, math.nan)
+    factor = 1 + _NORMAL * error / value
+    return value / factor, value * factor
 
 
 def _site(site: Site) -> dict[str, Any]:

@@ -39,9 +39,12 @@ def _measurement(result: Measurement, ax: Axes) -> Axes:
         markersize=1.8 * size,
         label="stored",
     )
-    spread = [2 * site.shift_se / site.shift if site.shift else math.nan for site in sites]
-    ends = [(value * (1 - s), value * (1 + s)) for value, s in zip(off, spread, strict=True)]
-    return _pair(ax, list(result.sites), on, off, ends, "± 2 s.e. of Δ")
+    ends = [
+        (value * low / site.shift, value * high / site.shift) if site.shift else _UNKNOWN
+        for value, site in zip(off, sites, strict=True)
+        for low, high in [site.shift_interval]
+    ]
+    return _pair(ax, list(result.sites), on, off, ends, "95 % interval of Δ")
 
 
 @draw.register(Prediction)

@@ -97,6 +97,26 @@ class Tally:
         mean[own], var[own] = kept.mean_without_each()[at], kept.var_without_each()[at]
         return mean, var
 
+    def shares(self, groups: Tensor) -> Tensor:
+        """What part of all values each of these groups holds, (len(groups),)."""
+        held = torch.zeros(len(groups), dtype=torch.float64)
+        held[torch.searchsorted(groups, self.dealt)] = self.counts[:, 0]
+        return held / held.sum()
+
+    def var_of(self, chosen: Tensor, groups: Tensor) -> Tensor:
+        """Unbiased variance of each choice among these groups, (R, len(groups)) bool -> (R, C).
+
+        NaN where a choice holds fewer than two values.
+        """
+        own = chosen[:, torch.searchsorted(groups, self.dealt)].double()
+        counts = own @ self.counts
+        # About the mean of all, so that nothing is lost where it is large.
+        gaps = self.means - self.total().mean
+        first = own @ (self.counts * gaps)
+        second = own @ (self.m2s + self.counts * gaps.square())
+        spread = (second - first.square() / counts.clamp(min=1)).clamp(min=0)
+        return torch.where(counts > 1, spread / (counts - 1).clamp(min=1), torch.nan)
+
 
 class Grouped:
     """Moments of G groups: counts (G, 1), means and M2s (G, C)."""

@@ -150,13 +150,13 @@ def _depth(sites: list[Site]) -> list[Part]:
         "test",
         "Δ",
         [site.shift for site in sites],
-        [site.shift - 2 * site.shift_se for site in sites],
-        [site.shift + 2 * site.shift_se for site in sites],
+        [site.shift_interval[0] for site in sites],
+        [site.shift_interval[1] for site in sites],
     )
     ratio = by_depth(
         names,
         [shift],
-        "shift Δ = variance at test ÷ variance in training, ± 2 standard errors",
+        "shift Δ = variance at test ÷ variance in training, with 95 % intervals",
         "Shift at each norm",
         reference=1.0,
         named=worst,
