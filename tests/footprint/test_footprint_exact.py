@@ -89,6 +89,18 @@ def test_stacked_layers_are_read_back(drop_p, placement):
     )
 
 
+def test_a_converted_file_has_lost_its_momentum_and_not_its_statistics():
+    torch.manual_seed(1)
+    data = images()
+    net = remember(stacked(0.3, "b"), data)
+    for path in norms(net):
+        net.get_submodule(path).momentum = 0.0
+    f = footprint(net, data)
+    assert all(site.drop_p == pytest.approx(0.3, abs=0.015) for site in f.sites.values())
+    assert all(site.low < 0.3 < site.high for site in f.sites.values())
+    assert any(note.startswith("4 norms (first 2) have momentum 0") for note in f.notes)
+
+
 @pytest.mark.parametrize("placement", ["a", "b"])
 def test_without_noise_nothing_is_claimed(placement):
     torch.manual_seed(1)

@@ -8,16 +8,21 @@ from torch import Tensor, nn
 
 __all__ = ["Memory", "remembered"]
 
+_USUAL = 0.1  # torch's own momentum
 _MOST_LEFT = 0.05  # of the first value, 1, still in the average
 
 
 @dataclass(frozen=True, eq=False)
 class Memory:
-    """Stored statistics, (C,) float64, and the sum of squared weights of the batches in them."""
+    """Stored statistics, (C,) float64, and the sum of squared weights of the batches in them.
+
+    `supposed`: the momentum they were taken with is not known, and torch's own is supposed.
+    """
 
     mean: Tensor
     var: Tensor
     share: float
+    supposed: bool = False
 
 
 def remembered(norm: nn.Module) -> Memory | str:
@@ -34,8 +39,8 @@ def remembered(norm: nn.Module) -> Memory | str:
     count = 0 if counted is None else int(counted)
     if momentum is None:
         return Memory(mean, var, 1 / count) if count else "it averages all batches and counted none"
-    if momentum == 0:
-        return "its momentum is 0: it never took statistics"
+    if momentum == 0:  # what it holds came from elsewhere: a file converted, or frozen since
+        return Memory(mean, var, _USUAL / (2 - _USUAL), supposed=True)
     if not count:  # an old checkpoint without the counter: taken for a long training
         return Memory(mean, var, momentum / (2 - momentum))
     left = (1 - momentum) ** count

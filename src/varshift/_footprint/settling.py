@@ -28,6 +28,10 @@ _POOR = (
     "at {} of {} sites ({}) the channels agree on no one noise: it stood elsewhere (try the norm "
     "itself, or the layer before it, in places=), or the weights still moved when training ended"
 )
+_SUPPOSED = (
+    "{} norms (first {}) have momentum 0 and hold statistics all the same, from a converted file, "
+    "say: how many batches these remember is not known, and torch's momentum of 0.1 is supposed"
+)
 
 
 @dataclass
@@ -56,6 +60,9 @@ class Settling:
                 self._memories[hypothesis.path] = memory
         if not self.hypotheses:
             raise ModelError(_nothing(self.skipped))
+        supposed = [path for path, memory in self._memories.items() if memory.supposed]
+        if supposed:
+            self.notes.append(_SUPPOSED.format(len(supposed), supposed[0]))
 
     def settle(self, report: Reporter) -> None:
         """Pass after pass, until no τ moves by more than a fraction of its error."""
