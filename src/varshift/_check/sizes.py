@@ -25,8 +25,6 @@ from varshift.results.findings import Basis
 
 __all__ = ["Size", "drawn_again", "from_checkpoint", "measured", "predicted", "unattributed"]
 
-# How far N from Gaussian moments, and stored statistics, are off (docs/predict.md).
-_OFF = {"moments": 0.10, "inverted": 0.05}
 _NOTHING = 1e-6  # of the variance at test: a signal of rounding
 
 
@@ -103,7 +101,7 @@ def from_checkpoint(run: Session, first: Batch) -> dict[str, Size]:
     return {
         path: _stored(site)
         for path, site in found.sites.items()
-        if site.energies and _finite(site.shift)
+        if site.energies and site.how != "example" and _finite(site.shift)
     }
 
 
@@ -126,9 +124,8 @@ def _expected(site: Expected) -> Size:
 
 
 def _stored(site: Expected) -> Size:
-    own = site.local()
-    off = _OFF.get(site.how, 0.0)
-    shift, low, high = (median(1 - (1 - own) * (1 + sign * off)) for sign in (0, 1, -1))
+    shift = median(site.local())
+    low, high = site.local_band or (shift, shift)
     return Size(shift, worse(shift), *band_of(low, high), site.how, "checkpoint", _alone(site))
 
 

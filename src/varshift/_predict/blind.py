@@ -1,17 +1,24 @@
-"""Prediction from a checkpoint alone: one example, stored statistics, weights, γ and β."""
+"""Prediction without data: stored statistics, weights, γ and β, and what one example shows.
+
+What a checkpoint says is right whatever the example holds, as far as it goes. An example like the
+data of training corrects it and goes further; one that is not like them only shows the ways.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from varshift._engine import Regime, Session
+from varshift._engine import Batch, Recorder, Recording, Regime, Session
 from varshift._predict.believing import BlindLedger
-from varshift._predict.checkpoint import HOMELESS, Checkpoint
+from varshift._predict.checkpoint import HOMELESS, Checkpoint, is_fresh
+from varshift._predict.example import Shown, shown_by
 from varshift._predict.ledgers import Ledgers
 from varshift._predict.setting import Setting, refuse_nothing
-from varshift.results import Prediction, Structure
+from varshift._predict.weighing import Weighing
+from varshift.results import Expected, Prediction, Structure
 
 __all__ = ["blind_prediction"]
 
@@ -22,21 +29,22 @@ def blind_prediction(
     noise: Mapping[str, Any] | None,
     moved: Mapping[str, str] | None,
 ) -> Prediction:
-    """What the stored statistics and the weights say.
+    """What the stored statistics and the weights say, and the example.
 
-    One pass. One more under other noise: the stored statistics first give the signal under the
-    noise they were made with. And one more where the model draws what decides its way, which only
-    a finished pass has shown.
+    For the checkpoint one pass. One more under other noise: the stored statistics first give the
+    signal under the noise they were made with. And one more where the model draws what decides its
+    way, which only a finished pass has shown; such a model is not gone by on an example.
     """
     batch = run.example(example)
+    by_batch = Recording("train")
 
-    def passed(books: Checkpoint, setting: Setting) -> Checkpoint:
+    def passed(books: Checkpoint, setting: Setting, *beside: Recorder) -> Checkpoint:
         names = None if run.trace is None else run.trace.names
         ledgers = Ledgers(partial(BlindLedger, books=books), setting, names)
         books.ledger = lambda: ledgers.now
         regime = Regime(
             "training",
-            record=(books,),
+            record=(books, *beside),
             control=ledgers,
             insert=ledgers.plants(),
             structure=True,
@@ -44,7 +52,7 @@ def blind_prediction(
         run.once(batch, regime, run.report.draw)
         return books
 
-    found = passed(Checkpoint.of(run.model), Setting())
+    found = passed(Checkpoint.of(run.model), Setting(), by_batch)
     if run.trace is not None and run.trace.ahead.kept:  # only a finished pass shows masks kept
         found = passed(Checkpoint.of(run.model), Setting())
     structure = run.structure
@@ -64,7 +72,20 @@ def blind_prediction(
         known = {path: site.signal for path, site in found.sites.items()}
         found = passed(again(known=known, wild=wild, anywhere=bool(setting.plants)), setting)
         run.report.tell(passes, passes)
-    return _made(structure, setting, found)
+    shown = None if wild else _shown(run, batch, found, by_batch, setting)
+    return _made(structure, setting, found, shown)
+
+
+def _shown(
+    run: Session, batch: Batch, found: Checkpoint, by_batch: Recording, setting: Setting
+) -> Shown | None:
+    """What the example shows; None where no norm was trained, or no noise reaches any."""
+    trained = {path: each for path, each in found.handles.items() if not is_fresh(each)}
+    if not trained or not found.through:
+        return None
+    if run.ranks.several:
+        by_batch.joined(run.ranks.gather(by_batch.share()))
+    return shown_by(run, batch, trained, by_batch, setting)
 
 
 def _again(
@@ -82,22 +103,77 @@ def _again(
     return Checkpoint(handles, known, wild, through=through, carried=carried)
 
 
-def _made(structure: Structure, setting: Setting, found: Checkpoint) -> Prediction:
-    homeless = [
-        norm.path
-        for norm in structure.norms
-        if norm.calls and norm.path not in found.sites and norm.path not in found.skipped
-    ]
+def _made(
+    structure: Structure, setting: Setting, found: Checkpoint, shown: Shown | None
+) -> Prediction:
+    sites, skipped = _figures(found, setting, shown)
+    for norm in structure.norms:
+        if norm.calls and norm.path not in sites:
+            skipped.setdefault(norm.path, HOMELESS)
     return Prediction(
-        sites=found.sites,
+        sites=sites,
         structure=structure,
         asked=setting.taus,
         samples=0,
-        skipped={**found.skipped, **dict.fromkeys(homeless, HOMELESS)},
-        notes=(
-            *structure.notes,
-            *setting.notes,
-            "made without data: stored statistics are taken for those of training, and what the "
-            "norms hand on for Gaussian",
-        ),
+        skipped=skipped,
+        notes=(*structure.notes, *setting.notes, _MADE, *_on(shown)),
     )
+
+
+def _figures(
+    found: Checkpoint, setting: Setting, shown: Shown | None
+) -> tuple[dict[str, Expected], dict[str, str]]:
+    """What can be said of each site, in the order they are met, and why not of the others."""
+    if shown is None:
+        return found.sites, dict(found.skipped)
+    if not shown.like:
+        reasons = {path: f"{found.skipped[path]}; {_unlike(shown)}" for path in found.undetermined}
+        return found.sites, {**found.skipped, **reasons}
+    # Under other noise than that of training a norm would have stored another variance.
+    stored = found.stored if setting.as_it_is else {}
+    weighing = Weighing(shown, frozenset(found.carried), stored)
+    sites: dict[str, Expected] = {}
+    for path in found.stored:
+        said = found.sites.get(path)
+        if said is not None:
+            sites[path] = weighing.corrected(said) if said.energies else said
+        elif path in found.undetermined and (site := weighing.alone(path)) is not None:
+            sites[path] = site
+    return sites, {path: why for path, why in found.skipped.items() if path not in sites}
+
+
+_MADE = (
+    "made without data: stored statistics are taken for those of training, and what the norms hand "
+    "on for Gaussian"
+)
+
+
+def _on(shown: Shown | None) -> Iterator[str]:
+    if shown is None or math.isnan(shown.distance):
+        return
+    if shown.like:
+        yield (
+            f"corrected and completed by the example of {shown.samples} samples, which is like the "
+            f"data of training: the variances at its norms are {_times(shown)} the stored ones"
+        )
+    else:
+        yield f"the example has shown the ways of the noise and nothing else: {_unlike(shown)}"
+
+
+def _unlike(shown: Shown) -> str:
+    if shown.astray:
+        return (
+            "evaluation is too far from training for one example to say how far (by their stored "
+            f"statistics norms receive variances {_times(shown)} the stored ones): measure it"
+        )
+    return (
+        f"the example of {shown.samples} samples is too unlike the data of training to go by (the "
+        f"variances at its norms are {_times(shown)} the stored ones): pass a batch of that data"
+    )
+
+
+def _times(shown: Shown) -> str:
+    """Such as "a factor of 3.1 away from"."""
+    if not math.isfinite(shown.distance):
+        return "infinite against"
+    return f"a factor of {math.exp(shown.distance):.3g} away from"

@@ -15,14 +15,25 @@ from varshift._predict.parts import Base, Masked, energy_at
 from varshift.results import Expected
 from varshift.results.expected import How, median, noise_var
 
-__all__ = ["HOMELESS", "Checkpoint"]
+__all__ = ["HOMELESS", "Checkpoint", "is_fresh"]
 
 HOMELESS = "its statistics are handed to F.batch_norm, not held by a norm"
 
-# How far N from Gaussian moments was off on trained networks (docs/predict.md), and how far
-# stored statistics, averages over few batches, are.
-_GAUSSIAN, _AVERAGED = 0.10, 0.05
+# Half the band of Δ (docs/predict.md): what is always open; how far log(noise ÷ signal) by Gaussian
+# moments, and by stored statistics, was off on trained networks; and what earlier norms leave open.
+_OPEN, _CARRIED = 0.02, 0.15
+_OFF = {"moments": 0.8, "inverted": 0.25}
 _GROWS = 1.3  # by what signal was seen to grow where noise only came through norms
+
+
+def is_fresh(handle: Handle) -> bool:
+    """Whether a norm holds the statistics it was made with."""
+    return bool((handle.running_var == 1).all()) and bool((handle.running_mean == 0).all())
+
+
+def _half(how: How, own: float) -> float:
+    """Half the band of Δ by the direct noise alone."""
+    return _OPEN + _OFF[how] * own * (1 - own) if how in _OFF else 0.0
 
 
 @dataclass(eq=False)
@@ -33,6 +44,8 @@ class Checkpoint(Recorder):
     `carried`: those that it reaches through a norm; both are added to as sites are met.
     `known`: the variance without noise, found under the noise that the model was trained with.
     `wild`: the model draws numbers that decide what runs, out of sight.
+    `undetermined`: of those skipped, the ones that data would give.
+    `stored`: the variance that each norm met has stored.
     `ranges`: for sites that have no figure of their own, between what bounds their Δ is taken to be
     when it comes to the sites behind them.
     """
@@ -46,8 +59,9 @@ class Checkpoint(Recorder):
     sites: dict[str, Expected] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     ranges: dict[str, tuple[float, float]] = field(default_factory=dict)
+    undetermined: set[str] = field(default_factory=set)
     ledger: Callable[[], Ledger | None] = lambda: None
-    _stored: dict[str, Tensor] = field(default_factory=dict)
+    stored: dict[str, Tensor] = field(default_factory=dict)
 
     @classmethod
     def of(cls, model: nn.Module) -> Checkpoint:
@@ -65,7 +79,7 @@ class Checkpoint(Recorder):
             self.carried.add(path)
         self._taus = ledger.taus
         # As stored: the pass moves what the module holds.
-        self._stored[path] = call.handle.running_var.detach().double().cpu().clone()
+        self.stored[path] = call.handle.running_var.detach().double().cpu().clone()
         self._arrive(path, call.x, ledger.completed(call.x))
 
     def _arrive(self, path: str, x: Tensor, entry: LedgerEntry | None) -> None:
@@ -75,17 +89,18 @@ class Checkpoint(Recorder):
             return
         if path in self.sites or path in self.skipped:
             self.sites.pop(path, None)
-            self.skipped[path] = "runs more than once a pass: its stored statistics mix the runs"
+            self._skip(path, "runs more than once a pass: its stored statistics mix the runs")
             return
         var = handle.running_var.detach().double().cpu()
         mean = handle.running_mean.detach().double().cpu()
-        if bool((var == 1).all()) and bool((mean == 0).all()):
+        if is_fresh(handle):
             self.skipped[path] = "holds the statistics it was made with: it has not been trained"
             return
         if (entry is None or not entry.parts) and path in self.through:
-            self.skipped[path] = (
+            self._skip(
+                path,
                 "not predicted without data: noise reaches it through other norms only, and what "
-                "weights make of that is not in a checkpoint"
+                "weights make of that is not in a checkpoint",
             )
             self.ranges[path] = self._range(self.beliefs.feeds(x))
             return
@@ -100,15 +115,19 @@ class Checkpoint(Recorder):
         if not isinstance(found, str):
             found = self._unknown(path, feeds) or found
         if isinstance(found, str):
-            self.skipped[path] = found
+            self._skip(path, found)
             return
         signal, energies, how = found
         var = signal + noise_var(energies, self._taus, signal)
         self.sites[path] = self._expected(path, signal, var, energies, how, feeds)
 
+    def _skip(self, path: str, reason: str) -> None:
+        self.skipped[path] = reason
+        self.undetermined.add(path)
+
     def hand_on(self, path: str, operation: Operation) -> None:
         """What the norm gives in training: mean β, variance γ²·V/(V + ε)."""
-        out, var = operation.outputs()[0], self._stored.get(path)
+        out, var = operation.outputs()[0], self.stored.get(path)
         if path not in self.handles or var is None:
             return
         eps = float(operation.argument("eps") or 0.0)
@@ -138,8 +157,10 @@ class Checkpoint(Recorder):
         for source, part in entry.parts.items():
             energy = energy_at(part, self.beliefs)
             if energy is None:
-                where = getattr(part, "where", "") or "a value of unknown moments"
-                return f"not predicted: {source!r} is followed no further than {where}"
+                where = getattr(part, "where", "")
+                if where:
+                    return f"not predicted: {source!r} is followed no further than {where}"
+                return f"not predicted: the moments of what {source!r} multiplies are not known"
             energies[source] = energy
         clean = known if known is not None else var - noise_var(energies, taus, var)
         return clean, energies, "moments"
@@ -176,17 +197,20 @@ class Checkpoint(Recorder):
         feeds: tuple[Piece, ...],
     ) -> Expected:
         shrink, least, most = self._shrinks(feeds)
-        off = {"inverted": _AVERAGED, "moments": _GAUSSIAN}.get(how, 0.0)
         live = var > 0
         own = torch.where(live, signal / var, torch.nan)
-        low, high = (median(1 - (1 - own) * (1 + sign * off)) for sign in (1, -1))
+        middle = median(own)
+        off = _half(how, middle)
+        low, high = middle - off, min(middle + off, 1.0)
         # What earlier norms hand on is smaller at test by `shrink`; of that, noise which passed
         # them was a part that weights average out: the truth lies between all and nothing.
         delta = own * shrink**0.5
+        shift = median(delta)
+        far = off + (_CARRIED if path in self.carried and how != "no noise" else 0.0)
         return Expected(
             path=path,
-            low=max(low * min(least, 1.0), 0.0),
-            high=high * max(most, 1.0),
+            low=max(min(low * min(least, 1.0), shift - far), 0.0),
+            high=max(high * max(most, 1.0), shift + far),
             delta=delta,
             how=how,
             var_test=delta * var,
@@ -195,6 +219,7 @@ class Checkpoint(Recorder):
             energies=energies,
             taus={source: self._taus[source] for source in energies},
             samples=0,
+            local_band=(max(low, 0.0), high),
         )
 
     def _range(self, feeds: tuple[Piece, ...]) -> tuple[float, float]:

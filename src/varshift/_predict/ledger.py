@@ -17,6 +17,7 @@ from torch import Tensor
 from varshift._engine import Control, Meeting, Operation, tensors_in
 from varshift._engine.trace import ops
 from varshift._engine.trace.flow import Trails, storage_key
+from varshift._engine.trace.lines import calling_line
 from varshift._engine.trace.noises import Source
 from varshift._predict.noises import Asked, drawn, law_of
 from varshift._predict.parts import Algebra, Base, Lost, Part, joined, part_after
@@ -201,14 +202,24 @@ class Ledger(Control):
             pieces = list(operation.args[0])
             entries = [self.entry(piece) for piece in pieces]
             found = [entry.parts.get(source) if entry else None for entry in entries]
-            return joined(operation, found, [piece.shape for piece in pieces], self._algebra)
+            shapes = [piece.shape for piece in pieces]
+            return joined(operation, found, shapes, self._algebra) or Lost(self._here())
         if len(held) > 1:
-            return Lost(f"{operation.name} of two ways from the same source")
+            return Lost(f"{self._here()}, where two of its ways meet")
         tensor, shape, part = held[0]
         if len(step.booked) > 1 and operation.name in ("mul", "div"):
-            return Lost(f"{operation.name} of two noisy values")
+            return Lost(f"{self._here()}, where two noisy values are multiplied")
         at = next((i for i, value in enumerate(operation.args) if value is tensor), -1)
-        return part_after(operation, at, shape, part, self._algebra)
+        return part_after(operation, at, shape, part, self._algebra) or Lost(self._here())
+
+    def _here(self) -> str:
+        """What of the user's is running: a module without modules inside, or a line."""
+        path, module = self.modules.innermost
+        if path and next(module.children(), None) is None:
+            return f"{type(module).__name__} {path!r}"
+        line = calling_line()
+        inside = f"{type(module).__name__} {path!r}" if path else "the model"
+        return inside if line is None else f"{line.near} in {inside}"
 
     def _booked(self, operation: Operation) -> list[tuple[Tensor, LedgerEntry]]:
         if operation.name in ops.SHAPE_ONLY:

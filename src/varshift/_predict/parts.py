@@ -61,7 +61,7 @@ class Energy:
 
 @dataclass(frozen=True)
 class Lost:
-    """Not followed, and where it was lost."""
+    """Not followed; `where` it was lost, in the user's own terms: a module, a line."""
 
     where: str
 
@@ -136,14 +136,16 @@ def energy_at(part: Part, algebra: Algebra) -> Tensor | None:
 
 def part_after(
     operation: Operation, at: int, shape: torch.Size, part: Part, algebra: Algebra
-) -> Part:
-    """The part of the input `at` (its place among the arguments), once the operation is done."""
+) -> Part | None:
+    """The part of the input `at` (its place among the arguments), once the operation is done.
+
+    None where it is lost in this operation.
+    """
     if isinstance(part, Lost):
         return part
     if isinstance(part, Masked):
-        return part if operation.name in _SAME else Lost(operation.name)
-    found = _after(operation, at, shape, part, algebra)
-    return Lost(operation.name) if found is None else found
+        return part if operation.name in _SAME else None
+    return _after(operation, at, shape, part, algebra)
 
 
 def _after(
@@ -177,12 +179,15 @@ def joined(
     parts: Sequence[Part | None],
     shapes: Sequence[torch.Size],
     algebra: Algebra,
-) -> Part:
-    """A source's part in a concatenation along the channels."""
+) -> Part | None:
+    """A source's part in a concatenation along the channels; None where it is lost in it."""
     dim = operation.args[1] if len(operation.args) > 1 else operation.kwargs.get("dim", 0)
     known = [part for part in parts if part is not None]
-    if any(isinstance(part, Lost) for part in known) or dim % len(shapes[0]) != 1:
-        return Lost("cat")
+    for part in known:
+        if isinstance(part, Lost):
+            return part
+    if dim % len(shapes[0]) != 1:
+        return None
     if all(isinstance(part, Energy) and part.dim == 1 for part in known):
         like = next(part.value for part in known if isinstance(part, Energy))
         pieces = [
@@ -199,7 +204,7 @@ def joined(
     if all(isinstance(part, Masked) or (isinstance(part, Base) and part.pure) for part in known):
         masks = [_mask(part, shape[1]) for part, shape in zip(parts, shapes, strict=True)]
         return Masked(torch.cat(masks))
-    return Lost("cat")
+    return None
 
 
 def _mask(part: Part | None, channels: int) -> Tensor:

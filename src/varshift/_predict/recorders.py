@@ -100,7 +100,11 @@ class Books(Recorder):
         path, x, entry = call.path, call.x, ledger.completed(call.x)
         noisy = channel_moments(x)
         if entry is None:
-            self._arrivals.append(_Arrival(path, noisy, None, None, {}))
+            # A norm that runs more than once may have direct noise in another of its runs.
+            zeros = torch.zeros_like(noisy.mean)
+            self._arrivals.append(
+                _Arrival(path, noisy, None, Moments(noisy.count, zeros, zeros), {})
+            )
             return
         calm, direct = noisy, None
         if entry.clean is not None:

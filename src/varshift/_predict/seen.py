@@ -86,6 +86,11 @@ def _made(
                 [
                     *structure.notes,
                     *setting.notes,
+                    *(
+                        f"{norm.path}: runs more than once a pass; its inputs are pooled"
+                        for norm in structure.norms
+                        if norm.reused
+                    ),
                     *(f"no closed form to the norm, so it was drawn: {why}" for why in lost),
                 ]
             )

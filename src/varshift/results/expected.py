@@ -14,7 +14,9 @@ from varshift._base import Record
 
 __all__ = ["Expected", "How", "median", "noise_var"]
 
-How = Literal["law (a)", "law (b)", "inverted", "moments", "sampled", "carried", "no noise"]
+How = Literal[
+    "law (a)", "law (b)", "inverted", "moments", "example", "sampled", "carried", "no noise"
+]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -30,13 +32,16 @@ class Expected(Record):
         how: "law (a)" and "law (b)" (closed forms on the data), "sampled" (noise that no closed
             form follows to this norm: the variance of a noisy pass), "carried" (no noise reaches it
             directly, only through other norms), "no noise"; without data "inverted" (from the
-            stored statistics) and "moments" (from weights and Gaussian moments).
+            stored statistics), "moments" (from weights and Gaussian moments; both corrected by the
+            example where it is like the data of training) and "example" (from such an example
+            alone).
         var_test: (C,) variance of its input with noise off.
         var_train: (C,) the same with noise on.
         energies: N per source and channel; var_train = (variance without direct noise) + Σ τN.
         taus: τ per source.
         signal: (C,) variance without the noise that reaches the site directly.
         floors: (1 − ρ)v/(c² + v) of each source's input to the weights: what width does not change.
+        local_band: without data, the band of the median of `local()`; else None.
         samples: how many samples it was made from; 0 without data.
 
     >>> import torch, varshift as vs
@@ -63,6 +68,7 @@ class Expected(Record):
     samples: int
     floors: Mapping[str, float] = field(default_factory=dict)
     delta_se: Tensor | None = None
+    local_band: tuple[float, float] | None = None
 
     @cached_property
     def shift(self) -> float:
