@@ -191,4 +191,4 @@ def test_what_no_law_follows_is_drawn_and_said():
     f = vs.predict(net, [torch.randn(256, 6) for _ in range(8)])
     assert f.sites["4"].how == "sampled"
     assert f.sites["4"].energies == {}
-    assert any("gelu" in note for note in f.notes)
+    assert any("GELU '2'" in note for note in f.notes)  # the user's module, not an operation

@@ -78,8 +78,11 @@ def test_what_is_written_into_a_part_is_drawn(step):
     assert found.how == "sampled"
     assert any("no closed form to the norm" in note for note in f.notes)
     assert found.shift == pytest.approx(site.shift, abs=4 * site.shift_se + 0.02)
-    blind = vs.predict(net, example=data[0])
-    assert "is followed no further than" in blind.skipped["last"]
+    like = vs.predict(net, example=data[0])["last"]
+    assert like.how == "example"
+    assert like.low <= site.shift <= like.high
+    unlike = vs.predict(net, example=5 * data[0])
+    assert "is followed no further than" in unlike.skipped["last"]
 
 
 def test_a_belief_ends_where_a_part_is_written():
@@ -92,4 +95,5 @@ def test_a_belief_ends_where_a_part_is_written():
     with torch.no_grad():
         for batch in data * 2:
             net(batch)
-    assert "followed no further" in vs.predict(net, example=data[0]).skipped["last"]
+    assert vs.predict(net, example=data[0])["last"].how == "example"
+    assert "followed no further" in vs.predict(net, example=5 * data[0]).skipped["last"]
