@@ -84,7 +84,7 @@ def settled(net: nn.Module, data: list[Tensor]) -> nn.Module:
 def compared(name: str, net: nn.Module, data: list[Tensor], repeats: int) -> list[Point]:
     """The directly hit sites of one network; measured over several passes of noise."""
     m = vs.measure(net, data * repeats)
-    f, blind = vs.predict(net, data * 2), vs.predict(net, example=data[0][:4])
+    f, blind = vs.predict(net, data * 2), vs.predict(net, example=data[0][:16])
     hit = {route.norm for route in m.structure.direct()}
     return [
         Point(

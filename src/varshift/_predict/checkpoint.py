@@ -12,6 +12,7 @@ from varshift._engine import Handle, NormCall, Operation, Recorder, norm_handles
 from varshift._predict.beliefs import Belief, Beliefs, Piece
 from varshift._predict.ledger import Ledger, LedgerEntry
 from varshift._predict.parts import Base, Masked, energy_at
+from varshift.errors import listed
 from varshift.results import Expected
 from varshift.results.expected import How, median, noise_var
 
@@ -72,9 +73,11 @@ class Checkpoint(Recorder):
         """What noise reaches a norm, and what that makes of it."""
         path, ledger = call.path, self.ledger()
         assert ledger is not None
-        ways = ledger.reaching(call.x).values()
+        sources = ledger.reaching(call.x)
+        ways = sources.values()
         if ways:
             self.through.add(path)
+        self._reaching = listed(sources)
         if any("through-norm" in trails for trails in ways):
             self.carried.add(path)
         self._taus = ledger.taus
@@ -99,8 +102,8 @@ class Checkpoint(Recorder):
         if (entry is None or not entry.parts) and path in self.through:
             self._skip(
                 path,
-                "not predicted without data: noise reaches it through other norms only, and what "
-                "weights make of that is not in a checkpoint",
+                f"not predicted without data: the noise of {self._reaching} reaches it through "
+                "other norms only, and what weights make of that is not in a checkpoint",
             )
             self.ranges[path] = self._range(self.beliefs.feeds(x))
             return
@@ -184,7 +187,10 @@ class Checkpoint(Recorder):
             if root in self.skipped and root in self.through and root not in self.ranges:
                 return f"not predicted: noise also comes through {root!r}, which is not predicted"
         if path in self.carried and not feeds:
-            return "not predicted: noise also comes through a norm that is not followed"
+            return (
+                f"not predicted: the noise of {self._reaching} also comes through a norm that is "
+                "not followed"
+            )
         return None
 
     def _expected(

@@ -234,13 +234,16 @@ def _worst_expected(result: Prediction, severe: int) -> str:
 
 
 def _source(result: Prediction) -> str:
-    return counted(result.samples, "sample") if result.samples else "the checkpoint alone"
+    if result.samples:
+        return counted(result.samples, "sample")
+    shown = any(site.how == "example" for site in result.sites.values())
+    return "the checkpoint and an example" if shown else "the checkpoint alone"
 
 
 def _from(result: Prediction) -> list[str]:
     lines = [
         f"From {_source(result)}, the weights as they are. Band: two standard errors with data; "
-        "without, what Gaussian moments and earlier norms leave open. Bold: severity above 1.1.",
+        "without, what an example and earlier norms leave open. Bold: severity above 1.1.",
     ]
     laws = ", ".join(f"{name} τ = {tau:.4g}" for name, tau in list(result.asked.items())[:6])
     if laws:

@@ -108,7 +108,9 @@ def _several(names: list[str]) -> str:
 
 
 def _expected(result: Prediction) -> list[str]:
-    source = counted(result.samples, "sample") if result.samples else "the checkpoint alone"
+    shown = any(site.how == "example" for site in result.sites.values())
+    alone = "the checkpoint and an example" if shown else "the checkpoint alone"
+    source = counted(result.samples, "sample") if result.samples else alone
     said = [f"Shift that theory expects at {counted(len(result.sites), 'norm')}, from {source}."]
     known = [site for site in result.sites.values() if site.severity == site.severity]
     if not known:
@@ -195,7 +197,7 @@ def _table(result: Prediction) -> Table:
         Column("#", "place in the model"),
         Column("norm", numeric=False),
         Column("Δ test/train", "variance at test ÷ variance in training"),
-        Column("band", "two standard errors with data; without, what Gaussian moments leave open"),
+        Column("band", "two standard errors with data; without, what an example leaves open"),
         Column("severity", "Δ or 1/Δ, whichever is larger; median over channels"),
         Column("how", "the law used, or why none", False),
         Column("training", "expected variance with noise on"),
