@@ -11,11 +11,12 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from varshift._engine import Batch, Recorder, Recording, Regime, Session
+from varshift._engine import Recorder, Regime, Session
 from varshift._predict.believing import BlindLedger
 from varshift._predict.checkpoint import HOMELESS, Checkpoint, is_fresh
 from varshift._predict.example import Shown, shown_by
 from varshift._predict.ledgers import Ledgers
+from varshift._predict.likeness import Likeness
 from varshift._predict.setting import Setting, refuse_nothing
 from varshift._predict.weighing import Weighing
 from varshift.results import Expected, Prediction, Structure
@@ -33,10 +34,11 @@ def blind_prediction(
 
     For the checkpoint one pass. One more under other noise: the stored statistics first give the
     signal under the noise they were made with. And one more where the model draws what decides its
-    way, which only a finished pass has shown; such a model is not gone by on an example.
+    way, which only a finished pass has shown; what such a model does with an example is not gone by.
     """
     batch = run.example(example)
-    by_batch = Recording("train")
+    first = Checkpoint.of(run.model)
+    by_batch = Likeness({path: each for path, each in first.handles.items() if not is_fresh(each)})
 
     def passed(books: Checkpoint, setting: Setting, *beside: Recorder) -> Checkpoint:
         names = None if run.trace is None else run.trace.names
@@ -52,7 +54,7 @@ def blind_prediction(
         run.once(batch, regime, run.report.draw)
         return books
 
-    found = passed(Checkpoint.of(run.model), Setting(), by_batch)
+    found = passed(first, Setting(), by_batch)
     if run.trace is not None and run.trace.ahead.kept:  # only a finished pass shows masks kept
         found = passed(Checkpoint.of(run.model), Setting())
     structure = run.structure
@@ -72,20 +74,13 @@ def blind_prediction(
         known = {path: site.signal for path, site in found.sites.items()}
         found = passed(again(known=known, wild=wild, anywhere=bool(setting.plants)), setting)
         run.report.tell(passes, passes)
-    shown = None if wild else _shown(run, batch, found, by_batch, setting)
+    shown = None
+    # Where no norm was trained or no noise reaches any, an example has nothing to show.
+    if by_batch.handles and found.through and not wild:
+        if run.ranks.several:
+            by_batch.joined(run.ranks.gather(by_batch.share()))
+        shown = shown_by(run, batch, by_batch, setting)
     return _made(structure, setting, found, shown)
-
-
-def _shown(
-    run: Session, batch: Batch, found: Checkpoint, by_batch: Recording, setting: Setting
-) -> Shown | None:
-    """What the example shows; None where no norm was trained, or no noise reaches any."""
-    trained = {path: each for path, each in found.handles.items() if not is_fresh(each)}
-    if not trained or not found.through:
-        return None
-    if run.ranks.several:
-        by_batch.joined(run.ranks.gather(by_batch.share()))
-    return shown_by(run, batch, trained, by_batch, setting)
 
 
 def _again(

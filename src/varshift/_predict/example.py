@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
-from varshift._engine import Batch, Handle, Norms, Recording, Regime, Session, stored
-from varshift._predict.likeness import LIKE, LIKE_IN_BATCH, Likeness, distance
+from varshift._engine import Batch, Norms, Regime, Session, stored
+from varshift._predict.likeness import LIKE, LIKE_IN_BATCH, Likeness
 from varshift._predict.passes import DirectNoise
 from varshift._predict.recorders import AtTest
 from varshift._predict.setting import Setting
@@ -50,26 +50,18 @@ class Shown:
         return not self.like and self.in_batch <= LIKE_IN_BATCH
 
 
-def shown_by(
-    run: Session,
-    batch: Batch,
-    handles: Mapping[str, Handle],
-    by_batch: Recording,
-    setting: Setting,
-) -> Shown:
+def shown_by(run: Session, batch: Batch, by_batch: Likeness, setting: Setting) -> Shown:
     """Pass the example with noise on, the oftener the fewer samples it has, and once off.
 
-    `handles`: the norms that hold statistics of training. `by_batch`: what norms received in
-    training with the statistics of the example. An example that is unlike the data of training is
-    passed but once.
+    `by_batch`: what norms received in training with the statistics of the example. An example that
+    is unlike the data of training is passed but once.
     """
-    like = Likeness(handles)
+    like = Likeness(by_batch.handles)
     samples = run.run(
         [batch], {"likeness": Regime("training", record=(like,), norms=stored)}
     ).samples
     far = like.distance()
-    arrived = {path: tally.total() for path, tally in by_batch.at.items()}
-    in_batch = distance(arrived, handles)
+    in_batch = by_batch.distance()
     if not far <= LIKE:
         return Shown({}, samples, far, in_batch)
     noisy, norms = _with_noise(run, batch, 4 if samples < 32 else 2, setting)
@@ -84,7 +76,9 @@ def shown_by(
         far,
         in_batch,
         {path: moments.count for path, moments in at_test.items()},
-        {path: moments.var() for path, moments in arrived.items()} if setting.as_it_is else {},
+        {path: moments.var() for path, moments in by_batch.received.items()}
+        if setting.as_it_is
+        else {},
     )
 
 

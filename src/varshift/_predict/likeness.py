@@ -17,7 +17,7 @@ import torch
 from varshift._engine import Batch, Handle, NormCall, Recorder, channel_moments
 from varshift.theory.moments import Moments
 
-__all__ = ["LIKE", "LIKE_IN_BATCH", "Likeness", "distance"]
+__all__ = ["LIKE", "LIKE_IN_BATCH", "Likeness"]
 
 LIKE = 0.6  # up to here an example is taken for data of training: normal numbers began at 0.6
 LIKE_IN_BATCH = 0.3  # the same where norms use the example's own statistics: at 0.38
@@ -25,9 +25,9 @@ LIKE_IN_BATCH = 0.3  # the same where norms use the example's own statistics: at
 
 @dataclass(eq=False)
 class Likeness(Recorder):
-    """What the norms received in noisy passes in which they used what they have stored.
+    """What norms that hold statistics of training received in noisy passes.
 
-    `handles`: the norms that hold statistics of training.
+    `handles`: those norms. Overflows are let pass: they are an answer, too.
     """
 
     handles: Mapping[str, Handle]
@@ -62,20 +62,15 @@ class Likeness(Recorder):
                 self.received[path] = moments if held is None else held.merge(moments)
 
     def distance(self) -> float:
-        """How far what they received is from what they have stored."""
-        return distance(self.received, self.handles)
+        """Mean over norms of the median over channels of |log(variance received ÷ stored)|.
 
-
-def distance(received: Mapping[str, Moments], handles: Mapping[str, Handle]) -> float:
-    """Mean over norms of the median over channels of |log(variance received ÷ stored)|.
-
-    NaN where no norm holds statistics of training, infinite where the model overflows on the way.
-    """
-    if not all(_finite(moments) for moments in received.values()):
-        return math.inf
-    found = [_at(handles[path], moments) for path, moments in received.items() if path in handles]
-    known = [value for value in found if not math.isnan(value)]
-    return sum(known) / len(known) if known else math.nan
+        NaN where no norm holds statistics of training, infinite where it overflows on the way.
+        """
+        if not all(_finite(moments) for moments in self.received.values()):
+            return math.inf
+        found = [_at(self.handles[path], moments) for path, moments in self.received.items()]
+        known = [value for value in found if not math.isnan(value)]
+        return sum(known) / len(known) if known else math.nan
 
 
 def _at(handle: Handle, moments: Moments) -> float:
