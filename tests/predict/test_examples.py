@@ -166,6 +166,15 @@ def test_an_example_that_overflows_is_an_example_unlike_the_data():
     assert "unlike the data of training" in f.notes[-1]
 
 
+def test_statistics_of_evaluation_are_told_from_an_example_unlike_the_data():
+    net = nn.Sequential(nn.Dropout(0.8), nn.Linear(8, 8), nn.BatchNorm1d(8))
+    data = [torch.randn(256, 8) for _ in range(8)]
+    exact_statistics(net, data)
+    assert vs.predict(net, example=data[0])["2"].how == "example"
+    vs.recalibrate(net, data)
+    assert "as after varshift.recalibrate" in vs.predict(net, example=data[0]).skipped["2"]
+
+
 def passes_of(net, **asked):
     calls = []
 
@@ -183,7 +192,7 @@ def test_how_often_an_example_passes():
     assert passes_of(net, example=data[0]) == (1 + 1 + 2, 1)
     assert passes_of(net, example=data[0][:8]) == (1 + 1 + 4, 1)
     assert passes_of(net, example=data[0], noise={"*": 0.2}) == (2 + 1 + 2, 1)
-    assert passes_of(net, example=99 * data[0]) == (1 + 1, 0)  # unlike: it shows the ways alone
+    assert passes_of(net, example=99 * data[0]) == (1 + 1, 1)  # unlike: it shows the ways alone
 
 
 def test_other_noise_is_predicted_on_an_example():

@@ -34,7 +34,7 @@ def blind_prediction(
 
     For the checkpoint one pass. One more under other noise: the stored statistics first give the
     signal under the noise they were made with. And one more where the model draws what decides its
-    way, which only a finished pass has shown; what such a model does with an example is not gone by.
+    way, which only a finished pass has shown; no example says what such a model does.
     """
     batch = run.example(example)
     first = Checkpoint.of(run.model)
@@ -156,6 +156,11 @@ def _on(shown: Shown | None) -> Iterator[str]:
 
 
 def _unlike(shown: Shown) -> str:
+    if shown.of_evaluation:
+        return (
+            "the norms have stored the statistics of evaluation on the example, as after "
+            "varshift.recalibrate, and not those of training: predict with data"
+        )
     if shown.astray:
         return (
             "evaluation is too far from training for one example to say how far (by their stored "

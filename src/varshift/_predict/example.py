@@ -6,6 +6,7 @@ were. Under other noise than that of training they use what the noisy passes wou
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -27,7 +28,8 @@ class Shown:
     """Sites by path, on the example alone.
 
     `samples`: how many it holds. `distance`: how unlike the data of training it is, see `Likeness`;
-    `in_batch`: the same where norms use the example's own statistics.
+    `in_batch`: the same where norms use the example's own statistics; `at_test`: the same without
+    noise, known where it is unlike.
     `values`: how many a channel of each norm has in it. `batch`: the variance at each norm in
     training, where it normalised by the example itself.
     """
@@ -38,11 +40,17 @@ class Shown:
     in_batch: float
     values: Mapping[str, int] = field(default_factory=dict)
     batch: Mapping[str, Tensor] = field(default_factory=dict)
+    at_test: float = math.nan
 
     @property
     def like(self) -> bool:
         """Whether it can be gone by."""
         return self.distance <= LIKE
+
+    @property
+    def of_evaluation(self) -> bool:
+        """Whether what norms have stored is what they receive without noise."""
+        return self.at_test <= LIKE_IN_BATCH
 
     @property
     def astray(self) -> bool:
@@ -63,7 +71,9 @@ def shown_by(run: Session, batch: Batch, by_batch: Likeness, setting: Setting) -
     far = like.distance()
     in_batch = by_batch.distance()
     if not far <= LIKE:
-        return Shown({}, samples, far, in_batch)
+        clean = Likeness(by_batch.handles)
+        run.run([batch], {"likeness at test": Regime("evaluation", record=(clean,))})
+        return Shown({}, samples, far, in_batch, at_test=clean.distance())
     noisy, norms = _with_noise(run, batch, 4 if samples < 32 else 2, setting)
     test = AtTest()
     run.run([batch], {"example at test": Regime("evaluation", record=(test,), norms=norms)})
