@@ -26,7 +26,7 @@ def corrected(
 ) -> tuple[Edit, tuple[str, ...]]:
     """The corrected variances, and notes on the sites that no closed form reaches.
 
-    `batch` is traced for the routes; its values do not count.
+    `batch` is traced for the routes; its values count where they are like the data of training.
     """
     expected = predict(model, example=batch.value, forward=forward)
     handles = norm_handles(model)
