@@ -1,6 +1,6 @@
 """A site's figure from what the checkpoint says and what the example shows, each with its error.
 
-The constants were chosen on 160 small trained networks, so that nineteen of twenty sites lie in
+The constants were chosen on 280 small trained networks, so that nineteen of twenty sites lie in
 their bands, and tried on others (docs/predict.md, `python -m benchmarks without_data`).
 """
 
@@ -21,7 +21,7 @@ __all__ = ["Weighing"]
 # Half the band of Δ from an example: what is always open; the error of log(noise ÷ signal), of
 # what passed a norm or was drawn, both in units of the example's distance; and of the difference
 # between norms that use what they have stored and norms that use the example itself.
-_OPEN, _DIRECT, _DRAWN, _BETWEEN = 0.035, 1.5, 0.65, 0.8
+_OPEN, _DIRECT, _DRAWN, _BETWEEN = 0.03, 1.3, 0.55, 0.7
 _HALF_TRUST = 64  # samples at which the example's own statistics count as much as stored ones
 _FEW = 16  # values per channel below which an example does not contradict a checkpoint
 
