@@ -5,7 +5,13 @@ A reason says what is missing and how to get it.
 
 from __future__ import annotations
 
+import signal
 from collections import defaultdict
+
+# Run in the background or under nohup, the tests' own children would ignore these as well.
+for number, usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
+    if hasattr(signal, number) and signal.getsignal(getattr(signal, number)) is signal.SIG_IGN:
+        signal.signal(getattr(signal, number), usual)
 
 
 def pytest_terminal_summary(terminalreporter):

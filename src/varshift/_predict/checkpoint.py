@@ -18,7 +18,10 @@ from varshift.results.expected import How, median, noise_var
 
 __all__ = ["HOMELESS", "Checkpoint", "is_fresh"]
 
-HOMELESS = "its statistics are handed to F.batch_norm, not held by a norm"
+HOMELESS = (
+    "its statistics are no BatchNorm's: they are handed to F.batch_norm, or kept by a norm of "
+    "another kind"
+)
 
 # Half the band of Δ (docs/predict.md): what is always open; how far log(noise ÷ signal) by Gaussian
 # moments, and by stored statistics, was off on trained networks; and what earlier norms leave open.
