@@ -31,6 +31,7 @@ def moderated(squares: Tensor, freedom: float, most: float = math.inf) -> tuple[
     Raises:
         UsageError: other than one row of positive numbers.
 
+    >>> import torch
     >>> alike = torch.tensor([0.5, 1.0, 1.5, 1.0], dtype=torch.float64)
     >>> moderated(alike, 10)[0].tolist(), moderated(alike, 10)[1]  # as chance would have it
     ([1.0, 1.0, 1.0, 1.0], 40)
@@ -56,6 +57,7 @@ def pooled_freedom(terms: Tensor) -> float:
     2(Σq)²/(G/(G − 1)·Σ(q − q̄)²) over q, the means of the squared terms: many where the C vary by
     themselves, as few as one has where they vary together. [satterthwaite1946approximate]
 
+    >>> import torch
     >>> one = torch.tensor([[1.0], [-2.0], [0.5], [0.5]], dtype=torch.float64)
     >>> pooled_freedom(one) == pooled_freedom(one.expand(4, 50))
     True
