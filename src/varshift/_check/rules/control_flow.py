@@ -26,8 +26,8 @@ def control_flow(evidence: Evidence) -> Iterator[Finding]:
     if not over:
         worst = max((size.severity for size in free.values()), default=1.0)
         evidence.notes.append(
-            f"{', '.join(names)}: decides in Python what runs or what it is given; norms that no route "
-            f"leads to shift by at most {worst:.2f} over {evidence.passes.rounds} draws"
+            f"{', '.join(names)}: decides in Python what runs or what it is given; norms that no "
+            f"route leads to shift by at most {worst:.2f} over {evidence.passes.rounds} draws"
         )
         return
     path = max(over, key=lambda path: free[path].severity)
