@@ -28,7 +28,8 @@ __all__ = ["Halved", "median"]
 
 _EXACT = 1e-12  # a squared relative error below it is rounding, and nothing to learn from
 _FURTHEST = 20.0  # of a logarithm: a half in which a channel stands still
-_BASES = 8  # halves that are halved again
+_BASES = 8  # halves that are halved again …
+_WIDE = 256  # … and of so many channels a pair, which shows as much and costs a fifth
 _ROOT = 2.0  # a bias that grows by 1 from two doses of noise to three is about so much at one
 _CHANCE = 2.0  # times what channels should differ by chance, which a few of them may do
 _SURER = 0.6  # least part of a median's square error that is its own, not the halving's
@@ -132,9 +133,10 @@ class Halved:
     def _twice(self, figure: Figure, values: Tensor, centre: Tensor) -> Tensor:
         """Logarithms of the figure with the deviations of two halves, (bases, R)."""
         rows = len(self.deviations) // 2
-        few = torch.arange(0, rows, max(1, 2 * rows // _BASES))
-        bases = self.deviations[torch.cat([few, few + rows])]
-        moved = values * (bases[:, None] + self.deviations).exp()
+        bases = _BASES if values.shape[-1] < _WIDE else 2
+        few = torch.arange(0, rows, max(1, 2 * rows // bases))
+        twice = self.deviations[torch.cat([few, few + rows])]
+        moved = values * (twice[:, None] + self.deviations).exp()
         return _finite((figure(moved) / centre).log())
 
     def _steadied(self, channelwise: Figure, values: Tensor) -> Figure:
