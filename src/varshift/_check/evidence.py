@@ -9,7 +9,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from varshift._check.passes import Passes, Seen
+from varshift._check.passes import FEW, Passes, Seen
 from varshift._check.places import class_line
 from varshift._check.sizes import (
     Size,
@@ -22,15 +22,13 @@ from varshift._check.sizes import (
 from varshift._check.staleness import against
 from varshift._engine import Handle, Session, Silenced, norm_handles
 from varshift._measure.staleness import looks_trained
-from varshift.results import Line, Noise, Route, Structure
+from varshift.results import Finding, Line, Noise, Route, Structure
 from varshift.results.findings import Basis
 from varshift.results.structure import in_a_file
 
 __all__ = ["Evidence", "Task"]
 
 Task = Literal["regression"]
-
-FEW = 8  # values per channel and batch below which a norm's own estimate drowns what noise does
 
 
 @dataclass
@@ -107,10 +105,7 @@ class Evidence:
     @property
     def trained(self) -> bool:
         """Whether any norm holds other statistics than it was made with."""
-        return any(
-            bool((h.running_var != 1).any() or (h.running_mean != 0).any())
-            for h in self._handles.values()
-        )
+        return any(not self.fresh(path) for path in self._handles)
 
     def fits_evaluation(self, path: str) -> bool:
         """Whether the stored variance is that of evaluation and not that of training."""
@@ -179,7 +174,7 @@ class Evidence:
             found = unattributed(self.passes)
         return found
 
-    @property
+    @cached_property
     def rest(self) -> dict[str, Size]:
         """The same, at norms where that is surely much."""
         return {p: size for p, size in self.left.items() if self.surely(size.low)}
@@ -230,6 +225,31 @@ class Evidence:
     def surely(self, low: float) -> bool:
         """Whether the lower end of a severity's band exceeds what is allowed."""
         return low > self.max_severity
+
+    def drawn(
+        self,
+        code: str,
+        place: str,
+        noises: Sequence[Noise],
+        size: Size,
+        message: str,
+        also: Sequence[str] = (),
+    ) -> Finding:
+        """A finding that was sized by drawing alone, for no closed form follows its cause."""
+        return Finding(
+            code=code,
+            place=place,
+            noises=tuple(noise.name for noise in noises),
+            severity=size.severity,
+            low=size.low,
+            high=size.high,
+            shift=size.shift,
+            how="measured" if self.real else "sampled",
+            basis=size.basis,
+            message=message,
+            line=self.line(noises, place),
+            also=tuple(also),
+        )
 
     def line(self, noises: Sequence[Noise], place: str) -> Line | None:
         """Where to point: the first noise that has a line, else the class around it or the norm."""

@@ -31,11 +31,11 @@ from varshift._predict.passes import DirectNoise
 from varshift._predict.recorders import AtTest
 from varshift.results import Statistics
 
-__all__ = ["Met", "Passes", "Seen"]
+__all__ = ["FEW", "Met", "Passes", "Seen"]
 
 _ROUNDS = 4  # how often an example is passed: enough for a band
 _WILD_ROUNDS = 32  # what is drawn in Python is sized by drawing alone
-_FEW = 8  # values per channel of an example below which more draws are worth their time
+FEW = 8  # values per channel and batch below which a norm's own estimate drowns what noise does
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +108,7 @@ class Passes:
     @cached_property
     def _short(self) -> bool:
         """Whether an example gives some norm few values, so that only more draws tell."""
-        return any(tally.count < _FEW for tally in self._train.at.values())
+        return any(tally.count < FEW for tally in self._train.at.values())
 
     @property
     def rounds(self) -> int:

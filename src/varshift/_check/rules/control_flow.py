@@ -32,23 +32,12 @@ def control_flow(evidence: Evidence) -> Iterator[Finding]:
         return
     path = max(over, key=lambda path: free[path].severity)
     size = free[path]
-    yield Finding(
-        code="VS107",
-        place=path,
-        noises=names,
-        severity=size.severity,
-        low=size.low,
-        high=size.high,
-        shift=size.shift,
-        how="measured" if evidence.real else "sampled",
-        basis=size.basis,
-        message=(
-            f"{drawn[0].operation} {drawn[0].name!r} decides in Python what runs, and "
-            f"{_shifting(path, len(over))}: "
-            f"severity {size.severity:.2f} over {evidence.passes.rounds} draws"
-        ),
-        line=evidence.line(drawn, path),
+    message = (
+        f"{drawn[0].operation} {drawn[0].name!r} decides in Python what runs, and "
+        f"{_shifting(path, len(over))}: "
+        f"severity {size.severity:.2f} over {evidence.passes.rounds} draws"
     )
+    yield evidence.drawn("VS107", path, drawn, size, message)
 
 
 def _shifting(path: str, count: int) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from varshift._check.bands import worse
-from varshift._check.evidence import FEW, Evidence
+from varshift._check.evidence import Evidence
+from varshift._check.passes import FEW
 from varshift._check.sizes import Size
 from varshift.results import Finding, Noise, Route
 

@@ -24,20 +24,8 @@ def shift_without_a_source(evidence: Evidence) -> Iterator[Finding]:
     path, *also = found
     possible = _possible(evidence, path)
     size = found[path]
-    yield Finding(
-        code="VS108",
-        place=path,
-        noises=tuple(noise.name for noise in possible),
-        severity=size.severity,
-        low=size.low,
-        high=size.high,
-        shift=size.shift,
-        how="measured" if evidence.real else "sampled",
-        basis=size.basis,
-        message=_message(evidence, path, size, possible),
-        line=evidence.line(possible, path),
-        also=tuple(also),
-    )
+    message = _message(evidence, path, size, possible)
+    yield evidence.drawn("VS108", path, possible, size, message, also)
 
 
 def _nothing_passes(evidence: Evidence) -> bool:
