@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from torch import Tensor
 
@@ -68,7 +69,7 @@ def witness(stored_mean: Tensor, means: Tensor, var: Tensor, known: float, apart
 def drifts(witnesses: Sequence[Witness]) -> list[Drift]:
     """δ of every site. A site that shows less drift than the others may well have as much."""
     moved = [one.apart**2 for one in witnesses if one.apart > 0]
-    apart = sum(moved) / max(len(moved), 1)
+    apart = median(moved) if moved else 0.0  # one whose noise stood elsewhere is not to count
     common = _spread(witnesses)
     return [_told(one, _ALIKE**2 * max(one.apart**2, apart) + common) for one in witnesses]
 

@@ -23,6 +23,7 @@ from varshift.errors import ModelError
 
 __all__ = ["NUDGE", "Inside", "Received", "Setting", "noisy_pass", "probing_pass"]
 
+_LEAST_LEFT = 0.01  # of the variance, where noise seems to be nearly all of it
 NUDGE = 0.25  # relative variance: large against rounding, small against what rates differ by
 
 
@@ -107,7 +108,9 @@ def probing_pass(
     reach: Mapping[Place, tuple[str, ...]],
     data: list[Batch],
 ) -> dict[Place, dict[str, Tensor]]:
-    """By place and norm, how much variance each unit of τ adds where no norm lies between, (C,).
+    """By place and norm, what each unit of τ adds to the variance where no norm lies between, (C,).
+
+    Relative to the variance that the norm would receive without any of the noise put in there.
 
     Finite differences over common random numbers: the same masks, a little more noise at one place.
     The places of a group reach different norms, so one pass tells them all.
@@ -131,11 +134,23 @@ def probing_pass(
         nudged = [_variances(run, each) for each in pair]
         for place in group:
             found[place] = {path: _added(nudged, plain, path) for path in reach[place]}
-    return found
+    quiet = {path: _quiet(path, var, found, taus) for path, var in plain.items()}
+    return {
+        place: {path: added / quiet[path] for path, added in by_norm.items()}
+        for place, by_norm in found.items()
+    }
 
 
 def _added(nudged: list[dict[str, Tensor]], plain: dict[str, Tensor], path: str) -> Tensor:
     return torch.stack([each[path] - plain[path] for each in nudged]).mean(0) / NUDGE
+
+
+def _quiet(
+    path: str, var: Tensor, found: Mapping[Place, dict[str, Tensor]], taus: Mapping[Place, float]
+) -> Tensor:
+    """The variance without the noise that was put in."""
+    put = [found[place][path] * tau for place, tau in taus.items() if path in found[place]]
+    return (var - sum(put, torch.zeros_like(var))).clamp(min=_LEAST_LEFT * var)
 
 
 def _regime(setting: Setting, inside: Inside, base: Inside) -> Regime:

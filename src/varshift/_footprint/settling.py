@@ -25,7 +25,9 @@ SETTLED = 0.1  # standard errors that τ may still move by
 _FAR = 0.05  # τ from which on slopes taken without it are taken again
 _SPENT = 3  # passes over all data that a probing may cost, if that leaves enough batches
 _FEWEST = 4  # batches of a probing
+_ALMOST = 1.0  # standard errors that τ may still move by when drift is told
 _FREE = Drift(0.0, math.inf)
+_LITTLE = Drift(0.0, 0.02)  # what weights that still move commonly do
 _FEW = f"fewer than {LEAST_CHANNELS} channels vary: no error to tell"
 
 
@@ -92,24 +94,24 @@ class Settling:
         self._levers = probing_pass(self.setting, self._by_place(), groups, self._reach, some)
         self._gather(seen)
         self._leave_dead()
-        for path, evidence in self.evidence.items():
-            among = self.candidates(path)
-            if among:
-                drift = _FREE if self.free else self.drifts.get(path, STILL)
-                self.choices[path] = choose(path, evidence, among, drift, self.asked)
+        among = {path: self.candidates(path) for path in self.evidence}
+        self.choices = choose(self.evidence, among, _FREE if self.free else _LITTLE, self.asked)
+        self.drifts = dict.fromkeys(self.evidence, _FREE if self.free else STILL)
 
     def _still(self, seen: dict[str, Received]) -> tuple[Fitted, dict[str, Received]]:
         """Passes until no τ moves by more than a fraction of its error."""
-        known = False
+        known = self.free
         while True:
             self._gather(seen)
-            # Told once, when the noise is about what it will be: what is believed of the weights
-            # moves τ, and both would chase each other.
-            if not known:
-                self.drifts, known = self._drifts(), self.passes > 1
             fitted = self._fit(self.drifts)
             self.moved = self._move(fitted)
-            if self.moved <= SETTLED or self.passes >= MOST_PASSES:
+            if not known and self.moved <= _ALMOST:
+                # Told once, when the noise is about what it will be: what is believed of the
+                # weights moves τ, and both would chase each other.
+                self.drifts, known = self._drifts(), True
+                fitted = self._fit(self.drifts)
+                self.moved = self._move(fitted)
+            if self.passes >= MOST_PASSES or (known and self.moved <= SETTLED):
                 return fitted, seen
             seen = self.received()
 
@@ -135,14 +137,12 @@ class Settling:
         )
 
     def _drifts(self) -> dict[str, Drift]:
-        """What is known of each norm's common factor: as its means tell, or nothing."""
-        if self.free:
-            return dict.fromkeys(self.evidence, _FREE)
-        plain = self._fit(None).norms
-        told = drifts([each.witness for each in plain.values()])
-        return dict(zip(plain, told, strict=True))
+        """What the means tell of each norm's common factor."""
+        norms = self._fit(dict.fromkeys(self.evidence, STILL)).norms
+        told = drifts([each.witness for each in norms.values()])
+        return dict(zip(norms, told, strict=True))
 
-    def _fit(self, known: dict[str, Drift] | None) -> Fitted:
+    def _fit(self, known: dict[str, Drift]) -> Fitted:
         taken = [number for choice in self.choices.values() for number in choice.taken]
         freed = list(dict.fromkeys([*taken, *self._injected]))
         return fit(self.evidence, taken, freed=freed, drifts=known)
