@@ -16,7 +16,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from varshift._footprint.drift import STILL, Drift, Witness, witness
+from varshift._footprint.drift import STILL, Drift, Others, Witness, witness
+from varshift._footprint.passes import Lever
 from varshift.theory import cos2_cdf, cos2_quantile
 
 __all__ = ["AtNorm", "Evidence", "Fit", "Fitted", "fit", "p_value", "student_quantile"]
@@ -37,8 +38,7 @@ class Evidence:
     Attributes:
         stored_mean, stored_var: (C,).
         means, variances: (T, C), of T batches of `samples`; the variances unbiased.
-        levers: by the number of a place, what each unit of its τ adds to the variance, relative to
-            that without any noise put in before this norm, N/v, (C,). Noise further up changes v
+        levers: by the number of a place, what its noise does; N/v, since noise further up changes v
             as a whole, and N with it.
         injected: by the same numbers, the τ that was put in.
         memory: the sum of squared weights of the batches that the stored values average over,
@@ -50,7 +50,7 @@ class Evidence:
     means: Tensor
     variances: Tensor
     samples: Tensor
-    levers: dict[int, Tensor]
+    levers: dict[int, Lever]
     injected: dict[int, float]
     memory: float | None
 
@@ -60,7 +60,7 @@ class Evidence:
         observed = self.share @ self.variances
         finite = torch.isfinite(self.stored_var) & torch.isfinite(observed)
         for lever in self.levers.values():
-            finite &= torch.isfinite(lever) & (lever.abs() < 1 / _DEAD)
+            finite &= lever.var.abs() < 1 / _DEAD
         return finite & (self.stored_var > 0) & (observed > _DEAD * self.stored_var)
 
     @cached_property
@@ -76,7 +76,7 @@ class Evidence:
     @cached_property
     def quiet(self) -> Tensor:
         """What share of the variance would be left without the noise put in, (live,)."""
-        put = [self.levers[each][self.live] * tau for each, tau in self.injected.items()]
+        put = [self.levers[each].var[self.live] * tau for each, tau in self.injected.items()]
         return 1 / (1 + sum(put, torch.zeros_like(self.observed))).clamp(min=_LEAST_LEFT)
 
     def columns(self, places: Sequence[int]) -> Tensor:
@@ -84,7 +84,15 @@ class Evidence:
         found = torch.zeros(len(self.observed), len(places), dtype=torch.float64)
         for index, place in enumerate(places):
             if place in self.levers:
-                found[:, index] = self.levers[place][self.live] * self.quiet
+                found[:, index] = self.levers[place].var[self.live] * self.quiet
+        return found
+
+    def slopes(self, places: Sequence[int]) -> Tensor:
+        """By how much each unit of τ of those places moves the mean, (live, places)."""
+        found = torch.zeros(len(self.observed), len(places), dtype=torch.float64)
+        for index, place in enumerate(places):
+            if place in self.levers:
+                found[:, index] = self.levers[place].mean[self.live]
         return found
 
     def excess(self, freed: Sequence[int]) -> Tensor:
@@ -155,8 +163,11 @@ def fit(
     solved = _solve(list(rows.values()))
     rows = {path: each.weighed(solved.taus) for path, each in rows.items()}
     solved = _solve(list(rows.values()))
-    norms = {path: each.agreement(solved.taus, evidence[path]) for path, each in rows.items()}
-    return Fitted(_fits(evidence, rows, places, solved), norms)
+    found = _fits(evidence, rows, places, solved)
+    norms = {
+        path: _agreement(evidence[path], each, solved.taus, found) for path, each in rows.items()
+    }
+    return Fitted(found, norms)
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,24 +236,28 @@ class _Rows:
         apart = math.sqrt(float(rows.expected.median()) * max(0.0, misfit - 1))
         return replace(rows, apart=apart)
 
-    def agreement(self, taus: Tensor, one: Evidence) -> AtNorm:
-        """How well the norm agrees with those τ."""
+    def loss(self, taus: Tensor) -> float:
+        """−2 log of how likely the channels are, up to a constant; wild ones count less."""
         rest = (self.rest(taus).square() / self.expected).sqrt()
         bound = _HUBER * max(float(rest.median()) / 0.6745, 1e-12)
         kept = torch.where(rest < bound, rest.square(), bound * (2 * rest - bound))
-        return AtNorm(
-            misfit=self.misfit(taus),
-            apart=self.apart,
-            used=len(self.gap),
-            loss=len(rest) * math.log1p(float(kept.mean())) + self.pull(taus),
-            witness=witness(
-                one.stored_mean[one.live],
-                one.means[:, one.live],
-                one.observed,
-                self.known,
-                self.apart,
-            ),
-        )
+        return len(rest) * math.log1p(float(kept.mean())) + self.pull(taus)
+
+
+def _agreement(one: Evidence, rows: _Rows, taus: Tensor, found: Mapping[int, Fit]) -> AtNorm:
+    """How well the norm agrees with those τ."""
+    told = witness(
+        one.stored_mean[one.live],
+        one.means[:, one.live],
+        one.observed,
+        rows.known,
+        rows.apart,
+        Others(
+            one.slopes(list(found)),
+            torch.tensor([each.tau_se for each in found.values()], dtype=torch.float64),
+        ),
+    )
+    return AtNorm(rows.misfit(taus), rows.apart, len(rows.gap), rows.loss(taus), told)
 
 
 @dataclass(frozen=True, eq=False)
@@ -334,7 +349,7 @@ def _fit_of(
     evidence: Mapping[str, Evidence], place: int, tau: float, se: float, batches: int
 ) -> Fit:
     home = next(each for each in evidence.values() if place in each.levers)
-    lever = home.levers[place][home.live]
+    lever = home.levers[place].var[home.live]
     dof = min(batches, len(home.observed)) - 1
     return Fit(tau, se, dof, tau * float(lever.median()))
 
