@@ -26,7 +26,7 @@ _SPENT = 3  # passes over all data that a probing may cost, if that leaves enoug
 _FEWEST = 4  # batches of a probing
 _ALMOST = 1.0  # standard errors that τ may still move by when drift is told
 _FREE = Drift(0.0, math.inf)
-_LITTLE = Drift(0.0, 0.02)  # what weights that still move commonly do
+_LITTLE = 0.02  # what weights that still move commonly do
 _FEW = f"fewer than {LEAST_CHANNELS} channels vary: no error to tell"
 
 
@@ -95,10 +95,18 @@ class Settling:
         self._leave_dead()
         among = {path: self.candidates(path) for path in self.evidence}
         before = {path: choice.taken for path, choice in self.choices.items()}
-        self.choices = choose(self.evidence, among, _FREE if self.free else _LITTLE, self.asked)
+        known = {path: self._at_least(path) for path in self.evidence}
+        self.choices = choose(self.evidence, among, known, self.asked)
         if before != {path: choice.taken for path, choice in self.choices.items()}:
             self._near = self.free
             self.drifts = dict.fromkeys(self.evidence, _FREE if self.free else STILL)
+
+    def _at_least(self, path: str) -> Drift:
+        """What is known of a norm's drift, before all else that weights commonly move a little."""
+        if self.free:
+            return _FREE
+        known = self.drifts.get(path, STILL)
+        return Drift(known.value, max(known.error, _LITTLE))
 
     def _some(self, share: float) -> list[Batch]:
         """About that share of all batches, evenly; the same ones however many ranks there are."""
