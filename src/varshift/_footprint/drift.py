@@ -25,6 +25,7 @@ __all__ = ["STILL", "Drift", "Others", "Witness", "drifts", "witness"]
 # means move there, in variances that sampling explains (3 times and more; else 1.5 at most).
 _ALIKE, _ALIKE_MEANS, _LEAST = 0.7, 1.5, 0.015
 _RESTLESS = 3.0
+_MOST = 0.1  # error of δ
 _CHI2_MEDIAN = 0.4549364  # of one degree of freedom
 _USUAL_MEMORY, _LONGEST = 1 / 19, 3.0  # a longer average lags further behind, up to so much
 
@@ -118,7 +119,10 @@ def drifts(witnesses: Sequence[Witness]) -> list[Drift]:
     common = _spread(witnesses) + _ALIKE_MEANS**2 * fmean(one.moved**2 for one in witnesses)
     if max(one.restless for one in witnesses) > _RESTLESS:
         common += (_LEAST * max(_lag(one) for one in witnesses)) ** 2
-    return [_told(one, _ALIKE**2 * max(one.apart**2, usual) + common) for one in witnesses]
+    return [
+        _told(one, min(_ALIKE**2 * max(one.apart**2, usual) + common, _MOST**2))
+        for one in witnesses
+    ]
 
 
 def _lag(one: Witness) -> float:
@@ -142,7 +146,8 @@ def _told(told: Witness, prior: float) -> Drift:
     if not prior > 0:
         return STILL
     trust = prior / (prior + told.error**2)
-    return Drift(trust * told.scale, math.sqrt((1 - trust) * prior))
+    value = min(max(trust * told.scale, -2 * _MOST), 2 * _MOST)  # further off it is no drift
+    return Drift(value, math.sqrt((1 - trust) * prior))
 
 
 def _beyond(moved: Tensor, expected: Tensor) -> float:
