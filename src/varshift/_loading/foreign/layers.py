@@ -1,4 +1,4 @@
-"""What a file of another framework holds: layers in the order of the network, with arrays by role."""
+"""What a file of another framework holds: layers with arrays by role."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["Array", "ForeignFile", "ForeignLayer", "Layout"]
@@ -22,7 +21,7 @@ class ForeignLayer:
     Attributes:
         name: as the file calls it, with slashes between folders.
         kind: "conv", "depthwise", "transposed", "dense", "norm", "layernorm", "embedding"
-            or "other".
+            or "other"; "convolution" where the file does not tell which of the first three.
         arrays: by role, in the file's own shapes: "kernel", "bias"; of a norm "gamma", "beta",
             "moving_mean", "moving_variance"; of others their own names. What a layer was made
             without (`scale=False`) is not there.

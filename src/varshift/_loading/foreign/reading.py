@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from pathlib import Path
 
-from varshift._loading.foreign.formats import Source, source_of
+from varshift._loading.foreign.formats import ForeignSource, source_of
 from varshift._loading.foreign.layers import ForeignFile
 from varshift.errors import CheckpointError, MissingExtraError
 
@@ -52,7 +52,7 @@ def read_foreign(path: str | Path) -> ForeignFile:
     return found
 
 
-def _read(source: Source) -> ForeignFile:
+def _read(source: ForeignSource) -> ForeignFile:
     place = Path(source.place)
     if source.form == "bundle":
         from varshift._loading.foreign.bundle.reading import read_bundle

@@ -18,6 +18,11 @@ _ROLES = {
     **{"weights": "kernel", "biases": "bias", "depthwise_weights": "depthwise_kernel"},
     "pointwise_weights": "pointwise_kernel",
 }
+# Arrays that only one kind of layer has.
+_MARKS = {
+    **{"moving_mean": "norm", "pointwise_kernel": "separable", "depthwise_kernel": "depthwise"},
+    "embeddings": "embedding",
+}
 _KINDS = {
     **{"Dense": "dense", "EinsumDense": "other", "DepthwiseConv1D": "depthwise"},
     **{"DepthwiseConv2D": "depthwise", "BatchNormalization": "norm", "Embedding": "embedding"},
@@ -40,25 +45,24 @@ def kind_of(arrays: Mapping[str, Array], class_name: str | None = None) -> str:
         return _KINDS[class_name]
     if class_name is not None and class_name.startswith("BatchNormalization"):
         return "norm"  # BatchNormalizationV1 of TensorFlow 1
-    if "moving_mean" in arrays:
-        return "norm"
-    if "pointwise_kernel" in arrays:
-        return "separable"
-    if "depthwise_kernel" in arrays:
-        return "depthwise"
-    if "embeddings" in arrays:
-        return "embedding"
-    if "kernel" in arrays and "recurrent_kernel" not in arrays and class_name is None:
-        return {2: "dense"}.get(arrays["kernel"].ndim, "conv")
-    return "layernorm" if {"gamma", "beta"} & arrays.keys() and class_name is None else "other"
+    for role, kind in _MARKS.items():
+        if role in arrays:
+            return kind
+    if class_name is not None or "recurrent_kernel" in arrays:
+        return "other"
+    if "kernel" in arrays:
+        return "dense" if arrays["kernel"].ndim == 2 else "convolution"
+    return "layernorm" if {"gamma", "beta"} & arrays.keys() else "other"
 
 
 def split(layer: ForeignLayer) -> Iterator[ForeignLayer]:
     """The layer; a separable convolution as the two that torch makes of it."""
-    if layer.kind != "separable":
+    held = dict(layer.arrays)
+    if layer.kind == "depthwise" and "kernel" in held:  # as Keras 3 came to call it
+        layer = replace(layer, arrays={"depthwise_kernel": held.pop("kernel"), **held})
+    if layer.kind != "separable" or not {"depthwise_kernel", "pointwise_kernel"} <= held.keys():
         yield layer
         return
-    held = dict(layer.arrays)
     deep = {"depthwise_kernel": held.pop("depthwise_kernel")}
     held["kernel"] = held.pop("pointwise_kernel")
     yield replace(layer, name=f"{layer.name}/depthwise", kind="depthwise", arrays=deep)

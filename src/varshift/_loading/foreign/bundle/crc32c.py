@@ -1,4 +1,4 @@
-"""CRC-32C, by which TensorFlow's files prove what was read from them (RFC 3720, polynomial 0x1EDC6F41).
+"""CRC-32C (RFC 3720), by which TensorFlow's files prove what was read from them.
 
 Byte after byte, Python would take a second for each megabyte. So long data are cut into equal lanes
 that numpy advances together; the lanes' sums are joined by what a run of zero bytes does to a sum.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from varshift._loading.foreign.bundle.wire import fields, number
 
-__all__ = ["KEY", "Variable", "variables"]
+__all__ = ["KEY", "BundleVariable", "variables"]
 
 KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 # Lists of variables that stand at their layers too, and what belongs to no layer.
@@ -19,7 +19,7 @@ _SKIPPED = {
 
 
 @dataclass(frozen=True)
-class Variable:
+class BundleVariable:
     """One variable of a layer.
 
     Attributes:
@@ -41,7 +41,7 @@ class _Node:
     attributes: tuple[tuple[str, str], ...]  # full name and key
 
 
-def variables(graph: bytes) -> Iterator[Variable]:
+def variables(graph: bytes) -> Iterator[BundleVariable]:
     """Depth first, in the order in which objects hold their parts, which is the layers'."""
     nodes = [_node(value) for _, value in fields(graph) if isinstance(value, bytes)]
     seen: set[int] = set()
@@ -53,7 +53,7 @@ def variables(graph: bytes) -> Iterator[Variable]:
         seen.add(at)
         for full, key in nodes[at].attributes:
             role = "" if local.isdigit() else local
-            yield Variable(full if "/" in full else path, role, owner, key)
+            yield BundleVariable(full if "/" in full else path, role, owner, key)
         for name, child in reversed(nodes[at].children):
             if name not in _SKIPPED:
                 waiting.append((child, at, name, f"{path}/{name}".lstrip("/")))

@@ -1,12 +1,14 @@
-"""A TensorFlow bundle as layers: by the object graph of TensorFlow 2, else by names."""
+"""A TensorFlow bundle as layers: by TensorFlow 2's object graph, 1's `.meta`, or names."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
+from varshift._loading.foreign.bundle.metagraph import MetaGraph, metagraph, value_of
 from varshift._loading.foreign.bundle.objects import KEY, variables
 from varshift._loading.foreign.bundle.tensors import Bundle, opened
-from varshift._loading.foreign.layers import ForeignFile, ForeignLayer
+from varshift._loading.foreign.layers import Array, ForeignFile, ForeignLayer
 from varshift._loading.foreign.roles import by_layer, kind_of, natural, role_of, split
 
 __all__ = ["read_bundle"]
@@ -26,8 +28,18 @@ def read_bundle(prefix: str) -> ForeignFile:
         layers = _of_objects(bundle)
         if layers:
             return _file(bundle, layers, "network")
-    names = sorted(bundle.entries, key=natural)
-    return _file(bundle, by_layer(names)[0], "names")
+    graph = metagraph(prefix)
+    made = [name for name in graph.variables if name in bundle.entries]
+    rest = sorted(bundle.entries.keys() - set(made), key=natural)
+    found = _file(bundle, by_layer([*made, *rest])[0], "network" if made else "names")
+    return replace(found, layers=tuple(_with_graph(layer, graph) for layer in found.layers))
+
+
+def _with_graph(layer: ForeignLayer, graph: MetaGraph) -> ForeignLayer:
+    if layer.kind != "norm":
+        return layer
+    eps, momentum = value_of(graph.eps, layer.name), value_of(graph.momentum, layer.name)
+    return replace(layer, eps=eps, momentum=momentum)
 
 
 def _of_objects(bundle: Bundle) -> dict[str, dict[str, str]]:
@@ -52,6 +64,14 @@ def _unique(names: Mapping[object, str], layer: object) -> str:
     return name if len(alike) == 1 else f"{name}#{alike.index(layer)}"
 
 
+def _kind(name: str, arrays: Mapping[str, Array]) -> str:
+    """Of convolutions only the name may tell more than the shapes do."""
+    kind, word = kind_of(arrays), name.rpartition("/")[2].lower()
+    if kind == "convolution":
+        return "transposed" if "transpose" in word or "deconv" in word else kind
+    return kind
+
+
 def _file(bundle: Bundle, layers: Mapping[str, Mapping[str, str]], ordered: str) -> ForeignFile:
     found: list[ForeignLayer] = []
     read: set[str] = set()
@@ -60,6 +80,6 @@ def _file(bundle: Bundle, layers: Mapping[str, Mapping[str, str]], ordered: str)
         arrays = {role: bundle.read(key) for role, key in kept.items()}
         read |= set(kept.values())
         if arrays:
-            found.extend(split(ForeignLayer(name, kind_of(arrays), arrays)))
+            found.extend(split(ForeignLayer(name, _kind(name, arrays), arrays)))
     others = (key.removesuffix(_SUFFIX) for key in bundle.entries if key not in read | {KEY})
     return ForeignFile("TensorFlow", tuple(found), ordered, tuple(others))

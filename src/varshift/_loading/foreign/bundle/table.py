@@ -1,4 +1,4 @@
-"""The index of a bundle: a LevelDB table of sorted names (format described in LevelDB's doc/table_format.md)."""
+"""The index of a bundle: a table of sorted names, as LevelDB's doc/table_format.md has it."""
 
 from __future__ import annotations
 

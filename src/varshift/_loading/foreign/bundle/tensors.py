@@ -19,7 +19,7 @@ from varshift._loading.foreign.bundle.table import entries
 from varshift._loading.foreign.bundle.wire import fields, number, signed, varint
 from varshift._loading.foreign.layers import Array
 
-__all__ = ["Bundle", "Entry", "opened"]
+__all__ = ["Bundle", "BundleEntry", "opened"]
 
 _STRING, _BFLOAT16 = 7, 14
 # DataType of tensorflow/core/framework/types.proto.
@@ -30,7 +30,7 @@ _DTYPES = {
 
 
 @dataclass(frozen=True)
-class Entry:
+class BundleEntry:
     """Where one tensor lies."""
 
     dtype: int
@@ -52,7 +52,7 @@ class Bundle:
     """An index that was read, and the data files beside it."""
 
     prefix: str
-    entries: Mapping[str, Entry]
+    entries: Mapping[str, BundleEntry]
     shards: tuple[Path, ...]
     big_endian: bool
 
@@ -85,7 +85,7 @@ class Bundle:
             raise ValueError(f"{name!r} has another checksum than is stored: the file is damaged")
         return data[at + 4 :]
 
-    def _bytes(self, name: str, entry: Entry) -> bytes:
+    def _bytes(self, name: str, entry: BundleEntry) -> bytes:
         path = self.shards[entry.shard] if entry.shard < len(self.shards) else None
         if path is None or not path.is_file():
             raise ValueError(
@@ -111,7 +111,7 @@ def opened(prefix: str) -> Bundle:
     return Bundle(prefix, held, shards, number(header.get(2, 0)) == 1)
 
 
-def _entry(value: bytes) -> Entry:
+def _entry(value: bytes) -> BundleEntry:
     dtype = shard = offset = size = crc = 0
     shape: tuple[int, ...] = ()
     sliced = False
@@ -127,7 +127,7 @@ def _entry(value: bytes) -> Entry:
             offset = whole if key == 4 else offset
             size = whole if key == 5 else size
             crc = whole if key == 6 else crc
-    return Entry(dtype, shape, shard, offset, size, crc, sliced)
+    return BundleEntry(dtype, shape, shard, offset, size, crc, sliced)
 
 
 def _shape(value: int | bytes) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Protocol buffers on the wire, as far as checkpoints need them: fields of one message, no schema."""
+"""Protocol buffers on the wire, as far as checkpoints need them: fields, without a schema."""
 
 from __future__ import annotations
 

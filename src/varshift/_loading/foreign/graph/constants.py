@@ -1,4 +1,4 @@
-"""The constants of an ONNX graph, those in files beside it included, where these lie in its folder."""
+"""The constants of an ONNX graph, those in files beside it in its folder included."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Constants:
 
     def array(self, name: str) -> Array | None:
         """The numbers of that name; None where they are computed from the input."""
-        moves = []
+        moves: list[Any] = []
         for _ in range(_STEPS):
             if name in self._tensors:
                 self.used.add(name)

@@ -1,4 +1,4 @@
-"""Whether an ONNX graph flattens maps with channels last, as converters of Keras' models write it."""
+"""Whether an ONNX graph flattens maps with channels last, as those of Keras' models do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An ONNX file as layers: its operations with constants, in the order of the graph. Nothing is run."""
+"""An ONNX file as layers: operations with constants, in the graph's order. Nothing is run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings of each layer, from the JSON that Keras keeps beside the weights. Nothing is built."""
+"""The settings of each layer, from the JSON that Keras keeps beside the weights."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Setting", "settings", "snake"]
+__all__ = ["LayerConfig", "settings", "snake"]
 
 
 @dataclass(frozen=True)
-class Setting:
+class LayerConfig:
     """One layer of a model's config.
 
     Attributes:
@@ -32,13 +32,13 @@ class Setting:
     shape: tuple[int | None, ...] | None
 
 
-def settings(text: str | bytes) -> tuple[Setting, ...]:
+def settings(text: str | bytes) -> tuple[LayerConfig, ...]:
     """Of each layer in order, those of models and wrappers inside included, behind these."""
     told = json.loads(text)
     return tuple(_inside(_mapping(_mapping(told).get("config")), "", ""))
 
 
-def _inside(config: Mapping[str, Any], path: str, saved: str) -> Iterator[Setting]:
+def _inside(config: Mapping[str, Any], path: str, saved: str) -> Iterator[LayerConfig]:
     counts: dict[str, int] = {}
     last: tuple[str, ...] = ()
     names = set()
@@ -52,7 +52,7 @@ def _inside(config: Mapping[str, Any], path: str, saved: str) -> Iterator[Settin
         nodes = held.get("inbound_nodes")
         inputs = last if nodes is None else tuple(f"{path}{n}" for n in _inbound(nodes, names))
         last = (f"{path}{name}",)
-        yield Setting(f"{path}{name}", f"{saved}{word}", class_name, told, inputs, _shape(held))
+        yield LayerConfig(f"{path}{name}", f"{saved}{word}", class_name, told, inputs, _shape(held))
         yield from _inside(told, f"{path}{name}/", f"{saved}{word}/")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from varshift._loading.foreign.keras.config import Setting
+from varshift._loading.foreign.keras.config import LayerConfig
 
 __all__ = ["flattened"]
 
@@ -25,7 +25,7 @@ _CONVOLVING = ("Conv", "SeparableConv")
 _FRESH = {"Dense", "Embedding", "InputLayer", "LSTM", "GRU"}
 
 
-def flattened(at: Setting, by_path: Mapping[str, Setting]) -> int | None:
+def flattened(at: LayerConfig, by_path: Mapping[str, LayerConfig]) -> int | None:
     """Channels of the maps flattened into this layer's input; 0 where none, None if not told."""
     for _ in range(len(by_path) + 1):
         if not at.inputs:
@@ -46,16 +46,16 @@ def flattened(at: Setting, by_path: Mapping[str, Setting]) -> int | None:
     return None
 
 
-def _first(at: Setting) -> bool:
+def _first(at: LayerConfig) -> bool:
     """Whether the layer is the first one, told its input's shape as Keras 2 has it."""
     return "batch_input_shape" in at.config
 
 
-def _to_one(at: Setting) -> bool:
+def _to_one(at: LayerConfig) -> bool:
     return len(at.config.get("target_shape") or ()) == 1
 
 
-def _flattening(at: Setting, by_path: Mapping[str, Setting]) -> int | None:
+def _flattening(at: LayerConfig, by_path: Mapping[str, LayerConfig]) -> int | None:
     if at.shape is not None and len(at.shape) == 2:
         return 0
     maps = _maps(at, by_path)
@@ -66,7 +66,7 @@ def _flattening(at: Setting, by_path: Mapping[str, Setting]) -> int | None:
     return 0 if first and at.config.get("data_format") != "channels_first" else channels
 
 
-def _maps(at: Setting, by_path: Mapping[str, Setting]) -> tuple[int, bool] | None:
+def _maps(at: LayerConfig, by_path: Mapping[str, LayerConfig]) -> tuple[int, bool] | None:
     """Channels of the maps that this layer takes, and whether they stand before the places."""
     shape = at.shape
     for _ in range(len(by_path) + 1):
@@ -79,10 +79,10 @@ def _maps(at: Setting, by_path: Mapping[str, Setting]) -> tuple[int, bool] | Non
         if name.startswith(_CONVOLVING):
             return _whole(at.config.get("filters"), first)
         if name == "Reshape":
-            target = at.config.get("target_shape") or ()
+            target = at.config.get("target_shape") or []
             return _whole(target[-1] if len(target) > 1 else None, False)
         if name == "InputLayer":
-            told = at.config.get("batch_shape") or at.config.get("batch_input_shape") or ()
+            told = at.config.get("batch_shape") or at.config.get("batch_input_shape") or []
             return _whole(told[-1] if len(told) > 2 else None, False)
         if name.startswith("DepthwiseConv"):
             before = _maps(at, by_path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from varshift._loading.foreign.keras.config import Setting
+from varshift._loading.foreign.keras.config import LayerConfig
 from varshift._loading.foreign.keras.hdf5 import Hdf5
 from varshift._loading.foreign.layers import ForeignLayer
 from varshift._loading.foreign.roles import by_layer, kind_of
@@ -14,10 +14,10 @@ __all__ = ["legacy_layers"]
 
 
 def legacy_layers(
-    held: Hdf5, top: Any, known: Sequence[Setting]
-) -> Iterator[tuple[ForeignLayer, Setting | None]]:
+    held: Hdf5, top: Any, known: Sequence[LayerConfig]
+) -> Iterator[tuple[ForeignLayer, LayerConfig | None]]:
     """Each layer with its setting, in the order of the network."""
-    found: list[tuple[ForeignLayer, Setting | None]] = []
+    found: list[tuple[ForeignLayer, LayerConfig | None]] = []
     for name in held.names(top, "layer_names"):
         group = held.group(top, name)
         if group is not None:
@@ -30,8 +30,8 @@ def legacy_layers(
 
 
 def _of_group(
-    held: Hdf5, group: Any, top: str, known: Sequence[Setting]
-) -> Iterator[tuple[ForeignLayer, Setting | None]]:
+    held: Hdf5, group: Any, top: str, known: Sequence[LayerConfig]
+) -> Iterator[tuple[ForeignLayer, LayerConfig | None]]:
     layers, _ = by_layer(held.names(group, "weight_names"))
     for name, roles in layers.items():
         arrays = {
@@ -47,7 +47,7 @@ def _of_group(
         yield ForeignLayer(path, kind_of(arrays, _class(setting)), arrays), setting
 
 
-def _setting(top: str, inner: str, known: Sequence[Setting]) -> Setting | None:
+def _setting(top: str, inner: str, known: Sequence[LayerConfig]) -> LayerConfig | None:
     """The layer's own; of a wrapper, that of the one layer inside."""
     if inner:
         return next(
@@ -60,5 +60,5 @@ def _setting(top: str, inner: str, known: Sequence[Setting]) -> Setting | None:
     return next((s for s in known if s.path == top), None)
 
 
-def _class(setting: Setting | None) -> str | None:
+def _class(setting: LayerConfig | None) -> str | None:
     return None if setting is None else setting.class_name

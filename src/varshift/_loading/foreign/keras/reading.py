@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from varshift._loading.foreign.keras.config import Setting, settings
+from varshift._loading.foreign.keras.config import LayerConfig, settings
 from varshift._loading.foreign.keras.flattening import flattened
 from varshift._loading.foreign.keras.hdf5 import Hdf5
 from varshift._loading.foreign.keras.legacy import legacy_layers
@@ -78,7 +78,7 @@ def _of_hdf5(file: Any, size: int, config: bytes | str | None) -> ForeignFile:
     return ForeignFile("Keras", tuple(_told(found, known)), ordered, tuple(others))
 
 
-def _settings(told: bytes | str | None) -> tuple[Setting, ...]:
+def _settings(told: bytes | str | None) -> tuple[LayerConfig, ...]:
     if told is None:
         return ()
     try:
@@ -88,7 +88,7 @@ def _settings(told: bytes | str | None) -> tuple[Setting, ...]:
 
 
 def _told(
-    found: Sequence[tuple[ForeignLayer, Setting | None]], known: Sequence[Setting]
+    found: Sequence[tuple[ForeignLayer, LayerConfig | None]], known: Sequence[LayerConfig]
 ) -> Iterator[ForeignLayer]:
     """The layers with what the config tells of them."""
     by_path = {setting.path: setting for setting in known}
@@ -97,7 +97,7 @@ def _told(
             yield from split(layer)
             continue
         told = replace(layer, flattened=flattened(setting, by_path))
-        if layer.kind == "norm":
+        if layer.kind in ("norm", "layernorm"):
             momentum = _number(setting.config, "momentum")
             told = replace(
                 told,

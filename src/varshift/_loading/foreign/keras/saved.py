@@ -7,7 +7,7 @@ from typing import Any
 
 import h5py
 
-from varshift._loading.foreign.keras.config import Setting, snake
+from varshift._loading.foreign.keras.config import LayerConfig, snake
 from varshift._loading.foreign.keras.hdf5 import Hdf5
 from varshift._loading.foreign.layers import Array, ForeignLayer
 from varshift._loading.foreign.roles import kind_of, natural
@@ -24,8 +24,8 @@ _CLASSES = (
 
 
 def saved_layers(
-    held: Hdf5, root: Any, known: Sequence[Setting]
-) -> Iterator[tuple[ForeignLayer, Setting | None]]:
+    held: Hdf5, root: Any, known: Sequence[LayerConfig]
+) -> Iterator[tuple[ForeignLayer, LayerConfig | None]]:
     """Each layer with its setting, in the order of the config, else of the names."""
     found = {name: group for name, group in _groups(held, root, "") if _variables(held, group)}
     by_saved = {setting.saved: setting for setting in known}
@@ -61,7 +61,7 @@ def _variables(held: Hdf5, group: Any) -> list[Array]:
     kept = held.group(group, "vars")
     if kept is None:
         return []
-    found = []
+    found: list[Array] = []
     while isinstance(held.inner(kept, str(len(found))), h5py.Dataset):
         array = held.array(kept, str(len(found)))
         if array is None:
@@ -78,7 +78,7 @@ def _class_of(saved: str) -> str | None:
 
 
 def _roles(
-    class_name: str | None, setting: Setting | None, count: int, name: str
+    class_name: str | None, setting: LayerConfig | None, count: int, name: str
 ) -> tuple[str, ...]:
     """In the order in which Keras adds the variables; none where they are not known."""
     if class_name is None:
@@ -100,7 +100,7 @@ def _roles(
     return roles[:count] if least <= count <= len(roles) else ()
 
 
-def _norm_roles(setting: Setting | None, count: int, name: str) -> tuple[str, ...]:
+def _norm_roles(setting: LayerConfig | None, count: int, name: str) -> tuple[str, ...]:
     roles = _present(setting, _NORM)
     if setting is None and count == 3:
         raise ValueError(
@@ -112,7 +112,7 @@ def _norm_roles(setting: Setting | None, count: int, name: str) -> tuple[str, ..
     return roles if len(roles) == count else ()
 
 
-def _present(setting: Setting | None, roles: tuple[str, ...]) -> tuple[str, ...]:
+def _present(setting: LayerConfig | None, roles: tuple[str, ...]) -> tuple[str, ...]:
     """Those that the layer was made with."""
     config = {} if setting is None else setting.config
     off = {"gamma": config.get("scale") is False, "beta": config.get("center") is False}
