@@ -22,7 +22,7 @@ def test_a_command_takes_a_prefix_that_is_no_file(files, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for way in (files / "tensorflow1", files / "tensorflow1" / ".index"):
         model, notes = lent_model("net.py:make", str(way))
-        assert "2 layers, 1 of them norms, taken from a file of TensorFlow" in notes[0]
+        assert "2 layers, of which 1 norm, taken from a file of TensorFlow" in notes[0]
         assert model[0].running_var.item() != 1
     with pytest.raises(UsageError, match="there is no file"):
         lent_model("net.py:make", str(files / "none"))

@@ -125,8 +125,28 @@ def test_norms_that_were_folded_are_said(tmp_path):
     arrays = {"conv.weight": drawn(3, 2, 3, 3), "conv.bias": drawn(3)}
     onnx.save(model_of(nodes, arrays, (3, 2, 5, 5)), tmp_path / "x.onnx")
     model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3))
-    with pytest.raises(CheckpointError, match="exporters fold norms into the weights before them"):
+    with pytest.raises(CheckpointError, match="Exporters fold norms into the weights before them"):
         load_checkpoint(model, tmp_path / "x.onnx")
+
+
+def test_a_bias_that_another_operation_adds_is_not_taken_for_none(tmp_path):
+    """Added along the last axis, it is none of the convolution's, and nobody may set that to 0."""
+    nodes = [
+        helper.make_node("Conv", ["x", "conv.weight"], ["a"]),
+        helper.make_node("Add", ["a", "more"], ["y"]),
+    ]
+    arrays = {"conv.weight": drawn(3, 2, 3, 3), "more": drawn(3)}
+    onnx.save(model_of(nodes, arrays, (3, 2, 5, 5)), tmp_path / "x.onnx")
+    load_checkpoint(nn.Conv2d(2, 3, 3, bias=False), tmp_path / "x.onnx")
+    with pytest.raises(CheckpointError, match="is missing in the file"):
+        load_checkpoint(nn.Conv2d(2, 3, 3), tmp_path / "x.onnx")
+    nodes[1].input[1] = "channels"
+    arrays = {"conv.weight": drawn(3, 2, 3, 3), "channels": drawn(1, 3, 1, 1)}
+    held = model_of(nodes, arrays, (3, 2, 5, 5))
+    onnx.save(held, tmp_path / "x.onnx")
+    model = nn.Conv2d(2, 3, 3)
+    load_checkpoint(model, tmp_path / "x.onnx")
+    agree(model, held)
 
 
 def test_what_is_no_onnx(tmp_path):

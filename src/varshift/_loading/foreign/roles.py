@@ -27,6 +27,7 @@ _KINDS = {
     **{"Dense": "dense", "EinsumDense": "other", "DepthwiseConv1D": "depthwise"},
     **{"DepthwiseConv2D": "depthwise", "BatchNormalization": "norm", "Embedding": "embedding"},
     **{"SyncBatchNormalization": "norm", "LayerNormalization": "layernorm"},
+    "GroupNormalization": "layernorm",
     **{f"Conv{n}D": "conv" for n in (1, 2, 3)},
     **{f"Conv{n}DTranspose": "transposed" for n in (1, 2, 3)},
     **{f"SeparableConv{n}D": "separable" for n in (1, 2)},
@@ -50,8 +51,9 @@ def kind_of(arrays: Mapping[str, Array], class_name: str | None = None) -> str:
             return kind
     if class_name is not None or "recurrent_kernel" in arrays:
         return "other"
-    if "kernel" in arrays:
-        return "dense" if arrays["kernel"].ndim == 2 else "convolution"
+    rank = arrays["kernel"].ndim if "kernel" in arrays else 0
+    if rank > 1:
+        return "dense" if rank == 2 else "convolution"
     return "layernorm" if {"gamma", "beta"} & arrays.keys() else "other"
 
 

@@ -26,12 +26,14 @@ class BundleVariable:
         name: as the variable is called, "conv2d/kernel"; else the way to it from the root.
         role: its name in the object that holds it; "" where that is a list.
         owner: number of the object that holds it.
+        path: the way to that object.
         key: under which the bundle has its tensor.
     """
 
     name: str
     role: str
     owner: int
+    path: str
     key: str
 
 
@@ -53,10 +55,14 @@ def variables(graph: bytes) -> Iterator[BundleVariable]:
         seen.add(at)
         for full, key in nodes[at].attributes:
             role = "" if local.isdigit() else local
-            yield BundleVariable(full if "/" in full else path, role, owner, key)
+            yield BundleVariable(full if "/" in full else path, role, owner, _folder(path), key)
         for name, child in reversed(nodes[at].children):
             if name not in _SKIPPED:
                 waiting.append((child, at, name, f"{path}/{name}".lstrip("/")))
+
+
+def _folder(path: str) -> str:
+    return path.rpartition("/")[0]
 
 
 def _node(value: bytes) -> _Node:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -44,7 +45,7 @@ def _with_graph(layer: ForeignLayer, graph: MetaGraph) -> ForeignLayer:
 
 def _of_objects(bundle: Bundle) -> dict[str, dict[str, str]]:
     """Role to key for each layer, in the order of the objects."""
-    names: dict[object, str] = {}
+    names: dict[object, tuple[str, str]] = {}
     found: dict[object, dict[str, str]] = {}
     for variable in variables(bundle.text(KEY)):
         role = role_of(variable.role or variable.name)
@@ -52,16 +53,13 @@ def _of_objects(bundle: Bundle) -> dict[str, dict[str, str]]:
             continue
         name = variable.name.rpartition("/")[0]
         layer = variable.owner if variable.role else name
-        names.setdefault(layer, name)
+        names.setdefault(layer, (name, variable.path))
         found.setdefault(layer, {})[role] = variable.key
-    return {_unique(names, layer): roles for layer, roles in found.items()}
-
-
-def _unique(names: Mapping[object, str], layer: object) -> str:
-    """Its name; two objects may call their layers alike, and then the number tells them apart."""
-    name = names[layer]
-    alike = [each for each, other in names.items() if other == name]
-    return name if len(alike) == 1 else f"{name}#{alike.index(layer)}"
+    # Layers of a class of the user's may be called alike: then the way to each tells them apart.
+    called = Counter(name for name, _ in names.values())
+    return {
+        name if called[name] == 1 else path: found[layer] for layer, (name, path) in names.items()
+    }
 
 
 def _kind(name: str, arrays: Mapping[str, Array]) -> str:

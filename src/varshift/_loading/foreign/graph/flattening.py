@@ -19,14 +19,14 @@ _FLATTENING = {"Flatten", "Reshape"}
 
 def flattened(node: Any, constants: Constants, nodes: Nodes) -> int | None:
     """Channels of the channels-last maps flattened into its input; 0 if none, None if not told."""
-    at = _before(node, nodes, _PASSING)
+    at = _before(node, constants, nodes, _PASSING)
     if at is None or at.op_type in {"Conv", "ConvTranspose", *_ON_MAPS, "Gemm", "MatMul"}:
         return 0
     if at.op_type.startswith("Global") or at.op_type.startswith("Reduce"):
         return 0
     if at.op_type not in _FLATTENING:
         return None
-    at = _before(at, nodes, _PASSING | _ON_MAPS)
+    at = _before(at, constants, nodes, _PASSING | _ON_MAPS)
     if at is None or at.op_type in {"Conv", "ConvTranspose", "Gemm", "MatMul"}:
         return 0
     if at.op_type.startswith("Global"):
@@ -36,18 +36,29 @@ def flattened(node: Any, constants: Constants, nodes: Nodes) -> int | None:
     turned = list(attributes(at).get("perm", ()))
     if len(turned) < 3 or turned != [0, *range(2, len(turned)), 1]:
         return None
-    at = _before(at, nodes, (_PASSING - {"BatchNormalization"}) | _ON_MAPS)
+    at = _before(at, constants, nodes, (_PASSING - {"BatchNormalization"}) | _ON_MAPS)
     if at is None or at.op_type not in {"Conv", "BatchNormalization"}:
         return None
     held = constants.array(at.input[1])
     return None if held is None else len(held)
 
 
-def _before(node: Any, nodes: Nodes, passing: set[str]) -> Any:
+def _before(node: Any, constants: Constants, nodes: Nodes, passing: set[str]) -> Any:
     """The first operation before it that is not passed through; None at the graph's input."""
     seen = 0
     at = nodes.making.get(node.input[0])
-    while at is not None and at.op_type in passing and seen < len(nodes.making):
-        at = nodes.making.get(at.input[0])
+    while at is not None and seen < len(nodes.making):
+        name = at.input[0] if at.op_type in passing else _other_than_constant(at, constants)
+        if not name:
+            break
+        at = nodes.making.get(name)
         seen += 1
     return at
+
+
+def _other_than_constant(at: Any, constants: Constants) -> str:
+    """What a constant is added to or multiplied with: a norm that was folded looks like that."""
+    if at.op_type not in {"Add", "Mul", "Sub", "Div"}:
+        return ""
+    names = [str(name) for name in at.input if constants.array(name) is None]
+    return names[0] if len(names) == 1 else ""

@@ -47,8 +47,11 @@ def _conv(node: Any, constants: Constants, nodes: Nodes) -> ForeignLayer | None:
     kernel = constants.array(node.input[1])
     if kernel is None:
         return None
-    arrays = {"kernel": kernel, **_bias(node, constants, nodes, 2)}
     kind = "conv" if node.op_type == "Conv" else "transposed"
+    out = kernel.shape[0]
+    if kind == "transposed":
+        out = kernel.shape[1] * attributes(node).get("group", 1)
+    arrays = {"kernel": kernel, **_bias(node, constants, nodes, (out, *kernel.shape[1:]))}
     return ForeignLayer(_name(node, constants), kind, arrays, "first", flattened=0)
 
 
@@ -58,7 +61,7 @@ def _gemm(node: Any, constants: Constants, nodes: Nodes) -> ForeignLayer | None:
         return None
     kernel = kernel if told.get("transB") else kernel.T
     arrays: dict[str, Array] = {"kernel": kernel * np.asarray(told.get("alpha", 1.0), kernel.dtype)}
-    for role, bias in _bias(node, constants, nodes, 2).items():
+    for role, bias in _bias(node, constants, nodes, kernel.shape).items():
         arrays[role] = bias * np.asarray(told.get("beta", 1.0), bias.dtype)
     return _dense(node, arrays, constants, nodes)
 
@@ -67,7 +70,7 @@ def _matmul(node: Any, constants: Constants, nodes: Nodes) -> ForeignLayer | Non
     kernel = constants.array(node.input[1])
     if kernel is None or kernel.ndim != 2:
         return None
-    arrays = {"kernel": kernel.T, **_bias(node, constants, nodes, 2)}
+    arrays = {"kernel": kernel.T, **_bias(node, constants, nodes, kernel.T.shape)}
     return _dense(node, arrays, constants, nodes)
 
 
@@ -135,16 +138,20 @@ _MAKERS: dict[str, Callable[[Any, Constants, Nodes], ForeignLayer | None]] = {
 }
 
 
-def _bias(node: Any, constants: Constants, nodes: Nodes, at: int) -> dict[str, Array]:
+def _bias(
+    node: Any, constants: Constants, nodes: Nodes, shape: tuple[int, ...]
+) -> dict[str, Array]:
     """Its own; else what the one operation behind it adds, a constant for each channel."""
-    if len(node.input) > at and node.input[at]:
-        own = constants.array(node.input[at])
+    if len(node.input) > 2 and node.input[2]:
+        own = constants.array(node.input[2])
         return {} if own is None else {"bias": own}
     added = nodes.added(node)
     held = constants.array(added) if added else None
-    if held is None or held.size != max(held.shape, default=0):
+    if held is None:
         return {}
-    return {"bias": held.reshape(-1)}
+    place = held.ndim - 1 - (len(shape) - 2)  # channels stand before the places of maps
+    of_channels = place >= 0 and held.shape[place] == held.size == shape[0]
+    return {"bias": held.reshape(-1)} if of_channels else {}
 
 
 def _name(node: Any, constants: Constants, nodes: Nodes | None = None, at: int = 1) -> str:

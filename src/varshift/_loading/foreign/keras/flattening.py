@@ -22,14 +22,14 @@ _ON_MAPS = {
 _ALIKE = {"Add", "Multiply", "Average", "Maximum", "Minimum", "Subtract"}
 _CONVOLVING = ("Conv", "SeparableConv")
 # What comes out of these is flat, or keeps its channels last: nothing was flattened into it.
-_FRESH = {"Dense", "Embedding", "InputLayer", "LSTM", "GRU"}
+_FRESH = {"Dense", "Embedding", "LSTM", "GRU"}
 
 
 def flattened(at: LayerConfig, by_path: Mapping[str, LayerConfig]) -> int | None:
     """Channels of the maps flattened into this layer's input; 0 where none, None if not told."""
     for _ in range(len(by_path) + 1):
         if not at.inputs:
-            return 0 if at.class_name == "InputLayer" or _first(at) else None
+            return _at_the_input(at)
         if len(at.inputs) > 1 or at.inputs[0] not in by_path:
             return None
         at = by_path[at.inputs[0]]
@@ -46,9 +46,10 @@ def flattened(at: LayerConfig, by_path: Mapping[str, LayerConfig]) -> int | None
     return None
 
 
-def _first(at: LayerConfig) -> bool:
-    """Whether the layer is the first one, told its input's shape as Keras 2 has it."""
-    return "batch_input_shape" in at.config
+def _at_the_input(at: LayerConfig) -> int | None:
+    """The first layer takes what the user has; that of a model inside, what the outer one made."""
+    told = at.class_name == "InputLayer" or "batch_input_shape" in at.config
+    return 0 if told and "/" not in at.path else None
 
 
 def _to_one(at: LayerConfig) -> bool:

@@ -13,6 +13,7 @@ from varshift._loading.foreign.layers import Array
 __all__ = ["Hdf5"]
 
 _SMALL = 64 << 20
+_MOST = 1 << 18  # groups and arrays; links may make few of them look like many
 _RATIO = 64  # of what is told to what the file takes up; weights hardly compress
 
 
@@ -27,9 +28,13 @@ class Hdf5:
     def __init__(self, root: Any, size: int) -> None:
         self.root = root
         self._left = max(_SMALL, _RATIO * size)
+        self._steps = 0
 
     def inner(self, group: Any, name: str) -> Any:
         """What `group` holds under a name (a path, too); None where there is nothing of its own."""
+        self._steps += 1
+        if self._steps > _MOST:
+            raise ValueError(f"it holds more than {_MOST} groups and arrays: refused")
         found = group
         for part in name.split("/"):
             if not isinstance(found, h5py.Group) or not part:

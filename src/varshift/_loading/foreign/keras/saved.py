@@ -15,6 +15,7 @@ from varshift._loading.foreign.roles import kind_of, natural
 __all__ = ["saved_layers"]
 
 _INSIDE = ("layers", "_layer_checkpoint_dependencies", "layer", "_functional")
+_NO_LAYERS = {*_INSIDE, "vars", "optimizer", "metrics", "_compile_metrics", "_loss_tracker"}
 _NORM = ("gamma", "beta", "moving_mean", "moving_variance")
 _CLASSES = (
     *("BatchNormalization", "LayerNormalization", "Dense", "Embedding", "PReLU"),
@@ -34,12 +35,14 @@ def saved_layers(
     for saved in order:
         setting = by_saved.get(saved)
         arrays = _variables(held, found[saved])
-        class_name = setting.class_name if setting else _class_of(saved)
-        own = held.text(found[saved]["vars"], "name")
-        roles = _roles(class_name, setting, len(arrays), own or saved)
+        own = held.text(found[saved]["vars"], "name") or saved
+        class_name = setting.class_name if setting else _class_of(saved) or _class_of(own)
+        roles = _roles(class_name, setting, len(arrays), own)
+        if class_name is None:
+            roles = _by_shape(arrays)
         named = dict(zip(roles, arrays, strict=True)) if roles else _numbered(arrays)
-        path = setting.path if setting else own or saved
-        yield ForeignLayer(path, kind_of(named, class_name or ""), named), setting
+        path = setting.path if setting else own if _class_of(saved) else saved
+        yield ForeignLayer(path, kind_of(named, class_name if roles else ""), named), setting
 
 
 def _groups(held: Hdf5, group: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -50,11 +53,17 @@ def _groups(held: Hdf5, group: Any, path: str) -> Iterator[tuple[str, Any]]:
             continue
         if held.group(inside, "vars") is not None and folder == "layer":
             yield f"{path}layer", inside
-        for name in inside:
-            layer = held.group(inside, name)
-            if layer is not None and name != "vars":
-                yield f"{path}{name}", layer
-                yield from _groups(held, layer, f"{path}{name}/")
+        yield from _children(held, inside, path)
+    # A model of a class of the user's holds its layers by their attributes' names.
+    yield from _children(held, group, path)
+
+
+def _children(held: Hdf5, group: Any, path: str) -> Iterator[tuple[str, Any]]:
+    for name in group:
+        layer = held.group(group, name)
+        if layer is not None and name not in _NO_LAYERS:
+            yield f"{path}{name}", layer
+            yield from _groups(held, layer, f"{path}{name}/")
 
 
 def _variables(held: Hdf5, group: Any) -> list[Array]:
@@ -98,6 +107,16 @@ def _roles(
         roles = ("embeddings",) if class_name == "Embedding" else ("alpha",)
     least = len(roles) - ("bias" in roles)
     return roles[:count] if least <= count <= len(roles) else ()
+
+
+def _by_shape(arrays: Sequence[Array]) -> tuple[str, ...]:
+    """Of a layer of no known class: what only one kind of layer has."""
+    shapes = [array.shape for array in arrays]
+    if len(shapes) == 4 and len(shapes[0]) == 1 and len(set(shapes)) == 1:
+        return _NORM
+    if len(shapes) == 2 and len(shapes[0]) > 1 and shapes[1] == shapes[0][-1:]:
+        return ("kernel", "bias")
+    return ("kernel",) if len(shapes) == 1 and len(shapes[0]) > 1 else ()
 
 
 def _norm_roles(setting: LayerConfig | None, count: int, name: str) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from varshift._loading.foreign.layers import Array, ForeignFile, ForeignLayer
 from varshift._loading.foreign.laying.matching import Matched, Mismatch, matched
 from varshift._loading.foreign.laying.norms import norm_notes, refuse_other_eps
 from varshift._loading.foreign.laying.own import COUNTER, OwnLayer, own_layers
-from varshift._loading.foreign.laying.turning import as_torch, completed
+from varshift._loading.foreign.laying.turning import completed
 from varshift.errors import listed
 
 __all__ = ["laid"]
@@ -36,7 +36,7 @@ def laid(model: nn.Module, file: ForeignFile) -> tuple[dict[str, Any], tuple[str
     refuse_other_eps(found.pairs)
     state: dict[str, Any] = dict(model.state_dict())
     for each, layer in found.pairs:
-        arrays = completed(each, as_torch(each, layer))
+        arrays = completed(each, layer)
         for path in (each.path, *each.twins):
             for name in each.tensors:
                 state[f"{path}.{name}" if path else name] = _tensor(arrays[name])
@@ -56,8 +56,8 @@ def _notes(found: Matched, own: tuple[OwnLayer, ...], file: ForeignFile) -> Iter
     pairs = found.pairs
     norms = sum(each.kind == "norm" for each, _ in pairs)
     yield (
-        f"weights of {len(pairs)} layers, {norms} of them norms, taken from a file of "
-        f"{file.format} by {found.how}: {_mapping(pairs)}"
+        f"weights of {_counted(len(pairs), 'layer')}, of which {_counted(norms, 'norm')}, taken "
+        f"from a file of {file.format} by {found.how}: {_mapping(pairs)}"
     )
     yield from _told_apart(found)
     yield from _turned(pairs)
@@ -65,6 +65,11 @@ def _notes(found: Matched, own: tuple[OwnLayer, ...], file: ForeignFile) -> Iter
     yield from norm_notes(pairs, file.format)
     yield from _left(found, own, file)
     yield from file.notes
+
+
+def _counted(count: int, noun: str) -> str:
+    """A count with its noun: 1 layer, 2 layers."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _mapping(pairs: tuple[tuple[OwnLayer, ForeignLayer], ...]) -> str:
@@ -87,7 +92,7 @@ def _turned(pairs: tuple[tuple[OwnLayer, ForeignLayer], ...]) -> Iterator[str]:
     kernels = [each for each, layer in pairs if layer.layout == "last" and _has_kernel(layer)]
     if kernels:
         yield (
-            f"{len(kernels)} kernels turned from (…, in, out) to torch's (out, in, …), "
+            f"{_counted(len(kernels), 'kernel')} turned from (…, in, out) to torch's (out, in, …), "
             f"first {kernels[0].path!r}"
         )
     flat = [(each, layer) for each, layer in pairs if layer.flattened and _many(layer)]
@@ -152,7 +157,7 @@ def _left(found: Matched, own: tuple[OwnLayer, ...], file: ForeignFile) -> Itera
         yield f"the model has no place for {len(unused)} of the file's layers: {listed(unused)}"
     if file.others:
         yield (
-            f"{len(file.others)} arrays beside the layers were passed over, such as an "
+            f"passed over beside the layers: {_counted(len(file.others), 'array')}, such as an "
             f"optimiser's (first {file.others[0]!r})"
         )
     kept = [each for each in own if each.kind == "other" and not each.parameters]

@@ -25,6 +25,12 @@ _ORDERS = {
 }
 
 
+_FOLDED = (
+    "Exporters fold norms into the weights before them: export again without "
+    "(torch.onnx.export(…, optimize=False)), or give the checkpoint of training"
+)
+
+
 class Mismatch(ValueError):
     """The layers of a file do not fit those of a model; the message is a clause."""
 
@@ -229,15 +235,11 @@ def _missing(own: OwnLayer, layers: Sequence[ForeignLayer]) -> str:
             f"{where}, cannot be filled from other frameworks' files: varshift lays on "
             "convolutions, linear layers, embeddings and norms; load the file in your own factory"
         )
-    if own.kind == "norm" and not any(layer.kind == "norm" for layer in layers):
-        return (
-            f"{where}, is missing in the file, which has no norm at all: exporters fold norms "
-            "into the weights before them. Export again without (torch.onnx.export(…, "
-            "training=TrainingMode.PRESERVE, do_constant_folding=False)), or give the checkpoint "
-            "of training"
-        )
     alike = [f"{layer.name!r} {_told(layer)}" for layer in layers if layer.kind == own.kind][:4]
-    return f"{where}, is missing in the file; of its kind there are {', '.join(alike) or 'none'}"
+    said = f"{where}, is missing in the file; of its kind there are {', '.join(alike) or 'none'}"
+    if own.kind == "norm" and (not alike or any(layer.layout == "first" for layer in layers)):
+        return f"{said}. {_FOLDED}"
+    return said
 
 
 def _told(layer: ForeignLayer) -> str:

@@ -84,7 +84,7 @@ _CLASSES: Mapping[str, type[nn.Module] | tuple[type[nn.Module], ...]] = {
     "transposed": _ConvTransposeNd,
     "conv": _ConvNd,
     "dense": nn.Linear,
-    "layernorm": nn.LayerNorm,
+    "layernorm": (nn.LayerNorm, nn.GroupNorm),
     "embedding": nn.Embedding,
     "prelu": nn.PReLU,
 }

@@ -10,7 +10,7 @@ import numpy as np
 from varshift._loading.foreign.layers import Array, ForeignLayer
 from varshift._loading.foreign.laying.own import OwnLayer
 
-__all__ = ["as_torch", "completed", "fits"]
+__all__ = ["completed", "fits"]
 
 _ALIKE = {
     "conv": {"conv", "depthwise", "convolution"},
@@ -28,7 +28,7 @@ _NEUTRAL = {"norm": {"weight": 1.0, "bias": 0.0}, "layernorm": {"weight": 1.0, "
 _NO_BIAS = {"bias": 0.0}
 
 
-def as_torch(own: OwnLayer, layer: ForeignLayer) -> dict[str, Array]:
+def _torch_arrays(own: OwnLayer, layer: ForeignLayer) -> dict[str, Array]:
     """The layer's arrays by torch's names and in torch's layout, for that module."""
     layer = _read_for(own, layer)
     return {
@@ -49,8 +49,9 @@ def _read_for(own: OwnLayer, layer: ForeignLayer) -> ForeignLayer:
     return replace(layer, kind=own.kind)
 
 
-def completed(own: OwnLayer, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """With what the file's layer was made without and the module has: that which does nothing."""
+def completed(own: OwnLayer, layer: ForeignLayer) -> dict[str, Array]:
+    """The same with what the layer was made without and the module has: that which does nothing."""
+    arrays = _torch_arrays(own, layer)
     lacking = {
         name: np.full(tuple(own.tensors[name].shape), value, np.float32)
         for name, value in _neutral(own).items()
@@ -63,14 +64,16 @@ def fits(own: OwnLayer, layer: ForeignLayer) -> bool:
     """Whether the layer is of the module's kind and shapes."""
     if layer.kind not in _ALIKE.get(own.kind, {own.kind}):
         return False
-    arrays = as_torch(own, layer)
+    arrays = _torch_arrays(own, layer)
     if _read_for(own, layer).kind == "depthwise":
         groups = layer.arrays.get("depthwise_kernel", layer.arrays.get("kernel"))
         if groups is None or groups.ndim < 3 or own.told("groups") != groups.shape[-2]:
             return False
     for name, value in own.tensors.items():
         shape = arrays[name].shape if name in arrays else None
-        if shape != tuple(value.shape) and (shape is not None or name not in _neutral(own)):
+        if shape is None and name in _neutral(own) and not _hidden(own, layer):
+            continue
+        if shape != tuple(value.shape):
             return False
     return not any(_does(name, arrays[name], own) for name in arrays.keys() - own.tensors.keys())
 
@@ -79,6 +82,11 @@ def _does(name: str, array: Array, own: OwnLayer) -> bool:
     """Whether something that the module has no place for changes what the layer gives."""
     neutral = _neutral(own)
     return name not in neutral or bool((array != neutral[name]).any())
+
+
+def _hidden(own: OwnLayer, layer: ForeignLayer) -> bool:
+    """Whether a bias may stand elsewhere: a graph may add it by an operation of its own."""
+    return layer.layout == "first" and own.kind in ("conv", "transposed", "dense")
 
 
 def _neutral(own: OwnLayer) -> Mapping[str, float]:
