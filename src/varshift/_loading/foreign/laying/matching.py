@@ -64,7 +64,7 @@ def matched(own: Sequence[OwnLayer], layers: Sequence[ForeignLayer], ordered: st
     allowed = [[fits(each, layer) for layer in layers] for each in own]
     for each, row in zip(own, allowed, strict=True):
         if not any(row):
-            raise Mismatch(_missing(each, layers))
+            raise Mismatch(_missing(each, own, layers))
     named = _by_name(own, layers, allowed)
     rest = [i for i in range(len(own)) if i not in named]
     left = [j for j in range(len(layers)) if j not in named.values()]
@@ -225,7 +225,7 @@ def _alike(
     return tuple(pairs[i] for i in rest if among.count(keys[i]) > 1)
 
 
-def _missing(own: OwnLayer, layers: Sequence[ForeignLayer]) -> str:
+def _missing(own: OwnLayer, every: Sequence[OwnLayer], layers: Sequence[ForeignLayer]) -> str:
     name = own.path
     if own.kind == "other":
         name = ".".join(filter(None, (own.path, next(iter(own.tensors)))))
@@ -237,9 +237,14 @@ def _missing(own: OwnLayer, layers: Sequence[ForeignLayer]) -> str:
         )
     alike = [f"{layer.name!r} {_told(layer)}" for layer in layers if layer.kind == own.kind][:4]
     said = f"{where}, is missing in the file; of its kind there are {', '.join(alike) or 'none'}"
-    if own.kind == "norm" and (not alike or any(layer.layout == "first" for layer in layers)):
-        return f"{said}. {_FOLDED}"
-    return said
+    norms = [sum(each.kind == "norm" for each in held) for held in (every, layers)]
+    return f"{said}. {_FOLDED}" if norms[1] < norms[0] and _is_exported(layers) else said
+
+
+def _is_exported(layers: Sequence[ForeignLayer]) -> bool:
+    """Whether the file may be one for inference: ONNX, or one without any norm."""
+    exported = any(layer.layout == "first" for layer in layers)
+    return exported or not any(layer.kind == "norm" for layer in layers)
 
 
 def _told(layer: ForeignLayer) -> str:

@@ -48,7 +48,7 @@ def norm_notes(pairs: Pairs, form: str) -> Iterator[str]:
         said = ", ".join(f"{each:g}" for each in told)
         first = f" ({form} writes it as {1 - told[0]:g})" if len(told) == 1 else ""
         differ = [own for own, layer in norms if layer.momentum not in (None, own.told("momentum"))]
-        then = "as is the model's"
+        then = "the model's is the same"
         if differ:
             held = differ[0].told("momentum")
             then = f"the model's ({differ[0].path!r}: {held}) was left as it is"
