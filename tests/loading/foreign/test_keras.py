@@ -79,6 +79,72 @@ def test_weights_alone_do_not_tell_which_a_norm_lacks(tmp_path):
         read_foreign(tmp_path / "x.weights.h5")
 
 
+def test_weights_of_a_model_of_a_users_class(tmp_path):
+    """Groups by the attributes' names; where no class is known, arrays tell the kind."""
+    with h5py.File(tmp_path / "x.weights.h5", "w") as root:
+        for name, shapes in {
+            "first": [(3, 3, 1, 4), (4,)],
+            "norm": [(4,)] * 4,
+            "layers/conv2d": [(1, 1, 4, 4), (4,)],
+            "optimizer": [(4,)] * 4,
+        }.items():
+            group = root.create_group(f"{name}/vars")
+            for place, shape in enumerate(shapes):
+                group[str(place)] = np.full(shape, place)
+    found = read_foreign(tmp_path / "x.weights.h5")
+    assert found.ordered == "names"
+    assert {layer.name: layer.kind for layer in found.layers} == {
+        "conv2d": "conv",
+        "first": "convolution",
+        "norm": "norm",
+    }
+    (norm,) = (layer for layer in found.layers if layer.kind == "norm")
+    held = {role: int(array[0]) for role, array in norm.arrays.items()}
+    assert held == {"gamma": 0, "beta": 1, "moving_mean": 2, "moving_variance": 3}
+
+
+def flattened_of(tmp_path, *between, data_format="channels_last"):
+    """What is told of a Dense behind a convolution of five channels and these layers."""
+    first = {"name": "c", "filters": 5, "data_format": data_format}
+    layers = [{"class_name": "Conv2D", "config": first}, *between]
+    if not between or between[-1]["class_name"] != "Sequential":
+        layers.append({"class_name": "Dense", "config": {"name": "d"}})
+    for place, layer in enumerate(layers):
+        layer["config"].setdefault("name", f"layer{place}")
+    arrays = {"c/kernel": np.ones((1, 1, 1, 5)), "d/kernel": np.ones((20, 2))}
+    if layers[-1]["class_name"] == "Sequential":
+        arrays = {
+            "c/kernel": arrays["c/kernel"],
+            f"layer{len(layers) - 1}/d/kernel": np.ones((4, 2)),
+        }
+    config = {"class_name": "Sequential", "config": {"layers": layers}}
+    return read_foreign(written(tmp_path / "x.h5", arrays, config)).layers[-1].flattened
+
+
+def layer(class_name, **config):
+    return {"class_name": class_name, "config": config}
+
+
+def test_which_layers_take_flattened_maps(tmp_path):
+    flat = layer("Flatten", data_format="channels_last")
+    passing = [layer("MaxPooling2D"), layer("ReLU"), flat, layer("Dropout")]
+    assert flattened_of(tmp_path, *passing) == 5
+    assert flattened_of(tmp_path, layer("Reshape", target_shape=[-1])) == 5
+    assert flattened_of(tmp_path, layer("GlobalAveragePooling2D")) == 0
+    assert flattened_of(tmp_path, flat, data_format="channels_first") == 0
+    turned = layer("Flatten", data_format="channels_first")  # which Keras turns to channels last
+    assert flattened_of(tmp_path, turned, data_format="channels_first") == 5
+    assert flattened_of(tmp_path, layer("Permute", dims=[3, 1, 2]), flat) is None
+    assert flattened_of(tmp_path, layer("Lambda"), flat) is None
+
+
+def test_a_model_inside_is_not_told_what_it_is_given(tmp_path):
+    start = layer("InputLayer", name="i", batch_shape=[None, 20])
+    inside = layer("Sequential", layers=[start, layer("Dense", name="d")])
+    assert flattened_of(tmp_path, layer("Flatten"), inside) is None
+    assert read_foreign(tmp_path / "x.h5").layers[-1].kind == "dense"
+
+
 def test_links_to_other_files_are_refused(tmp_path):
     written(tmp_path / "other.h5", {"c/kernel": np.ones((1, 1))})
     path = written(tmp_path / "x.h5", {"c/bias": np.ones(1)})

@@ -42,22 +42,19 @@ def _of_group(
         if not arrays:
             continue
         inner = name.rpartition("/")[2]
-        setting = _setting(top, inner if len(layers) > 1 else "", known)
+        setting = _setting(top, inner, known)
         path = setting.path if setting else (f"{top}/{inner}" if len(layers) > 1 else top)
         yield ForeignLayer(path, kind_of(arrays, _class(setting)), arrays), setting
 
 
 def _setting(top: str, inner: str, known: Sequence[LayerConfig]) -> LayerConfig | None:
-    """The layer's own; of a wrapper, that of the one layer inside."""
-    if inner:
-        return next(
-            (s for s in known if s.path.startswith(f"{top}/") and s.path.endswith(f"/{inner}")),
-            None,
-        )
-    inside = [s for s in known if s.path.startswith(f"{top}/")]
-    if len(inside) == 1:
-        return inside[0]
-    return next((s for s in known if s.path == top), None)
+    """Of the layer with that name inside; of a wrapper, that of the one inside; else its own."""
+    inside = [each for each in known if each.path.startswith(f"{top}/")]
+    if not inside:
+        return next((each for each in known if each.path == top), None)
+    named = [each for each in inside if each.path.endswith(f"/{inner}")]
+    found = named or (inside if len(inside) == 1 else [])
+    return found[0] if found else None
 
 
 def _class(setting: LayerConfig | None) -> str | None:

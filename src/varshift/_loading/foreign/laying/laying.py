@@ -49,6 +49,7 @@ def laid(model: nn.Module, file: ForeignFile) -> tuple[dict[str, Any], tuple[str
 def _tensor(array: Array) -> Tensor:
     """A copy that torch may write to, in the machine's order of bytes."""
     dtype = array.dtype if array.dtype.kind in "fiub" else np.dtype(np.float32)
+    dtype = dtype if dtype.itemsize <= 8 else np.dtype(np.float64)
     return torch.from_numpy(np.array(array, dtype.newbyteorder("="), order="C"))
 
 
