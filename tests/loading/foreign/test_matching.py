@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from varshift._loading.foreign import ForeignFile, ForeignLayer, Mismatch, laid
+from varshift.errors import CheckpointError
 
 
 def conv(name, before, after, size=3):
@@ -172,6 +173,15 @@ def test_a_bias_that_has_no_place_is_not_lost():
     layer.arrays["bias"][1] = 2.0
     with pytest.raises(Mismatch, match="is missing"):
         laid(model, of(layer))
+
+
+def test_a_state_dict_of_the_models_own_making():
+    class Net(nn.Conv2d):
+        def state_dict(self, **kwargs):
+            return {f"mine.{key}": value for key, value in super().state_dict(**kwargs).items()}
+
+    with pytest.raises(CheckpointError, match="under 'mine', where it has no module"):
+        laid(Net(1, 4, 3), of(conv("a", 1, 4)))
 
 
 def test_buffers_are_kept_and_shared_modules_filled():

@@ -91,7 +91,7 @@ def test_outputs_agree(tmp_path, last):
     notes = load_checkpoint(model, tmp_path / "x.onnx")
     agree(model, held)
     assert "(ONNX writes it as 0.99)" in " ".join(notes)
-    assert ("'5' takes flattened maps: reordered from channels last" in " ".join(notes)) == last
+    assert ("flattened maps go into '5': reordered from channels last" in " ".join(notes)) == last
 
 
 def test_arrays_in_a_file_beside_it(tmp_path):

@@ -11,11 +11,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from varshift._loading.foreign.layers import ForeignLayer
+from varshift._loading.foreign.laying.mismatching import Mismatch, missing, unclear
 from varshift._loading.foreign.laying.own import OwnLayer
 from varshift._loading.foreign.laying.turning import fits
-from varshift.errors import listed
 
-__all__ = ["Matched", "Mismatch", "matched"]
+__all__ = ["Matched", "matched"]
 
 _ORDERS = {
     "network": "order and shape",
@@ -23,16 +23,6 @@ _ORDERS = {
     "shape": "shape alone, each fits one place only; their order is not the model's",
     "numbers": "shape and the numbers in their names",
 }
-
-
-_FOLDED = (
-    "Exporters fold norms into the weights before them: export again without "
-    "(torch.onnx.export(…, optimize=False)), or give the checkpoint of training"
-)
-
-
-class Mismatch(ValueError):
-    """The layers of a file do not fit those of a model; the message is a clause."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +54,7 @@ def matched(own: Sequence[OwnLayer], layers: Sequence[ForeignLayer], ordered: st
     allowed = [[fits(each, layer) for layer in layers] for each in own]
     for each, row in zip(own, allowed, strict=True):
         if not any(row):
-            raise Mismatch(_missing(each, own, layers))
+            raise Mismatch(missing(each, own, layers))
     named = _by_name(own, layers, allowed)
     rest = [i for i in range(len(own)) if i not in named]
     left = [j for j in range(len(layers)) if j not in named.values()]
@@ -136,7 +126,7 @@ def _in_order(
         return None
     if first != last and first != list(range(len(own))):
         at = next(i for i, (one, other) in enumerate(zip(first, last, strict=True)) if one != other)
-        raise Mismatch(_unclear(own[at], [layers[j] for j in (first[at], last[at])]))
+        raise Mismatch(unclear(own[at], [layers[j] for j in (first[at], last[at])]))
     return first
 
 
@@ -194,7 +184,7 @@ def _refuse_other_stems(
         fitting = [layer for layer, fit in zip(layers, row, strict=True) if fit]
         stems = {re.sub(r"[_-]?\d+", "", layer.name): layer for layer in fitting}
         if len(stems) > 1:
-            raise Mismatch(_unclear(each, list(stems.values())))
+            raise Mismatch(unclear(each, list(stems.values())))
 
 
 def _by_shape(
@@ -205,7 +195,7 @@ def _by_shape(
     for each, row in zip(own, allowed, strict=True):
         fitting = [j for j, fit in enumerate(row) if fit]
         if len(fitting) > 1:
-            raise Mismatch(_unclear(each, [layers[j] for j in fitting]))
+            raise Mismatch(unclear(each, [layers[j] for j in fitting]))
         found.append(fitting[0])
     for i, place in enumerate(found):
         if place in found[:i]:
@@ -223,42 +213,3 @@ def _alike(
     keys = [(own.kind, own.shape) for own, _ in pairs]
     among = [keys[i] for i in rest]
     return tuple(pairs[i] for i in rest if among.count(keys[i]) > 1)
-
-
-def _missing(own: OwnLayer, every: Sequence[OwnLayer], layers: Sequence[ForeignLayer]) -> str:
-    name = own.path
-    if own.kind == "other":
-        name = ".".join(filter(None, (own.path, next(iter(own.tensors)))))
-    where = f"{name!r} of the model, of a {type(own.module).__name__} {own.shape or ''}".rstrip()
-    if own.kind == "other":
-        return (
-            f"{where}, cannot be filled from other frameworks' files: varshift lays on "
-            "convolutions, linear layers, embeddings and norms; load the file in your own factory"
-        )
-    alike = [f"{layer.name!r} {_told(layer)}" for layer in layers if layer.kind == own.kind][:4]
-    said = f"{where}, is missing in the file; of its kind there are {', '.join(alike) or 'none'}"
-    norms = [sum(each.kind == "norm" for each in held) for held in (every, layers)]
-    return f"{said}. {_FOLDED}" if norms[1] < norms[0] and _is_exported(layers) else said
-
-
-def _is_exported(layers: Sequence[ForeignLayer]) -> bool:
-    """Whether the file may be one for inference: ONNX, or one without any norm."""
-    exported = any(layer.layout == "first" for layer in layers)
-    return exported or not any(layer.kind == "norm" for layer in layers)
-
-
-def _told(layer: ForeignLayer) -> str:
-    """The shape that counts, as the file has it."""
-    role = "moving_mean" if layer.kind == "norm" else "kernel"
-    held = layer.arrays.get(role)
-    more = "" if held is None else str(tuple(held.shape))
-    return more + (" with a bias" if role == "kernel" and "bias" in layer.arrays else "")
-
-
-def _unclear(own: OwnLayer, layers: Sequence[ForeignLayer]) -> str:
-    return (
-        f"{own.path!r} of the model may be any of {listed(layer.name for layer in layers)}, which "
-        "have the same kind and shape, and the order of the state_dict does not tell which; call "
-        "the module as the file calls its layer (names are taken first), or define the model's "
-        "layers in the file's order"
-    )

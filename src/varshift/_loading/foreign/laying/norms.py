@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from varshift._loading.foreign.layers import ForeignLayer
-from varshift._loading.foreign.laying.matching import Mismatch
+from varshift._loading.foreign.laying.mismatching import Mismatch
 from varshift._loading.foreign.laying.own import OwnLayer
 
 __all__ = ["norm_notes", "refuse_other_eps"]

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.nn.parameter import is_lazy
 
+from varshift.errors import CheckpointError
+
 __all__ = ["COUNTER", "OwnLayer", "own_layers"]
 
 COUNTER = "num_batches_tracked"
@@ -47,7 +49,12 @@ class OwnLayer:
 
 
 def own_layers(model: nn.Module) -> tuple[OwnLayer, ...]:
-    """Each module once, where it stands first."""
+    """Each module once, where it stands first.
+
+    Raises:
+        CheckpointError: the model's state_dict names tensors that no module holds.
+    """
+    modules = dict(model.named_modules(remove_duplicate=False))
     held: dict[str, dict[str, Tensor]] = {}
     for key, value in model.state_dict(keep_vars=True).items():
         path, _, name = key.rpartition(".")
@@ -55,10 +62,13 @@ def own_layers(model: nn.Module) -> tuple[OwnLayer, ...]:
             held.setdefault(path, {})[name] = value
     places: dict[int, list[str]] = {}
     for path in held:
-        places.setdefault(id(model.get_submodule(path)), []).append(path)
-    return tuple(
-        _layer(model.get_submodule(paths[0]), paths, held[paths[0]]) for paths in places.values()
-    )
+        if path not in modules:
+            raise CheckpointError(
+                f"the model's state_dict has tensors under {path!r}, where it has no module: its "
+                "layers cannot be told, so load the file in your own factory"
+            )
+        places.setdefault(id(modules[path]), []).append(path)
+    return tuple(_layer(modules[paths[0]], paths, held[paths[0]]) for paths in places.values())
 
 
 def _layer(module: nn.Module, paths: list[str], tensors: dict[str, Tensor]) -> OwnLayer:
