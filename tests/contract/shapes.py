@@ -106,9 +106,9 @@ PREDICTED = leaves("shift", "low", "high", "severity", "how", "samples") | dict.
 )
 REMEMBERED = leaves(
     *("path", "place", "placement", "drop_p", "low", "high", "level", "tau", "tau_se"),
-    *("added", "p_value", "claimed", "misfit", "channels", "used", "noise"),
+    *("added", "p_value", "claimed", "misfit", "channels", "used", "noise", "coded"),
 ) | {
-    "alike": NUMBERS,
+    **dict.fromkeys(("alike", "lever", "excess"), NUMBERS),
     "instead": Each(leaves("place", "noise", "drop_p", "low", "high")),
 }
 FINDING = leaves(
@@ -216,6 +216,7 @@ COLUMNS = {
     "footprint": (
         *("site", "place", "placement", "drop_p", "low", "high", "level", "tau", "tau_se"),
         *("added", "p_value", "claimed", "misfit", "channels", "used"),
+        *("noise", "alike", "instead", "coded"),
     ),
     "check": (*("code", "place", "severity", "low", "high", "how", "basis", "noises", "line"),),
     "recalibrate": ("site", "channels", "count", "var_ratio", "mean_moved"),

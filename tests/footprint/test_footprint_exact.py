@@ -279,6 +279,11 @@ def test_two_noises_at_one_norm_are_told_apart():
     assert first.low < 0.5 < first.high
     assert second.low < 0.1 < second.high
     assert (first.path, second.path) == ("6", "6")
+    assert (first.coded, second.coded) == (0.5, 0.1)  # the modules are still there
+    for site in (first, second):
+        assert len(site.lever) == len(site.excess) == site.used
+        steps = [y / x for x, y in zip(site.lever, site.excess, strict=True)]
+        assert sorted(steps)[48] == pytest.approx(site.tau, rel=0.15)
     assert len(f.further) == 1
     assert [row["place"] for row in f.rows() if row["site"] == "6"] == [
         f["6"].place,
