@@ -214,9 +214,9 @@ COLUMNS = {
     ),
     "predict": ("site", "shift", "low", "high", "severity", "how", "noises"),
     "footprint": (
-        *("site", "place", "placement", "drop_p", "low", "high", "level", "tau", "tau_se"),
+        *("site", "place", "placement", "noise", "drop_p", "low", "high", "level", "tau", "tau_se"),
         *("added", "p_value", "claimed", "misfit", "channels", "used"),
-        *("noise", "alike", "instead", "coded"),
+        *("alike", "instead", "coded"),
     ),
     "check": (*("code", "place", "severity", "low", "high", "how", "basis", "noises", "line"),),
     "recalibrate": ("site", "channels", "count", "var_ratio", "mean_moved"),
