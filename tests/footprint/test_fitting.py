@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from varshift._footprint.drift import Drift, Others, Witness, drifts, witness
-from varshift._footprint.fitting import Evidence, Fit, fit, p_value, student_quantile
+from varshift._footprint.evidence import Evidence
+from varshift._footprint.fitting import Fit, fit, p_value, student_quantile
 from varshift._footprint.memory import remembered
 from varshift._footprint.passes import Lever
 

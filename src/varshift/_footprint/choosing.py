@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from itertools import combinations, product
 
 from varshift._footprint.drift import Drift
-from varshift._footprint.fitting import Evidence, Fit, Fitted, fit
+from varshift._footprint.evidence import Evidence
+from varshift._footprint.fitting import Fit, Fitted, fit
 from varshift._footprint.places import NoiseKind, Place
 
 __all__ = ["Choice", "choose"]

@@ -10,7 +10,8 @@ import torch
 from varshift._engine import Batch
 from varshift._footprint.choosing import Choice, choose
 from varshift._footprint.drift import STILL, Drift, drifts
-from varshift._footprint.fitting import Evidence, Fitted, fit
+from varshift._footprint.evidence import Evidence
+from varshift._footprint.fitting import Fitted, fit
 from varshift._footprint.memory import Memory
 from varshift._footprint.passes import Lever, Received, Setting, noisy_pass, probing_pass
 from varshift._footprint.places import Place
@@ -51,7 +52,7 @@ class Settling:
     drifts: dict[str, Drift] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     passes: int = 0
-    moved: float = math.inf
+    moved: float = 0.0
 
     def __post_init__(self) -> None:
         numbers = self.setting.numbers
@@ -74,7 +75,10 @@ class Settling:
         """Until what the norms receive is what they store; `seen` is what they received without."""
         for _ in range(_LOOKS):
             # A norm's channels tell where its noise stood once the noise further up is put in.
-            if not self._look(seen):
+            changed = self._look(seen)
+            if not self.choices:
+                return Fitted({}, {})
+            if not changed:
                 break
             seen = self._towards(seen)
             if not self._far():

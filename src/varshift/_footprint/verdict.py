@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from varshift._footprint.choosing import Choice
-from varshift._footprint.fitting import Evidence, Fit, Fitted, p_value, student_quantile
+from varshift._footprint.evidence import Evidence
+from varshift._footprint.fitting import Fit, Fitted, p_value, student_quantile
 from varshift._footprint.places import Place, coded
 from varshift._footprint.settling import Settling
 from varshift.results import FootprintSite, Instead
