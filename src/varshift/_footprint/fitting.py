@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 
 from varshift._footprint.drift import STILL, Drift, Others, Witness, witness
-from varshift._footprint.evidence import Evidence
+from varshift._footprint.records import NormRecord
 from varshift._footprint.regression import Rows, Solved, solve
 from varshift.theory import cos2_cdf, cos2_quantile
 
-__all__ = ["AtNorm", "Fit", "Fitted", "fit", "p_value", "student_quantile"]
+__all__ = ["AtNorm", "Estimates", "Fit", "fit", "p_value", "student_quantile"]
 
 _AKIN = 2.0  # channels that drift do so together somewhat: as if there were so many times fewer
 
@@ -55,7 +55,7 @@ class AtNorm:
 
 
 @dataclass(frozen=True)
-class Fitted:
+class Estimates:
     """All places together: by place number a `Fit`, by norm how well it agrees."""
 
     places: dict[int, Fit]
@@ -63,12 +63,12 @@ class Fitted:
 
 
 def fit(
-    evidence: Mapping[str, Evidence],
+    evidence: Mapping[str, NormRecord],
     places: Sequence[int],
     *,
     freed: Sequence[int] | None = None,
     drifts: Mapping[str, Drift] | None = None,
-) -> Fitted:
+) -> Estimates:
     """One τ for each of `places`, of either sign. Every norm has two live channels or more.
 
     `freed`: places whose injected noise is taken out of the account first, by default `places`.
@@ -86,10 +86,10 @@ def fit(
     norms = {
         path: _agreement(evidence[path], each, solved.taus, found) for path, each in rows.items()
     }
-    return Fitted(found, norms)
+    return Estimates(found, norms)
 
 
-def _agreement(one: Evidence, rows: Rows, taus: Tensor, found: Mapping[int, Fit]) -> AtNorm:
+def _agreement(one: NormRecord, rows: Rows, taus: Tensor, found: Mapping[int, Fit]) -> AtNorm:
     """How well the norm agrees with those τ."""
     told = witness(
         one.stored_mean[one.live],
@@ -106,7 +106,7 @@ def _agreement(one: Evidence, rows: Rows, taus: Tensor, found: Mapping[int, Fit]
 
 
 def _fits(
-    evidence: Mapping[str, Evidence],
+    evidence: Mapping[str, NormRecord],
     rows: Mapping[str, Rows],
     places: Sequence[int],
     solved: Solved,
@@ -127,7 +127,7 @@ def _fits(
 
 
 def _fit_of(
-    evidence: Mapping[str, Evidence], place: int, tau: float, se: float, batches: int
+    evidence: Mapping[str, NormRecord], place: int, tau: float, se: float, batches: int
 ) -> Fit:
     home = next(each for each in evidence.values() if place in each.levers)
     lever = home.levers[place].var[home.live]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from varshift._footprint.drift import CHI2_MEDIAN, USUAL_MEMORY, Drift
-from varshift._footprint.evidence import Evidence
+from varshift._footprint.records import NormRecord
 
 __all__ = ["Rows", "Solved", "solve"]
 
@@ -42,7 +42,7 @@ class Rows:
     apart: float = 0.0
 
     @classmethod
-    def of(cls, one: Evidence, places: Sequence[int], freed: Sequence[int], drift: Drift) -> Rows:
+    def of(cls, one: NormRecord, places: Sequence[int], freed: Sequence[int], drift: Drift) -> Rows:
         batch, free = one.scatter(), one.memory is None
         known = (1.0 if one.memory is None else one.memory) + 1 / len(batch)
         expected = batch.square().sum(0) / (len(batch) - 1) * known

@@ -11,14 +11,14 @@ from torch import Tensor
 
 from varshift._footprint.passes import Lever
 
-__all__ = ["Evidence"]
+__all__ = ["NormRecord"]
 
 _DEAD = 1e-10  # variance over the stored one, or noise energy, at which a channel is constant
 _LEAST_LEFT = 0.01  # of the variance, where noise seems to be nearly all of it
 
 
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class NormRecord:
     """What one norm remembers and what it receives while noise is put in.
 
     Attributes:
