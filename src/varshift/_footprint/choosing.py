@@ -66,10 +66,14 @@ def _tried(
     path: str, evidence: NormRecord, among: Mapping[int, NoisePlace], drift: Drift, asked: bool
 ) -> list[_Tried]:
     found = []
+    nothing = fit({path: evidence}, (), freed=list(among), drifts={path: drift}).norms[path].loss
     for taken in _all_of(among) if asked else _few_of(among):
         fitted = fit({path: evidence}, taken, freed=list(among), drifts={path: drift})
         if asked or len(taken) == 1 or _both(fitted):
-            found.append(_Tried(taken, fitted.norms[path].loss, fitted))
+            # Less than none explains no more than none does.
+            positive = all(each.tau > 0 for each in fitted.places.values())
+            loss = fitted.norms[path].loss if positive else nothing
+            found.append(_Tried(taken, loss, fitted))
     return found
 
 

@@ -31,9 +31,10 @@ __all__ = [
 # By experiment, over small networks that were trained at a constant rate or annealed, with and
 # without noise: of what single channels and means drifted, the share that all channels did alike;
 # what they did at the least in a network that was not at rest, for a momentum of 0.1; and how much
-# means move there, in variances that sampling explains (at rest 1.5 at most, else up to hundreds).
+# means move there, in variances that sampling explains (at rest up to 1 and seldom 1.5, else up to
+# hundreds).
 _ALIKE, _ALIKE_MEANS, _LEAST = 0.7, 1.5, 0.015
-_RESTLESS = 1.5
+_AT_REST, _RESTLESS = 0.75, 1.5
 _MOST = 0.1  # error of δ
 CHI2_MEDIAN = 0.4549364  # of one degree of freedom
 USUAL_MEMORY = 1 / 19  # the sum of squared weights at a momentum of 0.1
@@ -87,7 +88,7 @@ def witness(
     finest = {
         "apart": apart,
         "moved": math.sqrt(max(0.0, float((moved.square() - expected).median()))),
-        "restless": float((moved.square() / expected).median()) / CHI2_MEDIAN,
+        "restless": float((moved.square() / expected.clamp(min=1e-300)).median()) / CHI2_MEDIAN,
         "memory": known - 1 / len(means),
     }
     strength = float((weight * centre.square()).sum())
@@ -127,12 +128,17 @@ def drifts(witnesses: Sequence[Witness]) -> list[Drift]:
     apart = [one.apart**2 for one in witnesses if one.apart > 0]
     usual = median(apart) if apart else 0.0  # one whose noise stood elsewhere is not to count
     common = _spread(witnesses) + _ALIKE_MEANS**2 * fmean(one.moved**2 for one in witnesses)
-    if max(one.restless for one in witnesses) > _RESTLESS:
-        common += (_LEAST * max(_lag(one) for one in witnesses)) ** 2
+    least = _LEAST * max(_lag(one) for one in witnesses)
+    common += (least * _restless(max(one.restless for one in witnesses))) ** 2
     return [
         _told(one, min(_ALIKE**2 * max(one.apart**2, usual) + common, _MOST**2))
         for one in witnesses
     ]
+
+
+def _restless(misfit: float) -> float:
+    """0 for means as still as can be, 1 for those that certainly moved."""
+    return min(max((misfit - _AT_REST) / (_RESTLESS - _AT_REST), 0.0), 1.0)
 
 
 def _lag(one: Witness) -> float:

@@ -22,8 +22,6 @@ from varshift.theory import cos2_cdf, cos2_quantile
 
 __all__ = ["AtNorm", "Estimates", "Fit", "fit", "p_value", "student_quantile"]
 
-_AKIN = 2.0  # channels that drift do so together somewhat: as if there were so many times fewer
-
 
 @dataclass(frozen=True)
 class Fit:
@@ -115,7 +113,7 @@ def _fits(
     variance = torch.zeros(len(places), dtype=torch.float64)
     for each, own, common in zip(rows.values(), solved.influence, solved.on_drift, strict=True):
         moved = moved + each.batch @ own.T * math.sqrt(each.known)
-        variance += _AKIN * own.square().sum(1) * each.apart**2
+        variance += each.akin * own.square().sum(1) * each.apart**2
         if 0 < each.drift.error < math.inf:
             variance += (common * each.drift.error) ** 2
     assert isinstance(moved, Tensor)

@@ -20,6 +20,7 @@ __all__ = ["Rows", "Solved", "solve"]
 
 _HUBER = 2.5  # deviations from which a channel counts less
 _ROUNDS = 20
+_AKIN = 6.0  # by experiment with networks trained at a constant rate
 _STANDS = 1e-10  # relative, of τ between two rounds
 _RIDGE = 1e-12  # keeps a column of nothing solvable
 
@@ -53,6 +54,11 @@ class Rows:
     def weight(self) -> Tensor:
         """(R,)."""
         return 1 / ((self.expected + self.expected.median()) / 2 + self.apart**2)
+
+    @property
+    def akin(self) -> float:
+        """How many times fewer channels there are in truth: those that drift do so together."""
+        return min(1 + 2 * self.apart**2 / float(self.expected.median()), _AKIN)
 
     def rest(self, taus: Tensor) -> Tensor:
         """What the noises leave unexplained, less what is common to all channels."""
