@@ -21,11 +21,13 @@ Line = dict[str, Any]
 
 
 def read(cases: Iterable[Case], trained: Iterable[str], results: Path) -> Iterator[Line]:
-    """What is trained and not read yet; each is written as it is done."""
-    done = {line["key"] for line in lines_of(results)}
-    there = set(trained) - done
+    """What is trained and not read yet; each is written as it is done.
+
+    The file is asked before each, so that several processes may read side by side.
+    """
+    there = set(trained)
     for case in cases:
-        if case.key in there:
+        if case.key in there and case.key not in {line["key"] for line in lines_of(results)}:
             line = line_of(case)
             with results.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(line) + "\n")
@@ -33,9 +35,9 @@ def read(cases: Iterable[Case], trained: Iterable[str], results: Path) -> Iterat
 
 
 def lines_of(results: Path) -> list[Line]:
-    """All that is read."""
-    lines = results.read_text(encoding="utf-8").splitlines() if results.exists() else []
-    return [json.loads(line) for line in lines]
+    """All that is read, one line for each network."""
+    text = results.read_text(encoding="utf-8") if results.exists() else ""
+    return list({line["key"]: line for line in map(json.loads, text.splitlines())}.values())
 
 
 def line_of(case: Case) -> Line:
