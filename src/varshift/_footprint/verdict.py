@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from varshift._footprint.choosing import Choice
-from varshift._footprint.fitting import Fit, Fitted, p_value, student_quantile
-from varshift._footprint.places import Place
+from varshift._footprint.fitting import Estimates, Fit, p_value, student_quantile
+from varshift._footprint.places import NoisePlace, coded
+from varshift._footprint.records import NormRecord
 from varshift._footprint.settling import Settling
 from varshift.results import FootprintSite, Instead
 
@@ -18,7 +19,7 @@ _NEGLIGIBLE_DROP = 0.02
 _NEGLIGIBLE_ADDED = 0.03  # weights on the move often do 0.02
 
 
-def judged(run: Settling, fitted: Fitted) -> list[FootprintSite]:
+def judged(run: Settling, fitted: Estimates) -> list[FootprintSite]:
     """A record for each place taken, in the order of the norms; those of one norm side by side."""
     chances = {number: p_value(found) for number, found in fitted.places.items()}
     unlikely = _holm(chances, len(run.places))
@@ -47,6 +48,8 @@ def judged(run: Settling, fitted: Fitted) -> list[FootprintSite]:
             used=fitted.norms[path].used,
             alike=routes[place].alike,
             instead=tuple(_instead(run.places[n], other) for n, other in choice.instead.items()),
+            coded=coded(run.setting.run.model, (place.path, *routes[place].alike)),
+            **_pattern(run.evidence[path], number, fitted),
         )
 
     return [
@@ -56,7 +59,18 @@ def judged(run: Settling, fitted: Fitted) -> list[FootprintSite]:
     ]
 
 
-def _instead(place: Place, found: Fit) -> Instead:
+def _pattern(evidence: NormRecord, number: int, fitted: Estimates) -> dict[str, tuple[float, ...]]:
+    """By channel, what a unit of this noise adds and what is stored beyond all else."""
+    live = evidence.live
+    excess = evidence.stored_var[live] / (evidence.observed * evidence.quiet) - 1
+    for other, found in fitted.places.items():
+        if other != number and other in evidence.levers:
+            excess = excess - found.tau * evidence.levers[other].var[live]
+    lever = evidence.levers[number].var[live]
+    return {"lever": tuple(lever.tolist()), "excess": tuple(excess.tolist())}
+
+
+def _instead(place: NoisePlace, found: Fit) -> Instead:
     return Instead(place.path, place.noise, *_interval(found))
 
 
