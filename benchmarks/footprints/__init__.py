@@ -4,7 +4,8 @@
 read yet, neither of them does both; then the tables are shown and written. `--only KINDS` keeps to
 kinds with one of these comma-separated parts in their names. Checkpoints are kept in the user's
 cache, or in the folder that FOOTPRINT_CACHE names; what was read in docs/results/footprints.jsonl,
-or in the file of `--results`: take that away, and all is read anew.
+or in the file of `--results`: take that away, and all is read anew. FOOTPRINT_ROUNDS=2:4 takes
+networks of the same kinds that nobody has seen.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -20,7 +21,7 @@ TRAININGS = (
     *(("annealed", "digits"), ("adam", "fashion"), ("constant", "digits")),
     *(("adam", "digits"), ("constant", "fashion"), ("annealed", "fashion")),
 )
-ROUNDS = 2
+ROUNDS = "0:2"
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,25 @@ class Case:
         return asdict(self) | {"rates": {place: one.drop_p for place, one in self.noises.items()}}
 
 
-def cases() -> Iterator[Case]:
-    """Every prefix is balanced over kinds; twins go with those they are twins of."""
-    for turn in range(ROUNDS):
+def cases(rounds: str | None = None) -> Iterator[Case]:
+    """Every prefix is balanced over kinds; twins go with those they are twins of.
+
+    `rounds`, or FOOTPRINT_ROUNDS, is "0:2" or any others: the same 132 networks each, with other
+    widths, rates and seeds.
+    """
+    given = rounds or os.environ.get("FOOTPRINT_ROUNDS", ROUNDS)
+    first, last = (int(end) for end in given.split(":"))
+    for turn in range(first, last):
         for number, (optimiser, data) in enumerate(TRAININGS):
             for twin in (False, True):
                 for offset, kind in enumerate(KINDS):
                     yield _case(kind, optimiser, data, 6 * turn + number, offset, twin)
+
+
+def case_of(key: str) -> Case:
+    """The network of this key, of whatever round; KeyError where there is none."""
+    turn = int(key.removesuffix("-twin").rpartition("-")[2])
+    return {case.key: case for case in cases(f"{turn}:{turn + 1}")}[key]
 
 
 def _case(kind: str, optimiser: str, data: str, number: int, offset: int, twin: bool) -> Case:

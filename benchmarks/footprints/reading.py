@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.footprints.nets import Noise, met_by, norms_of
-from benchmarks.footprints.plan import Case, cases
+from benchmarks.footprints.plan import Case, case_of
 from benchmarks.footprints.training import cache_folder, fresh, images
 
 BATCHES = 32
@@ -31,7 +31,7 @@ class Truth:
 
 def load(key: str, folder: Path | None = None) -> tuple[nn.Module, list[Tensor], Truth]:
     """The checkpoint of this key, batches of its training data in another order, and the truth."""
-    case = next(case for case in cases() if case.key == key)
+    case = case_of(key)
     net = fresh(case)
     net.load_state_dict(torch.load((folder or cache_folder()) / f"{key}.pt", weights_only=True))
     return net, batches(case), truth(case)
