@@ -23,8 +23,11 @@ def main() -> None:
     """Print each benchmark's tables with the versions they were made with."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(NAMES)}")
-    parser.add_argument("--only", default="", help="ratios: parts of names, with commas")
+    parser.add_argument("--only", default="", help="ratios, footprints: parts of names")
     parser.add_argument("--json", type=Path, help="ratios: write the figures there, too")
+    parser.add_argument("--train", action="store_true", help="footprints: train, do not read")
+    parser.add_argument("--read", action="store_true", help="footprints: read what is trained")
+    parser.add_argument("--results", type=Path, help="footprints: what was read, a .jsonl")
     arguments = parser.parse_args()
     unknown = set(arguments.names) - set(NAMES)
     if unknown:
@@ -37,6 +40,15 @@ def main() -> None:
     )
     for name in arguments.names or NAMES:
         benchmark = import_module(f"benchmarks.{name}")
+        if name == "footprints":
+            benchmark.run(
+                console,
+                training=arguments.train or not arguments.read,
+                reading=arguments.read or not arguments.train,
+                only=arguments.only,
+                results=arguments.results,
+            )
+            continue
         if name != "ratios":
             benchmark.run(console)
             continue
