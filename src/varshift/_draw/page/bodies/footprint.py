@@ -189,7 +189,7 @@ def _table(records: Sequence[FootprintSite]) -> Table:
     empty = {
         "code": all(record.coded is None for record in records),
         "alike": not any(record.alike for record in records),
-        "instead": not any(record.instead for record in records),
+        "instead": not any(record.claimed and record.instead for record in records),
     }
     kept = [key for key in columns if not empty.get(key)]
     cells = [_cells(record) for record in records]
@@ -208,14 +208,15 @@ def _caption(records: Sequence[FootprintSite]) -> str:
 
 def _cells(record: FootprintSite) -> dict[str, Cell]:
     others = [
-        f"{_where(each.place, each.noise, record.path)}: {each.drop_p:.3f} "
+        f"{_where(each.place, each.noise, record.path)}: {_end(each.drop_p)} "
         f"({_end(each.low)} to {_end(each.high)})"
         for each in record.instead
+        if record.claimed
     ]
     instead = "; ".join(others) or "—"
     return {
         "norm": name_cell(record.path),
-        "drop_p": Cell(f"{record.drop_p:.3f}", record.drop_p),
+        "drop_p": Cell(_end(record.drop_p), record.drop_p),
         "95 %": Cell(f"{_end(record.low)} to {_end(record.high)}", record.low),
         "claimed": Cell("yes" if record.claimed else "no", str(record.claimed)),
         "placed": name_cell("".join(stood(record.place, record.noise, record.path))),
