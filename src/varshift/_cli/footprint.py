@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 __all__ = ["footprint"]
 
+_KINDS: dict[str, Literal["training", "similar"]] = {
+    "training": "training",
+    "similar": "similar",
+}
+
 
 def footprint(
     target: Target,
@@ -85,9 +90,9 @@ def footprint(
 
 
 def _kind(data_is: str) -> Literal["training", "similar"]:
-    if data_is == "training" or data_is == "similar":
-        return data_is
-    raise UsageError(f"--data-is {data_is!r} is none of training, similar")
+    if data_is not in _KINDS:
+        raise UsageError(f"--data-is {data_is!r} is none of {', '.join(_KINDS)}")
+    return _KINDS[data_is]
 
 
 def _momentum(text: str | None) -> Momentum:
