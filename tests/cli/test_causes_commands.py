@@ -81,11 +81,39 @@ def test_predict_with_and_without_data(checkpoint):
 
 def test_footprint(checkpoint):
     arguments = ("footprint", f"{FACTORIES}:noisy", "--checkpoint", checkpoint)
+    arguments += ("--place", "1")  # 64 samples and 4 channels are too few to find it as well
     done = varshift(*arguments, "--data", f"{FACTORIES}:batches", "--format", "json")
     assert done.returncode == 1, done.stderr
     site = json.loads(done.stdout)["sites"]["2"]
     assert site["low"] < 0.5 < site["high"]
     assert site["place"] == "1"
+
+
+def test_footprint_of_similar_data_and_a_memory_that_is_told(checkpoint):
+    arguments = ("footprint", f"{FACTORIES}:noisy", "--checkpoint", checkpoint)
+    arguments += ("--data", f"{FACTORIES}:batches", "--format", "json", "--place", "1")
+    done = varshift(*arguments, "--momentum", "0.1", "--data-is", "similar")
+    # Noise adds alike to all four channels: with their scale left free there is no pattern.
+    assert done.returncode == 0, done.stderr
+    site = json.loads(done.stdout)["sites"]["2"]
+    assert not site["claimed"]
+    assert site["p_value"] > 0.1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--momentum", "never"), "--momentum is 'never'; pass torch's, the weight of the new"),
+        (("--momentum", "1.5"), "--momentum is 1.5; pass torch's"),
+        (("--data-is", "test"), "--data-is 'test' is none of training, similar"),
+        (("--place", "9"), "--place names '9', which the model does not have"),
+    ],
+)
+def test_footprint_refuses_in_sentences(arguments, sentence):
+    done = varshift("footprint", f"{FACTORIES}:noisy", "--data", f"{FACTORIES}:batches", *arguments)
+    assert done.returncode == 2
+    assert sentence in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
 
 
 @pytest.mark.parametrize(

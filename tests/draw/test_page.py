@@ -31,7 +31,7 @@ SECTIONS = [
     ),
     ("prediction", ["asked", "depth", "sites", "channels", "routes", "noises", "what-if"]),
     ("without-data", ["asked", "depth", "sites", "channels", "routes", "noises", "what-if"]),
-    ("footprint", ["noise", "what-if"]),
+    ("footprint", ["noise", "pattern", "what-if"]),
     ("recalibration", ["before-after"]),
     ("repair", ["before-after", "routes", "noises"]),
     ("rewrite", ["changes", "noises"]),

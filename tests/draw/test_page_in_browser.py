@@ -82,7 +82,7 @@ def test_it_opens_in_silence_and_fetches_nothing(every, opened, name):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("name", ["measurement", "explanation", "repair", "findings"])
+@pytest.mark.parametrize("name", ["measurement", "explanation", "footprint", "repair", "findings"])
 def test_it_fits_a_phone(every, opened, name, scheme):
     page = opened(
         every[name], viewport={"width": 390, "height": 800}, color_scheme=scheme, has_touch=True

@@ -103,7 +103,7 @@ def test_a_footprint_draws_its_intervals(every, ax):
     f.plot(ax)
     drawn = [bar.get_segments()[0] for bar in ax.collections]
     ends = [tuple(segment[:, 0]) for segment in drawn]
-    expected = [(site.low, site.high) for site in f.sites.values()]
+    expected = [(record.low, record.high) for record in f.records()]
     assert ends == [pytest.approx(pair) for pair in expected]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
@@ -21,8 +21,17 @@ from varshift._cli.options import (
     Target,
 )
 from varshift._cli.output import FORMATS, Report, finish, known, show
+from varshift.errors import UsageError
+
+if TYPE_CHECKING:
+    from varshift._footprint.memory import Momentum
 
 __all__ = ["footprint"]
+
+_KINDS: dict[str, Literal["training", "similar"]] = {
+    "training": "training",
+    "similar": "similar",
+}
 
 
 def footprint(
@@ -30,7 +39,21 @@ def footprint(
     data: Annotated[str, typer.Option(help="training data, in the batch size of training")],
     place: Annotated[
         list[str] | None,
-        typer.Option(help="path of a layer where noise may have stood; repeatable"),
+        typer.Option(help="path of a module on whose input noise may have stood; repeatable"),
+    ] = None,
+    data_is: Annotated[
+        str,
+        typer.Option(
+            metavar="training|similar",
+            help="similar: like those of training and not the same, so that only patterns count",
+        ),
+    ] = "training",
+    momentum: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER|unknown",
+            help="of the norms in training, torch's (1 minus Keras'), where the file has lost it",
+        ),
     ] = None,
     checkpoint: Checkpoint = None,
     root: Root = None,
@@ -49,15 +72,36 @@ def footprint(
     from varshift._loading import load_data
 
     known(format, FORMATS, report, out)
+    kind, memory = _kind(data_is), _momentum(momentum)
     model, notes = lent_model(target, checkpoint, device)
     batches = load_data(data, root=root, batch_size=batch_size)
     found = verb(
         model,
         batches,
+        data=kind,
         places=place,
+        momentum=memory,
         max_samples=max_samples,
         progress=True,
         forward=lent_forward(forward),
     )
     show(found, format, out, notes, report)
     finish(bool(found.claimed), exit_zero)
+
+
+def _kind(data_is: str) -> Literal["training", "similar"]:
+    if data_is not in _KINDS:
+        raise UsageError(f"--data-is {data_is!r} is none of {', '.join(_KINDS)}")
+    return _KINDS[data_is]
+
+
+def _momentum(text: str | None) -> Momentum:
+    """The number that the text is; the verb's own check refuses any other text but "unknown"."""
+    from varshift._footprint.memory import check_momentum
+
+    try:
+        momentum: Momentum = None if text is None else float(text)
+    except ValueError:
+        momentum = cast("Momentum", text)
+    check_momentum(momentum)
+    return momentum

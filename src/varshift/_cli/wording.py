@@ -18,12 +18,13 @@ __all__ = ["in_options", "optioned", "worded"]
 _NAMED = {"places": "place", "moved": "move", "example": "input-shape"}
 _ARGUMENTS = (
     *("data", "example", "held_out", "kind", "max_held_out", "max_samples", "max_severity"),
-    *("method", "moved", "noise", "passes", "places", "test_data", "width"),
+    *("method", "momentum", "moved", "noise", "passes", "places", "test_data", "width"),
 )
 _FLAGS = {"labels=False": "--no-labels", "include_frozen=True": "--include-frozen"}
 _FORWARD = re.compile(r"forward=lambda model, batch: (?:…|model\(…\))")
 _PASSED = re.compile(rf"\b(?<![-\w.])({'|'.join(_ARGUMENTS)})=(?:'([^']*)'|([\w.:-]*\w))?")
 _RATES = re.compile(r"\b(?<![-\w.])(drop_p|keep_p|sigma|beta|tau)\b(?!\))")
+_OPENING = re.compile(r"^(places|momentum)(?= (?:is|names) )")  # of a refusal by `footprint`
 _GIVEN = re.compile(r"^(mean|var|var_test|energy|stored_var|rho|d_cos2|bound|slope|intercept)\b")
 
 
@@ -39,6 +40,8 @@ def optioned(message: str, command: str = "") -> str:
         message = message.replace(said, flag)
     message = _FORWARD.sub("--forward file.py:function, a function of (model, batch),", message)
     message = _PASSED.sub(_option, message)
+    if command == "footprint":
+        message = _OPENING.sub(_option, message)
     if command == "theory":
         message = _GIVEN.sub(_dashed, _RATES.sub(_dashed, message))
     return message
@@ -75,7 +78,7 @@ def _init_fields(result: Any) -> list[Any]:
 
 def _option(found: re.Match[str]) -> str:
     name = _NAMED.get(found[1], found[1]).replace("_", "-")
-    value = found[2] or found[3]
+    value = "".join(each or "" for each in found.groups()[1:])
     return f"--{name} {value}" if value else f"--{name}"
 
 

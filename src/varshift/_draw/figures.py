@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from unicodedata import combining, east_asian_width
 
-from varshift.results import Noise, Route, Structure
+from varshift.results import Factors, FootprintSite, Noise, Route, Structure
 
 __all__ = [
-    *("behind", "cells", "counted", "drop", "figure", "fixed", "measured", "place", "plural"),
-    *("shortened", "through"),
+    *("behind", "cells", "counted", "displaced", "drop", "figure", "fixed", "measured"),
+    *("noise_names", "place", "plural", "shortened", "stood", "through"),
 ]
 
 _DUST = 1e-9  # an error that is so small a part of its figure is rounding, not sampling
@@ -155,3 +157,33 @@ def behind(structure: Structure, path: str) -> tuple[str, str, str]:
         return "", "—", ""
     more = f" +{len(routes) - 1}" if len(routes) > 1 else ""
     return f"({routes[0].placement}) ", routes[0].noise, more
+
+
+def displaced(site: Factors) -> float:
+    """The largest displacement of a norm, whatever its cause."""
+    return max(figure.value for figure in site.displacement.values())
+
+
+def stood(place: str, noise: str, norm: str) -> tuple[str, str, str]:
+    """Where a noise met by `norm` is taken to have stood: a name, with words before and after it.
+
+    >>> "".join(stood("conv2", "element", "norm2")), "".join(stood("conv2", "channel", "norm2"))
+    ('before conv2', 'before conv2 (maps)')
+    >>> "".join(stood("norm2", "element", "norm2"))
+    'before the norm'
+    """
+    after = " (maps)" if noise == "channel" else ""
+    if place == norm:
+        return "before the norm", "", after
+    return "before ", place or "the model itself", after
+
+
+def noise_names(records: Sequence[FootprintSite]) -> list[str]:
+    """A name for each noise: its norm's, with its place where several meet at one norm."""
+    times = Counter(record.path for record in records)
+    return [
+        record.path
+        if times[record.path] == 1 or record.place == record.path
+        else f"{shortened(record.place, 10)} → {shortened(record.path, 11)}"
+        for record in records
+    ]

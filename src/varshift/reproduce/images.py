@@ -11,32 +11,22 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from varshift._loading import load_images
+from varshift._loading import ImageSet, load_images
 from varshift.reproduce.run import Images
 
 __all__ = ["Pixels", "crop_and_flip", "pixels"]
 
 
 @dataclass(frozen=True, eq=False)
-class Pixels:
-    """Images (N, C, side, side) normalised per channel, labels (N,), and what they are."""
+class Pixels(ImageSet):
+    """A set's images, each of `side` pixels, and the hash that tells which they are."""
 
-    name: str
-    train: Tensor
-    train_labels: Tensor
-    test: Tensor
-    test_labels: Tensor
     sha256: str
 
     def to(self, device: str) -> Pixels:
         """The same images on another device."""
         parts = ("train", "train_labels", "test", "test_labels")
         return replace(self, **{part: getattr(self, part).to(device) for part in parts})
-
-    @property
-    def channels(self) -> int:
-        """Colour channels."""
-        return self.train.shape[1]
 
     @property
     def classes(self) -> int:

@@ -4,6 +4,7 @@ from varshift._draw.accounts import (  # noqa: F401  their kinds of result regis
     calculations,
     causes,
     findings,
+    footprints,
     remedies,
     shifts,
 )

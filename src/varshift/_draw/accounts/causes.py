@@ -1,4 +1,4 @@
-"""Accounts of explanations and footprints: whose fault it is, and what noise there was."""
+"""Accounts of explanations: what became of the variance, and whose fault it is."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ from varshift._draw.accounts.parts import (
     Name,
     Row,
     Sheet,
-    Words,
     account,
     by_reason,
-    named,
     worst,
 )
-from varshift._draw.figures import counted, fixed, measured, place
-from varshift.results import Blame, Explanation, Factors, Figure, Footprint, FootprintSite
+from varshift._draw.figures import counted, displaced, fixed, measured, place
+from varshift.results import Blame, Explanation, Factors, Figure
 
 __all__: list[str] = []
 
@@ -28,7 +26,7 @@ _LEAST = 0.01  # share of the variance worth a line
 
 @account.register
 def _explanation(result: Explanation, most: int = MOST) -> Account:
-    chosen = worst(result.factors, lambda path: _size(result.factors[path]), most)
+    chosen = worst(result.factors, lambda path: displaced(result.factors[path]), most)
     sheets = [_factors(result, chosen)] if chosen else []
     if result.blame.share or any(map(_tells, result.blame.rest.values())):
         sheets.append(_blame(result, [*result.outputs, *result.factors], most))
@@ -55,10 +53,6 @@ def _explanation(result: Explanation, most: int = MOST) -> Account:
         [*by_reason(result.skipped, "not explained, "), *result.notes],
         detail=result.reason,
     )
-
-
-def _size(site: Factors) -> float:
-    return max(figure.value for figure in site.displacement.values())
 
 
 def _factors(result: Explanation, chosen: list[str]) -> Sheet:
@@ -152,59 +146,3 @@ def _outputs(result: Explanation, most: int) -> Sheet:
     ]
     headings = ("output", "mean moves by (σ)", "variance")
     return Sheet("Outputs, noise off against on", headings, rows, len(result.outputs))
-
-
-@account.register
-def _footprint(result: Footprint, most: int = MOST) -> Account:
-    notes = [*by_reason(result.skipped), *result.notes]
-    if not result.sites:
-        return Account("No norm could be judged.", notes=notes)
-    chosen = worst(result.sites, lambda path: _claim(result.sites[path]), most)
-    rows = [
-        Row(
-            (
-                Name(path),
-                fixed(site.drop_p) + (" *" if site.claimed else ""),
-                f"{fixed(site.low)} to {fixed(site.high)}",
-                Words("before the norm") if site.placement == "a" else Name(site.place, "before "),
-                fixed(site.misfit, 1),
-            ),
-            site.claimed,
-        )
-        for path, site in result.sites.items()
-        if path in set(chosen)
-    ]
-    headings = ("norm", "drop_p", "95 %", "placed", "misfit")
-    title = "Noise the checkpoint remembers"
-    return Account(
-        _remembered(result),
-        [Sheet(title, headings, rows, len(result.sites), "worst")],
-        [
-            f"{counted(result.samples, 'sample')} in {counted(result.batches, 'batch')}, "
-            f"{counted(result.passes, 'pass')}. "
-            "*: claims noise. Misfit: 1 is as good as sampling allows; much more says that the "
-            "noise stood elsewhere or the weights still moved."
-        ],
-        "Next: predict with that noise (what it shifts), repair (what helps)."
-        if result.claimed
-        else "",
-        notes,
-    )
-
-
-def _claim(site: FootprintSite) -> float:
-    """The claimed ones first, then the largest rate."""
-    return site.drop_p + 10 * site.claimed
-
-
-def _remembered(result: Footprint) -> str:
-    total = counted(len(result.sites), "norm")
-    if not result.claimed:
-        return f"None of {total} claims noise."
-    path = max(result.claimed, key=lambda path: result.sites[path].drop_p)
-    site = result.sites[path]
-    verb = "claims" if len(result.claimed) == 1 else "claim"
-    return (
-        f"{len(result.claimed)} of {total} {verb} noise; most {named(path)}, drop_p "
-        f"{fixed(site.drop_p)} ({fixed(site.low)} to {fixed(site.high)})."
-    )

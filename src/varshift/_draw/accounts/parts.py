@@ -6,10 +6,10 @@ what could be done next and what could not be seen.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import singledispatch
-from typing import Any
+from typing import Any, TypeVar
 
 from varshift._base import Result
 from varshift._draw.figures import figure, shortened
@@ -23,6 +23,7 @@ __all__ = [
 MOST = 25  # rows of one table; a result's to_dict() has all of them
 _LISTED = 4  # norms of a note that are called by name
 _REPR = 200  # characters of a sentence in a repr
+_Key = TypeVar("_Key", bound=Hashable)
 _SAID = 80  # columns of a name within a sentence, which has several lines
 
 
@@ -161,11 +162,11 @@ def named(text: str) -> str:
     return shortened(text, _SAID) or "the model itself"
 
 
-def worst(names: Iterable[str], size: Callable[[str], float], most: int) -> list[str]:
-    """The names of the largest, in the order they came in; what has no size is last."""
+def worst(names: Iterable[_Key], size: Callable[[_Key], float], most: int) -> list[_Key]:
+    """The largest, in the order they came in; what has no size is last."""
     every = list(names)
 
-    def known(name: str) -> float:
+    def known(name: _Key) -> float:
         value = size(name)
         return value if value == value else float("-inf")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from varshift._draw.figures import noise_names
 from varshift._draw.plots.axes import COLOURS, draw, lines, named, refuse_nothing, rows
 from varshift.errors import UsageError
 from varshift.results import Explanation, Footprint
@@ -78,20 +79,25 @@ def _numbers(ax: Axes, percent: list[list[float]], most: float) -> None:
 
 @lines.register(Footprint)
 def _(result: Footprint) -> int:
-    return len(result.sites)
+    return len(result.records())
 
 
 @draw.register(Footprint)
 def _footprint(result: Footprint, ax: Axes) -> Axes:
-    """drop_p that each norm remembers, with its interval; filled where it is claimed."""
+    """drop_p of each noise remembered, with its interval; a cross is what the code has there."""
     refuse_nothing(result.sites, result.skipped)
-    for place, site in enumerate(result.sites.values()):
-        colour = COLOURS["train" if site.claimed else "stored"]
-        ax.hlines(place, site.low, site.high, color=colour)
-        fill = "full" if site.claimed else "none"
-        ax.plot(site.drop_p, place, "o", color=colour, fillstyle=fill, markersize=4)
+    records = result.records()
+    for row, record in enumerate(records):
+        colour = COLOURS["train" if record.claimed else "stored"]
+        ax.hlines(row, record.low, record.high, color=colour)
+        fill = "full" if record.claimed else "none"
+        ax.plot(record.drop_p, row, "o", color=colour, fillstyle=fill, markersize=4)
+        if record.coded is not None:
+            ax.plot(record.coded, row, "x", color="black", markersize=5)
     ax.axvline(0, color="black", linewidth=0.8, linestyle="--")
     ax.tick_params(axis="x", labelsize="small")
-    ax.set_xlabel("drop_p, 95 % interval\n(filled: claimed)", fontsize="small")
-    rows(ax, list(result.sites))
+    code = any(record.coded is not None for record in records)
+    words = "filled: claimed; ×: in the code" if code else "filled: claimed"
+    ax.set_xlabel(f"drop_p, 95 % interval\n({words})", fontsize="small")
+    rows(ax, noise_names(records))
     return ax

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from varshift._draw.figures import measured, shortened
+from varshift._draw.figures import displaced, measured, shortened
 from varshift._draw.page.bodies.plain import body
 from varshift._draw.page.bodies.shared import MEASURE, REPAIR, add_routes, add_what_if
 from varshift._draw.page.parts import (
@@ -133,10 +133,7 @@ def _factors(result: Explanation, other: bool) -> list[Part]:
     if not result.factors:
         return []
 
-    def size(site: Factors) -> float:
-        return max(figure.value for figure in site.displacement.values())
-
-    worst = sorted(result.factors.values(), key=size, reverse=True)[:_BARS]
+    worst = sorted(result.factors.values(), key=displaced, reverse=True)[:_BARS]
     shown = [site for site in result.factors.values() if site in worst]
     kinds = [("test", "noise"), ("stored", "staleness"), *([("data", "data")] if other else [])]
     bars = factor_bars(

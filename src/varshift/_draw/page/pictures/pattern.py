@@ -1,0 +1,76 @@
+"""Channel by channel: what is stored beyond the rest, against what noise would add."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from varshift._draw.figures import counted, figure, shortened
+from varshift._draw.page.canvas import Canvas, said
+from varshift._draw.page.pictures.axes import level, upright
+from varshift._draw.page.scales import Scale, linear
+
+__all__ = ["Pattern", "pattern"]
+
+_SIDE, _LEFT, _TOP, _MOST = 220.0, 58.0, 66.0, 300
+_SAMPLE = 22.0  # units of a line beside its word
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """One noise at the channels of one norm; `low` and `high` are the ends of τ's interval."""
+
+    name: str
+    lever: Sequence[float]
+    excess: Sequence[float]
+    tau: float
+    low: float
+    high: float
+
+
+def pattern(one: Pattern) -> Canvas:
+    """One dot a channel; noise of τ makes them a line through the origin with slope τ."""
+    step = max(math.ceil(len(one.lever) / _MOST), 1)
+    lever, excess = one.lever[::step], one.excess[::step]
+    about = (
+        f"{one.name}: variance stored in excess over what a unit of τ adds, "
+        f"{counted(len(lever), 'channel')}, about a line through the origin with slope "
+        f"{figure(one.tau, 3)}"
+    )
+    canvas = Canvas(_LEFT + _SIDE + 14, _TOP + _SIDE + 44, shortened(about, 300))
+    if step > 1:
+        canvas.caption = f"{len(lever)} of {len(one.lever)} channels, one in {step}."
+    across = linear([0.0, *lever], _LEFT, _LEFT + _SIDE)
+    up = linear([0.0, *excess], _TOP + _SIDE, _TOP)
+    canvas.text(_LEFT, 16, shortened(one.name, 32), "strong", hint=said(one.name))
+    _key(canvas, one)
+    level(canvas, across, _TOP, _TOP + _SIDE, "a unit of τ adds (of v)")
+    upright(canvas, up, _LEFT, _LEFT + _SIDE, "stored in excess (of v)", 0.0)
+    canvas.line(_LEFT, up(0.0), _LEFT + _SIDE, up(0.0), "axis")
+    for x, y in zip(lever, excess, strict=True):
+        if math.isfinite(x) and math.isfinite(y):
+            told = f"a unit of τ adds {figure(x, 3)}, stored in excess {figure(y, 3)}"
+            canvas.dot(across(x), up(y), "cloud", size=2.6, hint=told)
+    for slope, role in ((one.low, "slope end"), (one.high, "slope end"), (one.tau, "slope")):
+        _ray(canvas, across, up, slope, role)
+    return canvas
+
+
+def _key(canvas: Canvas, one: Pattern) -> None:
+    """What the lines are, above the picture."""
+    x = _LEFT
+    for role, words in (("slope", f"τ {figure(one.tau, 3)}"), ("slope end", "its interval")):
+        canvas.line(x, 30, x + _SAMPLE, 30, role)
+        canvas.text(x + _SAMPLE + 6, 34, words)
+        x += _SAMPLE + 24 + 7.2 * len(words)
+
+
+def _ray(canvas: Canvas, across: Scale, up: Scale, slope: float, role: str) -> None:
+    """From the origin to the right, as far as the picture goes."""
+    if not math.isfinite(slope):
+        return
+    border = up.high if slope > 0 else up.low
+    end = min(across.high, border / slope) if slope else across.high
+    told = f"slope {figure(slope, 3)}, drop_p {figure(slope / (1 + slope), 3)}"
+    canvas.line(across(0.0), up(0.0), across(end), up(slope * end), role, hint=told)
