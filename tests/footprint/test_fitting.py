@@ -35,7 +35,7 @@ def evidence(taus, seed, scale=1.0, memory=MEMORY, injected=None):
     stored_mean = mean * scale**0.5 + 0.05 * MEMORY**0.5 * normal(CHANNELS)
     samples = torch.full((BATCHES,), 64.0, dtype=torch.float64)
     still = torch.zeros(CHANNELS, dtype=torch.float64)
-    levers = {place: Lever(one, still) for place, one in enumerate(relative)}
+    levers = {place: Lever(one, still, still) for place, one in enumerate(relative)}
     return NormRecord(stored_mean, stored, means, variances, samples, levers, put, memory)
 
 

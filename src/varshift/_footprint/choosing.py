@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations, product
 
 from varshift._footprint.drift import Drift
-from varshift._footprint.fitting import Estimates, Fit, fit
+from varshift._footprint.fitting import Estimates, fit
 from varshift._footprint.places import NoiseKind, NoisePlace
 from varshift._footprint.records import NormRecord
 
@@ -28,7 +28,7 @@ class Choice:
     """The places taken for a norm, by number, and each that alone explains its channels as well."""
 
     taken: tuple[int, ...]
-    instead: Mapping[int, Fit] = field(default_factory=dict)
+    instead: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def choose(
     for path, each in tried.items():
         among = candidates[path]
         best = min(each, key=lambda one: one.loss + _price(path, among, one.taken, manner))
-        found[path] = Choice(best.taken, {} if asked else _as_good(best, each))
+        found[path] = Choice(best.taken, () if asked else _as_good(best, each))
     return found
 
 
@@ -78,10 +78,11 @@ def _tried(
 
 
 def _few_of(among: Mapping[int, NoisePlace]) -> list[tuple[int, ...]]:
-    """One place, or two of different inputs."""
+    """One place, or two of different inputs; two are not looked for on both sides of a pool."""
     ones = sorted(among, key=lambda number: not among[number].usual)
+    two = [number for number in ones if among[number].smooth or among[number].usual]
     pairs = [
-        (one, other) for one, other in combinations(ones, 2) if among[one].path != among[other].path
+        (one, other) for one, other in combinations(two, 2) if among[one].path != among[other].path
     ]
     return [*((number,) for number in ones), *pairs]
 
@@ -142,12 +143,12 @@ def _price(
     return unusual + (_SECOND if len(taken) > 1 else _OTHER if strange else 0.0)
 
 
-def _as_good(best: _Tried, tried: list[_Tried]) -> dict[int, Fit]:
+def _as_good(best: _Tried, tried: list[_Tried]) -> tuple[int, ...]:
     """Single places that explain the channels nearly as well as the one taken."""
     if len(best.taken) > 1:
-        return {}
-    return {
-        each.taken[0]: each.fitted.places[each.taken[0]]
+        return ()
+    return tuple(
+        each.taken[0]
         for each in tried
         if len(each.taken) == 1 and each is not best and each.loss <= best.loss + _WITHIN
-    }
+    )

@@ -40,6 +40,7 @@ class Fit:
 class AtNorm:
     """How well one norm agrees with the fit.
 
+    `common`: δ, as channels and means together have it.
     `misfit`: scatter of its channels over what sampling explains, in variances. `apart`: relative
     deviation of its channels beyond sampling. `used`: channels. `loss`: −2 log of how likely its
     channels are, up to a constant; `witness`: what its means tell of a drift of the weights.
@@ -50,6 +51,7 @@ class AtNorm:
     used: int
     loss: float
     witness: Witness
+    common: float
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,8 @@ def _agreement(one: NormRecord, rows: Rows, taus: Tensor, found: Mapping[int, Fi
             torch.tensor([each.tau_se for each in found.values()], dtype=torch.float64),
         ),
     )
-    return AtNorm(rows.misfit(taus), rows.apart, len(rows.gap), rows.loss(taus), told)
+    common = rows.drift.value + rows.common(taus)
+    return AtNorm(rows.misfit(taus), rows.apart, len(rows.gap), rows.loss(taus), told, common)
 
 
 def _fits(

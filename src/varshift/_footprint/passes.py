@@ -44,11 +44,13 @@ class Lever:
     """What each unit of a place's τ does to a norm's input, (C,) each.
 
     `var`: what it adds to the variance, relative to that without any noise put in before this norm.
-    `mean`: by how much it moves the mean.
+    `mean`: by how much it moves the mean. `shared`: covariance, in a single batch, of `var` with
+    the relative variance received: what is divided by a variance errs as that does.
     """
 
     var: Tensor
     mean: Tensor
+    shared: Tensor
 
 
 class Inside(Recorder):
@@ -141,21 +143,21 @@ def probing_pass(
             probes[-1].append(Inside(setting.paths, injector))
             regimes[f"{number}{sign:+}"] = _regime(setting, probes[-1][-1], base)
     run.run(data, regimes)
-    plain = _average(run, base)
+    plain = _each(run, base)
     moved: dict[NoisePlace, dict[str, Moved]] = {}
     for group, pair in zip(groups, probes, strict=True):
-        nudged = [_average(run, each) for each in pair]
+        nudged = [_each(run, one) for one in pair]
         for place in group:
             moved[place] = {path: _moved(nudged, plain, path) for path in reach[place]}
     quiet = {path: _quiet(path, var, moved, taus) for path, (var, _) in plain.items()}
     return {
-        place: {path: Lever(var / quiet[path], mean) for path, (var, mean) in by_norm.items()}
+        place: {path: _lever(one, plain[path][0], quiet[path]) for path, one in by_norm.items()}
         for place, by_norm in moved.items()
     }
 
 
 def _moved(nudged: list[dict[str, Moved]], plain: dict[str, Moved], path: str) -> Moved:
-    """By how much each unit of τ moves variance and mean."""
+    """By how much each unit of τ moves variance and mean, batch by batch."""
     var, mean = (
         torch.stack([each[path][part] - plain[path][part] for each in nudged]).mean(0) / NUDGE
         for part in (0, 1)
@@ -169,9 +171,19 @@ def _quiet(
     moved: Mapping[NoisePlace, dict[str, Moved]],
     taus: Mapping[NoisePlace, float],
 ) -> Tensor:
-    """The variance without the noise that was put in."""
+    """The variance without the noise that was put in, (T, C)."""
     put = [moved[place][path][0] * tau for place, tau in taus.items() if path in moved[place]]
     return (var - sum(put, torch.zeros_like(var))).clamp(min=_LEAST_LEFT * var)
+
+
+def _lever(moved: Moved, received: Tensor, quiet: Tensor) -> Lever:
+    """From what each batch shows, (T, C) each, to what all of them do."""
+    added, left, var = moved[0].mean(0), quiet.mean(0), received.mean(0)
+    lever = added / left
+    # To first order, what one batch does to the quotient; and to the variance received.
+    own = (moved[0] - added) / left - lever * (quiet - left) / left
+    shared = (own * (received - var) / var).sum(0) / max(len(received) - 1, 1)
+    return Lever(lever, moved[1].mean(0), shared)
 
 
 def _regime(setting: PassSetting, inside: Inside, base: Inside) -> Regime:
@@ -179,12 +191,11 @@ def _regime(setting: PassSetting, inside: Inside, base: Inside) -> Regime:
     return Regime(setting.flags, record=(inside,), insert=inside.injector.inserts(), norms=norms)
 
 
-def _average(run: Session, inside: Inside) -> dict[str, Moved]:
-    """Variance and mean that each norm received, (C,) each: the mean over all ranks' batches."""
+def _each(run: Session, inside: Inside) -> dict[str, Moved]:
+    """Variance and mean that each norm received in each of all ranks' batches, (T, C) each."""
     seen = _together(run.ranks.gather(inside.seen))
     return {
-        path: (torch.stack(each.variances).mean(0), torch.stack(each.means).mean(0))
-        for path, each in seen.items()
+        path: (torch.stack(each.variances), torch.stack(each.means)) for path, each in seen.items()
     }
 
 

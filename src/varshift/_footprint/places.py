@@ -27,6 +27,7 @@ __all__ = [
     "NoisePlace",
     "check_places",
     "coded",
+    "dropouts",
     "kinds_at",
     "likely_places",
 ]
@@ -76,6 +77,11 @@ def likely_places(model: nn.Module) -> list[str]:
     named = [(path, module) for path, module in walk(model) if path]
     kinds = ((*WEIGHTED, _BatchNorm), (_DropoutNd, *_POOLS))  # the first names a place, if it can
     return [path for fit in kinds for path, module in named if isinstance(module, fit)]
+
+
+def dropouts(model: nn.Module) -> list[str]:
+    """Paths of the dropout modules that are still there."""
+    return [path for path, module in walk(model) if isinstance(module, _DropoutNd)]
 
 
 def kinds_at(path: str, module: nn.Module, maps: bool) -> list[NoisePlace]:

@@ -9,7 +9,7 @@ from varshift._engine import Batch, Held, Session, norm_handles, untracked, walk
 from varshift._footprint.fitting import Estimates
 from varshift._footprint.memory import Memory, Momentum, remembered
 from varshift._footprint.passes import PassSetting, Received, noisy_pass
-from varshift._footprint.places import likely_places
+from varshift._footprint.places import dropouts, likely_places
 from varshift._footprint.routes import PassOrder, PlaceReach, meet, routes
 from varshift._footprint.settling import MOST_PASSES, SETTLED, Settling
 from varshift._footprint.silence import silence
@@ -50,8 +50,10 @@ def read(
     run.report.begin(f"fitting the noise, at most {MOST_PASSES}")
     seen = _received(PassSetting(run, flags, tuple(memories), {}), held, memories, skipped)
     tried = _tried(run, met, asked)
+    if asked is not None:  # of those that do the same as a place it is told what the code has
+        tried = [*tried, *(each for each in dropouts(run.model) if each in met.given)]
     own = None if first is None else routes(run, first, flags, met, tried, list(memories))
-    ways = _shared(run, own)
+    ways = [way for way in _shared(run, own) if asked is None or way.path in asked]
     _refuse_unreached(asked, ways, skipped)
     places = [place for route in ways for place in route.noises]
     numbers = {place: number for number, place in enumerate(places)}

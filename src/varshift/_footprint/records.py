@@ -73,6 +73,15 @@ class NormRecord:
                 found[:, index] = self.levers[place].var[self.live] * self.quiet
         return found
 
+    def tilts(self, places: Sequence[int]) -> Tensor:
+        """By how much errors of `columns` and of `excess` go together, (live, places)."""
+        found = torch.zeros(len(self.observed), len(places), dtype=torch.float64)
+        for index, place in enumerate(places):
+            if place in self.levers:
+                shared = self.levers[place].shared[self.live]
+                found[:, index] = -shared * self.quiet / len(self.variances)
+        return found
+
     def slopes(self, places: Sequence[int]) -> Tensor:
         """By how much each unit of τ of those places moves the mean, (live, places)."""
         found = torch.zeros(len(self.observed), len(places), dtype=torch.float64)

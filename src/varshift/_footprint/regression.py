@@ -21,6 +21,7 @@ __all__ = ["Rows", "Solved", "solve"]
 _HUBER = 2.5  # deviations from which a channel counts less
 _ROUNDS = 20
 _AKIN = 6.0  # by experiment with networks trained at a constant rate
+_ALONG = 0.5  # correlation of channels with their levers, where data are only alike: by experiment
 _STANDS = 1e-10  # relative, of τ between two rounds
 _RIDGE = 1e-12  # keeps a column of nothing solvable
 
@@ -30,11 +31,13 @@ class Rows:
     """The channels of one norm in the regression: R of them, and K places.
 
     `gap` (R,), `lever` (R, K), `batch` (T, R) relative deviations, `expected` (R,) the variance
-    of the gap that sampling explains, `known` how many times that of one batch it is.
+    of the gap that sampling explains, `known` how many times that of one batch it is; `tilt`
+    (R, K) the covariance of a channel's gap and lever by sampling.
     """
 
     gap: Tensor
     lever: Tensor
+    tilt: Tensor
     batch: Tensor
     expected: Tensor
     known: float
@@ -48,7 +51,7 @@ class Rows:
         known = (1.0 if one.memory is None else one.memory) + 1 / len(batch)
         expected = batch.square().sum(0) / (len(batch) - 1) * known
         gap = one.excess(freed) - drift.value
-        return cls(gap, one.columns(places), batch, expected, known, free, drift)
+        return cls(gap, one.columns(places), one.tilts(places), batch, expected, known, free, drift)
 
     @property
     def weight(self) -> Tensor:
@@ -57,23 +60,30 @@ class Rows:
 
     @property
     def akin(self) -> float:
-        """How many times fewer channels there are in truth: those that drift do so together."""
+        """How many times fewer channels there are in truth: those that drift do so together.
+
+        Data that are not those of training move channels along with their levers, for richer data
+        vary as noise does.
+        """
+        if math.isinf(self.drift.error):
+            return 1 + _ALONG**2 * (len(self.gap) - 1)
         return min(1 + 2 * self.apart**2 / float(self.expected.median()), _AKIN)
+
+    def common(self, taus: Tensor) -> float:
+        """What is left of δ beyond its expected value: the shrunken mean of what is unexplained."""
+        if self.drift.error == 0:
+            return 0.0
+        rest = self.gap - self.lever @ taus
+        total = self.weight.sum() + 1 / self.drift.error**2
+        return float((self.weight * rest).sum() / total)
 
     def rest(self, taus: Tensor) -> Tensor:
         """What the noises leave unexplained, less what is common to all channels."""
-        rest = self.gap - self.lever @ taus
-        if self.drift.error == 0:
-            return rest
-        prior = 1 / self.drift.error**2
-        common = (self.weight * rest).sum() / (self.weight.sum() + prior)
-        return rest - common
+        return self.gap - self.lever @ taus - self.common(taus)
 
     def pull(self, taus: Tensor) -> float:
         """−2 log of how likely the common factor is."""
-        rest = self.gap - self.lever @ taus
-        common = float((rest - self.rest(taus)).mean())
-        return (common / self.drift.error) ** 2 if self.drift.error else 0.0
+        return (self.common(taus) / self.drift.error) ** 2 if self.drift.error else 0.0
 
     def misfit(self, taus: Tensor) -> float:
         """1 where the channels scatter as sampling lets them."""
@@ -151,7 +161,7 @@ def _normal(rows: list[Rows], weights: list[Tensor]) -> Tensor:
 def _least_squares(rows: list[Rows], weights: list[Tensor]) -> Tensor:
     right = torch.zeros(rows[0].lever.shape[1], dtype=torch.float64)
     for each, weight in zip(rows, weights, strict=True):
-        right += each.lever.T @ (weight * _centred(each, weight, each.gap))
+        right += each.lever.T @ (weight * _centred(each, weight, each.gap)) - weight @ each.tilt
     found: Tensor = torch.linalg.solve(_normal(rows, weights), right)
     return found
 

@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from varshift._engine import Batch, Flags, NormCall, Recorder, Regime, Session, walk
 from varshift._footprint.injecting import Injector, Nudge, noisable
 from varshift._footprint.passes import NUDGE, Inside
-from varshift._footprint.places import WEIGHTED, NoisePlace, kinds_at
+from varshift._footprint.places import WEIGHTED, NoiseKind, NoisePlace, kinds_at
 
 __all__ = ["PassOrder", "PlaceReach", "meet", "routes"]
+
+Arrived = dict[NoiseKind, dict[str, Tensor]]  # by norm, its variance with noise of that kind
 
 _ARRIVED = 1e-5  # of the largest input: more than rounding does
 _ALIKE = 1e-5  # relative, of variances
@@ -89,15 +91,14 @@ def routes(
     modules = dict(walk(run.model))
     base = Inside(judged, Injector({}, {}), hold=True)
     run.once(batch, Regime(flags, record=(base,)))
-    found: list[tuple[PlaceReach, dict[str, Tensor]]] = []
+    found: list[tuple[PlaceReach, Arrived]] = []
     for path in tried:
-        arrived = _arrived(run, batch, flags, path, base)
-        if not arrived:
-            continue
-        reach = tuple(norm for norm in judged if norm in arrived)
-        placement: Literal["a", "b"] = "b" if met.weighs(path, reach[0]) else "a"
-        noises = tuple(kinds_at(path, modules[path], met.given[path]))
-        _added(found, PlaceReach(path, reach, placement, noises), arrived)
+        kinds = kinds_at(path, modules[path], met.given[path])
+        arrived = {each.noise: _arrived(run, batch, flags, each, base) for each in kinds}
+        reach = tuple(norm for norm in judged if norm in arrived["element"])
+        if reach:
+            placement: Literal["a", "b"] = "b" if met.weighs(path, reach[0]) else "a"
+            _added(found, PlaceReach(path, reach, placement, tuple(kinds)), arrived)
     return [route for route, _ in found]
 
 
@@ -121,10 +122,9 @@ class _Arrivals(Inside):
 
 
 def _arrived(
-    run: Session, batch: Batch, flags: Flags, path: str, base: Inside
+    run: Session, batch: Batch, flags: Flags, place: NoisePlace, base: Inside
 ) -> dict[str, Tensor]:
-    """The variances of the norms that noise on the input of `path` reaches."""
-    place = NoisePlace(path, "element", True, True)
+    """The variances of the norms that noise of this kind and place reaches."""
     # One number for all: two places before the same tensor are then given the same noise.
     injector = Injector({place: 0}, {}, {place: Nudge(NUDGE, 1)})
     arrivals = _Arrivals(base, injector)
@@ -133,17 +133,25 @@ def _arrived(
     return arrivals.found
 
 
-def _added(
-    found: list[tuple[PlaceReach, dict[str, Tensor]]], route: PlaceReach, arrived: dict[str, Tensor]
-) -> None:
-    """Add a route, or its name to the one that does the same."""
+def _added(found: list[tuple[PlaceReach, Arrived]], route: PlaceReach, arrived: Arrived) -> None:
+    """Add a route, or what of it does not do the same as an earlier one."""
     for index, (other, held) in enumerate(found):
-        if other.reach == route.reach and all(
-            torch.allclose(held[norm], arrived[norm], rtol=_ALIKE) for norm in route.reach
-        ):
+        if other.reach != route.reach:
+            continue
+        same = {kind for kind in held.keys() & arrived.keys() if _same(held[kind], arrived[kind])}
+        if "element" in same:
             found[index] = (_one(other, route), held)
             return
+        # Before a pool or behind it, whole maps that are dropped are the same maps.
+        left = tuple(each for each in route.noises if each.noise not in same)
+        route = replace(route, noises=left)
     found.append((route, arrived))
+
+
+def _same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(
+        torch.allclose(one[norm], other[norm], rtol=_ALIKE) for norm in one
+    )
 
 
 def _one(first: PlaceReach, second: PlaceReach) -> PlaceReach:

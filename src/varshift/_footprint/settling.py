@@ -10,7 +10,7 @@ import torch
 from varshift._engine import Batch
 from varshift._footprint.choosing import Choice, choose
 from varshift._footprint.drift import STILL, Drift, drifts
-from varshift._footprint.fitting import Estimates, fit
+from varshift._footprint.fitting import Estimates, Fit, fit
 from varshift._footprint.memory import Memory
 from varshift._footprint.passes import Lever, PassSetting, Received, noisy_pass, probing_pass
 from varshift._footprint.places import NoisePlace
@@ -88,6 +88,17 @@ class Settling:
             self._look(seen)
             fitted, _ = self._still(seen)
         return fitted
+
+    def alone(self, path: str, number: int) -> Fit:
+        """What this norm alone says of a place, had its noise been the only one it met first."""
+        freed = [*self.candidates(path), *self._injected]
+        fitted = fit(
+            {path: self.evidence[path]},
+            [number],
+            freed=list(dict.fromkeys(freed)),
+            drifts={path: self.drifts[path]},
+        )
+        return fitted.places[number]
 
     def home(self, number: int) -> str:
         """The norm that meets noise of that place first."""

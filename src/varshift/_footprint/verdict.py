@@ -47,9 +47,9 @@ def judged(run: Settling, fitted: Estimates) -> list[FootprintSite]:
             channels=len(run.memories[path].var),
             used=fitted.norms[path].used,
             alike=routes[place].alike,
-            instead=tuple(_instead(run.places[n], other) for n, other in choice.instead.items()),
+            instead=tuple(_instead(run.places[n], run.alone(path, n)) for n in choice.instead),
             coded=coded(run.setting.run.model, (place.path, *routes[place].alike)),
-            **_pattern(run.evidence[path], number, fitted),
+            **_pattern(run.evidence[path], number, fitted, fitted.norms[path].common),
         )
 
     return [
@@ -59,10 +59,12 @@ def judged(run: Settling, fitted: Estimates) -> list[FootprintSite]:
     ]
 
 
-def _pattern(evidence: NormRecord, number: int, fitted: Estimates) -> dict[str, tuple[float, ...]]:
+def _pattern(
+    evidence: NormRecord, number: int, fitted: Estimates, common: float
+) -> dict[str, tuple[float, ...]]:
     """By channel, what a unit of this noise adds and what is stored beyond all else."""
     live = evidence.live
-    excess = evidence.stored_var[live] / (evidence.observed * evidence.quiet) - 1
+    excess = (evidence.stored_var[live] / evidence.observed - common) / evidence.quiet - 1
     for other, found in fitted.places.items():
         if other != number and other in evidence.levers:
             excess = excess - found.tau * evidence.levers[other].var[live]
