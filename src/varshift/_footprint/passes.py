@@ -1,76 +1,56 @@
-"""A training pass with noise put in at every place: what each norm receives, batch by batch."""
+"""What each norm receives, batch by batch, while noise is put in."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from varshift._engine import (
     Batch,
     Flags,
-    Insert,
     NormCall,
     Recorder,
     Regime,
     Session,
     channel_moments,
 )
-from varshift._footprint.energy import noise_energy
-from varshift._footprint.hypotheses import Hypothesis
-from varshift.errors import ModelError, UsageError
+from varshift._footprint.injecting import Injector, Nudge
+from varshift._footprint.places import Place
+from varshift.errors import ModelError
 
-__all__ = ["Received", "injected_pass"]
+__all__ = ["NUDGE", "Inside", "Received", "Setting", "noisy_pass", "probing_pass"]
 
-_SEED = 20180115  # any number: with it two runs draw the same masks
+NUDGE = 0.25  # relative variance: large against rounding, small against what rates differ by
 
 
 @dataclass(eq=False)
 class Received:
-    """What one site received: unbiased variance, mean and noise energy of each batch."""
+    """What one norm received: unbiased variance and mean of each batch, (C,) each."""
 
     variances: list[Tensor] = field(default_factory=list)
     means: list[Tensor] = field(default_factory=list)
-    energies: list[Tensor] = field(default_factory=list)
     samples: list[int] = field(default_factory=list)
 
 
-class _Pass(Recorder):
-    """One pass over the data: the current τ of each site, and what has been seen.
+class Inside(Recorder):
+    """What the norms at `paths` receive while an injector works. `hold` keeps this batch's inputs.
 
-    `first` is the number of batches that other ranks pass before this one's.
+    Inputs are copies: a residual block may add to one in place once the norm has run.
     """
 
-    def __init__(self, taus: dict[str, float], first: int) -> None:
-        self.seen = {path: Received() for path in taus}
-        self._taus = taus
-        self._first = first
+    def __init__(self, paths: Iterable[str], injector: Injector, hold: bool = False) -> None:
+        self.seen = {path: Received() for path in paths}
+        self.inputs: dict[str, Tensor] = {}
+        self.injector, self._hold = injector, hold
 
     def begin(self, batch: Batch) -> None:
         """A batch starts."""
         self._batch = batch
-
-    def inject(self, hypothesis: Hypothesis, number: int) -> Insert:
-        """What stands before the place: note its noise energy, then make its input noisy."""
-
-        def insert(module: nn.Module, inputs: tuple[Any, ...]) -> Any:
-            if not inputs or not isinstance(inputs[0], Tensor):
-                raise ModelError(
-                    f"{hypothesis.place!r} got no tensor as its first argument, so no noise can be "
-                    "put on its input; leave it out of places="
-                )
-            x = inputs[0]
-            try:
-                self.seen[hypothesis.path].energies.append(noise_energy(module, x))
-            except UsageError:  # shapes that do not fit: the layer itself says it better
-                return None
-            tau = self._taus[hypothesis.path]
-            return (noisy(x, tau, self._generator(x, number)), *inputs[1:]) if tau > 0 else None
-
-        return insert
+        self.inputs.clear()
+        self.injector.begin(batch)
 
     def norm(self, call: NormCall) -> None:
         """A norm is about to normalise its input."""
@@ -86,35 +66,92 @@ class _Pass(Recorder):
         seen.variances.append(moments.var().cpu())
         seen.means.append(moments.mean.cpu())
         seen.samples.append(self._batch.samples)
+        if self._hold:
+            self.inputs[call.path] = call.x.detach().clone()
 
-    def _generator(self, x: Tensor, number: int) -> torch.Generator:
-        # The same uniforms in every pass: from pass to pass only τ moves the figures.
-        batch = self._first + self._batch.index
-        seed = (_SEED * 1_000_003 + number) * 1_000_003 + batch
-        return torch.Generator(device=x.device).manual_seed(seed % (1 << 62))
-
-
-def noisy(x: Tensor, tau: float, generator: torch.Generator) -> Tensor:
-    """`x` under element dropout of relative variance τ, rescaled to keep its mean."""
-    keep_p = 1 / (1 + tau)
-    kept = torch.rand(x.shape, generator=generator, device=x.device) < keep_p
-    return x * kept * (1 + tau)
+    def as_before(self, call: NormCall) -> NormCall | None:
+        """A norm answers as it did in the pass held here: what reached its input ends there."""
+        held = self.inputs.get(call.path)
+        return None if held is None else call.given(input=held)
 
 
-def injected_pass(
-    run: Session,
-    flags: Flags,
-    hypotheses: list[Hypothesis],
-    taus: dict[str, float],
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """How the passes of one estimate are run: `paths` of the norms judged, a number per place."""
+
+    run: Session
+    flags: Flags
+    paths: tuple[str, ...]
+    numbers: Mapping[Place, int]
+
+
+def noisy_pass(
+    setting: Setting,
+    taus: Mapping[Place, float],
     data: list[Batch],
     step: Callable[[int, Batch], None],
 ) -> dict[str, Received]:
-    """Run all batches of all ranks, with batch statistics; every rank sees the same."""
-    counts = run.ranks.gather(len(data))
-    own = _Pass(taus, sum(counts[: run.ranks.rank]))
-    places = {each.place: own.inject(each, number) for number, each in enumerate(hypotheses)}
-    run.run(data, {"injected": Regime(flags, record=(own,), insert=places)}, step)
-    return _together(run.ranks.gather(own.seen))
+    """All batches of all ranks once with that noise, by batch statistics; alike on every rank."""
+    run = setting.run
+    injector = Injector(setting.numbers, taus, first=_before(run, len(data)))
+    inside = Inside(setting.paths, injector)
+    regime = Regime(setting.flags, record=(inside,), insert=injector.inserts())
+    run.run(data, {"injected": regime}, step)
+    return _together(run.ranks.gather(inside.seen))
+
+
+def probing_pass(
+    setting: Setting,
+    taus: Mapping[Place, float],
+    groups: list[list[Place]],
+    reach: Mapping[Place, tuple[str, ...]],
+    data: list[Batch],
+) -> dict[Place, dict[str, Tensor]]:
+    """By place and norm, how much variance each unit of τ adds where no norm lies between, (C,).
+
+    Finite differences over common random numbers: the same masks, a little more noise at one place.
+    The places of a group reach different norms, so one pass tells them all.
+    """
+    run = setting.run
+    first = _before(run, len(data))
+    base = Inside(setting.paths, Injector(setting.numbers, taus, first=first), hold=True)
+    regimes = {"base": _regime(setting, base, base)}
+    probes: list[list[Inside]] = []
+    for number, group in enumerate(groups):
+        probes.append([])
+        for sign in (1, -1) if group[0].smooth else (0,):
+            nudges = {place: Nudge(NUDGE, sign) for place in group}
+            injector = Injector(setting.numbers, taus, nudges, first)
+            probes[-1].append(Inside(setting.paths, injector))
+            regimes[f"{number}{sign:+}"] = _regime(setting, probes[-1][-1], base)
+    run.run(data, regimes)
+    plain = _variances(run, base)
+    found: dict[Place, dict[str, Tensor]] = {}
+    for group, pair in zip(groups, probes, strict=True):
+        nudged = [_variances(run, each) for each in pair]
+        for place in group:
+            found[place] = {path: _added(nudged, plain, path) for path in reach[place]}
+    return found
+
+
+def _added(nudged: list[dict[str, Tensor]], plain: dict[str, Tensor], path: str) -> Tensor:
+    return torch.stack([each[path] - plain[path] for each in nudged]).mean(0) / NUDGE
+
+
+def _regime(setting: Setting, inside: Inside, base: Inside) -> Regime:
+    norms = None if inside is base else base.as_before
+    return Regime(setting.flags, record=(inside,), insert=inside.injector.inserts(), norms=norms)
+
+
+def _variances(run: Session, inside: Inside) -> dict[str, Tensor]:
+    """The mean over the batches of all ranks of what each norm received, (C,)."""
+    seen = _together(run.ranks.gather(inside.seen))
+    return {path: torch.stack(each.variances).mean(0) for path, each in seen.items()}
+
+
+def _before(run: Session, own: int) -> int:
+    """How many batches the ranks before this one pass."""
+    return sum(run.ranks.gather(own)[: run.ranks.rank])
 
 
 def _together(ranks: list[dict[str, Received]]) -> dict[str, Received]:
@@ -125,6 +162,5 @@ def _together(ranks: list[dict[str, Received]]) -> dict[str, Received]:
             held = whole.setdefault(path, Received())
             held.variances += part.variances
             held.means += part.means
-            held.energies += part.energies
             held.samples += part.samples
     return whole

@@ -8,144 +8,190 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from varshift._engine import Batch, Flags, Reporter, Session, walk
-from varshift._footprint.drift import drifts
-from varshift._footprint.fitting import Excess, Fit, fit
-from varshift._footprint.hypotheses import Hypothesis
-from varshift._footprint.memory import Memory, remembered
-from varshift._footprint.passes import Received, injected_pass
-from varshift._footprint.verdict import judged
-from varshift.errors import ModelError
-from varshift.results import Footprint
+from varshift._engine import Batch
+from varshift._footprint.choosing import Choice, choose
+from varshift._footprint.drift import STILL, Drift, drifts
+from varshift._footprint.fitting import Evidence, Fitted, fit
+from varshift._footprint.memory import Memory
+from varshift._footprint.passes import Received, Setting, noisy_pass, probing_pass
+from varshift._footprint.places import Place
+from varshift._footprint.routes import Route
 
-__all__ = ["MOST_PASSES", "Settling"]
+__all__ = ["LEAST_CHANNELS", "MOST_PASSES", "SETTLED", "Settling"]
 
 MOST_PASSES = 16
-_SETTLED = 0.05  # standard errors that τ may still move by
-_LEAST_CHANNELS = 4
-_POOR_FIT = 4.0
-_POOR = (
-    "at {} of {} sites ({}) the channels agree on no one noise: it stood elsewhere (try the norm "
-    "itself, or the layer before it, in places=), or the weights still moved when training ended"
-)
-_SUPPOSED = (
-    "{} norms (first {}) have momentum 0 and hold statistics all the same, from a converted file, "
-    "say: how many batches these remember is not known, and torch's momentum of 0.1 is supposed"
-)
+LEAST_CHANNELS = 4
+SETTLED = 0.1  # standard errors that τ may still move by
+_FAR = 0.05  # τ from which on slopes taken without it are taken again
+_SPENT = 3  # passes over all data that a probing may cost, if that leaves enough batches
+_FEWEST = 4  # batches of a probing
+_FREE = Drift(0.0, math.inf)
+_FEW = f"fewer than {LEAST_CHANNELS} channels vary: no error to tell"
 
 
 @dataclass
 class Settling:
-    """One estimate in progress: what is judged, and what has been found so far."""
+    """One estimate in progress: what is judged, and what has been found so far.
 
-    session: Session
-    flags: Flags
+    `free`: the scale of each norm's variance is not known. `asked`: the user has named the places.
+    """
+
+    setting: Setting
     data: list[Batch]
-    batches: int
-    samples: int
-    hypotheses: list[Hypothesis]
-    skipped: dict[str, str]
-    notes: list[str]
-    fits: dict[str, Fit] = field(default_factory=dict)
+    memories: dict[str, Memory]
+    routes: list[Route]
+    free: bool
+    asked: bool
+    taus: dict[int, float] = field(default_factory=dict)
+    choices: dict[str, Choice] = field(default_factory=dict)
+    evidence: dict[str, Evidence] = field(default_factory=dict)
+    drifts: dict[str, Drift] = field(default_factory=dict)
+    skipped: dict[str, str] = field(default_factory=dict)
     passes: int = 0
+    moved: float = math.inf
 
     def __post_init__(self) -> None:
-        self._memories: dict[str, Memory] = {}
-        modules = dict(walk(self.session.model))
-        for hypothesis in list(self.hypotheses):
-            memory = remembered(modules[hypothesis.path])
-            if isinstance(memory, str):
-                self._drop(hypothesis.path, memory)
-            else:
-                self._memories[hypothesis.path] = memory
-        if not self.hypotheses:
-            raise ModelError(_nothing(self.skipped))
-        supposed = [path for path, memory in self._memories.items() if memory.supposed]
-        if supposed:
-            self.notes.append(_SUPPOSED.format(len(supposed), supposed[0]))
+        numbers = self.setting.numbers
+        self.places: dict[int, Place] = {number: place for place, number in numbers.items()}
+        self._reach = {place: route.reach for route in self.routes for place in route.noises}
+        self._levers: dict[Place, dict[str, Tensor]] = {}
+        self._injected: dict[int, float] = {}
+        self._probed: dict[int, float] = {}
 
-    def settle(self, report: Reporter) -> None:
-        """Pass after pass, until no τ moves by more than a fraction of its error."""
-        taus = {hypothesis.path: 0.0 for hypothesis in self.hypotheses}
-        moved = math.inf
-        while moved > _SETTLED and self.passes < MOST_PASSES and self.hypotheses:
-            moved = self._update(self._pass(taus, report), taus)
-            self.passes += 1
-            report(self.passes, MOST_PASSES)
-        if moved > _SETTLED:
-            self.notes.append(f"the estimates still moved after {self.passes} passes")
+    def received(self) -> dict[str, Received]:
+        """One pass over all data with the noise found so far."""
+        self._injected = {number: max(tau, 0.0) for number, tau in self.taus.items()}
+        self.passes += 1
+        seen = noisy_pass(self.setting, self._by_place(), self.data, self._step)
+        self.setting.run.report(self.passes, MOST_PASSES)
+        return seen
 
-    def _pass(self, taus: dict[str, float], report: Reporter) -> dict[str, Received]:
-        def step(done: int, batch: Batch) -> None:
-            report.draw(self.passes + done / len(self.data), MOST_PASSES)
+    def settle(self, seen: dict[str, Received]) -> Fitted:
+        """Until what the norms receive is what they store; `seen` is what they received without."""
+        self._look(seen)
+        fitted, seen = self._still(seen)
+        if self._far():
+            self._look(seen)
+            fitted, _ = self._still(seen)
+        return fitted
 
-        return injected_pass(self.session, self.flags, self.hypotheses, taus, self.data, step)
+    def home(self, number: int) -> str:
+        """The norm that meets noise of that place first."""
+        return self._reach[self.places[number]][0]
 
-    def _update(self, seen: dict[str, Received], taus: dict[str, float]) -> float:
-        """New τ of all sites; by how many standard errors the noise put in must move at most."""
-        excesses: dict[str, Excess] = {}
-        for path in list(taus):
-            reason = self._unfit(seen[path])
-            if not reason:
-                excesses[path] = self._excess(path, seen[path], taus[path])
-                few = int(excesses[path].live().sum()) < _LEAST_CHANNELS
-                reason = (
-                    f"fewer than {_LEAST_CHANNELS} channels vary: no error to tell" if few else ""
-                )
-            if reason:
-                self._drop(path, reason)
-                del taus[path]
-        seen_drifts = drifts([fit(excess).witness for excess in excesses.values()])
-        moved = 0.0
-        for path, drift in zip(list(taus), seen_drifts, strict=True):
-            found = fit(excesses[path], drift)
-            change = abs(max(found.tau, 0.0) - max(taus[path], 0.0))
-            moved = max(moved, change / found.tau_se if found.tau_se else 0.0)
-            self.fits[path], taus[path] = found, found.tau
-        return moved
+    def candidates(self, path: str) -> dict[int, Place]:
+        """The places whose noise this norm is the first to meet, by number."""
+        return {n: place for n, place in self.places.items() if self.home(n) == path}
 
-    def _unfit(self, seen: Received) -> str:
-        if len(seen.variances) == len(seen.energies) == self.batches:
-            return ""
-        return f"reached by {len(seen.variances)} of {self.batches} batches: not by every one"
+    def _look(self, seen: dict[str, Received]) -> None:
+        """What follows from noise at each place, and where it stood by that."""
+        groups = _groups(self._reach)
+        count = max(_FEWEST, _SPENT * len(self.data) // (1 + 2 * len(groups)))
+        some = self.data[:: max(1, len(self.data) // count)]
+        self._probed = {number: max(tau, 0.0) for number, tau in self.taus.items()}
+        self._levers = probing_pass(self.setting, self._by_place(), groups, self._reach, some)
+        self._gather(seen)
+        self._leave_dead()
+        for path, evidence in self.evidence.items():
+            among = self.candidates(path)
+            if among:
+                drift = _FREE if self.free else self.drifts.get(path, STILL)
+                self.choices[path] = choose(path, evidence, among, drift, self.asked)
 
-    def _excess(self, path: str, seen: Received, tau: float) -> Excess:
-        memory = self._memories[path]
-        samples = torch.tensor(seen.samples, dtype=torch.float64)
-        return Excess(
+    def _still(self, seen: dict[str, Received]) -> tuple[Fitted, dict[str, Received]]:
+        """Passes until no τ moves by more than a fraction of its error."""
+        known = False
+        while True:
+            self._gather(seen)
+            # Told once, when the noise is about what it will be: what is believed of the weights
+            # moves τ, and both would chase each other.
+            if not known:
+                self.drifts, known = self._drifts(), self.passes > 1
+            fitted = self._fit(self.drifts)
+            self.moved = self._move(fitted)
+            if self.moved <= SETTLED or self.passes >= MOST_PASSES:
+                return fitted, seen
+            seen = self.received()
+
+    def _gather(self, seen: dict[str, Received]) -> None:
+        self.evidence = {
+            path: self._evidence(path, received)
+            for path, received in seen.items()
+            if path in self.memories
+        }
+
+    def _evidence(self, path: str, received: Received) -> Evidence:
+        memory = self.memories[path]
+        met = [number for number, place in self.places.items() if path in self._reach[place]]
+        return Evidence(
             stored_mean=memory.mean,
             stored_var=memory.var,
-            means=torch.stack(seen.means),
-            variances=torch.stack(seen.variances),
-            energy=_average(seen.energies, samples),
-            samples=samples,
-            injected=max(tau, 0.0),
+            means=torch.stack(received.means),
+            variances=torch.stack(received.variances),
+            samples=torch.tensor(received.samples, dtype=torch.float64),
+            levers={number: self._levers[self.places[number]][path] for number in met},
+            injected={n: tau for n, tau in self._injected.items() if n in met},
             memory=memory.share,
         )
 
-    def _drop(self, path: str, reason: str) -> None:
-        self.hypotheses = [one for one in self.hypotheses if one.path != path]
-        self.skipped[path] = reason
+    def _drifts(self) -> dict[str, Drift]:
+        """What is known of each norm's common factor: as its means tell, or nothing."""
+        if self.free:
+            return dict.fromkeys(self.evidence, _FREE)
+        plain = self._fit(None).norms
+        told = drifts([each.witness for each in plain.values()])
+        return dict(zip(plain, told, strict=True))
 
-    def result(self) -> Footprint:
-        """The finished result."""
-        channels = {path: len(memory.var) for path, memory in self._memories.items()}
-        sites = judged(self.hypotheses, self.fits, channels)
-        odd = [path for path, site in sites.items() if site.misfit > _POOR_FIT]
-        if odd:
-            self.notes.append(_POOR.format(len(odd), len(sites), ", ".join(odd[:5])))
-        return Footprint(
-            sites, self.skipped, tuple(self.notes), self.samples, self.batches, self.passes
+    def _fit(self, known: dict[str, Drift] | None) -> Fitted:
+        taken = [number for choice in self.choices.values() for number in choice.taken]
+        freed = list(dict.fromkeys([*taken, *self._injected]))
+        return fit(self.evidence, taken, freed=freed, drifts=known)
+
+    def _move(self, fitted: Fitted) -> float:
+        """Take the new τ; by how many standard errors the noise put in must move at most."""
+        moved = 0.0
+        for number, found in fitted.places.items():
+            change = abs(max(found.tau, 0.0) - self._injected.get(number, 0.0))
+            moved = max(moved, change / found.tau_se if found.tau_se else 0.0)
+        left = [tau for n, tau in self._injected.items() if n not in fitted.places]
+        self.taus = {number: found.tau for number, found in fitted.places.items()}
+        return math.inf if any(left) else moved
+
+    def _far(self) -> bool:
+        """Whether the noise is another by now than that which slopes were taken with."""
+        return any(
+            abs(max(tau, 0.0) - self._probed.get(number, 0.0)) > _FAR
+            for number, tau in self.taus.items()
         )
 
+    def _leave_dead(self) -> None:
+        """Norms of which too few channels vary are left out, and what only they would meet."""
+        for path, evidence in list(self.evidence.items()):
+            if int(evidence.live.sum()) < LEAST_CHANNELS:
+                self.skipped[path] = _FEW
+                del self.evidence[path], self.memories[path]
+        for place, reach in list(self._reach.items()):
+            self._reach[place] = tuple(path for path in reach if path in self.memories)
+            if not self._reach[place]:
+                del self._reach[place], self.places[self.setting.numbers[place]]
 
-def _average(parts: list[Tensor], samples: Tensor) -> Tensor:
-    return (samples[:, None] * torch.stack(parts)).sum(0) / samples.sum()
+    def _by_place(self) -> dict[Place, float]:
+        return {self.places[number]: max(tau, 0.0) for number, tau in self.taus.items()}
+
+    def _step(self, done: int, batch: Batch) -> None:
+        part = done / len(self.data)
+        self.setting.run.report.draw(self.passes - 1 + part, MOST_PASSES)
 
 
-def _nothing(skipped: dict[str, str]) -> str:
-    text = "the model has no BatchNorm whose stored variance could remember noise"
-    if skipped:
-        path, reason = next(iter(skipped.items()))
-        text += f" ({path}: {reason})"
-    return text
+def _groups(reach: dict[Place, tuple[str, ...]]) -> list[list[Place]]:
+    """Places of a group reach no norm in common, so that one pass tells them apart."""
+    groups: list[tuple[list[Place], set[str]]] = []
+    for place, norms in reach.items():
+        for held, met in groups:
+            if held[0].smooth == place.smooth and not met & set(norms):
+                held.append(place)
+                met.update(norms)
+                break
+        else:
+            groups.append(([place], set(norms)))
+    return [held for held, _ in groups]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 
-from varshift._footprint.fitting import Fit, p_value, student_quantile
-from varshift._footprint.hypotheses import Hypothesis
-from varshift.results import FootprintSite
+from varshift._footprint.choosing import Choice
+from varshift._footprint.fitting import Fit, Fitted, p_value, student_quantile
+from varshift._footprint.places import Place
+from varshift._footprint.settling import Settling
+from varshift.results import FootprintSite, Instead
 
 __all__ = ["judged"]
 
@@ -16,46 +18,53 @@ _NEGLIGIBLE_DROP = 0.02
 _NEGLIGIBLE_ADDED = 0.03  # weights on the move often do 0.02
 
 
-def judged(
-    hypotheses: list[Hypothesis], fits: dict[str, Fit], channels: dict[str, int]
-) -> dict[str, FootprintSite]:
-    """One record per site, in the order of the hypotheses."""
-    chances = {hypothesis.path: p_value(fits[hypothesis.path]) for hypothesis in hypotheses}
-    unlikely = _holm(chances)
-    return {
-        hypothesis.path: _site(
-            hypothesis,
-            fits[hypothesis.path],
-            channels[hypothesis.path],
-            chances[hypothesis.path],
-            hypothesis.path in unlikely,
+def judged(run: Settling, fitted: Fitted) -> list[FootprintSite]:
+    """A record for each place taken, in the order of the norms; those of one norm side by side."""
+    chances = {number: p_value(found) for number, found in fitted.places.items()}
+    unlikely = _holm(chances, len(run.places))
+    routes = {place: route for route in run.routes for place in route.noises}
+
+    def record(path: str, number: int, choice: Choice) -> FootprintSite:
+        place, found = run.places[number], fitted.places[number]
+        drop_p, low, high = _interval(found)
+        beyond_chance = number in unlikely and low > 0
+        return FootprintSite(
+            path=path,
+            place=place.path,
+            placement=routes[place].placement,
+            noise=place.noise,
+            drop_p=drop_p,
+            low=low,
+            high=high,
+            level=_LEVEL,
+            tau=found.tau,
+            tau_se=found.tau_se,
+            added=found.added,
+            p_value=chances[number],
+            claimed=beyond_chance and not _negligible(drop_p, found.added),
+            misfit=fitted.norms[path].misfit,
+            channels=len(run.memories[path].var),
+            used=fitted.norms[path].used,
+            alike=routes[place].alike,
+            instead=tuple(_instead(run.places[n], other) for n, other in choice.instead.items()),
         )
-        for hypothesis in hypotheses
-    }
+
+    return [
+        record(path, number, choice)
+        for path, choice in run.choices.items()
+        for number in choice.taken
+    ]
 
 
-def _site(
-    hypothesis: Hypothesis, found: Fit, channels: int, chance: float, unlikely: bool
-) -> FootprintSite:
+def _instead(place: Place, found: Fit) -> Instead:
+    return Instead(place.path, place.noise, *_interval(found))
+
+
+def _interval(found: Fit) -> tuple[float, float, float]:
+    """drop_p and the ends of its confidence interval."""
     reach = student_quantile(_LEVEL, found.dof) * found.tau_se
-    drop_p, low = _drop_p(found.tau), _drop_p(found.tau - reach)
-    return FootprintSite(
-        path=hypothesis.path,
-        place=hypothesis.place,
-        placement=hypothesis.placement,
-        drop_p=drop_p,
-        low=low,
-        high=_drop_p(found.tau + reach),
-        level=_LEVEL,
-        tau=found.tau,
-        tau_se=found.tau_se,
-        added=found.added,
-        p_value=chance,
-        claimed=unlikely and low > 0 and not _negligible(drop_p, found.added),
-        misfit=found.misfit,
-        channels=channels,
-        used=found.used,
-    )
+    low, high = _drop_p(found.tau - reach), _drop_p(found.tau + reach)
+    return _drop_p(found.tau), low, high
 
 
 def _negligible(drop_p: float, added: float) -> bool:
@@ -67,11 +76,11 @@ def _drop_p(tau: float) -> float:
     return tau / (1 + tau) if tau > -1 else -math.inf
 
 
-def _holm(chances: dict[str, float]) -> set[str]:
-    """Paths whose hypothesis of no noise falls by Holm's step-down rule."""
-    fallen: set[str] = set()
-    for rank, path in enumerate(sorted(chances, key=chances.__getitem__)):
-        if chances[path] > _FALSE_CLAIMS / (len(chances) - rank):
+def _holm(chances: dict[int, float], tried: int) -> set[int]:
+    """Places whose hypothesis of no noise falls by Holm's step-down rule, of so many tried."""
+    fallen: set[int] = set()
+    for rank, number in enumerate(sorted(chances, key=chances.__getitem__)):
+        if chances[number] > _FALSE_CLAIMS / (tried - rank):
             break
-        fallen.add(path)
+        fallen.add(number)
     return fallen

@@ -7,7 +7,7 @@ from varshift.results.expected import Expected
 from varshift.results.explanation import Blame, Explanation, Factors, Output
 from varshift.results.figure import Figure
 from varshift.results.findings import Finding, Findings
-from varshift.results.footprint import Footprint, FootprintSite
+from varshift.results.footprint import Footprint, FootprintSite, Instead
 from varshift.results.measurement import Measurement, Site, Statistics
 from varshift.results.note import Note, NoteKind
 from varshift.results.prediction import Prediction
@@ -40,6 +40,7 @@ __all__ = [
     "Findings",
     "Footprint",
     "FootprintSite",
+    "Instead",
     "Layer",
     "Line",
     "Measurement",

@@ -15,14 +15,31 @@ SCHEMA = "varshift.footprint/1"
 
 
 @dataclass(frozen=True)
+class Instead:
+    """Another place that explains a norm's channels as well, and the drop_p it would have had.
+
+    >>> from varshift.results import Instead
+    >>> Instead("conv2", "channel", drop_p=0.2, low=0.1, high=0.3).place
+    'conv2'
+    """
+
+    place: str
+    noise: Literal["element", "channel"]
+    drop_p: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class FootprintSite:
     """The noise one norm site remembers, under the hypothesis that it stood at `place`.
 
     Attributes:
-        path: the norm site.
-        place: where noise is taken to have stood: the input of this conv/linear layer, or of the
-            norm itself.
-        placement: "a" straight before the norm, "b" before the weights that feed it.
+        path: the norm site, the first that meets this noise.
+        place: where noise is taken to have stood: the input of this module.
+        placement: "a" no weights between place and norm, "b" weights between them.
+        noise: "element", a mask value for each number (Dropout), or "channel", one for each map
+            (Dropout2d). Straight before a norm both do the same, and are called "element".
         drop_p: τ/(1 + τ) of the estimate; negative where the stored variance is the smaller one.
         low: lower end of the confidence interval of `drop_p`.
         high: upper end of it.
@@ -38,6 +55,9 @@ class FootprintSite:
             training batches were smaller, or that the noise stood elsewhere.
         channels: channels of the norm.
         used: those of them the estimate rests on.
+        alike: paths of modules at whose inputs noise does just the same.
+        instead: places that explain the channels as well, each with the drop_p it would have had:
+            from this norm alone nobody can tell which it was.
 
     >>> import torch, varshift as vs
     >>> _ = torch.manual_seed(0)
@@ -53,6 +73,7 @@ class FootprintSite:
     path: str
     place: str
     placement: Literal["a", "b"]
+    noise: Literal["element", "channel"]
     drop_p: float
     low: float
     high: float
@@ -65,6 +86,8 @@ class FootprintSite:
     misfit: float
     channels: int
     used: int
+    alike: tuple[str, ...] = ()
+    instead: tuple[Instead, ...] = ()
 
 
 @dataclass(frozen=True, repr=False)
@@ -74,11 +97,13 @@ class Footprint(Result):
     A site claims noise where three things hold: its interval lies above 0; the noise is not
     negligible (`drop_p` at least 0.02, and at least 3 % of variance `added`, since weights that
     still move at the end of training often do 2 %); and its `p_value` is below 0.01 by
-    Holm's rule over all sites of the model, so that at most one in a hundred without
+    Holm's rule over all places tried, so that at most one in a hundred without
     noise claims any, if its weights had come to rest.
 
     Attributes:
-        sites: by path, what each norm remembers; `f[path]` is short for `f.sites[path]`.
+        sites: by path, what each norm remembers; `f[path]` is short for `f.sites[path]`. Of a norm
+            that remembers two noises this is the one that adds most.
+        further: the other noises of such norms.
         skipped: by path of a norm that could not be judged, the reason.
         notes: what else a reader must know.
         samples: how many samples were passed.
@@ -108,6 +133,7 @@ class Footprint(Result):
     batches: int
     passes: int
     subject: str = ""
+    further: tuple[FootprintSite, ...] = ()
 
     def __getitem__(self, path: str) -> FootprintSite:
         if path not in self.sites:
@@ -118,9 +144,23 @@ class Footprint(Result):
         return self.sites[path]
 
     @property
+    def places(self) -> dict[str, FootprintSite]:
+        """By the place where noise is taken to have stood, what was read there."""
+        return {record.place: record for record in self.records()}
+
+    @property
     def claimed(self) -> tuple[str, ...]:
         """Paths of the sites that claim noise."""
-        return tuple(path for path, site in self.sites.items() if site.claimed)
+        records = self.records()
+        return tuple(dict.fromkeys(record.path for record in records if record.claimed))
+
+    def records(self) -> list[FootprintSite]:
+        """All that was read, in the order data reaches the norms."""
+        return [
+            record
+            for path, site in self.sites.items()
+            for record in (site, *(each for each in self.further if each.path == path))
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready, top level `schema`, `sites`, `skipped`, `notes` and counts."""
@@ -130,14 +170,20 @@ class Footprint(Result):
             "batches": self.batches,
             "passes": self.passes,
             "sites": {path: plain(asdict(site)) for path, site in self.sites.items()},
+            "further": [plain(asdict(site)) for site in self.further],
             "skipped": dict(self.skipped),
             "notes": list(self.notes),
         }
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row per site, in the order data reaches them."""
-        return [{"site": path} | _figures(site) for path, site in self.sites.items()]
+        """One row per noise, in the order data reaches the norms."""
+        return [{"site": record.path} | _figures(record) for record in self.records()]
 
 
 def _figures(site: FootprintSite) -> dict[str, Any]:
-    return {name: value for name, value in asdict(site).items() if name != "path"}
+    """Its columns, each a plain value: names of places in one text."""
+    told = asdict(site) | {
+        "alike": ", ".join(site.alike),
+        "instead": ", ".join(f"{each.place} ({each.drop_p:.3f})" for each in site.instead),
+    }
+    return {name: value for name, value in told.items() if name != "path"}

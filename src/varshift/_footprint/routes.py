@@ -1,0 +1,148 @@
+"""Which norms meet noise of a place first: told by putting some in and looking where it arrives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from varshift._engine import Batch, Flags, NormCall, Recorder, Regime, Session, walk
+from varshift._footprint.injecting import Injector, Nudge, noisable
+from varshift._footprint.passes import NUDGE, Inside
+from varshift._footprint.places import WEIGHTED, Place, kinds_at
+
+__all__ = ["Met", "Route", "meet", "routes"]
+
+_ARRIVED = 1e-5  # of the largest input: more than rounding does
+_ALIKE = 1e-5  # relative, of variances
+
+
+@dataclass(eq=False)
+class Met(Recorder):
+    """One training pass: the modules and norms in the order they ran, and what went into them."""
+
+    norm_calls: dict[str, int] = field(default_factory=dict)
+    frozen: set[str] = field(default_factory=set)
+    order: list[str] = field(default_factory=list)
+    weights: set[str] = field(default_factory=set)
+    given: dict[str, bool] = field(default_factory=dict)  # path → whether maps went in
+
+    def norm(self, call: NormCall) -> None:
+        """A norm is about to normalise its input."""
+        self.norm_calls[call.path] = self.norm_calls.get(call.path, 0) + 1
+        self.order.append(f"norm {call.path}")
+        if not call.handle.module.training:
+            self.frozen.add(call.path)
+
+    def entered(self, path: str) -> Callable[..., None]:
+        """A hook for the module at `path`."""
+
+        def hook(module: nn.Module, inputs: tuple[Any, ...], _: dict[str, Any]) -> None:
+            self.order.append(path)
+            if isinstance(module, WEIGHTED):
+                self.weights.add(path)
+            if noisable(inputs) and path not in self.given:
+                self.given[path] = inputs[0].dim() > 2 and inputs[0][0, 0].numel() > 1
+
+        return hook
+
+    def weighs(self, place: str, norm: str) -> bool:
+        """Whether weights ran from the place on, before the norm."""
+        between = self.order[self.order.index(place) : self.order.index(f"norm {norm}")]
+        return any(path in self.weights for path in between)
+
+
+def meet(run: Session, batch: Batch, flags: Flags) -> Met:
+    """Watch one training pass."""
+    met = Met()
+    enter = {path: met.entered(path) for path, _ in walk(run.model) if path}
+    run.once(batch, Regime(flags, record=(met,), enter=enter))
+    return met
+
+
+@dataclass(frozen=True)
+class Route:
+    """The norms that noise of a place reaches with no judged norm between, in the order they run.
+
+    `alike`: other places whose noise does just the same. `noises`: what may have stood there.
+    """
+
+    path: str
+    reach: tuple[str, ...]
+    placement: Literal["a", "b"]
+    noises: tuple[Place, ...]
+    alike: tuple[str, ...] = ()
+
+
+def routes(
+    run: Session, batch: Batch, flags: Flags, met: Met, tried: list[str], judged: list[str]
+) -> list[Route]:
+    """A route for each of the `tried` places that reaches a judged norm; equal ones are one."""
+    modules = dict(walk(run.model))
+    base = Inside(judged, Injector({}, {}), hold=True)
+    run.once(batch, Regime(flags, record=(base,)))
+    found: list[tuple[Route, dict[str, Tensor]]] = []
+    for path in tried:
+        arrived = _arrived(run, batch, flags, path, base)
+        if not arrived:
+            continue
+        reach = tuple(norm for norm in judged if norm in arrived)
+        placement: Literal["a", "b"] = "b" if met.weighs(path, reach[0]) else "a"
+        noises = tuple(kinds_at(path, modules[path], met.given[path]))
+        _added(found, Route(path, reach, placement, noises), arrived)
+    return [route for route, _ in found]
+
+
+class _Arrivals(Inside):
+    """Which norms receive another input than they did in `base`."""
+
+    def __init__(self, base: Inside, injector: Injector) -> None:
+        super().__init__((), injector)
+        self.base = base
+        self.found: dict[str, Tensor] = {}
+
+    def norm(self, call: NormCall) -> None:
+        """A norm is about to normalise its input."""
+        held = self.base.inputs.get(call.path)
+        if held is None or held.shape != call.x.shape:
+            return
+        moved = (call.x - held).abs().max()
+        if bool(moved > _ARRIVED * held.abs().max()):
+            flat = call.x.detach().double().transpose(0, 1).flatten(1)
+            self.found[call.path] = flat.var(1).cpu()
+
+
+def _arrived(
+    run: Session, batch: Batch, flags: Flags, path: str, base: Inside
+) -> dict[str, Tensor]:
+    """The variances of the norms that noise on the input of `path` reaches."""
+    place = Place(path, "element", True, True)
+    # One number for all: two places before the same tensor are then given the same noise.
+    injector = Injector({place: 0}, {}, {place: Nudge(NUDGE, 1)})
+    arrivals = _Arrivals(base, injector)
+    regime = Regime(flags, record=(arrivals,), insert=injector.inserts(), norms=base.as_before)
+    run.once(batch, regime)
+    return arrivals.found
+
+
+def _added(
+    found: list[tuple[Route, dict[str, Tensor]]], route: Route, arrived: dict[str, Tensor]
+) -> None:
+    """Add a route, or its name to the one that does the same."""
+    for index, (other, held) in enumerate(found):
+        if other.reach == route.reach and all(
+            torch.allclose(held[norm], arrived[norm], rtol=_ALIKE) for norm in route.reach
+        ):
+            found[index] = (_one(other, route), held)
+            return
+    found.append((route, arrived))
+
+
+def _one(first: Route, second: Route) -> Route:
+    """Two places that cannot be told apart, under the name of the first."""
+    usual = {place.noise for place in (*first.noises, *second.noises) if place.usual}
+    noises = tuple(replace(place, usual=place.noise in usual) for place in first.noises)
+    return replace(first, noises=noises, alike=(*first.alike, second.path))
