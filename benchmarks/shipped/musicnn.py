@@ -7,13 +7,18 @@ the function `vgg` of the package's models.py has, which are MTT_vgg's.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
+from varshift._loading.foreign.reading import read_foreign
 
 from benchmarks.shipped.network import CLEAN, Truth
+from benchmarks.shipped.wheels import member
 
 Size = tuple[int, int]
 POOLS: dict[str, list[tuple[Size, Size]]] = {  # size and stride, (time, frequency)
@@ -24,10 +29,10 @@ WIDTH, EPS = 128, 1e-3
 WRITTEN = "musicnn/models.py in the wheel: `dropout(…, rate=0.25)` before 2CNN to 5CNN"
 
 
-def load(name: str, arrays: Mapping[str, np.ndarray]) -> nn.Module:
-    """MSD_vgg or MTT_vgg from the bundle's arrays, (N, 187, 96) → (N, 50), evaluation mode."""
+def load(name: str) -> nn.Sequential:
+    """MSD_vgg or MTT_vgg, (N, 187, 96) → (N, 50), evaluation mode."""
     net = _net(POOLS[name])
-    net.load_state_dict(_state(arrays), strict=False)  # all but num_batches_tracked
+    net.load_state_dict(_state(_arrays(name)), strict=False)  # all but num_batches_tracked
     return net.eval()
 
 
@@ -37,7 +42,7 @@ def drops() -> dict[str, Truth]:
     return {"batch_normalization": CLEAN, "batch_normalization_1": CLEAN, **later}
 
 
-def _net(pools: list[tuple[Size, Size]]) -> nn.Module:
+def _net(pools: list[tuple[Size, Size]]) -> nn.Sequential:
     layers: OrderedDict[str, nn.Module] = OrderedDict(expand=nn.Unflatten(1, (1, 187)))
     layers["batch_normalization"] = nn.BatchNorm2d(1, eps=EPS, momentum=0.01)
     for i, (size, stride) in enumerate(pools, start=1):
@@ -50,7 +55,16 @@ def _net(pools: list[tuple[Size, Size]]) -> nn.Module:
     return nn.Sequential(layers)
 
 
-def _state(arrays: Mapping[str, np.ndarray]) -> dict[str, torch.Tensor]:
+def _arrays(name: str) -> dict[str, NDArray[Any]]:
+    with TemporaryDirectory() as folder:
+        for end in (".index", ".data-00000-of-00001", ".meta"):
+            data = member("musicnn", "0.1.0", f"musicnn/{name}/{end}")
+            (Path(folder) / f"{name}{end}").write_bytes(data)
+        layers = read_foreign(Path(folder) / f"{name}.index").layers
+    return {f"{each.name}/{role}": array for each in layers for role, array in each.arrays.items()}
+
+
+def _state(arrays: dict[str, NDArray[Any]]) -> dict[str, torch.Tensor]:
     state = {}
     for i in range(6):
         norm = "batch_normalization" + (f"_{i}" if i else "")

@@ -5,26 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from torch import Tensor, nn
+from torch import nn
 
-
-@dataclass(frozen=True)
-class Network:
-    """A network out of a wheel: how to build it, what to feed it, and what it was trained with.
-
-    `drops` has, for each norm in the order of the data, the rate of the dropout that stood between
-    the norm before and this one (0 where none did), and the module whose input it was.
-    `written` says where that can be read.
-    """
-
-    name: str
-    file: str
-    build: Callable[[], nn.Module]
-    batches: Callable[[], list[Tensor]]
-    drops: dict[str, Truth]
-    written: str
-    momentum: float
-    audio: str
+from benchmarks.shipped.mixture import Array
 
 
 @dataclass(frozen=True)
@@ -36,3 +19,30 @@ class Truth:
 
 
 CLEAN = Truth(0.0, "")
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network out of a wheel: how to build it, what to feed it, what it was trained with.
+
+    Attributes:
+        name: for the table.
+        source: package, version and file.
+        load: makes it, without any dropout.
+        groups: of the audio it gets, a function that makes groups of inputs.
+        fitted: norms whose stored statistics choose the shares of the groups; none for equal ones.
+        truths: by norm, in the order of the data, the dropout since the norm before.
+        written: where the truth can be read.
+        momentum: of its norms in training, in torch's sense.
+        batches: how many of 32 inputs it gets.
+    """
+
+    name: str
+    source: str
+    load: Callable[[], nn.Sequential]
+    groups: Callable[[], list[Array]]
+    fitted: tuple[str, ...]
+    truths: dict[str, Truth]
+    written: str
+    momentum: float
+    batches: int

@@ -22,13 +22,13 @@ WRITTEN = "`model_config` of the file itself: its Dropout layers name their rate
 Layer = dict[str, Any]
 
 
-def load(name: str) -> nn.Module:
+def load(name: str) -> nn.Sequential:
     """A file such as "male_female", (N, 68, mels) → (N, classes), in evaluation mode."""
     with _file(name) as file:
         net = _net(_layers(file))
         state = {}
         for path, module in net.named_children():
-            weights = file["model_weights"][path] if path in file["model_weights"] else {}
+            weights = file["model_weights"].get(path, {})
             arrays = {k.split(":")[0]: np.asarray(v) for k, v in _leaves(weights)}
             state.update(_state(path, module, arrays))
     net.load_state_dict(state, strict=False)  # all but num_batches_tracked
@@ -73,7 +73,7 @@ def _leaves(group: Any) -> list[tuple[str, Any]]:
     return found
 
 
-def _net(layers: list[Layer]) -> nn.Module:
+def _net(layers: list[Layer]) -> nn.Sequential:
     """The same layers without the dropout, each under its Keras name."""
     modules: OrderedDict[str, nn.Module] = OrderedDict()
     shape: tuple[int, ...] = ()  # (C, H, W) on its way, then (features,)

@@ -1,4 +1,4 @@
-"""Audio to feed: random music on the SoundFont, recorded speech, synthetic voices, noise.
+"""Recorded speech, synthetic voices, noise, and what rooms and microphones make of sounds.
 
 All of 16 kHz, float64, the same for the same seed.
 """
@@ -10,12 +10,10 @@ import wave
 
 import numpy as np
 
-from benchmarks.shipped.soundfont import RATE, Sound, SoundFont
+from benchmarks.shipped.soundfont import RATE, Sound
 from benchmarks.shipped.wheels import member
 
-CHORDS = ((0, 4, 7), (0, 3, 7), (0, 4, 7, 11), (0, 3, 7, 10), (0, 5, 7), (0, 4, 7, 10))
-SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10), (0, 2, 4, 7, 9), (0, 3, 5, 6, 7, 10))
-KICK, SNARE, HAT, RIDE, TOM = 36, 38, 42, 51, 45
+FORMANTS = ((300, 800), (900, 2300), (2400, 3200))  # Hz
 
 
 def speech() -> Sound:
@@ -42,62 +40,32 @@ def speeches(rng: np.random.Generator, copies: int) -> Sound:
     return np.concatenate(parts)
 
 
-def note(rng: np.random.Generator, font: SoundFont, seconds: float = 1.5) -> tuple[Sound, int]:
-    """One note of a random instrument within its usual range, and its key."""
-    sound = np.zeros(0)
-    while len(sound) < RATE // 2:
-        program, key = int(rng.integers(0, 112)), int(rng.integers(24, 100))
-        sound = font.note(program, key, seconds)
-    return sound, key
-
-
-def piece(rng: np.random.Generator, font: SoundFont, seconds: float) -> Sound:
-    """A piece of chords, bass, melody and most often drums, in one key and tempo."""
-    out = np.zeros(int((seconds + 2) * RATE))
-    beat = 60 / rng.uniform(60, 160)
-    key, scale = int(rng.integers(0, 12)), SCALES[rng.integers(len(SCALES))]
-    chords = [(int(rng.choice(scale)), CHORDS[rng.integers(len(CHORDS))]) for _ in range(4)]
-    pad, bass, lead = rng.integers(0, 104), rng.integers(32, 40), rng.integers(0, 112)
-    level = rng.uniform(0.15, 1, 4) * (1, 1, 1, rng.random() < 0.7)
-    held, second = bool(rng.random() < 0.5), rng.random() < 0.4
-    for i in range(int(seconds / beat)):
-        at, (root, chord) = i * beat, chords[i // 4 % 4]
-        if i % 4 == 0 or not held:
-            for step in chord:
-                _add(out, at, font.note(int(pad), 48 + key + root + step, beat * (3.5 if held else 0.8)), level[0])
-        if i % 2 == 0 or rng.random() < 0.4:
-            _add(out, at, font.note(int(bass), 28 + key + root, beat * 0.9), 1.2 * level[1])
-        for part in range(2):
-            if rng.random() < 0.6:
-                tone = 60 + key + int(rng.choice(scale)) + 12 * int(rng.integers(0, 2))
-                _add(out, at + part * beat / 2, font.note(int(lead), tone, beat * rng.choice((0.4, 0.8))), level[2])
-                if second:
-                    _add(out, at + part * beat / 2, font.note(int(pad), tone - 12, beat * 0.4), level[2])
-        for drum, when in ((KICK, i % 2 == 0), (SNARE, i % 2 == 1), (HAT, True), (RIDE, i % 8 == 0)):
-            if when and level[3]:
-                _add(out, at, font.note(0, drum, 0.3, drum=True), level[3] * (0.4 if drum == HAT else 1))
-        if level[3] and rng.random() < 0.5:
-            _add(out, at + beat / 2, font.note(0, int(rng.choice((HAT, HAT, KICK, TOM))), 0.3, drum=True), 0.5 * level[3])
-    return reverberated(rng, out[: int(seconds * RATE)], rng.uniform(0.2, 1.2), rng.uniform(0.05, 0.35))
-
-
 def voice(rng: np.random.Generator, seconds: float) -> Sound:
     """Sung vowels: harmonics of a gliding pitch with vibrato, through three moving formants."""
     t = np.arange(int(seconds * RATE)) / RATE
-    knots = max(int(seconds * rng.uniform(1, 5)), 2)
-    grid = np.linspace(0, seconds, knots)
+    grid = np.linspace(0, seconds, max(int(seconds * rng.uniform(1, 5)), 2))
     base = rng.choice((110, 160, 220, 330))
-    pitch = base * 2 ** np.interp(t, grid, rng.uniform(-0.4, 0.6, knots))
-    vibrato = rng.uniform(0, 0.03) * np.sin(2 * np.pi * rng.uniform(4.5, 6.5) * t + rng.uniform(0, 6))
-    phase = 2 * np.pi * np.cumsum(pitch * (1 + vibrato)) / RATE
-    formants = [np.interp(t, grid, rng.uniform(low, high, knots)) for low, high in ((300, 800), (900, 2300), (2400, 3200))]
+    pitch = base * 2 ** np.interp(t, grid, rng.uniform(-0.4, 0.6, len(grid)))
+    vibrato = np.sin(2 * np.pi * rng.uniform(4.5, 6.5) * t + rng.uniform(0, 6))
+    phase = 2 * np.pi * np.cumsum(pitch * (1 + rng.uniform(0, 0.03) * vibrato)) / RATE
+    formants = [np.interp(t, grid, rng.uniform(*span, len(grid))) for span in FORMANTS]
     sound = np.zeros(len(t))
     for k in range(1, int(7500 / base) + 1):
         f = k * pitch
-        gain = sum(a / (1 + ((f - c) / w) ** 2) for a, c, w in zip((1, 0.5, 0.25), formants, (90, 110, 160), strict=True))
-        sound += np.where(f < 7600, (gain + 0.01) / k**0.5, 0) * np.sin(k * phase + rng.uniform(0, 6))
+        gain = sum(
+            level / (1 + ((f - formant) / width) ** 2)
+            for level, formant, width in zip((1, 0.5, 0.25), formants, (90, 110, 160), strict=True)
+        )
+        level = np.where(f < 7600, (gain + 0.01) / k**0.5, 0)
+        sound += level * np.sin(k * phase + rng.uniform(0, 6))
     breath = 0.02 * rng.standard_normal(len(t)) * sound.std()
-    return (sound + breath) * np.interp(t, grid, rng.uniform(0.2, 1, knots))
+    return (sound + breath) * np.interp(t, grid, rng.uniform(0.2, 1, len(grid)))
+
+
+def sine(rng: np.random.Generator, key: int, seconds: float) -> Sound:
+    """A pure tone within thirteen semitones above the key."""
+    pitch = 440 * 2 ** ((key + rng.uniform(0, 13) - 69) / 12)
+    return np.sin(2 * np.pi * (pitch * np.arange(int(seconds * RATE)) / RATE + rng.random()))
 
 
 def noise(rng: np.random.Generator, seconds: float) -> Sound:
@@ -133,10 +101,3 @@ def reverberated(rng: np.random.Generator, sound: Sound, seconds: float, share: 
 def noisy(rng: np.random.Generator, sound: Sound, decibels: float) -> Sound:
     """With white noise so far below."""
     return sound + rng.standard_normal(len(sound)) * sound.std() * 10 ** (-decibels / 20)
-
-
-def _add(out: Sound, at: float, sound: Sound, level: float) -> None:
-    start = int(at * RATE)
-    stop = min(start + len(sound), len(out))
-    if stop > start:
-        out[start:stop] += level * sound[: stop - start]

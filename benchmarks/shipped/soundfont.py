@@ -1,10 +1,11 @@
-"""Notes of real instruments: a reader of the SoundFont (.sf2) that the wheel of pretty_midi ships."""
+"""Notes of real instruments, from the SoundFont (.sf2) in the wheel of pretty_midi."""
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,8 +107,8 @@ def _zones(
     starts = [fields[bag] for fields in _records(form, heads)]
     firsts = [fields[0] for fields in _records("HH", bags)]
     numbers = _records("HH", generators)
-    zones = [dict(numbers[a:b]) for a, b in zip(firsts, firsts[1:], strict=False)]
-    return [zones[a:b] for a, b in zip(starts, starts[1:], strict=False)]
+    zones = [dict(numbers[a:b]) for a, b in pairwise(firsts)]
+    return [zones[a:b] for a, b in pairwise(starts)]
 
 
 def _sample(fields: tuple[int, ...]) -> _Sample:
