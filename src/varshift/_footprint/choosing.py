@@ -8,15 +8,18 @@ from itertools import combinations, product
 
 from varshift._footprint.drift import Drift
 from varshift._footprint.fitting import Evidence, Fit, Fitted, fit
-from varshift._footprint.places import Place
+from varshift._footprint.places import NoiseKind, Place
 
 __all__ = ["Choice", "choose"]
 
-# In −2 log likelihood, by experiment with trained networks: what a place must be better by than the
-# first of the list, one that is unusual, a second noise at the same norm.
-_OTHER, _UNUSUAL, _SECOND = 3.0, 10.0, 16.0
-_CLEAR = 4.0  # standard errors of each of two noises at one norm
+# In −2 log likelihood, by experiment with trained networks: what a place must be better by than one
+# of the kind that the whole network speaks for, and a second noise at the same norm than the first.
+_OTHER, _UNUSUAL, _SECOND = 6.0, 10.0, 6.0
+_LEAST = 1.5  # standard errors of each of two noises at one norm
 _WITHIN = 4.0  # −2 log likelihood within which places cannot be told apart
+_MOST_SAID = 20.0  # −2 log likelihood by which one norm may speak for a kind
+
+Manner = tuple[bool, NoiseKind]  # straight before a norm or not, and what shares a mask value
 
 
 @dataclass(frozen=True)
@@ -30,64 +33,108 @@ class Choice:
 @dataclass(frozen=True)
 class _Tried:
     taken: tuple[int, ...]
-    cost: float
+    loss: float
     fitted: Fitted
 
 
 def choose(
-    path: str,
-    evidence: Evidence,
-    candidates: Mapping[int, Place],
+    evidence: Mapping[str, Evidence],
+    candidates: Mapping[str, Mapping[int, Place]],
     drift: Drift,
     asked: bool,
-) -> Choice:
-    """The best of `candidates`, by number; `asked`: each was named, so each is to be told."""
-    subsets = _all_of(candidates) if asked else _few_of(candidates)
-    tried = []
-    for number, taken in enumerate(subsets):
-        fitted = fit({path: evidence}, taken, freed=list(candidates), drifts={path: drift})
-        if asked or len(taken) == 1 or _clear(fitted):
-            cost = fitted.norms[path].loss + _price(candidates, taken, first=number == 0)
-            tried.append(_Tried(taken, cost, fitted))
-    best = min(tried, key=lambda each: each.cost)
-    return Choice(best.taken, {} if asked else _as_good(best, tried, path))
+) -> dict[str, Choice]:
+    """By norm, the best of its `candidates`; `asked`: each was named, so each is to be told.
+
+    Where the channels of one norm cannot tell, the others do: people put dropout at like places.
+    """
+    tried = {
+        path: _tried(path, evidence[path], among, drift, asked)
+        for path, among in candidates.items()
+        if among
+    }
+    manner = _manner(tried, candidates)
+    found = {}
+    for path, each in tried.items():
+        among = candidates[path]
+        best = min(each, key=lambda one: one.loss + _price(path, among, one.taken, manner))
+        found[path] = Choice(best.taken, {} if asked else _as_good(best, each))
+    return found
 
 
-def _few_of(candidates: Mapping[int, Place]) -> list[tuple[int, ...]]:
+def _tried(
+    path: str, evidence: Evidence, among: Mapping[int, Place], drift: Drift, asked: bool
+) -> list[_Tried]:
+    found = []
+    for taken in _all_of(among) if asked else _few_of(among):
+        fitted = fit({path: evidence}, taken, freed=list(among), drifts={path: drift})
+        if asked or len(taken) == 1 or _both(fitted):
+            found.append(_Tried(taken, fitted.norms[path].loss, fitted))
+    return found
+
+
+def _few_of(among: Mapping[int, Place]) -> list[tuple[int, ...]]:
     """One place, or two of different inputs."""
-    ones = sorted(candidates, key=lambda number: not candidates[number].usual)
+    ones = sorted(among, key=lambda number: not among[number].usual)
     pairs = [
-        pair
-        for pair in combinations(ones, 2)
-        if candidates[pair[0]].path != candidates[pair[1]].path
+        (one, other) for one, other in combinations(ones, 2) if among[one].path != among[other].path
     ]
     return [*((number,) for number in ones), *pairs]
 
 
-def _all_of(candidates: Mapping[int, Place]) -> list[tuple[int, ...]]:
+def _all_of(among: Mapping[int, Place]) -> list[tuple[int, ...]]:
     """Every input, with either kind of noise."""
     by_path: dict[str, list[int]] = {}
-    for number, place in candidates.items():
+    for number, place in among.items():
         by_path.setdefault(place.path, []).append(number)
     return list(product(*by_path.values()))
 
 
-def _clear(fitted: Fitted) -> bool:
-    return all(each.tau > _CLEAR * each.tau_se for each in fitted.places.values())
+def _both(fitted: Fitted) -> bool:
+    return all(each.tau > _LEAST * each.tau_se for each in fitted.places.values())
 
 
-def _price(candidates: Mapping[int, Place], taken: Sequence[int], first: bool) -> float:
-    unusual = sum(not candidates[number].usual for number in taken)
-    return (0.0 if first else _OTHER) + _UNUSUAL * unusual + _SECOND * (len(taken) - 1)
+def _manner(
+    tried: Mapping[str, list[_Tried]], candidates: Mapping[str, Mapping[int, Place]]
+) -> Manner:
+    """The manner of noise that explains most over all norms; before weights where none does."""
+    least = [_least(path, each, candidates[path]) for path, each in tried.items()]
+    manners = dict.fromkeys([(False, "element"), *(each for one in least for each in one)])
+
+    def cost(manner: Manner) -> float:
+        return sum(
+            min(one[manner] - min(one.values()), _MOST_SAID) if manner in one else _MOST_SAID / 2
+            for one in least
+        )
+
+    return min(manners, key=cost)
 
 
-def _as_good(best: _Tried, tried: list[_Tried], path: str) -> dict[int, Fit]:
+def _least(path: str, tried: list[_Tried], among: Mapping[int, Place]) -> dict[Manner, float]:
+    """By manner, the least loss of one noise alone."""
+    found: dict[Manner, float] = {}
+    for one in tried:
+        if len(one.taken) == 1:
+            manner = _of(path, among[one.taken[0]])
+            found[manner] = min(one.loss, found.get(manner, one.loss))
+    return found
+
+
+def _of(path: str, place: Place) -> Manner:
+    return place.path == path, place.noise
+
+
+def _price(path: str, among: Mapping[int, Place], taken: Sequence[int], manner: Manner) -> float:
+    strange = [among[number] for number in taken if _of(path, among[number]) != manner]
+    unusual = _UNUSUAL * sum(not place.usual for place in strange)
+    return unusual + (_SECOND if len(taken) > 1 else _OTHER if strange else 0.0)
+
+
+def _as_good(best: _Tried, tried: list[_Tried]) -> dict[int, Fit]:
     """Single places that explain the channels nearly as well as the one taken."""
     if len(best.taken) > 1:
         return {}
-    bound = best.fitted.norms[path].loss + _WITHIN
     return {
         each.taken[0]: each.fitted.places[each.taken[0]]
         for each in tried
-        if len(each.taken) == 1 and each is not best and each.fitted.norms[path].loss <= bound
+        if len(each.taken) == 1 and each is not best and each.loss <= best.loss + _WITHIN
     }

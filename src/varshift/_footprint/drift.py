@@ -9,17 +9,18 @@ what moves each of them also moves their average somewhat.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import median
 
+import torch
 from torch import Tensor
 
-__all__ = ["STILL", "Drift", "Witness", "drifts", "witness"]
+__all__ = ["STILL", "Drift", "Others", "Witness", "drifts", "witness"]
 
 # Share of the single channels' drift that moved all of them alike, by experiment: 0.3 to 0.7 over
 # 56 small nets trained at a constant rate.
 _ALIKE = 0.7
-_CLEAR = 2.0  # errors from which the means are believed
 
 
 @dataclass(frozen=True)
@@ -42,17 +43,22 @@ class Drift:
 STILL = Drift(0.0, 0.0)
 
 
-def witness(stored_mean: Tensor, means: Tensor, var: Tensor, known: float, apart: float) -> Witness:
+def witness(
+    stored_mean: Tensor, means: Tensor, var: Tensor, known: float, apart: float, others: Others
+) -> Witness:
     """What the means of one site tell. `means` is (T, C), `known` the variance of V's sampling.
 
     A regression of stored on measured means through the origin: its slope is √(1 + δ). Means that
-    moved otherwise, by more than sampling explains, widen its error.
+    moved otherwise, by more than sampling explains, widen its error. Noise moves means as well,
+    where an activation lies between: what an error of τ may have done is taken out.
     """
     deviation, mean = var.sqrt(), means.mean(0)
     centre, moved = mean / deviation, (stored_mean - mean) / deviation
     batch = (means - mean) / deviation
     expected = batch.square().sum(0) / (len(means) - 1) * known
     weight = 1 / (expected + expected.median() + _beyond(moved, expected))
+    left = others.without(deviation, weight)
+    centre, moved = left(centre), left(moved)
     strength = float((weight * centre.square()).sum())
     if not strength > 0:
         return Witness(0.0, math.inf, apart)
@@ -65,10 +71,30 @@ def witness(stored_mean: Tensor, means: Tensor, var: Tensor, known: float, apart
     return Witness(2 * slope, 2 * error, apart)
 
 
+@dataclass(frozen=True, eq=False)
+class Others:
+    """What else moves the means: `slopes` (C, K) for each unit of τ, known to `errors` (K,)."""
+
+    slopes: Tensor
+    errors: Tensor
+
+    def without(self, deviation: Tensor, weight: Tensor) -> Callable[[Tensor], Tensor]:
+        """Takes out of values (C,) what these explain, as far as the errors let them."""
+        columns = self.slopes / deviation[:, None] * self.errors
+        size = columns.shape[1]
+        matrix = columns.T @ (weight[:, None] * columns) + torch.eye(size, dtype=torch.float64)
+
+        def left(values: Tensor) -> Tensor:
+            found: Tensor = columns @ torch.linalg.solve(matrix, columns.T @ (weight * values))
+            return values - found
+
+        return left
+
+
 def drifts(witnesses: Sequence[Witness]) -> list[Drift]:
     """δ of every site. A site that shows less drift than the others may well have as much."""
     moved = [one.apart**2 for one in witnesses if one.apart > 0]
-    apart = sum(moved) / max(len(moved), 1)
+    apart = median(moved) if moved else 0.0  # one whose noise stood elsewhere is not to count
     common = _spread(witnesses)
     return [_told(one, _ALIKE**2 * max(one.apart**2, apart) + common) for one in witnesses]
 
@@ -85,11 +111,11 @@ def _spread(witnesses: Sequence[Witness]) -> float:
 
 
 def _told(told: Witness, prior: float) -> Drift:
-    """Normal prior of that variance, and the site's own means where they are clear."""
-    if abs(told.scale) <= _CLEAR * told.error:
-        return Drift(0.0, math.sqrt(prior))
+    """Normal prior of that variance, and the site's own means for as much as they know."""
+    if not prior > 0:
+        return STILL
     trust = prior / (prior + told.error**2)
-    return Drift(trust * told.scale, math.sqrt(trust) * told.error)
+    return Drift(trust * told.scale, math.sqrt((1 - trust) * prior))
 
 
 def _beyond(moved: Tensor, expected: Tensor) -> float:

@@ -16,14 +16,15 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from varshift._footprint.drift import STILL, Drift, Witness, witness
+from varshift._footprint.drift import STILL, Drift, Others, Witness, witness
+from varshift._footprint.passes import Lever
 from varshift.theory import cos2_cdf, cos2_quantile
 
 __all__ = ["AtNorm", "Evidence", "Fit", "Fitted", "fit", "p_value", "student_quantile"]
 
 _HUBER = 2.5  # deviations from which a channel counts less
 _ROUNDS = 20
-_DEAD = 1e-10  # variance over the stored one at which a channel is taken for constant
+_DEAD = 1e-10  # variance over the stored one, or noise energy, at which a channel is constant
 _LEAST_LEFT = 0.01  # of the variance, where noise seems to be nearly all of it
 _CHI2_MEDIAN = 0.4549364  # of one degree of freedom
 _STANDS = 1e-10  # relative, of τ between two rounds
@@ -37,7 +38,8 @@ class Evidence:
     Attributes:
         stored_mean, stored_var: (C,).
         means, variances: (T, C), of T batches of `samples`; the variances unbiased.
-        levers: by the number of a place, what each unit of its τ adds to the variance, (C,).
+        levers: by the number of a place, what its noise does; N/v, since noise further up changes v
+            as a whole, and N with it.
         injected: by the same numbers, the τ that was put in.
         memory: the sum of squared weights of the batches that the stored values average over,
             m/(2 − m) for momentum m; None where nobody knows.
@@ -48,7 +50,7 @@ class Evidence:
     means: Tensor
     variances: Tensor
     samples: Tensor
-    levers: dict[int, Tensor]
+    levers: dict[int, Lever]
     injected: dict[int, float]
     memory: float | None
 
@@ -57,9 +59,9 @@ class Evidence:
         """Channels that vary and meet noise, (C,) bool."""
         observed = self.share @ self.variances
         finite = torch.isfinite(self.stored_var) & torch.isfinite(observed)
-        meets = sum((each.abs() for each in self.levers.values()), torch.zeros_like(observed))
-        varies = (self.stored_var > 0) & (observed > _DEAD * self.stored_var)
-        return finite & varies & (meets > 0) & (observed > _DEAD * meets)
+        for lever in self.levers.values():
+            finite &= lever.var.abs() < 1 / _DEAD
+        return finite & (self.stored_var > 0) & (observed > _DEAD * self.stored_var)
 
     @cached_property
     def share(self) -> Tensor:
@@ -71,12 +73,26 @@ class Evidence:
         """Mean of the batches' unbiased variances, the estimator that is stored, (live,)."""
         return (self.share @ self.variances)[self.live]
 
+    @cached_property
+    def quiet(self) -> Tensor:
+        """What share of the variance would be left without the noise put in, (live,)."""
+        put = [self.levers[each].var[self.live] * tau for each, tau in self.injected.items()]
+        return 1 / (1 + sum(put, torch.zeros_like(self.observed))).clamp(min=_LEAST_LEFT)
+
     def columns(self, places: Sequence[int]) -> Tensor:
-        """N/v of those places, (live, places); 0 where the norm does not meet one."""
+        """N over the variance received, (live, places); 0 where the norm does not meet one."""
         found = torch.zeros(len(self.observed), len(places), dtype=torch.float64)
         for index, place in enumerate(places):
             if place in self.levers:
-                found[:, index] = self.levers[place][self.live] / self.observed
+                found[:, index] = self.levers[place].var[self.live] * self.quiet
+        return found
+
+    def slopes(self, places: Sequence[int]) -> Tensor:
+        """By how much each unit of τ of those places moves the mean, (live, places)."""
+        found = torch.zeros(len(self.observed), len(places), dtype=torch.float64)
+        for index, place in enumerate(places):
+            if place in self.levers:
+                found[:, index] = self.levers[place].mean[self.live]
         return found
 
     def excess(self, freed: Sequence[int]) -> Tensor:
@@ -88,12 +104,6 @@ class Evidence:
         """Relative deviation of each batch, scaled to batches of average size, (T, live)."""
         size = (self.share * len(self.share)).sqrt()
         return (self.variances[:, self.live] / self.observed - 1) * size[:, None]
-
-    def quiet(self) -> Tensor:
-        """What is left of v, as a share, without the noise put in, (live,)."""
-        put = list(self.injected)
-        taus = torch.tensor([self.injected[each] for each in put], dtype=torch.float64)
-        return (1 - self.columns(put) @ taus).clamp(min=_LEAST_LEFT)
 
 
 @dataclass(frozen=True)
@@ -153,8 +163,11 @@ def fit(
     solved = _solve(list(rows.values()))
     rows = {path: each.weighed(solved.taus) for path, each in rows.items()}
     solved = _solve(list(rows.values()))
-    norms = {path: each.agreement(solved.taus, evidence[path]) for path, each in rows.items()}
-    return Fitted(_fits(evidence, rows, places, solved), norms)
+    found = _fits(evidence, rows, places, solved)
+    norms = {
+        path: _agreement(evidence[path], each, solved.taus, found) for path, each in rows.items()
+    }
+    return Fitted(found, norms)
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,6 +209,12 @@ class _Rows:
         common = (self.weight * rest).sum() / (self.weight.sum() + prior)
         return rest - common
 
+    def pull(self, taus: Tensor) -> float:
+        """−2 log of how likely the common factor is."""
+        rest = self.gap - self.lever @ taus
+        common = float((rest - self.rest(taus)).mean())
+        return (common / self.drift.error) ** 2 if self.drift.error else 0.0
+
     def misfit(self, taus: Tensor) -> float:
         """1 where the channels scatter as sampling lets them."""
         used = len(self.gap)
@@ -217,24 +236,28 @@ class _Rows:
         apart = math.sqrt(float(rows.expected.median()) * max(0.0, misfit - 1))
         return replace(rows, apart=apart)
 
-    def agreement(self, taus: Tensor, one: Evidence) -> AtNorm:
-        """How well the norm agrees with those τ."""
+    def loss(self, taus: Tensor) -> float:
+        """−2 log of how likely the channels are, up to a constant; wild ones count less."""
         rest = (self.rest(taus).square() / self.expected).sqrt()
         bound = _HUBER * max(float(rest.median()) / 0.6745, 1e-12)
         kept = torch.where(rest < bound, rest.square(), bound * (2 * rest - bound))
-        return AtNorm(
-            misfit=self.misfit(taus),
-            apart=self.apart,
-            used=len(self.gap),
-            loss=len(rest) * math.log1p(float(kept.mean())),
-            witness=witness(
-                one.stored_mean[one.live],
-                one.means[:, one.live],
-                one.observed,
-                self.known,
-                self.apart,
-            ),
-        )
+        return len(rest) * math.log1p(float(kept.mean())) + self.pull(taus)
+
+
+def _agreement(one: Evidence, rows: _Rows, taus: Tensor, found: Mapping[int, Fit]) -> AtNorm:
+    """How well the norm agrees with those τ."""
+    told = witness(
+        one.stored_mean[one.live],
+        one.means[:, one.live],
+        one.observed,
+        rows.known,
+        rows.apart,
+        Others(
+            one.slopes(list(found)),
+            torch.tensor([each.tau_se for each in found.values()], dtype=torch.float64),
+        ),
+    )
+    return AtNorm(rows.misfit(taus), rows.apart, len(rows.gap), rows.loss(taus), told)
 
 
 @dataclass(frozen=True, eq=False)
@@ -326,7 +349,7 @@ def _fit_of(
     evidence: Mapping[str, Evidence], place: int, tau: float, se: float, batches: int
 ) -> Fit:
     home = next(each for each in evidence.values() if place in each.levers)
-    lever = home.columns([place])[:, 0] / home.quiet()
+    lever = home.levers[place].var[home.live]
     dof = min(batches, len(home.observed)) - 1
     return Fit(tau, se, dof, tau * float(lever.median()))
 

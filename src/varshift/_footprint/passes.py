@@ -21,9 +21,13 @@ from varshift._footprint.injecting import Injector, Nudge
 from varshift._footprint.places import Place
 from varshift.errors import ModelError
 
-__all__ = ["NUDGE", "Inside", "Received", "Setting", "noisy_pass", "probing_pass"]
+__all__ = ["NUDGE", "Inside", "Lever", "Received", "Setting", "noisy_pass", "probing_pass"]
 
+_LEAST_LEFT = 0.01  # of the variance, where noise seems to be nearly all of it
 NUDGE = 0.25  # relative variance: large against rounding, small against what rates differ by
+
+
+Moved = tuple[Tensor, Tensor]  # of variance and mean
 
 
 @dataclass(eq=False)
@@ -33,6 +37,18 @@ class Received:
     variances: list[Tensor] = field(default_factory=list)
     means: list[Tensor] = field(default_factory=list)
     samples: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False)
+class Lever:
+    """What each unit of a place's τ does to a norm's input, (C,) each.
+
+    `var`: what it adds to the variance, relative to that without any noise put in before this norm.
+    `mean`: by how much it moves the mean.
+    """
+
+    var: Tensor
+    mean: Tensor
 
 
 class Inside(Recorder):
@@ -106,8 +122,8 @@ def probing_pass(
     groups: list[list[Place]],
     reach: Mapping[Place, tuple[str, ...]],
     data: list[Batch],
-) -> dict[Place, dict[str, Tensor]]:
-    """By place and norm, how much variance each unit of τ adds where no norm lies between, (C,).
+) -> dict[Place, dict[str, Lever]]:
+    """By place and norm, what follows from noise there where no judged norm lies between.
 
     Finite differences over common random numbers: the same masks, a little more noise at one place.
     The places of a group reach different norms, so one pass tells them all.
@@ -125,17 +141,34 @@ def probing_pass(
             probes[-1].append(Inside(setting.paths, injector))
             regimes[f"{number}{sign:+}"] = _regime(setting, probes[-1][-1], base)
     run.run(data, regimes)
-    plain = _variances(run, base)
-    found: dict[Place, dict[str, Tensor]] = {}
+    plain = _average(run, base)
+    moved: dict[Place, dict[str, Moved]] = {}
     for group, pair in zip(groups, probes, strict=True):
-        nudged = [_variances(run, each) for each in pair]
+        nudged = [_average(run, each) for each in pair]
         for place in group:
-            found[place] = {path: _added(nudged, plain, path) for path in reach[place]}
-    return found
+            moved[place] = {path: _moved(nudged, plain, path) for path in reach[place]}
+    quiet = {path: _quiet(path, var, moved, taus) for path, (var, _) in plain.items()}
+    return {
+        place: {path: Lever(var / quiet[path], mean) for path, (var, mean) in by_norm.items()}
+        for place, by_norm in moved.items()
+    }
 
 
-def _added(nudged: list[dict[str, Tensor]], plain: dict[str, Tensor], path: str) -> Tensor:
-    return torch.stack([each[path] - plain[path] for each in nudged]).mean(0) / NUDGE
+def _moved(nudged: list[dict[str, Moved]], plain: dict[str, Moved], path: str) -> Moved:
+    """By how much each unit of τ moves variance and mean."""
+    var, mean = (
+        torch.stack([each[path][part] - plain[path][part] for each in nudged]).mean(0) / NUDGE
+        for part in (0, 1)
+    )
+    return var, mean
+
+
+def _quiet(
+    path: str, var: Tensor, moved: Mapping[Place, dict[str, Moved]], taus: Mapping[Place, float]
+) -> Tensor:
+    """The variance without the noise that was put in."""
+    put = [moved[place][path][0] * tau for place, tau in taus.items() if path in moved[place]]
+    return (var - sum(put, torch.zeros_like(var))).clamp(min=_LEAST_LEFT * var)
 
 
 def _regime(setting: Setting, inside: Inside, base: Inside) -> Regime:
@@ -143,10 +176,13 @@ def _regime(setting: Setting, inside: Inside, base: Inside) -> Regime:
     return Regime(setting.flags, record=(inside,), insert=inside.injector.inserts(), norms=norms)
 
 
-def _variances(run: Session, inside: Inside) -> dict[str, Tensor]:
-    """The mean over the batches of all ranks of what each norm received, (C,)."""
+def _average(run: Session, inside: Inside) -> dict[str, Moved]:
+    """Variance and mean that each norm received, (C,) each: the mean over all ranks' batches."""
     seen = _together(run.ranks.gather(inside.seen))
-    return {path: torch.stack(each.variances).mean(0) for path, each in seen.items()}
+    return {
+        path: (torch.stack(each.variances).mean(0), torch.stack(each.means).mean(0))
+        for path, each in seen.items()
+    }
 
 
 def _before(run: Session, own: int) -> int:

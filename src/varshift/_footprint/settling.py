@@ -6,14 +6,13 @@ import math
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor
 
 from varshift._engine import Batch
 from varshift._footprint.choosing import Choice, choose
 from varshift._footprint.drift import STILL, Drift, drifts
 from varshift._footprint.fitting import Evidence, Fitted, fit
 from varshift._footprint.memory import Memory
-from varshift._footprint.passes import Received, Setting, noisy_pass, probing_pass
+from varshift._footprint.passes import Lever, Received, Setting, noisy_pass, probing_pass
 from varshift._footprint.places import Place
 from varshift._footprint.routes import Route
 
@@ -25,7 +24,9 @@ SETTLED = 0.1  # standard errors that τ may still move by
 _FAR = 0.05  # τ from which on slopes taken without it are taken again
 _SPENT = 3  # passes over all data that a probing may cost, if that leaves enough batches
 _FEWEST = 4  # batches of a probing
+_ALMOST = 1.0  # standard errors that τ may still move by when drift is told
 _FREE = Drift(0.0, math.inf)
+_LITTLE = Drift(0.0, 0.02)  # what weights that still move commonly do
 _FEW = f"fewer than {LEAST_CHANNELS} channels vary: no error to tell"
 
 
@@ -54,9 +55,10 @@ class Settling:
         numbers = self.setting.numbers
         self.places: dict[int, Place] = {number: place for place, number in numbers.items()}
         self._reach = {place: route.reach for route in self.routes for place in route.noises}
-        self._levers: dict[Place, dict[str, Tensor]] = {}
+        self._levers: dict[Place, dict[str, Lever]] = {}
         self._injected: dict[int, float] = {}
         self._probed: dict[int, float] = {}
+        self._near = self.free  # whether the noise put in is about what there was
 
     def received(self) -> dict[str, Received]:
         """One pass over all data with the noise found so far."""
@@ -86,30 +88,38 @@ class Settling:
     def _look(self, seen: dict[str, Received]) -> None:
         """What follows from noise at each place, and where it stood by that."""
         groups = _groups(self._reach)
-        count = max(_FEWEST, _SPENT * len(self.data) // (1 + 2 * len(groups)))
-        some = self.data[:: max(1, len(self.data) // count)]
+        some = self._some(_SPENT / (1 + 2 * len(groups)))
         self._probed = {number: max(tau, 0.0) for number, tau in self.taus.items()}
         self._levers = probing_pass(self.setting, self._by_place(), groups, self._reach, some)
         self._gather(seen)
         self._leave_dead()
-        for path, evidence in self.evidence.items():
-            among = self.candidates(path)
-            if among:
-                drift = _FREE if self.free else self.drifts.get(path, STILL)
-                self.choices[path] = choose(path, evidence, among, drift, self.asked)
+        among = {path: self.candidates(path) for path in self.evidence}
+        before = {path: choice.taken for path, choice in self.choices.items()}
+        self.choices = choose(self.evidence, among, _FREE if self.free else _LITTLE, self.asked)
+        if before != {path: choice.taken for path, choice in self.choices.items()}:
+            self._near = self.free
+            self.drifts = dict.fromkeys(self.evidence, _FREE if self.free else STILL)
+
+    def _some(self, share: float) -> list[Batch]:
+        """About that share of all batches, evenly; the same ones however many ranks there are."""
+        counts = self.setting.run.ranks.gather(len(self.data))
+        first, total = sum(counts[: self.setting.run.ranks.rank]), sum(counts)
+        every = max(1, total // max(_FEWEST, int(share * total)))
+        return [batch for batch in self.data if (first + batch.index) % every == 0]
 
     def _still(self, seen: dict[str, Received]) -> tuple[Fitted, dict[str, Received]]:
         """Passes until no τ moves by more than a fraction of its error."""
-        known = False
         while True:
             self._gather(seen)
-            # Told once, when the noise is about what it will be: what is believed of the weights
-            # moves τ, and both would chase each other.
-            if not known:
-                self.drifts, known = self._drifts(), self.passes > 1
             fitted = self._fit(self.drifts)
             self.moved = self._move(fitted)
-            if self.moved <= SETTLED or self.passes >= MOST_PASSES:
+            self._near = self._near or self.moved <= _ALMOST
+            if self._near and not self.free:
+                # Far from the noise there was, channels and means tell of no drift.
+                self.drifts = self._drifts()
+                fitted = self._fit(self.drifts)
+                self.moved = self._move(fitted)
+            if self.passes >= MOST_PASSES or (self._near and self.moved <= SETTLED):
                 return fitted, seen
             seen = self.received()
 
@@ -135,14 +145,12 @@ class Settling:
         )
 
     def _drifts(self) -> dict[str, Drift]:
-        """What is known of each norm's common factor: as its means tell, or nothing."""
-        if self.free:
-            return dict.fromkeys(self.evidence, _FREE)
-        plain = self._fit(None).norms
-        told = drifts([each.witness for each in plain.values()])
-        return dict(zip(plain, told, strict=True))
+        """What the means tell of each norm's common factor."""
+        norms = self._fit(dict.fromkeys(self.evidence, STILL)).norms
+        told = drifts([each.witness for each in norms.values()])
+        return dict(zip(norms, told, strict=True))
 
-    def _fit(self, known: dict[str, Drift] | None) -> Fitted:
+    def _fit(self, known: dict[str, Drift]) -> Fitted:
         taken = [number for choice in self.choices.values() for number in choice.taken]
         freed = list(dict.fromkeys([*taken, *self._injected]))
         return fit(self.evidence, taken, freed=freed, drifts=known)
