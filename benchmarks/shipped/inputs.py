@@ -8,6 +8,7 @@ import numpy as np
 
 from benchmarks.shipped import mels, sound
 from benchmarks.shipped.mixture import Array
+from benchmarks.shipped.pieces import piece
 from benchmarks.shipped.soundfont import RATE, Sound, SoundFont
 
 EACH = 96  # frames of a group
@@ -42,7 +43,7 @@ def music(seed: int = 0, pieces: int = 140, level: float = 0.1) -> list[Array]:
     rng, font = np.random.default_rng(seed), SoundFont()
     groups = []
     for i in range(pieces):
-        heard = sound.coloured(rng, sound.piece(rng, font, 12.5), 4.0)
+        heard = sound.coloured(rng, piece(rng, font, 12.5), 4.0)
         if i % 3 == 0:
             heard = heard + rng.uniform(1, 4) * heard.std() * sound.voice(rng, 12.5)
         heard = sound.noisy(rng, heard, rng.uniform(25, 70))
@@ -57,7 +58,7 @@ def patches(kind: str, bands: int, seed: int = 0, groups: int = 24) -> list[Arra
     make: dict[str, Callable[[], Sound]] = {
         "s": lambda: sound.speeches(rng, 1),
         "m": lambda: sound.noisy(
-            rng, sound.coloured(rng, sound.piece(rng, font, 15.0)), rng.uniform(25, 60)
+            rng, sound.coloured(rng, piece(rng, font, 15.0)), rng.uniform(25, 60)
         ),
         "n": lambda: np.concatenate([sound.noise(rng, 5.0) for _ in range(3)]),
     }

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 Array = NDArray[np.float64]
 STEPS, SIZE = 600, 32
+MOMENTS = ("mean", "var")
 
 
 def batches(
@@ -32,9 +33,7 @@ def shares(net: nn.Sequential, norms: tuple[str, ...], groups: list[Array]) -> A
     modules = dict(net.named_children())
     wanted, scale = [], []
     for norm in (modules[path] for path in norms):
-        assert isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)
-        assert norm.running_mean is not None and norm.running_var is not None
-        mean, var = (t.double().numpy() for t in (norm.running_mean, norm.running_var))
+        mean, var = (norm.get_buffer(f"running_{each}").double().numpy() for each in MOMENTS)
         alive = np.where(var > 1e-4 * var.max(), 1 / (var > 1e-4 * var.max()).sum() ** 0.5, 0)
         wanted += [mean, mean**2 + var]
         scale += [alive / np.sqrt(var), alive / (mean**2 + var)]
