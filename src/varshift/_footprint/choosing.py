@@ -40,7 +40,7 @@ class _Tried:
 def choose(
     evidence: Mapping[str, Evidence],
     candidates: Mapping[str, Mapping[int, Place]],
-    drift: Drift,
+    drifts: Mapping[str, Drift],
     asked: bool,
 ) -> dict[str, Choice]:
     """By norm, the best of its `candidates`; `asked`: each was named, so each is to be told.
@@ -48,7 +48,7 @@ def choose(
     Where the channels of one norm cannot tell, the others do: people put dropout at like places.
     """
     tried = {
-        path: _tried(path, evidence[path], among, drift, asked)
+        path: _tried(path, evidence[path], among, drifts[path], asked)
         for path, among in candidates.items()
         if among
     }
@@ -101,10 +101,16 @@ def _manner(
     manners = dict.fromkeys([(False, "element"), *(each for one in least for each in one)])
 
     def cost(manner: Manner) -> float:
-        return sum(
+        usual = any(
+            place.usual and _of(path, place) == manner
+            for path, among in candidates.items()
+            for place in among.values()
+        )
+        lost = [
             min(one[manner] - min(one.values()), _MOST_SAID) if manner in one else _MOST_SAID / 2
             for one in least
-        )
+        ]
+        return sum(lost) + (0.0 if usual else _UNUSUAL)
 
     return min(manners, key=cost)
 

@@ -1,9 +1,10 @@
 """Weights that still moved at the end of training: what it does to all stored variances alike.
 
-Stored statistics lag some ten steps behind the weights. Where weights shrink or grow, every V is
-too large or too small by one factor 1 + δ, and no scatter of channels shows it. Two witnesses do:
-the stored means, off by the root of the same factor; and the scatter of single channels, since
-what moves each of them also moves their average somewhat.
+Stored statistics lag some ten steps behind the weights. Where weights still move, every V is too
+large or too small by one factor 1 + δ, and no scatter of channels shows it. Three witnesses do: the
+stored means, off by the root of the same factor; the scatter of single channels, since what moves
+each of them also moves their average somewhat; and the scatter of the means, by far the finest
+sign that a network was not at rest.
 """
 
 from __future__ import annotations
@@ -11,25 +12,39 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import fmean, median
 
 import torch
 from torch import Tensor
 
 __all__ = ["STILL", "Drift", "Others", "Witness", "drifts", "witness"]
 
-# Share of the single channels' drift that moved all of them alike, by experiment: 0.3 to 0.7 over
-# 56 small nets trained at a constant rate.
-_ALIKE = 0.7
+# By experiment, over small networks that were trained at a constant rate or annealed, with and
+# without noise: of what single channels and means drifted, the share that all channels did alike;
+# what they did at the least in a network that was not at rest, for a momentum of 0.1; and how much
+# means move there, in variances that sampling explains (3 times and more; else 1.5 at most).
+_ALIKE, _ALIKE_MEANS, _LEAST = 0.7, 1.5, 0.015
+_RESTLESS = 3.0
+_MOST = 0.1  # error of δ
+_CHI2_MEDIAN = 0.4549364  # of one degree of freedom
+_USUAL_MEMORY, _LONGEST = 1 / 19, 3.0  # a longer average lags further behind, up to so much
 
 
 @dataclass(frozen=True)
 class Witness:
-    """δ as the stored means tell it, the error of that, and the drift of single channels."""
+    """What one site tells of a drift.
+
+    δ as its stored means tell it and the error of that; by how much single channels drifted
+    `apart`; by how much its means `moved` beyond sampling, in deviations of its input, and how
+    often that is what sampling explains; and the sum of squared weights of its memory.
+    """
 
     scale: float
     error: float
     apart: float
+    moved: float = 0.0
+    restless: float = 0.0
+    memory: float = _USUAL_MEMORY
 
 
 @dataclass(frozen=True)
@@ -59,16 +74,22 @@ def witness(
     weight = 1 / (expected + expected.median() + _beyond(moved, expected))
     left = others.without(deviation, weight)
     centre, moved = left(centre), left(moved)
+    finest = {
+        "apart": apart,
+        "moved": math.sqrt(max(0.0, float((moved.square() - expected).median()))),
+        "restless": float((moved.square() / expected).median()) / _CHI2_MEDIAN,
+        "memory": known - 1 / len(means),
+    }
     strength = float((weight * centre.square()).sum())
     if not strength > 0:
-        return Witness(0.0, math.inf, apart)
+        return Witness(0.0, math.inf, **finest)
     influence = weight * centre / strength
     slope = float((influence * moved).sum())
     rest = moved - slope * centre
     sampling = float((batch @ influence).square().sum()) / (len(means) - 1) * known
     scatter = float((influence * rest).square().sum())
     error = math.sqrt(max(sampling, scatter) + _beyond(rest, expected))
-    return Witness(2 * slope, 2 * error, apart)
+    return Witness(2 * slope, 2 * error, **finest)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,10 +114,20 @@ class Others:
 
 def drifts(witnesses: Sequence[Witness]) -> list[Drift]:
     """δ of every site. A site that shows less drift than the others may well have as much."""
-    moved = [one.apart**2 for one in witnesses if one.apart > 0]
-    apart = median(moved) if moved else 0.0  # one whose noise stood elsewhere is not to count
-    common = _spread(witnesses)
-    return [_told(one, _ALIKE**2 * max(one.apart**2, apart) + common) for one in witnesses]
+    apart = [one.apart**2 for one in witnesses if one.apart > 0]
+    usual = median(apart) if apart else 0.0  # one whose noise stood elsewhere is not to count
+    common = _spread(witnesses) + _ALIKE_MEANS**2 * fmean(one.moved**2 for one in witnesses)
+    if max(one.restless for one in witnesses) > _RESTLESS:
+        common += (_LEAST * max(_lag(one) for one in witnesses)) ** 2
+    return [
+        _told(one, min(_ALIKE**2 * max(one.apart**2, usual) + common, _MOST**2))
+        for one in witnesses
+    ]
+
+
+def _lag(one: Witness) -> float:
+    """How far it lags behind the weights, as a multiple of what a momentum of 0.1 does."""
+    return min(_USUAL_MEMORY / max(one.memory, 1e-9), _LONGEST)
 
 
 def _spread(witnesses: Sequence[Witness]) -> float:
@@ -115,7 +146,8 @@ def _told(told: Witness, prior: float) -> Drift:
     if not prior > 0:
         return STILL
     trust = prior / (prior + told.error**2)
-    return Drift(trust * told.scale, math.sqrt((1 - trust) * prior))
+    value = min(max(trust * told.scale, -2 * _MOST), 2 * _MOST)  # further off it is no drift
+    return Drift(value, math.sqrt((1 - trust) * prior))
 
 
 def _beyond(moved: Tensor, expected: Tensor) -> float:

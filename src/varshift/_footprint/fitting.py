@@ -27,6 +27,7 @@ _ROUNDS = 20
 _DEAD = 1e-10  # variance over the stored one, or noise energy, at which a channel is constant
 _LEAST_LEFT = 0.01  # of the variance, where noise seems to be nearly all of it
 _CHI2_MEDIAN = 0.4549364  # of one degree of freedom
+_AKIN = 2.0  # channels that drift do so together somewhat: as if there were so many times fewer
 _STANDS = 1e-10  # relative, of τ between two rounds
 _RIDGE = 1e-12  # keeps a column of nothing solvable
 
@@ -334,7 +335,7 @@ def _fits(
     variance = torch.zeros(len(places), dtype=torch.float64)
     for each, own, common in zip(rows.values(), solved.influence, solved.on_drift, strict=True):
         moved = moved + each.batch @ own.T * math.sqrt(each.known)
-        variance += own.square().sum(1) * each.apart**2
+        variance += _AKIN * own.square().sum(1) * each.apart**2
         if 0 < each.drift.error < math.inf:
             variance += (common * each.drift.error) ** 2
     assert isinstance(moved, Tensor)

@@ -45,7 +45,7 @@ class Met(Recorder):
             if isinstance(module, WEIGHTED):
                 self.weights.add(path)
             if noisable(inputs) and path not in self.given:
-                self.given[path] = inputs[0].dim() > 2 and inputs[0][0, 0].numel() > 1
+                self.given[path] = _maps(inputs[0])
 
         return hook
 
@@ -53,6 +53,11 @@ class Met(Recorder):
         """Whether weights ran from the place on, before the norm."""
         between = self.order[self.order.index(place) : self.order.index(f"norm {norm}")]
         return any(path in self.weights for path in between)
+
+
+def _maps(x: Tensor) -> bool:
+    """Whether it has several channels, of several positions each."""
+    return x.dim() > 2 and x.shape[1] > 1 and x.shape[2:].numel() > 1
 
 
 def meet(run: Session, batch: Batch, flags: Flags) -> Met:

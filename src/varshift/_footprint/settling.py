@@ -18,15 +18,17 @@ from varshift._footprint.routes import Route
 
 __all__ = ["LEAST_CHANNELS", "MOST_PASSES", "SETTLED", "Settling"]
 
-MOST_PASSES = 16
+MOST_PASSES = 24
 LEAST_CHANNELS = 4
 SETTLED = 0.1  # standard errors that τ may still move by
+_LOOKS, _STRIDE = 4, 3
+_MOST = 19.0  # τ, a drop_p of 0.95
 _FAR = 0.05  # τ from which on slopes taken without it are taken again
 _SPENT = 3  # passes over all data that a probing may cost, if that leaves enough batches
 _FEWEST = 4  # batches of a probing
 _ALMOST = 1.0  # standard errors that τ may still move by when drift is told
 _FREE = Drift(0.0, math.inf)
-_LITTLE = Drift(0.0, 0.02)  # what weights that still move commonly do
+_LITTLE = 0.02  # what weights that still move commonly do
 _FEW = f"fewer than {LEAST_CHANNELS} channels vary: no error to tell"
 
 
@@ -62,7 +64,7 @@ class Settling:
 
     def received(self) -> dict[str, Received]:
         """One pass over all data with the noise found so far."""
-        self._injected = {number: max(tau, 0.0) for number, tau in self.taus.items()}
+        self._injected = {number: _put(tau) for number, tau in self.taus.items()}
         self.passes += 1
         seen = noisy_pass(self.setting, self._by_place(), self.data, self._step)
         self.setting.run.report(self.passes, MOST_PASSES)
@@ -70,9 +72,15 @@ class Settling:
 
     def settle(self, seen: dict[str, Received]) -> Fitted:
         """Until what the norms receive is what they store; `seen` is what they received without."""
-        self._look(seen)
+        for _ in range(_LOOKS):
+            # A norm's channels tell where its noise stood once the noise further up is put in.
+            if not self._look(seen):
+                break
+            seen = self._towards(seen)
+            if not self._far():
+                break
         fitted, seen = self._still(seen)
-        if self._far():
+        if self._far() and self.passes < MOST_PASSES:
             self._look(seen)
             fitted, _ = self._still(seen)
         return fitted
@@ -85,20 +93,30 @@ class Settling:
         """The places whose noise this norm is the first to meet, by number."""
         return {n: place for n, place in self.places.items() if self.home(n) == path}
 
-    def _look(self, seen: dict[str, Received]) -> None:
-        """What follows from noise at each place, and where it stood by that."""
+    def _look(self, seen: dict[str, Received]) -> bool:
+        """What follows from noise at each place, and where it stood by that; whether elsewhere."""
         groups = _groups(self._reach)
         some = self._some(_SPENT / (1 + 2 * len(groups)))
-        self._probed = {number: max(tau, 0.0) for number, tau in self.taus.items()}
+        self._probed = {number: _put(tau) for number, tau in self.taus.items()}
         self._levers = probing_pass(self.setting, self._by_place(), groups, self._reach, some)
         self._gather(seen)
         self._leave_dead()
         among = {path: self.candidates(path) for path in self.evidence}
         before = {path: choice.taken for path, choice in self.choices.items()}
-        self.choices = choose(self.evidence, among, _FREE if self.free else _LITTLE, self.asked)
-        if before != {path: choice.taken for path, choice in self.choices.items()}:
+        known = {path: self._at_least(path) for path in self.evidence}
+        self.choices = choose(self.evidence, among, known, self.asked)
+        changed = before != {path: choice.taken for path, choice in self.choices.items()}
+        if changed:
             self._near = self.free
             self.drifts = dict.fromkeys(self.evidence, _FREE if self.free else STILL)
+        return changed
+
+    def _at_least(self, path: str) -> Drift:
+        """What is known of a norm's drift, before all else that weights commonly move a little."""
+        if self.free:
+            return _FREE
+        known = self.drifts.get(path, STILL)
+        return Drift(known.value, max(known.error, _LITTLE))
 
     def _some(self, share: float) -> list[Batch]:
         """About that share of all batches, evenly; the same ones however many ranks there are."""
@@ -106,6 +124,15 @@ class Settling:
         first, total = sum(counts[: self.setting.run.ranks.rank]), sum(counts)
         every = max(1, total // max(_FEWEST, int(share * total)))
         return [batch for batch in self.data if (first + batch.index) % every == 0]
+
+    def _towards(self, seen: dict[str, Received]) -> dict[str, Received]:
+        """A few passes, of which each brings one more norm to rest."""
+        for _ in range(_STRIDE):
+            self._gather(seen)
+            if self._move(self._fit(self.drifts)) <= _ALMOST or self.passes >= MOST_PASSES:
+                break
+            seen = self.received()
+        return seen
 
     def _still(self, seen: dict[str, Received]) -> tuple[Fitted, dict[str, Received]]:
         """Passes until no τ moves by more than a fraction of its error."""
@@ -159,7 +186,7 @@ class Settling:
         """Take the new τ; by how many standard errors the noise put in must move at most."""
         moved = 0.0
         for number, found in fitted.places.items():
-            change = abs(max(found.tau, 0.0) - self._injected.get(number, 0.0))
+            change = abs(_put(found.tau) - self._injected.get(number, 0.0))
             moved = max(moved, change / found.tau_se if found.tau_se else 0.0)
         left = [tau for n, tau in self._injected.items() if n not in fitted.places]
         self.taus = {number: found.tau for number, found in fitted.places.items()}
@@ -168,7 +195,7 @@ class Settling:
     def _far(self) -> bool:
         """Whether the noise is another by now than that which slopes were taken with."""
         return any(
-            abs(max(tau, 0.0) - self._probed.get(number, 0.0)) > _FAR
+            abs(_put(tau) - self._probed.get(number, 0.0)) > _FAR
             for number, tau in self.taus.items()
         )
 
@@ -184,11 +211,16 @@ class Settling:
                 del self._reach[place], self.places[self.setting.numbers[place]]
 
     def _by_place(self) -> dict[Place, float]:
-        return {self.places[number]: max(tau, 0.0) for number, tau in self.taus.items()}
+        return {self.places[number]: _put(tau) for number, tau in self.taus.items()}
 
     def _step(self, done: int, batch: Batch) -> None:
         part = done / len(self.data)
         self.setting.run.report.draw(self.passes - 1 + part, MOST_PASSES)
+
+
+def _put(tau: float) -> float:
+    """The noise that is put in for an estimate: none below 0, and none beyond reason."""
+    return min(max(tau, 0.0), _MOST)
 
 
 def _groups(reach: dict[Place, tuple[str, ...]]) -> list[list[Place]]:
