@@ -20,6 +20,7 @@ def test_importing_loads_no_extra():
         "import sys, varshift; assert 'torch' not in sys.modules\n"
         "[getattr(varshift, name) for name in varshift.__all__]\n"
         "extras = {'typer', 'rich', 'pandas', 'sklearn', 'timm', 'torchvision', 'jinja2'}\n"
+        "extras |= {'h5py', 'onnx'}\n"
         "assert not extras & set(sys.modules), extras & set(sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

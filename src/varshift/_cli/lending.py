@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from varshift.errors import DataError, ForwardError, ModelError, UsageError
@@ -16,9 +15,9 @@ def lent_model(
     target: str, checkpoint: str | None, device: str | None = None
 ) -> tuple[Any, tuple[str, ...]]:
     """The model of `target` with its weights, on `device`, and what loading them had to note."""
-    from varshift._loading import load_checkpoint, load_model
+    from varshift._loading import is_checkpoint, load_checkpoint, load_model
 
-    if checkpoint and not Path(checkpoint).is_file():
+    if checkpoint and not is_checkpoint(checkpoint):
         raise UsageError(f"--checkpoint: there is no file {checkpoint!r}")
     model = load_model(target)
     notes = load_checkpoint(model, checkpoint) if checkpoint else ()

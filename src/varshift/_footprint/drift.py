@@ -22,9 +22,9 @@ __all__ = ["STILL", "Drift", "Others", "Witness", "drifts", "witness"]
 # By experiment, over small networks that were trained at a constant rate or annealed, with and
 # without noise: of what single channels and means drifted, the share that all channels did alike;
 # what they did at the least in a network that was not at rest, for a momentum of 0.1; and how much
-# means move there, in variances that sampling explains (3 times and more; else 1.5 at most).
+# means move there, in variances that sampling explains (at rest 1.5 at most, else up to hundreds).
 _ALIKE, _ALIKE_MEANS, _LEAST = 0.7, 1.5, 0.015
-_RESTLESS = 3.0
+_RESTLESS = 1.5
 _MOST = 0.1  # error of δ
 _CHI2_MEDIAN = 0.4549364  # of one degree of freedom
 _USUAL_MEMORY, _LONGEST = 1 / 19, 3.0  # a longer average lags further behind, up to so much

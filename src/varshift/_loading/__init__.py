@@ -1,6 +1,6 @@
 """Where models and data come from: specs, checkpoints, named data sets."""
 
-from varshift._loading.checkpoints import load_checkpoint
+from varshift._loading.checkpoints import is_checkpoint, load_checkpoint
 from varshift._loading.data import example_from_shapes, load_data
 from varshift._loading.datasets import NAMES, ImageSet, load_images
 from varshift._loading.factories import load_factory, load_function, load_model
@@ -10,6 +10,7 @@ __all__ = [
     "NAMES",
     "ImageSet",
     "example_from_shapes",
+    "is_checkpoint",
     "load_checkpoint",
     "load_data",
     "load_factory",

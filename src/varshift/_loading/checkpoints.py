@@ -1,4 +1,4 @@
-"""Checkpoints: safetensors or weights-only torch files, loaded whole or not at all."""
+"""Checkpoints: safetensors, weights-only torch files, files of other frameworks; whole or not."""
 
 from __future__ import annotations
 
@@ -15,37 +15,59 @@ from torch.nn.parameter import is_lazy
 
 from varshift._engine import put, same_bits
 from varshift._loading.fitting import misfits
+from varshift._loading.foreign import Mismatch, laid, read_foreign, source_of, unread
 from varshift.errors import CheckpointError, MissingExtraError, listed
 
-__all__ = ["load_checkpoint"]
+__all__ = ["is_checkpoint", "load_checkpoint"]
 
 _NESTS = ("state_dict", "model", "model_state_dict", "module", "state_dict_ema")
 _PREFIXES = ("module.", "_orig_mod.", "model.")
 _EXTRA = "_extra_state"
 
 
+def is_checkpoint(path: str | Path) -> bool:
+    """Whether something lies there to load: a file, or what TensorFlow made several files of."""
+    return Path(path).is_file() or source_of(path) is not None
+
+
 def load_checkpoint(model: nn.Module, path: str | Path) -> tuple[str, ...]:
-    """Load the weights at `path` into `model`; returns notes on what was unwrapped to make it fit.
+    """Load the weights at `path` into `model`; returns notes on what was done to make it fit.
 
     A nest ("state_dict", "model" …) or a prefix ("module.", "_orig_mod.", "model.") is taken off
-    only where the keys then fit. If they do not, the model stays as it was.
+    only where the keys then fit. Files of Keras, TensorFlow and ONNX are laid on by name, order
+    and shape (`varshift._loading.foreign`). If nothing fits, the model stays as it was.
 
     Raises:
         CheckpointError: no such file, unreadable, needs code execution, or does not fit; the
             message names the first missing and unexpected keys, values that are no tensors, and
             forms (sparse, quantised, meta), shapes or dtypes that differ.
+        MissingExtraError: the file is of another framework, whose reader is not installed.
     """
     path = Path(path)
     notes: list[str] = []
-    found = _unwrapped(_read(path), model, path, notes)
+    if source_of(path) is not None:
+        found = _foreign(model, path, notes)
+    else:
+        found = _unwrapped(_read(path), model, path, notes)
     _refuse_misfits(found, model, path)
     _load(found, model, path)
     return tuple(notes)
 
 
+def _foreign(model: nn.Module, path: Path, notes: list[str]) -> dict[str, Any]:
+    try:
+        found, said = laid(model, read_foreign(path))
+    except Mismatch as error:
+        raise CheckpointError(f"{str(path)!r} does not fit the model: {error}") from error
+    notes.extend(said)
+    return found
+
+
 def _read(path: Path) -> Any:
     if not path.is_file():
         raise CheckpointError(f"there is no checkpoint {str(path)!r}")
+    if said := unread(path):
+        raise CheckpointError(f"{str(path)!r} {said}")
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     try:

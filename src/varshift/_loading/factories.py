@@ -16,12 +16,13 @@ from typing import Any
 
 from torch import nn
 
+from varshift._loading.foreign.formats import SUFFIXES
 from varshift.errors import ModelError, UsageError, listed
 
 __all__ = ["load_factory", "load_function", "load_model"]
 
 _SHOWN = 8
-_WEIGHTS = (".pt", ".pth", ".ckpt", ".safetensors", ".bin")
+_WEIGHTS = (".pt", ".pth", ".ckpt", ".safetensors", ".bin", *SUFFIXES)
 
 
 def load_model(target: str) -> nn.Module:
