@@ -106,8 +106,11 @@ PREDICTED = leaves("shift", "low", "high", "severity", "how", "samples") | dict.
 )
 REMEMBERED = leaves(
     *("path", "place", "placement", "drop_p", "low", "high", "level", "tau", "tau_se"),
-    *("added", "p_value", "claimed", "misfit", "channels", "used"),
-)
+    *("added", "p_value", "claimed", "misfit", "channels", "used", "noise", "coded"),
+) | {
+    **dict.fromkeys(("alike", "lever", "excess"), NUMBERS),
+    "instead": Each(leaves("place", "noise", "drop_p", "low", "high")),
+}
 FINDING = leaves(
     *("code", "place", "severity", "low", "high", "shift", "how", "basis", "message"),
     *("name", "page"),
@@ -172,7 +175,12 @@ SHAPES = {
         "skipped": NUMBERS,
     },
     "footprint": RUN
-    | {"schema": "varshift.footprint/1", "passes": LEAF, "sites": Each(REMEMBERED)},
+    | {
+        "schema": "varshift.footprint/1",
+        "passes": LEAF,
+        "sites": Each(REMEMBERED),
+        "further": Each(REMEMBERED),
+    },
     "check": {
         "schema": "varshift.findings/1",
         **leaves("max_severity", "norms", "sources"),
@@ -206,8 +214,9 @@ COLUMNS = {
     ),
     "predict": ("site", "shift", "low", "high", "severity", "how", "noises"),
     "footprint": (
-        *("site", "place", "placement", "drop_p", "low", "high", "level", "tau", "tau_se"),
+        *("site", "place", "placement", "noise", "drop_p", "low", "high", "level", "tau", "tau_se"),
         *("added", "p_value", "claimed", "misfit", "channels", "used"),
+        *("alike", "instead", "coded"),
     ),
     "check": (*("code", "place", "severity", "low", "high", "how", "basis", "noises", "line"),),
     "recalibrate": ("site", "channels", "count", "var_ratio", "mean_moved"),

@@ -45,7 +45,9 @@ def test_no_noise_is_not_claimed(name):
 
 
 def test_what_cannot_be_judged_is_skipped_with_a_reason():
-    footprint = vs.footprint(*case("through").lent)
+    model, batches = case("through").lent
+    model.train()[1].eval()  # frozen
+    footprint = vs.footprint(model, batches)
     assert set(footprint.sites) == {"4"}
     assert set(footprint.skipped) == {"1"}
     with pytest.raises(vs.UsageError, match="no norm site '1' was judged"):

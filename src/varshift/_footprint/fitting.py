@@ -28,6 +28,7 @@ _DEAD = 1e-10  # variance over the stored one, or noise energy, at which a chann
 _LEAST_LEFT = 0.01  # of the variance, where noise seems to be nearly all of it
 _CHI2_MEDIAN = 0.4549364  # of one degree of freedom
 _AKIN = 2.0  # channels that drift do so together somewhat: as if there were so many times fewer
+_USUAL = 1 / 19  # the sum of squared weights at a momentum of 0.1
 _STANDS = 1e-10  # relative, of τ between two rounds
 _RIDGE = 1e-12  # keeps a column of nothing solvable
 
@@ -225,14 +226,14 @@ class _Rows:
     def weighed(self, taus: Tensor) -> _Rows:
         """The same, knowing how far the channels scatter.
 
-        Of a memory that nobody knows the scatter tells how long it is: at the least one batch.
+        Of a memory that nobody knows the scatter tells how short it is: torch's usual one at the
+        most, since errors that channels share do not show in it, and one batch at the least.
         """
         misfit, rows = self.misfit(taus), self
         if self.free:
             batches = 1 / len(self.batch)
-            known = min(max(misfit * self.known, batches), 1 + batches)
-            expected = self.expected * (known / self.known)
-            rows = replace(self, known=known, expected=expected)
+            known = min(max(misfit * self.known, _USUAL + batches), 1 + batches)
+            rows = replace(self, known=known, expected=self.expected * (known / self.known))
             misfit = rows.misfit(taus)
         apart = math.sqrt(float(rows.expected.median()) * max(0.0, misfit - 1))
         return replace(rows, apart=apart)

@@ -21,7 +21,7 @@ from torch.nn.modules.pooling import (
 from varshift._engine import walk
 from varshift.errors import UsageError, listed
 
-__all__ = ["WEIGHTED", "NoiseKind", "Place", "check_places", "kinds_at", "likely_places"]
+__all__ = ["WEIGHTED", "NoiseKind", "Place", "check_places", "coded", "kinds_at", "likely_places"]
 
 NoiseKind = Literal["element", "channel"]
 
@@ -82,3 +82,10 @@ def kinds_at(path: str, module: nn.Module, maps: bool) -> list[Place]:
     if maps and not isinstance(module, _BatchNorm):
         found.append(Place(path, "channel", whole, smooth))
     return found
+
+
+def coded(model: nn.Module, paths: Iterable[str]) -> float | None:
+    """drop_p of the first dropout module among `paths`."""
+    modules = dict(walk(model))
+    held = [modules[path] for path in paths]
+    return next((float(each.p) for each in held if isinstance(each, _DropoutNd)), None)

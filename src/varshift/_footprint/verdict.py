@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from varshift._footprint.choosing import Choice
-from varshift._footprint.fitting import Fit, Fitted, p_value, student_quantile
-from varshift._footprint.places import Place
+from varshift._footprint.fitting import Evidence, Fit, Fitted, p_value, student_quantile
+from varshift._footprint.places import Place, coded
 from varshift._footprint.settling import Settling
 from varshift.results import FootprintSite, Instead
 
@@ -47,6 +47,8 @@ def judged(run: Settling, fitted: Fitted) -> list[FootprintSite]:
             used=fitted.norms[path].used,
             alike=routes[place].alike,
             instead=tuple(_instead(run.places[n], other) for n, other in choice.instead.items()),
+            coded=coded(run.setting.run.model, (place.path, *routes[place].alike)),
+            **_pattern(run.evidence[path], number, fitted),
         )
 
     return [
@@ -54,6 +56,17 @@ def judged(run: Settling, fitted: Fitted) -> list[FootprintSite]:
         for path, choice in run.choices.items()
         for number in choice.taken
     ]
+
+
+def _pattern(evidence: Evidence, number: int, fitted: Fitted) -> dict[str, tuple[float, ...]]:
+    """By channel, what a unit of this noise adds and what is stored beyond all else."""
+    live = evidence.live
+    excess = evidence.stored_var[live] / (evidence.observed * evidence.quiet) - 1
+    for other, found in fitted.places.items():
+        if other != number and other in evidence.levers:
+            excess = excess - found.tau * evidence.levers[other].var[live]
+    lever = evidence.levers[number].var[live]
+    return {"lever": tuple(lever.tolist()), "excess": tuple(excess.tolist())}
 
 
 def _instead(place: Place, found: Fit) -> Instead:

@@ -12,6 +12,7 @@ from varshift.errors import UsageError, listed
 __all__ = ["Footprint", "FootprintSite"]
 
 SCHEMA = "varshift.footprint/1"
+_NO_COLUMNS = ("path", "lever", "excess")
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,10 @@ class FootprintSite:
         alike: paths of modules at whose inputs noise does just the same.
         instead: places that explain the channels as well, each with the drop_p it would have had:
             from this norm alone nobody can tell which it was.
+        coded: drop_p of the dropout module that the model still has there; None where it has none.
+        lever: of each used channel, what a unit of τ adds to the noise-free variance, N/v.
+        excess: of each, by how much more is stored than noise-free and other noises explain, of the
+            noise-free variance. Noise of τ makes it τ·N/v: a line through the origin.
 
     >>> import torch, varshift as vs
     >>> _ = torch.manual_seed(0)
@@ -88,6 +93,9 @@ class FootprintSite:
     used: int
     alike: tuple[str, ...] = ()
     instead: tuple[Instead, ...] = ()
+    coded: float | None = None
+    lever: tuple[float, ...] = ()
+    excess: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, repr=False)
@@ -123,7 +131,7 @@ class Footprint(Result):
 
     COLUMNS: ClassVar[tuple[str, ...]] = (
         "site",
-        *(each.name for each in fields(FootprintSite) if each.name != "path"),
+        *(each.name for each in fields(FootprintSite) if each.name not in _NO_COLUMNS),
     )
 
     sites: Mapping[str, FootprintSite]
@@ -186,4 +194,4 @@ def _figures(site: FootprintSite) -> dict[str, Any]:
         "alike": ", ".join(site.alike),
         "instead": ", ".join(f"{each.place} ({each.drop_p:.3f})" for each in site.instead),
     }
-    return {name: value for name, value in told.items() if name != "path"}
+    return {name: value for name, value in told.items() if name not in _NO_COLUMNS}
