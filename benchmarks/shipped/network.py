@@ -35,6 +35,7 @@ class Network:
         written: where the truth can be read.
         momentum: of its norms in training, in torch's sense.
         batches: how many of 32 inputs it gets.
+        everywhere: whether all places are tried, which takes long, or inputs of weights alone.
     """
 
     name: str
@@ -46,3 +47,4 @@ class Network:
     written: str
     momentum: float
     batches: int
+    everywhere: bool = True

@@ -36,7 +36,8 @@ def _crepe(size: str) -> Network:
         truths=crepe.drops(),
         written=crepe.WRITTEN,
         momentum=KERAS,
-        batches=32 if size == "tiny" else 16,
+        batches=32 if size == "tiny" else 8,
+        everywhere=size == "tiny",
     )
 
 
@@ -50,7 +51,8 @@ def _musicnn(name: str) -> Network:
         truths=musicnn.drops(),
         written=musicnn.WRITTEN,
         momentum=KERAS,
-        batches=12,
+        batches=8,
+        everywhere=False,
     )
 
 
@@ -64,7 +66,7 @@ def _segmenter(name: str) -> Network:
         truths=segmenter.drops(name),
         written=segmenter.WRITTEN,
         momentum=KERAS,
-        batches=40,
+        batches=30,
     )
 
 
