@@ -26,7 +26,7 @@ WRITING = {
 }
 READS_ALL = [verb for verb in VERBS if verb in ("measure", "explain", "predict", "footprint")]
 REFUSED = {  # what has no statistics that could remember noise
-    ("footprint", name) for name in ("direct", "reused", "functional", "mask", "depth")
+    ("footprint", name) for name in ("reused", "functional")
 }
 
 

@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from varshift._footprint.drift import Drift, Others, Witness, drifts, witness
-from varshift._footprint.fitting import Evidence, Fit, fit, p_value, student_quantile
+from varshift._footprint.fitting import Fit, fit, p_value, student_quantile
 from varshift._footprint.memory import remembered
 from varshift._footprint.passes import Lever
+from varshift._footprint.records import NormRecord
 
 BATCHES, CHANNELS, MEMORY = 30, 40, 1 / 19
 NOTHING = Others(torch.zeros(5, 0, dtype=torch.float64), torch.zeros(0, dtype=torch.float64))
@@ -35,7 +36,7 @@ def evidence(taus, seed, scale=1.0, memory=MEMORY, injected=None):
     samples = torch.full((BATCHES,), 64.0, dtype=torch.float64)
     still = torch.zeros(CHANNELS, dtype=torch.float64)
     levers = {place: Lever(one, still) for place, one in enumerate(relative)}
-    return Evidence(stored_mean, stored, means, variances, samples, levers, put, memory)
+    return NormRecord(stored_mean, stored, means, variances, samples, levers, put, memory)
 
 
 @pytest.mark.parametrize("tau", [-0.1, 0.0, 0.1, 1.0])

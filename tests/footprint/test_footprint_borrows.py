@@ -161,3 +161,12 @@ def test_numbers_must_go_into_a_place():
         footprint(net, data, places=["embed"])
     with pytest.raises(UsageError, match="names 'unused', but no batch reached it"):
         footprint(net, data, places=["unused"])
+
+
+def test_norms_of_too_few_channels_are_skipped_in_a_sentence():
+    net = nn.Sequential(nn.Linear(8, 3), nn.BatchNorm1d(3))
+    for _ in range(60):
+        net(torch.randn(32, 8))
+    f = footprint(net, good())
+    assert f.sites == {}
+    assert f.skipped == {"1": "fewer than 4 channels vary: no error to tell"}

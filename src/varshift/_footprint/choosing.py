@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from itertools import combinations, product
 
 from varshift._footprint.drift import Drift
-from varshift._footprint.fitting import Evidence, Fit, Fitted, fit
-from varshift._footprint.places import NoiseKind, Place
+from varshift._footprint.fitting import Estimates, Fit, fit
+from varshift._footprint.places import NoiseKind, NoisePlace
+from varshift._footprint.records import NormRecord
 
 __all__ = ["Choice", "choose"]
 
@@ -34,12 +35,12 @@ class Choice:
 class _Tried:
     taken: tuple[int, ...]
     loss: float
-    fitted: Fitted
+    fitted: Estimates
 
 
 def choose(
-    evidence: Mapping[str, Evidence],
-    candidates: Mapping[str, Mapping[int, Place]],
+    evidence: Mapping[str, NormRecord],
+    candidates: Mapping[str, Mapping[int, NoisePlace]],
     drifts: Mapping[str, Drift],
     asked: bool,
 ) -> dict[str, Choice]:
@@ -62,7 +63,7 @@ def choose(
 
 
 def _tried(
-    path: str, evidence: Evidence, among: Mapping[int, Place], drift: Drift, asked: bool
+    path: str, evidence: NormRecord, among: Mapping[int, NoisePlace], drift: Drift, asked: bool
 ) -> list[_Tried]:
     found = []
     for taken in _all_of(among) if asked else _few_of(among):
@@ -72,7 +73,7 @@ def _tried(
     return found
 
 
-def _few_of(among: Mapping[int, Place]) -> list[tuple[int, ...]]:
+def _few_of(among: Mapping[int, NoisePlace]) -> list[tuple[int, ...]]:
     """One place, or two of different inputs."""
     ones = sorted(among, key=lambda number: not among[number].usual)
     pairs = [
@@ -81,7 +82,7 @@ def _few_of(among: Mapping[int, Place]) -> list[tuple[int, ...]]:
     return [*((number,) for number in ones), *pairs]
 
 
-def _all_of(among: Mapping[int, Place]) -> list[tuple[int, ...]]:
+def _all_of(among: Mapping[int, NoisePlace]) -> list[tuple[int, ...]]:
     """Every input, with either kind of noise."""
     by_path: dict[str, list[int]] = {}
     for number, place in among.items():
@@ -89,12 +90,12 @@ def _all_of(among: Mapping[int, Place]) -> list[tuple[int, ...]]:
     return list(product(*by_path.values()))
 
 
-def _both(fitted: Fitted) -> bool:
+def _both(fitted: Estimates) -> bool:
     return all(each.tau > _LEAST * each.tau_se for each in fitted.places.values())
 
 
 def _manner(
-    tried: Mapping[str, list[_Tried]], candidates: Mapping[str, Mapping[int, Place]]
+    tried: Mapping[str, list[_Tried]], candidates: Mapping[str, Mapping[int, NoisePlace]]
 ) -> Manner:
     """The manner of noise that explains most over all norms; before weights where none does."""
     least = [_least(path, each, candidates[path]) for path, each in tried.items()]
@@ -115,7 +116,7 @@ def _manner(
     return min(manners, key=cost)
 
 
-def _least(path: str, tried: list[_Tried], among: Mapping[int, Place]) -> dict[Manner, float]:
+def _least(path: str, tried: list[_Tried], among: Mapping[int, NoisePlace]) -> dict[Manner, float]:
     """By manner, the least loss of one noise alone."""
     found: dict[Manner, float] = {}
     for one in tried:
@@ -125,11 +126,13 @@ def _least(path: str, tried: list[_Tried], among: Mapping[int, Place]) -> dict[M
     return found
 
 
-def _of(path: str, place: Place) -> Manner:
+def _of(path: str, place: NoisePlace) -> Manner:
     return place.path == path, place.noise
 
 
-def _price(path: str, among: Mapping[int, Place], taken: Sequence[int], manner: Manner) -> float:
+def _price(
+    path: str, among: Mapping[int, NoisePlace], taken: Sequence[int], manner: Manner
+) -> float:
     strange = [among[number] for number in taken if _of(path, among[number]) != manner]
     unusual = _UNUSUAL * sum(not place.usual for place in strange)
     return unusual + (_SECOND if len(taken) > 1 else _OTHER if strange else 0.0)

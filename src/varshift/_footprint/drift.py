@@ -17,7 +17,16 @@ from statistics import fmean, median
 import torch
 from torch import Tensor
 
-__all__ = ["STILL", "Drift", "Others", "Witness", "drifts", "witness"]
+__all__ = [
+    "CHI2_MEDIAN",
+    "STILL",
+    "USUAL_MEMORY",
+    "Drift",
+    "Others",
+    "Witness",
+    "drifts",
+    "witness",
+]
 
 # By experiment, over small networks that were trained at a constant rate or annealed, with and
 # without noise: of what single channels and means drifted, the share that all channels did alike;
@@ -26,8 +35,9 @@ __all__ = ["STILL", "Drift", "Others", "Witness", "drifts", "witness"]
 _ALIKE, _ALIKE_MEANS, _LEAST = 0.7, 1.5, 0.015
 _RESTLESS = 1.5
 _MOST = 0.1  # error of δ
-_CHI2_MEDIAN = 0.4549364  # of one degree of freedom
-_USUAL_MEMORY, _LONGEST = 1 / 19, 3.0  # a longer average lags further behind, up to so much
+CHI2_MEDIAN = 0.4549364  # of one degree of freedom
+USUAL_MEMORY = 1 / 19  # the sum of squared weights at a momentum of 0.1
+_LONGEST = 3.0  # a longer average lags further behind the weights, up to so much
 
 
 @dataclass(frozen=True)
@@ -44,7 +54,7 @@ class Witness:
     apart: float
     moved: float = 0.0
     restless: float = 0.0
-    memory: float = _USUAL_MEMORY
+    memory: float = USUAL_MEMORY
 
 
 @dataclass(frozen=True)
@@ -77,7 +87,7 @@ def witness(
     finest = {
         "apart": apart,
         "moved": math.sqrt(max(0.0, float((moved.square() - expected).median()))),
-        "restless": float((moved.square() / expected).median()) / _CHI2_MEDIAN,
+        "restless": float((moved.square() / expected).median()) / CHI2_MEDIAN,
         "memory": known - 1 / len(means),
     }
     strength = float((weight * centre.square()).sum())
@@ -127,7 +137,7 @@ def drifts(witnesses: Sequence[Witness]) -> list[Drift]:
 
 def _lag(one: Witness) -> float:
     """How far it lags behind the weights, as a multiple of what a momentum of 0.1 does."""
-    return min(_USUAL_MEMORY / max(one.memory, 1e-9), _LONGEST)
+    return min(USUAL_MEMORY / max(one.memory, 1e-9), _LONGEST)
 
 
 def _spread(witnesses: Sequence[Witness]) -> float:

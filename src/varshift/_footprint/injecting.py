@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from varshift._engine import Batch, Insert
-from varshift._footprint.places import NoiseKind, Place
+from varshift._footprint.places import NoiseKind, NoisePlace
 from varshift.errors import ModelError
 
 __all__ = ["Injector", "Nudge"]
@@ -40,25 +40,25 @@ class Injector:
     `first` is the number of batches that other ranks pass before this one's.
     """
 
-    numbers: Mapping[Place, int]
-    taus: Mapping[Place, float]
-    nudges: Mapping[Place, Nudge] = field(default_factory=dict)
+    numbers: Mapping[NoisePlace, int]
+    taus: Mapping[NoisePlace, float]
+    nudges: Mapping[NoisePlace, Nudge] = field(default_factory=dict)
     first: int = 0
 
     def begin(self, batch: Batch) -> None:
         """A batch starts."""
         self._batch = self.first + batch.index
-        self._calls: dict[Place, int] = {}
+        self._calls: dict[NoisePlace, int] = {}
 
     def inserts(self) -> dict[str, Insert]:
         """By module path, what stands before it."""
-        by_path: dict[str, list[Place]] = {}
+        by_path: dict[str, list[NoisePlace]] = {}
         for place in {**self.taus, **self.nudges}:
             if self.taus.get(place, 0.0) > 0 or place in self.nudges:
                 by_path.setdefault(place.path, []).append(place)
         return {path: self._insert(places) for path, places in by_path.items()}
 
-    def _insert(self, places: list[Place]) -> Callable[[nn.Module, tuple[Any, ...]], Any]:
+    def _insert(self, places: list[NoisePlace]) -> Callable[[nn.Module, tuple[Any, ...]], Any]:
         def insert(module: nn.Module, inputs: tuple[Any, ...]) -> Any:
             if not noisable(inputs):
                 raise ModelError(
@@ -72,7 +72,7 @@ class Injector:
 
         return insert
 
-    def _factor(self, place: Place, x: Tensor) -> Tensor:
+    def _factor(self, place: NoisePlace, x: Tensor) -> Tensor:
         """Mean-one noise for `x`, in the shape that its kind shares values over."""
         call = self._calls.get(place, 0)
         self._calls[place] = call + 1
@@ -87,13 +87,13 @@ class Injector:
             factor = factor * torch.where(up, 1 + reach, 1 - reach).to(x.dtype)
         return factor
 
-    def _drop(self, place: Place, call: int, tau: float, x: Tensor) -> Tensor:
+    def _drop(self, place: NoisePlace, call: int, tau: float, x: Tensor) -> Tensor:
         if tau <= 0:
             return x.new_ones(())
         kept = self._uniform(place, call, _DROPS, x) < 1 / (1 + tau)
         return kept * torch.tensor(1 + tau, dtype=x.dtype, device=x.device)
 
-    def _uniform(self, place: Place, call: int, stream: int, x: Tensor) -> Tensor:
+    def _uniform(self, place: NoisePlace, call: int, stream: int, x: Tensor) -> Tensor:
         # The same uniforms in every pass: from pass to pass only τ moves the figures.
         parts = (self.numbers[place], self._batch, call, stream)
         seed = _SEED

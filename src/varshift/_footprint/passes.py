@@ -18,10 +18,10 @@ from varshift._engine import (
     channel_moments,
 )
 from varshift._footprint.injecting import Injector, Nudge
-from varshift._footprint.places import Place
+from varshift._footprint.places import NoisePlace
 from varshift.errors import ModelError
 
-__all__ = ["NUDGE", "Inside", "Lever", "Received", "Setting", "noisy_pass", "probing_pass"]
+__all__ = ["NUDGE", "Inside", "Lever", "PassSetting", "Received", "noisy_pass", "probing_pass"]
 
 _LEAST_LEFT = 0.01  # of the variance, where noise seems to be nearly all of it
 NUDGE = 0.25  # relative variance: large against rounding, small against what rates differ by
@@ -92,18 +92,18 @@ class Inside(Recorder):
 
 
 @dataclass(frozen=True, eq=False)
-class Setting:
+class PassSetting:
     """How the passes of one estimate are run: `paths` of the norms judged, a number per place."""
 
     run: Session
     flags: Flags
     paths: tuple[str, ...]
-    numbers: Mapping[Place, int]
+    numbers: Mapping[NoisePlace, int]
 
 
 def noisy_pass(
-    setting: Setting,
-    taus: Mapping[Place, float],
+    setting: PassSetting,
+    taus: Mapping[NoisePlace, float],
     data: list[Batch],
     step: Callable[[int, Batch], None],
 ) -> dict[str, Received]:
@@ -117,12 +117,12 @@ def noisy_pass(
 
 
 def probing_pass(
-    setting: Setting,
-    taus: Mapping[Place, float],
-    groups: list[list[Place]],
-    reach: Mapping[Place, tuple[str, ...]],
+    setting: PassSetting,
+    taus: Mapping[NoisePlace, float],
+    groups: list[list[NoisePlace]],
+    reach: Mapping[NoisePlace, tuple[str, ...]],
     data: list[Batch],
-) -> dict[Place, dict[str, Lever]]:
+) -> dict[NoisePlace, dict[str, Lever]]:
     """By place and norm, what follows from noise there where no judged norm lies between.
 
     Finite differences over common random numbers: the same masks, a little more noise at one place.
@@ -142,7 +142,7 @@ def probing_pass(
             regimes[f"{number}{sign:+}"] = _regime(setting, probes[-1][-1], base)
     run.run(data, regimes)
     plain = _average(run, base)
-    moved: dict[Place, dict[str, Moved]] = {}
+    moved: dict[NoisePlace, dict[str, Moved]] = {}
     for group, pair in zip(groups, probes, strict=True):
         nudged = [_average(run, each) for each in pair]
         for place in group:
@@ -164,14 +164,17 @@ def _moved(nudged: list[dict[str, Moved]], plain: dict[str, Moved], path: str) -
 
 
 def _quiet(
-    path: str, var: Tensor, moved: Mapping[Place, dict[str, Moved]], taus: Mapping[Place, float]
+    path: str,
+    var: Tensor,
+    moved: Mapping[NoisePlace, dict[str, Moved]],
+    taus: Mapping[NoisePlace, float],
 ) -> Tensor:
     """The variance without the noise that was put in."""
     put = [moved[place][path][0] * tau for place, tau in taus.items() if path in moved[place]]
     return (var - sum(put, torch.zeros_like(var))).clamp(min=_LEAST_LEFT * var)
 
 
-def _regime(setting: Setting, inside: Inside, base: Inside) -> Regime:
+def _regime(setting: PassSetting, inside: Inside, base: Inside) -> Regime:
     norms = None if inside is base else base.as_before
     return Regime(setting.flags, record=(inside,), insert=inside.injector.inserts(), norms=norms)
 

@@ -21,7 +21,15 @@ from torch.nn.modules.pooling import (
 from varshift._engine import walk
 from varshift.errors import UsageError, listed
 
-__all__ = ["WEIGHTED", "NoiseKind", "Place", "check_places", "coded", "kinds_at", "likely_places"]
+__all__ = [
+    "WEIGHTED",
+    "NoiseKind",
+    "NoisePlace",
+    "check_places",
+    "coded",
+    "kinds_at",
+    "likely_places",
+]
 
 NoiseKind = Literal["element", "channel"]
 
@@ -31,7 +39,7 @@ _WHOLE_CHANNELS = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.FeatureAlphaDrop
 
 
 @dataclass(frozen=True)
-class Place:
+class NoisePlace:
     """Noise on the input of the module at `path`: a value of its own for each element or channel.
 
     `usual`: what is tried first; the others are taken only where they fit far better. `smooth`:
@@ -70,7 +78,7 @@ def likely_places(model: nn.Module) -> list[str]:
     return [path for fit in kinds for path, module in named if isinstance(module, fit)]
 
 
-def kinds_at(path: str, module: nn.Module, maps: bool) -> list[Place]:
+def kinds_at(path: str, module: nn.Module, maps: bool) -> list[NoisePlace]:
     """The noises that may have stood there; `maps`: its input has whole channels to drop.
 
     Straight before a norm both kinds are one: they add the same to its variance.
@@ -78,9 +86,9 @@ def kinds_at(path: str, module: nn.Module, maps: bool) -> list[Place]:
     whole = isinstance(module, _WHOLE_CHANNELS)
     smooth = isinstance(module, (*WEIGHTED, _BatchNorm))
     usual = smooth or isinstance(module, _DropoutNd)
-    found = [Place(path, "element", usual and not whole, smooth)]
+    found = [NoisePlace(path, "element", usual and not whole, smooth)]
     if maps and not isinstance(module, _BatchNorm):
-        found.append(Place(path, "channel", whole, smooth))
+        found.append(NoisePlace(path, "channel", whole, smooth))
     return found
 
 

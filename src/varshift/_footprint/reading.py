@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from typing import TypeVar
 
 from varshift._engine import Batch, Held, Session, norm_handles, untracked, walk
-from varshift._footprint.fitting import Fitted
+from varshift._footprint.fitting import Estimates
 from varshift._footprint.memory import Memory, Momentum, remembered
-from varshift._footprint.passes import Received, Setting, noisy_pass
+from varshift._footprint.passes import PassSetting, Received, noisy_pass
 from varshift._footprint.places import likely_places
-from varshift._footprint.routes import Met, Route, meet, routes
+from varshift._footprint.routes import PassOrder, PlaceReach, meet, routes
 from varshift._footprint.settling import MOST_PASSES, SETTLED, Settling
 from varshift._footprint.silence import silence
 from varshift._footprint.verdict import judged
@@ -48,7 +48,7 @@ def read(
     met = _shared(run, None if first is None else meet(run, first, flags))
     memories, skipped = _memories(run, met, momentum)
     run.report.begin(f"fitting the noise, at most {MOST_PASSES}")
-    seen = _received(Setting(run, flags, tuple(memories), {}), held, memories, skipped)
+    seen = _received(PassSetting(run, flags, tuple(memories), {}), held, memories, skipped)
     tried = _tried(run, met, asked)
     own = None if first is None else routes(run, first, flags, met, tried, list(memories))
     ways = _shared(run, own)
@@ -56,7 +56,7 @@ def read(
     places = [place for route in ways for place in route.noises]
     numbers = {place: number for number, place in enumerate(places)}
     estimate = Settling(
-        setting=Setting(run, flags, tuple(memories), numbers),
+        setting=PassSetting(run, flags, tuple(memories), numbers),
         data=held.own,
         memories=memories,
         routes=ways,
@@ -74,7 +74,7 @@ def _shared(run: Session, own: T | None) -> T:
 
 
 def _memories(
-    run: Session, met: Met, momentum: Momentum
+    run: Session, met: PassOrder, momentum: Momentum
 ) -> tuple[dict[str, Memory], dict[str, str]]:
     """What each norm remembers, in the order data reaches them; those that nothing is known of."""
     skipped = _unfit(run, met)
@@ -90,7 +90,7 @@ def _memories(
     return found, skipped
 
 
-def _unfit(run: Session, met: Met) -> dict[str, str]:
+def _unfit(run: Session, met: PassOrder) -> dict[str, str]:
     """Norm sites that nothing can be said about, wherever noise stood."""
     skipped = {path: why.value for path, why in untracked(run.model).items()}
     handles = norm_handles(run.model)
@@ -118,7 +118,7 @@ def _refuse_none(memories: dict[str, Memory], skipped: dict[str, str]) -> None:
 
 
 def _received(
-    setting: Setting, held: Held, memories: dict[str, Memory], skipped: dict[str, str]
+    setting: PassSetting, held: Held, memories: dict[str, Memory], skipped: dict[str, str]
 ) -> dict[str, Received]:
     """What the norms receive without noise; leaves out those that some batches do not reach."""
 
@@ -136,7 +136,7 @@ def _received(
     return seen
 
 
-def _tried(run: Session, met: Met, asked: list[str] | None) -> list[str]:
+def _tried(run: Session, met: PassOrder, asked: list[str] | None) -> list[str]:
     """The paths on whose input noise is tried, all of which numbers went into."""
     if asked is None:
         return [path for path in likely_places(run.model) if path in met.given]
@@ -151,7 +151,9 @@ def _tried(run: Session, met: Met, asked: list[str] | None) -> list[str]:
     return asked
 
 
-def _refuse_unreached(asked: list[str] | None, ways: list[Route], skipped: dict[str, str]) -> None:
+def _refuse_unreached(
+    asked: list[str] | None, ways: list[PlaceReach], skipped: dict[str, str]
+) -> None:
     found = {name for route in ways for name in (route.path, *route.alike)}
     for path in asked or ():
         if path in skipped:
@@ -165,7 +167,7 @@ def _refuse_unreached(asked: list[str] | None, ways: list[Route], skipped: dict[
             )
 
 
-def _result(estimate: Settling, fitted: Fitted, held: Held, notes: list[str]) -> Footprint:
+def _result(estimate: Settling, fitted: Estimates, held: Held, notes: list[str]) -> Footprint:
     records = judged(estimate, fitted)
     sites: dict[str, FootprintSite] = {}
     for record in sorted(records, key=lambda each: -each.added):

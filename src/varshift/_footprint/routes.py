@@ -12,16 +12,16 @@ from torch import Tensor, nn
 from varshift._engine import Batch, Flags, NormCall, Recorder, Regime, Session, walk
 from varshift._footprint.injecting import Injector, Nudge, noisable
 from varshift._footprint.passes import NUDGE, Inside
-from varshift._footprint.places import WEIGHTED, Place, kinds_at
+from varshift._footprint.places import WEIGHTED, NoisePlace, kinds_at
 
-__all__ = ["Met", "Route", "meet", "routes"]
+__all__ = ["PassOrder", "PlaceReach", "meet", "routes"]
 
 _ARRIVED = 1e-5  # of the largest input: more than rounding does
 _ALIKE = 1e-5  # relative, of variances
 
 
 @dataclass(eq=False)
-class Met(Recorder):
+class PassOrder(Recorder):
     """One training pass: the modules and norms in the order they ran, and what went into them."""
 
     norm_calls: dict[str, int] = field(default_factory=dict)
@@ -60,16 +60,16 @@ def _maps(x: Tensor) -> bool:
     return x.dim() > 2 and x.shape[1] > 1 and x.shape[2:].numel() > 1
 
 
-def meet(run: Session, batch: Batch, flags: Flags) -> Met:
+def meet(run: Session, batch: Batch, flags: Flags) -> PassOrder:
     """Watch one training pass."""
-    met = Met()
+    met = PassOrder()
     enter = {path: met.entered(path) for path, _ in walk(run.model) if path}
     run.once(batch, Regime(flags, record=(met,), enter=enter))
     return met
 
 
 @dataclass(frozen=True)
-class Route:
+class PlaceReach:
     """The norms that noise of a place reaches with no judged norm between, in the order they run.
 
     `alike`: other places whose noise does just the same. `noises`: what may have stood there.
@@ -78,18 +78,18 @@ class Route:
     path: str
     reach: tuple[str, ...]
     placement: Literal["a", "b"]
-    noises: tuple[Place, ...]
+    noises: tuple[NoisePlace, ...]
     alike: tuple[str, ...] = ()
 
 
 def routes(
-    run: Session, batch: Batch, flags: Flags, met: Met, tried: list[str], judged: list[str]
-) -> list[Route]:
+    run: Session, batch: Batch, flags: Flags, met: PassOrder, tried: list[str], judged: list[str]
+) -> list[PlaceReach]:
     """A route for each of the `tried` places that reaches a judged norm; equal ones are one."""
     modules = dict(walk(run.model))
     base = Inside(judged, Injector({}, {}), hold=True)
     run.once(batch, Regime(flags, record=(base,)))
-    found: list[tuple[Route, dict[str, Tensor]]] = []
+    found: list[tuple[PlaceReach, dict[str, Tensor]]] = []
     for path in tried:
         arrived = _arrived(run, batch, flags, path, base)
         if not arrived:
@@ -97,7 +97,7 @@ def routes(
         reach = tuple(norm for norm in judged if norm in arrived)
         placement: Literal["a", "b"] = "b" if met.weighs(path, reach[0]) else "a"
         noises = tuple(kinds_at(path, modules[path], met.given[path]))
-        _added(found, Route(path, reach, placement, noises), arrived)
+        _added(found, PlaceReach(path, reach, placement, noises), arrived)
     return [route for route, _ in found]
 
 
@@ -124,7 +124,7 @@ def _arrived(
     run: Session, batch: Batch, flags: Flags, path: str, base: Inside
 ) -> dict[str, Tensor]:
     """The variances of the norms that noise on the input of `path` reaches."""
-    place = Place(path, "element", True, True)
+    place = NoisePlace(path, "element", True, True)
     # One number for all: two places before the same tensor are then given the same noise.
     injector = Injector({place: 0}, {}, {place: Nudge(NUDGE, 1)})
     arrivals = _Arrivals(base, injector)
@@ -134,7 +134,7 @@ def _arrived(
 
 
 def _added(
-    found: list[tuple[Route, dict[str, Tensor]]], route: Route, arrived: dict[str, Tensor]
+    found: list[tuple[PlaceReach, dict[str, Tensor]]], route: PlaceReach, arrived: dict[str, Tensor]
 ) -> None:
     """Add a route, or its name to the one that does the same."""
     for index, (other, held) in enumerate(found):
@@ -146,7 +146,7 @@ def _added(
     found.append((route, arrived))
 
 
-def _one(first: Route, second: Route) -> Route:
+def _one(first: PlaceReach, second: PlaceReach) -> PlaceReach:
     """Two places that cannot be told apart, under the name of the first."""
     usual = {place.noise for place in (*first.noises, *second.noises) if place.usual}
     noises = tuple(replace(place, usual=place.noise in usual) for place in first.noises)

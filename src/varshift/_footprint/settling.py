@@ -10,11 +10,12 @@ import torch
 from varshift._engine import Batch
 from varshift._footprint.choosing import Choice, choose
 from varshift._footprint.drift import STILL, Drift, drifts
-from varshift._footprint.fitting import Evidence, Fitted, fit
+from varshift._footprint.fitting import Estimates, fit
 from varshift._footprint.memory import Memory
-from varshift._footprint.passes import Lever, Received, Setting, noisy_pass, probing_pass
-from varshift._footprint.places import Place
-from varshift._footprint.routes import Route
+from varshift._footprint.passes import Lever, PassSetting, Received, noisy_pass, probing_pass
+from varshift._footprint.places import NoisePlace
+from varshift._footprint.records import NormRecord
+from varshift._footprint.routes import PlaceReach
 
 __all__ = ["LEAST_CHANNELS", "MOST_PASSES", "SETTLED", "Settling"]
 
@@ -39,25 +40,25 @@ class Settling:
     `free`: the scale of each norm's variance is not known. `asked`: the user has named the places.
     """
 
-    setting: Setting
+    setting: PassSetting
     data: list[Batch]
     memories: dict[str, Memory]
-    routes: list[Route]
+    routes: list[PlaceReach]
     free: bool
     asked: bool
     taus: dict[int, float] = field(default_factory=dict)
     choices: dict[str, Choice] = field(default_factory=dict)
-    evidence: dict[str, Evidence] = field(default_factory=dict)
+    evidence: dict[str, NormRecord] = field(default_factory=dict)
     drifts: dict[str, Drift] = field(default_factory=dict)
     skipped: dict[str, str] = field(default_factory=dict)
     passes: int = 0
-    moved: float = math.inf
+    moved: float = 0.0
 
     def __post_init__(self) -> None:
         numbers = self.setting.numbers
-        self.places: dict[int, Place] = {number: place for place, number in numbers.items()}
+        self.places: dict[int, NoisePlace] = {number: place for place, number in numbers.items()}
         self._reach = {place: route.reach for route in self.routes for place in route.noises}
-        self._levers: dict[Place, dict[str, Lever]] = {}
+        self._levers: dict[NoisePlace, dict[str, Lever]] = {}
         self._injected: dict[int, float] = {}
         self._probed: dict[int, float] = {}
         self._near = self.free  # whether the noise put in is about what there was
@@ -70,11 +71,14 @@ class Settling:
         self.setting.run.report(self.passes, MOST_PASSES)
         return seen
 
-    def settle(self, seen: dict[str, Received]) -> Fitted:
+    def settle(self, seen: dict[str, Received]) -> Estimates:
         """Until what the norms receive is what they store; `seen` is what they received without."""
         for _ in range(_LOOKS):
             # A norm's channels tell where its noise stood once the noise further up is put in.
-            if not self._look(seen):
+            changed = self._look(seen)
+            if not self.choices:
+                return Estimates({}, {})
+            if not changed:
                 break
             seen = self._towards(seen)
             if not self._far():
@@ -89,7 +93,7 @@ class Settling:
         """The norm that meets noise of that place first."""
         return self._reach[self.places[number]][0]
 
-    def candidates(self, path: str) -> dict[int, Place]:
+    def candidates(self, path: str) -> dict[int, NoisePlace]:
         """The places whose noise this norm is the first to meet, by number."""
         return {n: place for n, place in self.places.items() if self.home(n) == path}
 
@@ -134,7 +138,7 @@ class Settling:
             seen = self.received()
         return seen
 
-    def _still(self, seen: dict[str, Received]) -> tuple[Fitted, dict[str, Received]]:
+    def _still(self, seen: dict[str, Received]) -> tuple[Estimates, dict[str, Received]]:
         """Passes until no τ moves by more than a fraction of its error."""
         while True:
             self._gather(seen)
@@ -157,10 +161,10 @@ class Settling:
             if path in self.memories
         }
 
-    def _evidence(self, path: str, received: Received) -> Evidence:
+    def _evidence(self, path: str, received: Received) -> NormRecord:
         memory = self.memories[path]
         met = [number for number, place in self.places.items() if path in self._reach[place]]
-        return Evidence(
+        return NormRecord(
             stored_mean=memory.mean,
             stored_var=memory.var,
             means=torch.stack(received.means),
@@ -177,12 +181,12 @@ class Settling:
         told = drifts([each.witness for each in norms.values()])
         return dict(zip(norms, told, strict=True))
 
-    def _fit(self, known: dict[str, Drift]) -> Fitted:
+    def _fit(self, known: dict[str, Drift]) -> Estimates:
         taken = [number for choice in self.choices.values() for number in choice.taken]
         freed = list(dict.fromkeys([*taken, *self._injected]))
         return fit(self.evidence, taken, freed=freed, drifts=known)
 
-    def _move(self, fitted: Fitted) -> float:
+    def _move(self, fitted: Estimates) -> float:
         """Take the new τ; by how many standard errors the noise put in must move at most."""
         moved = 0.0
         for number, found in fitted.places.items():
@@ -210,7 +214,7 @@ class Settling:
             if not self._reach[place]:
                 del self._reach[place], self.places[self.setting.numbers[place]]
 
-    def _by_place(self) -> dict[Place, float]:
+    def _by_place(self) -> dict[NoisePlace, float]:
         return {self.places[number]: _put(tau) for number, tau in self.taus.items()}
 
     def _step(self, done: int, batch: Batch) -> None:
@@ -223,9 +227,9 @@ def _put(tau: float) -> float:
     return min(max(tau, 0.0), _MOST)
 
 
-def _groups(reach: dict[Place, tuple[str, ...]]) -> list[list[Place]]:
+def _groups(reach: dict[NoisePlace, tuple[str, ...]]) -> list[list[NoisePlace]]:
     """Places of a group reach no norm in common, so that one pass tells them apart."""
-    groups: list[tuple[list[Place], set[str]]] = []
+    groups: list[tuple[list[NoisePlace], set[str]]] = []
     for place, norms in reach.items():
         for held, met in groups:
             if held[0].smooth == place.smooth and not met & set(norms):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from varshift._footprint.choosing import Choice
-from varshift._footprint.fitting import Evidence, Fit, Fitted, p_value, student_quantile
-from varshift._footprint.places import Place, coded
+from varshift._footprint.fitting import Estimates, Fit, p_value, student_quantile
+from varshift._footprint.places import NoisePlace, coded
+from varshift._footprint.records import NormRecord
 from varshift._footprint.settling import Settling
 from varshift.results import FootprintSite, Instead
 
@@ -18,7 +19,7 @@ _NEGLIGIBLE_DROP = 0.02
 _NEGLIGIBLE_ADDED = 0.03  # weights on the move often do 0.02
 
 
-def judged(run: Settling, fitted: Fitted) -> list[FootprintSite]:
+def judged(run: Settling, fitted: Estimates) -> list[FootprintSite]:
     """A record for each place taken, in the order of the norms; those of one norm side by side."""
     chances = {number: p_value(found) for number, found in fitted.places.items()}
     unlikely = _holm(chances, len(run.places))
@@ -58,7 +59,7 @@ def judged(run: Settling, fitted: Fitted) -> list[FootprintSite]:
     ]
 
 
-def _pattern(evidence: Evidence, number: int, fitted: Fitted) -> dict[str, tuple[float, ...]]:
+def _pattern(evidence: NormRecord, number: int, fitted: Estimates) -> dict[str, tuple[float, ...]]:
     """By channel, what a unit of this noise adds and what is stored beyond all else."""
     live = evidence.live
     excess = evidence.stored_var[live] / (evidence.observed * evidence.quiet) - 1
@@ -69,7 +70,7 @@ def _pattern(evidence: Evidence, number: int, fitted: Fitted) -> dict[str, tuple
     return {"lever": tuple(lever.tolist()), "excess": tuple(excess.tolist())}
 
 
-def _instead(place: Place, found: Fit) -> Instead:
+def _instead(place: NoisePlace, found: Fit) -> Instead:
     return Instead(place.path, place.noise, *_interval(found))
 
 

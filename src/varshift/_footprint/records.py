@@ -1,0 +1,92 @@
+"""What one norm remembers and receives, and what noise at each place does to it. Numbers only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from varshift._footprint.passes import Lever
+
+__all__ = ["NormRecord"]
+
+_DEAD = 1e-10  # variance over the stored one, or noise energy, at which a channel is constant
+_LEAST_LEFT = 0.01  # of the variance, where noise seems to be nearly all of it
+
+
+@dataclass(frozen=True, eq=False)
+class NormRecord:
+    """What one norm remembers and what it receives while noise is put in.
+
+    Attributes:
+        stored_mean, stored_var: (C,).
+        means, variances: (T, C), of T batches of `samples`; the variances unbiased.
+        levers: by the number of a place, what its noise does; N/v, since noise further up changes v
+            as a whole, and N with it.
+        injected: by the same numbers, the τ that was put in.
+        memory: the sum of squared weights of the batches that the stored values average over,
+            m/(2 − m) for momentum m; None where nobody knows.
+    """
+
+    stored_mean: Tensor
+    stored_var: Tensor
+    means: Tensor
+    variances: Tensor
+    samples: Tensor
+    levers: dict[int, Lever]
+    injected: dict[int, float]
+    memory: float | None
+
+    @cached_property
+    def live(self) -> Tensor:
+        """Channels that vary and meet noise, (C,) bool."""
+        observed = self.share @ self.variances
+        finite = torch.isfinite(self.stored_var) & torch.isfinite(observed)
+        for lever in self.levers.values():
+            finite &= lever.var.abs() < 1 / _DEAD
+        return finite & (self.stored_var > 0) & (observed > _DEAD * self.stored_var)
+
+    @cached_property
+    def share(self) -> Tensor:
+        """What part of all samples each batch holds, (T,)."""
+        return self.samples / self.samples.sum()
+
+    @cached_property
+    def observed(self) -> Tensor:
+        """Mean of the batches' unbiased variances, the estimator that is stored, (live,)."""
+        return (self.share @ self.variances)[self.live]
+
+    @cached_property
+    def quiet(self) -> Tensor:
+        """What share of the variance would be left without the noise put in, (live,)."""
+        put = [self.levers[each].var[self.live] * tau for each, tau in self.injected.items()]
+        return 1 / (1 + sum(put, torch.zeros_like(self.observed))).clamp(min=_LEAST_LEFT)
+
+    def columns(self, places: Sequence[int]) -> Tensor:
+        """N over the variance received, (live, places); 0 where the norm does not meet one."""
+        found = torch.zeros(len(self.observed), len(places), dtype=torch.float64)
+        for index, place in enumerate(places):
+            if place in self.levers:
+                found[:, index] = self.levers[place].var[self.live] * self.quiet
+        return found
+
+    def slopes(self, places: Sequence[int]) -> Tensor:
+        """By how much each unit of τ of those places moves the mean, (live, places)."""
+        found = torch.zeros(len(self.observed), len(places), dtype=torch.float64)
+        for index, place in enumerate(places):
+            if place in self.levers:
+                found[:, index] = self.levers[place].mean[self.live]
+        return found
+
+    def excess(self, freed: Sequence[int]) -> Tensor:
+        """V/v − 1 as if no noise had been put in at the places `freed`: what theirs explains."""
+        taus = torch.tensor([self.injected.get(each, 0.0) for each in freed], dtype=torch.float64)
+        return self.stored_var[self.live] / self.observed - 1 + self.columns(freed) @ taus
+
+    def scatter(self) -> Tensor:
+        """Relative deviation of each batch, scaled to batches of average size, (T, live)."""
+        size = (self.share * len(self.share)).sqrt()
+        return (self.variances[:, self.live] / self.observed - 1) * size[:, None]
