@@ -60,8 +60,8 @@ segmenters' dense layers, where the audio errs from channel to channel by 5 % (C
 The trace is there all the same, in the level: by plain hooks, the last norm of CREPE tiny stores
 1.07 to 1.09 of the median variance it meets on five mixtures of audio, and 0.99 to 1.01 of it once
 the true dropout is put back at all five places; the last norms of musicnn 1.13 (MTT) and 1.34
-(MSD), and 1.01 and 1.08. But norms further up differ by as much whether it is put back or not, and who
-does not know the truth cannot tell dropout from the faults of the audio.
+(MSD), and 1.01 and 1.08. But norms further up differ by as much whether it is put back or not, and
+who does not know the truth cannot tell dropout from the faults of the audio.
 
 ## Where the truth is written
 
