@@ -23,7 +23,8 @@ Line = dict[str, Any]
 def read(cases: Iterable[Case], trained: Iterable[str], results: Path) -> Iterator[Line]:
     """What is trained and not read yet; each is written as it is done.
 
-    The file is asked before each, so that several processes may read side by side.
+    The file is asked before each, so that several processes, each with an `only` of its own, may
+    read side by side.
     """
     there = set(trained)
     for case in cases:
