@@ -81,7 +81,6 @@ def test_predict_with_and_without_data(checkpoint):
 
 def test_footprint(checkpoint):
     arguments = ("footprint", f"{FACTORIES}:noisy", "--checkpoint", checkpoint)
-    arguments += ("--place", "1")  # 64 samples and 4 channels are too few to find it as well
     done = varshift(*arguments, "--data", f"{FACTORIES}:batches", "--format", "json")
     assert done.returncode == 1, done.stderr
     site = json.loads(done.stdout)["sites"]["2"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 
@@ -59,6 +59,7 @@ class Settling:
         self.places: dict[int, NoisePlace] = {number: place for place, number in numbers.items()}
         self._reach = {place: route.reach for route in self.routes for place in route.noises}
         self._levers: dict[NoisePlace, dict[str, Lever]] = {}
+        self._first: dict[NoisePlace, dict[str, Lever]] = {}  # those without any noise put in
         self._injected: dict[int, float] = {}
         self._probed: dict[int, float] = {}
         self._near = self.free  # whether the noise put in is about what there was
@@ -90,15 +91,20 @@ class Settling:
         return fitted
 
     def alone(self, path: str, number: int) -> Fit:
-        """What this norm alone says of a place, had its noise been the only one it met first."""
-        freed = [*self.candidates(path), *self._injected]
-        fitted = fit(
-            {path: self.evidence[path]},
-            [number],
-            freed=list(dict.fromkeys(freed)),
-            drifts={path: self.drifts[path]},
+        """What this norm alone says of a place, had its noise been the only one it met first.
+
+        By what noise did there when none was put in: noises in series multiply each other.
+        """
+        record, place = self.evidence[path], self.places[number]
+        left = torch.ones_like(record.stored_var)
+        left[record.live] = record.quiet
+        without = replace(
+            record,
+            variances=record.variances * left,
+            levers={number: self._first[place][path]},
+            injected={},
         )
-        return fitted.places[number]
+        return fit({path: without}, [number], drifts={path: self.drifts[path]}).places[number]
 
     def home(self, number: int) -> str:
         """The norm that meets noise of that place first."""
@@ -114,6 +120,7 @@ class Settling:
         some = self._some(_SPENT / (1 + 2 * len(groups)))
         self._probed = {number: _put(tau) for number, tau in self.taus.items()}
         self._levers = probing_pass(self.setting, self._by_place(), groups, self._reach, some)
+        self._first = self._first or self._levers
         self._gather(seen)
         self._leave_dead()
         among = {path: self.candidates(path) for path in self.evidence}
