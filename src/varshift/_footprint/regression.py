@@ -161,7 +161,9 @@ def _normal(rows: list[Rows], weights: list[Tensor]) -> Tensor:
 def _least_squares(rows: list[Rows], weights: list[Tensor]) -> Tensor:
     right = torch.zeros(rows[0].lever.shape[1], dtype=torch.float64)
     for each, weight in zip(rows, weights, strict=True):
-        right += each.lever.T @ (weight * _centred(each, weight, each.gap)) - weight @ each.tilt
+        right += each.lever.T @ (weight * _centred(each, weight, each.gap))
+        if each.drift.error:  # only where the pattern is evidence, and levers hardly differ
+            right -= weight @ each.tilt
     found: Tensor = torch.linalg.solve(_normal(rows, weights), right)
     return found
 
