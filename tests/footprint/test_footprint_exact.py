@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from varshift._footprint.estimating import footprint
 from varshift.errors import UsageError
+from varshift.theory import conv_noise_energy
 
 
 def norms(net):
@@ -200,6 +201,25 @@ def test_result_is_plain():
     assert document["sites"]["2"]["drop_p"] == f["2"].drop_p
     assert [row["site"] for row in f.rows()] == list(f.sites)
     assert all(math.isfinite(row["high"]) for row in f.rows())
+
+
+def test_noise_energy_by_injection_is_the_closed_form():
+    """Two ways to N: finite differences of what the norm receives, and `varshift.theory`."""
+    torch.manual_seed(6)
+    data = images(24)
+    net = remember(nn.Sequential(nn.Conv2d(3, 24, 3, stride=2), nn.BatchNorm2d(24)), data, 1)
+    with torch.no_grad():
+        met = [net[0](batch).double().transpose(0, 1).flatten(1) for batch in data]
+    v = torch.stack([x.var(1) for x in met]).mean(0)
+    second = torch.stack([x.square().mean(1) for x in met]).mean(0)
+    energies = [conv_noise_energy(batch, net[0].weight, stride=2) for batch in data]
+    closed = {"0": torch.stack(energies).mean(0) / v, "1": second / v}
+    for place, expected in closed.items():
+        found = footprint(net, data, places=[place]).places[place]
+        assert found.noise == "element"
+        lever = torch.tensor(found.lever, dtype=torch.float64)
+        # By some of the batches and by drawing: 64 × 9 values of each channel in each of them.
+        assert torch.allclose(lever, expected, rtol=0.06)
 
 
 class Habits(nn.Module):

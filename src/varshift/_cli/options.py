@@ -13,7 +13,7 @@ __all__ = [
 
 Target = Annotated[str, typer.Argument(help="package.module:factory or file.py:factory")]
 Checkpoint = Annotated[
-    str | None, typer.Option(help="weights: .safetensors, or a weights-only .pt")
+    str | None, typer.Option(help="weights: .safetensors, a weights-only .pt, or of Keras, TensorFlow, ONNX")
 ]
 TextOrJson = Annotated[str, typer.Option("--format", help="text or json")]
 Format = Annotated[str, typer.Option(help="text, json or html")]
