@@ -13,7 +13,8 @@ __all__ = [
 
 Target = Annotated[str, typer.Argument(help="package.module:factory or file.py:factory")]
 Checkpoint = Annotated[
-    str | None, typer.Option(help="weights: .safetensors, a weights-only .pt, or of Keras, TensorFlow, ONNX")
+    str | None,
+    typer.Option(help="weights: .safetensors, a weights-only .pt; of Keras, TensorFlow or ONNX"),
 ]
 TextOrJson = Annotated[str, typer.Option("--format", help="text or json")]
 Format = Annotated[str, typer.Option(help="text, json or html")]
