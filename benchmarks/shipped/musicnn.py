@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from varshift._loading.foreign.reading import read_foreign
 
 from benchmarks.shipped.network import CLEAN, Truth
 from benchmarks.shipped.wheels import member
+from varshift._loading.foreign.reading import read_foreign
 
 Size = tuple[int, int]
 POOLS: dict[str, list[tuple[Size, Size]]] = {  # size and stride, (time, frequency)
