@@ -115,7 +115,7 @@ VERBS = {
         lambda **o: vs.footprint(settled(Slow(), Loader(), 40), Loader(), **o),
         [
             *("reading data", "finding where noise may stand"),
-            "fitting the noise, at most 16 passes",
+            "fitting the noise, at most 24 passes",
         ],
     ),
     "recalibrate": (
@@ -174,8 +174,8 @@ def test_a_callback_neither_draws_nor_raises_inside_the_traced_pass():
 
 def test_a_footprint_moves_within_a_pass(drawn):
     VERBS["footprint"][0](progress=True)
-    counts = dict(drawn[0].phases)["fitting the noise, at most 16 passes"]
-    assert counts[0] == (pytest.approx(1 / 6), 16)
+    counts = dict(drawn[0].phases)["fitting the noise, at most 24 passes"]
+    assert counts[0] == (pytest.approx(1 / 6), 24)
 
 
 def test_a_verb_inside_a_verb_draws_but_does_not_call_back(drawn):

@@ -13,7 +13,6 @@ from varshift._engine import Data, Forward, Progress, session, subject_of
 from varshift._footprint.memory import Momentum, check_momentum
 from varshift._footprint.places import check_places
 from varshift._footprint.reading import read
-from varshift._footprint.settling import MOST_PASSES
 from varshift.errors import UsageError
 from varshift.results import Footprint
 
@@ -89,7 +88,7 @@ def footprint(
     check_momentum(momentum)
     with session(model, forward=forward, device=device, progress=progress) as run:
         asked = check_places(run.model, places)
-        held = run.held(given, max_samples, then=f"fitting the noise, at most {MOST_PASSES}")
+        held = run.held(given, max_samples, then="finding where noise may stand")
         result = read(run, held, asked, momentum, free)
         result = replace(result, subject=subject_of(model))
     return run.noted(result)

@@ -24,8 +24,9 @@ T = TypeVar("T")
 _LEAST_BATCHES = 4
 _POOR_FIT = 4.0
 _POOR = (
-    "at {} of {} norms ({}) the channels agree on no noise: it stood elsewhere (name the place in "
-    "places=), the data are others than those of training, or the weights still moved at its end"
+    "at {} of {} norms ({}) the channels agree on no one noise: it stood elsewhere (name the "
+    "place in places=), the data are others than those of training, or the weights still moved "
+    "at its end"
 )
 _SUPPOSED = (
     "{} norms (first {}) have momentum 0 and hold statistics all the same, from a converted file, "
@@ -47,7 +48,7 @@ def read(
     flags, notes = silence(run, first)
     met = _shared(run, None if first is None else meet(run, first, flags))
     memories, skipped = _memories(run, met, momentum)
-    run.report.begin(f"fitting the noise, at most {MOST_PASSES}")
+    run.report.begin(f"fitting the noise, at most {MOST_PASSES} passes")
     seen = _received(PassSetting(run, flags, tuple(memories), {}), held, memories, skipped)
     tried = _tried(run, met, asked)
     if asked is not None:  # of those that do the same as a place it is told what the code has
