@@ -21,9 +21,18 @@ from varshift._footprint.injecting import Injector, Nudge
 from varshift._footprint.places import NoisePlace
 from varshift.errors import ModelError
 
-__all__ = ["NUDGE", "Inside", "Lever", "PassSetting", "Received", "noisy_pass", "probing_pass"]
+__all__ = [
+    "LEAST_LEFT",
+    "NUDGE",
+    "Inside",
+    "Lever",
+    "PassSetting",
+    "Received",
+    "noisy_pass",
+    "probing_pass",
+]
 
-_LEAST_LEFT = 0.01  # of the variance, where noise seems to be nearly all of it
+LEAST_LEFT = 0.01  # of the variance, where noise seems to be nearly all of it
 NUDGE = 0.25  # relative variance: large against rounding, small against what rates differ by
 
 
@@ -173,7 +182,7 @@ def _quiet(
 ) -> Tensor:
     """The variance without the noise that was put in, (T, C)."""
     put = [moved[place][path][0] * tau for place, tau in taus.items() if path in moved[place]]
-    return (var - sum(put, torch.zeros_like(var))).clamp(min=_LEAST_LEFT * var)
+    return (var - sum(put, torch.zeros_like(var))).clamp(min=LEAST_LEFT * var)
 
 
 def _lever(moved: Moved, received: Tensor, quiet: Tensor) -> Lever:

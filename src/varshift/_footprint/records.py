@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from varshift._footprint.passes import Lever
+from varshift._footprint.passes import LEAST_LEFT, Lever
 
 __all__ = ["NormRecord"]
 
 _DEAD = 1e-10  # variance over the stored one, or noise energy, at which a channel is constant
-_LEAST_LEFT = 0.01  # of the variance, where noise seems to be nearly all of it
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,31 +62,26 @@ class NormRecord:
     def quiet(self) -> Tensor:
         """What share of the variance would be left without the noise put in, (live,)."""
         put = [self.levers[each].var[self.live] * tau for each, tau in self.injected.items()]
-        return 1 / (1 + sum(put, torch.zeros_like(self.observed))).clamp(min=_LEAST_LEFT)
+        return 1 / (1 + sum(put, torch.zeros_like(self.observed))).clamp(min=LEAST_LEFT)
 
     def columns(self, places: Sequence[int]) -> Tensor:
         """N over the variance received, (live, places); 0 where the norm does not meet one."""
-        found = torch.zeros(len(self.observed), len(places), dtype=torch.float64)
-        for index, place in enumerate(places):
-            if place in self.levers:
-                found[:, index] = self.levers[place].var[self.live] * self.quiet
-        return found
+        return self._by_place(places, lambda lever: lever.var[self.live] * self.quiet)
 
     def tilts(self, places: Sequence[int]) -> Tensor:
         """By how much errors of `columns` and of `excess` go together, (live, places)."""
-        found = torch.zeros(len(self.observed), len(places), dtype=torch.float64)
-        for index, place in enumerate(places):
-            if place in self.levers:
-                shared = self.levers[place].shared[self.live]
-                found[:, index] = -shared * self.quiet / len(self.variances)
-        return found
+        batches = len(self.variances)
+        return self._by_place(places, lambda lever: -lever.shared[self.live] * self.quiet / batches)
 
     def slopes(self, places: Sequence[int]) -> Tensor:
         """By how much each unit of τ of those places moves the mean, (live, places)."""
+        return self._by_place(places, lambda lever: lever.mean[self.live])
+
+    def _by_place(self, places: Sequence[int], told: Callable[[Lever], Tensor]) -> Tensor:
         found = torch.zeros(len(self.observed), len(places), dtype=torch.float64)
         for index, place in enumerate(places):
             if place in self.levers:
-                found[:, index] = self.levers[place].mean[self.live]
+                found[:, index] = told(self.levers[place])
         return found
 
     def excess(self, freed: Sequence[int]) -> Tensor:

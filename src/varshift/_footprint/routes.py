@@ -9,7 +9,16 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from varshift._engine import Batch, Flags, NormCall, Recorder, Regime, Session, walk
+from varshift._engine import (
+    Batch,
+    Flags,
+    NormCall,
+    Recorder,
+    Regime,
+    Session,
+    channel_moments,
+    walk,
+)
 from varshift._footprint.injecting import Injector, Nudge, noisable
 from varshift._footprint.passes import NUDGE, Inside
 from varshift._footprint.places import WEIGHTED, NoiseKind, NoisePlace, kinds_at
@@ -117,8 +126,7 @@ class _Arrivals(Inside):
             return
         moved = (call.x - held).abs().max()
         if bool(moved > _ARRIVED * held.abs().max()):
-            flat = call.x.detach().double().transpose(0, 1).flatten(1)
-            self.found[call.path] = flat.var(1).cpu()
+            self.found[call.path] = channel_moments(call.x).var().cpu()
 
 
 def _arrived(

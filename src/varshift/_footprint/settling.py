@@ -160,14 +160,14 @@ class Settling:
         """Passes until no τ moves by more than a fraction of its error."""
         while True:
             self._gather(seen)
-            fitted = self._fit(self.drifts)
-            self.moved = self._move(fitted)
-            self._near = self._near or self.moved <= _ALMOST
             if self._near and not self.free:
                 # Far from the noise there was, channels and means tell of no drift.
                 self.drifts = self._drifts()
-                fitted = self._fit(self.drifts)
-                self.moved = self._move(fitted)
+            fitted = self._fit(self.drifts)
+            self.moved = self._move(fitted)
+            if not self._near and self.moved <= _ALMOST:
+                self._near = True
+                continue  # the same once more, and drift with it
             if self.passes >= MOST_PASSES or (self._near and self.moved <= SETTLED):
                 return fitted, seen
             seen = self.received()
