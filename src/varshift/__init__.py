@@ -9,6 +9,9 @@
     c = vs.check(model, example)        # what shifts too much: a linter with codes
     r = vs.repair(model, data)          # the best repair, kept only if measured to help; r.undo()
     r = vs.recalibrate(model, data)     # the one everybody needs, alone: exact noise-off statistics
+    vs.update_bn(loader, model)         # torch's own call, exact and with noise off
+    with vs.test_statistics(model, calibration):    # right statistics here, the trained after
+        validate(model)
     r = vs.relocate(model, example)     # before training: no noise before any norm
 
 Names are looked up when first used, so that `import varshift` costs next to nothing and
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from varshift._inspect.inspecting import inspect
     from varshift._measure.measuring import measure
     from varshift._predict.predicting import predict
+    from varshift._repair.averaging import test_statistics, update_bn
     from varshift._repair.recalibration import recalibrate
     from varshift._repair.repairing import repair
     from varshift._rewrite.relocating import relocate
@@ -70,6 +74,8 @@ __all__ = [
     "relocate",
     "repair",
     "replace",
+    "test_statistics",
+    "update_bn",
 ]
 
 # Where each name lives, looked up when it is first used.
@@ -86,6 +92,8 @@ _HOMES = {
     "relocate": "_rewrite.relocating",
     "repair": "_repair.repairing",
     "replace": "_rewrite.replacing",
+    "test_statistics": "_repair.averaging",
+    "update_bn": "_repair.averaging",
     **dict.fromkeys(
         (
             "Explanation",

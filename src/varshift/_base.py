@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from varshift._handed import drawing
 from varshift.errors import UsageError
@@ -140,6 +140,13 @@ class Undoable(Result):
     def _changed(self) -> bool:
         """Whether the model was changed at all."""
         return True
+
+    def __enter__(self) -> Self:
+        """The change holds in the block, and is undone at its end, whatever happens there."""
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.undo()
 
     def undo(self) -> None:
         """Put back what was there before, bit for bit, in the same storage. May be called again.

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from torch import Tensor, nn
 
 from varshift._engine import Handle, norm_handles, put, refuse_overflow, untracked
-from varshift.errors import DataError, ModelError
+from varshift.errors import DataError, ModelError, UsageError, listed
 from varshift.results import Change, Recalibration, Statistics
 from varshift.theory.moments import Moments
 
@@ -70,13 +71,14 @@ class Plan:
         self._old: dict[str, _Kept] = {}
 
     @classmethod
-    def of(cls, model: nn.Module, include_frozen: bool) -> Plan:
+    def of(cls, model: nn.Module, include_frozen: bool, frozen: Iterable[str] = ()) -> Plan:
         """Decide before anything runs."""
         skipped = {path: why.value for path, why in untracked(model).items()}
         handles = norm_handles(model)
         for path, handle in handles.items():
             if model.training and not handle.module.training and not include_frozen:
                 skipped[path] = "frozen (in eval mode inside a model in train mode)"
+        skipped |= dict.fromkeys(_named_by(frozen, handles), "named in frozen=")
         certain = [p for p, handle in handles.items() if handle.certain and handle.registered]
         return cls(skipped, certain)
 
@@ -151,6 +153,18 @@ class Plan:
             ),
             Statistics(new.moments.mean.cpu(), new.moments.var().cpu(), new.moments.count),
         )
+
+
+def _named_by(patterns: Iterable[str], paths: Iterable[str]) -> Iterator[str]:
+    """The norms that `frozen=` names. Raises UsageError for a name that none has."""
+    paths = list(paths)
+    for pattern in (patterns,) if isinstance(patterns, str) else patterns:
+        found = [path for path in paths if fnmatchcase(path, pattern)]
+        if not found:
+            raise UsageError(
+                f"frozen names {pattern!r}, but no norm is called that: {listed(paths)}"
+            )
+        yield from found
 
 
 def _no_norm(skipped: dict[str, str]) -> str:

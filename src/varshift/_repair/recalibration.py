@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -38,6 +38,7 @@ def recalibrate(
     device: torch.device | str | None = None,
     max_samples: int | None = None,
     include_frozen: bool = False,
+    frozen: Iterable[str] = (),
     sync: bool | None = None,
     max_bytes: int | None = None,
     progress: Progress = None,
@@ -60,7 +61,8 @@ def recalibrate(
         max_samples: use so many samples; 1,000 to 10,000 suffice. [wu2021rethinking]
         include_frozen: also rewrite norms that are in eval mode inside a model lent in train
             mode. By default these stay as they are. (A model lent in eval mode says nothing about
-            which norms are frozen: all are rewritten.)
+            which norms are frozen: all are rewritten, but for those that `frozen` names.)
+        frozen: paths of norms to leave alone whatever their flags, as "backbone.*".
         sync: merge over the ranks of a process group; by default whenever there is one. Every
             rank must then call, each with its own data, and ends with the same bits.
         max_bytes: how much this process may grow; by default 80 % of the free memory.
@@ -86,6 +88,8 @@ def recalibrate(
         >>> r.undo()
         >>> model[1].running_var
         tensor([1., 1., 1.])
+
+        As a context manager it is undone at the end of the block (see `test_statistics`).
     """
     ranks = Ranks.of(sync)
     with ranks.together():
@@ -96,6 +100,7 @@ def recalibrate(
             device=device,
             max_samples=max_samples,
             include_frozen=include_frozen,
+            frozen=frozen,
             sync=sync,
             max_bytes=max_bytes,
             progress=progress,
@@ -146,6 +151,7 @@ def statistics_of(
     device: torch.device | str | None = None,
     max_samples: int | None = None,
     include_frozen: bool = False,
+    frozen: Iterable[str] = (),
     sync: bool | None = None,
     max_bytes: int | None = None,
     progress: Progress = None,
@@ -154,7 +160,7 @@ def statistics_of(
     with session(
         model, forward=forward, device=device, progress=progress, sync=sync, train=False
     ) as run:
-        plan = Plan.of(run.model, include_frozen)
+        plan = Plan.of(run.model, include_frozen, frozen)
         settled = settle(
             run,
             data,

@@ -1,0 +1,1 @@
+"""The shift while a network trains, for a hundredth of the time."""
