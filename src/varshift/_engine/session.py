@@ -6,6 +6,7 @@ devices, random state, progress, the structure and the ranks are looked after he
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -534,6 +535,7 @@ def session(
     ):
         if train and not inner.training:
             inner.train()
+        _hush()
         yield Session(
             lent=model,
             model=inner,
@@ -544,6 +546,15 @@ def session(
             lent_training=lent_training,
             notes=notes,
         )
+
+
+def _hush() -> None:
+    """No word from activation checkpointing, in every pass, that nothing is differentiated.
+
+    The loan gives the filters back.
+    """
+    for message in ("None of the inputs have requires_grad", "torch.utils.checkpoint: the use_re"):
+        warnings.filterwarnings("ignore", message=message)
 
 
 @contextmanager

@@ -162,8 +162,14 @@ def _notes(
             sentence = f"{name}: scripted, seen from outside only: its inner paths and lines are "
             yield Note(f"{sentence}unknown", NoteKind.SCRIPTED, name)
     modules = [model, *(module for _, module in walk(inner))]
-    if any(type(module).__name__ == "OptimizedModule" for module in modules):
+    if any(_compiled(module) for module in modules):
         yield Note("compiled parts were run eagerly for the inspection", NoteKind.COMPILED)
+
+
+def _compiled(module: nn.Module) -> bool:
+    """By `torch.compile(module)` or by `module.compile()`."""
+    called = getattr(module, "_compiled_call_impl", None)
+    return type(module).__name__ == "OptimizedModule" or called is not None
 
 
 def _by_hand(model: nn.Module, tracer: Tracer) -> list[str]:

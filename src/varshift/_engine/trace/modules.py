@@ -31,7 +31,11 @@ class ModuleStack:
         self._paths = {id(module): path for path, module in everything(model)}
         self._report = report
         # Only what has no modules inside: a container is done when its parts are.
-        self._leaves = {path for path, module in everything(model) if not any(module.children())}
+        self._leaves = {
+            path
+            for path, module in everything(model)
+            if next(module.children(), None) is None  # a compiled child has no truth value
+        }
         self._left: set[str] = set()
         self._running: list[tuple[str, nn.Module]] = [("", model)]
         self.called: set[str] = set()
