@@ -55,6 +55,23 @@ def network(seed=0, **options):
         return Net(**options).double()
 
 
+class Pretrained(transformers.PreTrainedModel):
+    """The same network as the library has its models, read by `from_pretrained`."""
+
+    config_class = transformers.PretrainedConfig
+
+    def __init__(self, config):
+        super().__init__(config)
+        self.net = network()
+        self.post_init()
+
+    def _init_weights(self, module):
+        pass
+
+    def forward(self, x, labels=None):
+        return self.net(x, labels)
+
+
 def arguments(folder, **options):
     """Nothing is reported, nothing drawn, and nothing saved unless a test asks for it."""
     chosen = {

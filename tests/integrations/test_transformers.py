@@ -225,11 +225,11 @@ def test_attached_to_a_trainer_it_is_the_same(trainer_of):
 
 
 def test_what_is_wrong_is_refused(trainer_of):
-    with pytest.raises(vs.errors.UsageError, match="takes a Trainer of transformers.*Linear"):
+    with pytest.raises(vs.errors.UsageError, match=r"takes a Trainer of transformers.*Linear"):
         attach(nn.Linear(1, 1))
     with pytest.raises(vs.errors.UsageError, match="save is 'both'; it is 'training' or"):
         attach(trainer_of(), save="both")
-    with pytest.raises(vs.errors.UsageError, match="max_samples is 1;.*at least 2"):
+    with pytest.raises(vs.errors.UsageError, match=r"max_samples is 1;.*at least 2"):
         trainer_of(Corrected, own={"max_samples": 1})
     with pytest.raises(vs.errors.UsageError, match=r"Other\(Trainer, Noise.*: put Noise.* first"):
         type("Other", (transformers.Trainer, NoiseOffStatistics), {})
