@@ -18,7 +18,7 @@ from integrations.hugging_face import (
 )
 from varshift.integrations.transformers import NoiseOffStatistics
 
-TRAIN, VALIDATION = Samples(600), Samples(300, seed=1)
+TRAIN, VALIDATION = Samples(600), Samples(200, seed=1)
 SAVES = ("training", "noise_off")
 EVERY_FIVE_STEPS = {
     "eval_strategy": "steps",
@@ -43,6 +43,8 @@ def _one_thread():
 
 
 def trainer_in(folder, kind=Corrected, model=None, own=None, **options):
+    if kind is Corrected:
+        own = {"max_samples": 150, **(own or {})}
     return kind(
         model=model or network(),
         args=arguments(folder, **(EVERY_FIVE_STEPS | options)),
@@ -66,7 +68,7 @@ def scored(folder):
 # 12 steps an epoch: 5 lies in the middle of the first, 10 too, 15 in the second.
 @pytest.mark.parametrize("save", SAVES)
 def test_resumed_in_the_middle_it_ends_as_if_never_stopped(tmp_path, save):
-    own = {"save": save, "calibration": TRAIN.batches()}
+    own = {"save": save, "calibration": TRAIN.batches()[:4]}
     plain = trainer_in(tmp_path / "plain", transformers.Trainer)
     plain.train()
     straight = trainer_in(tmp_path / "straight", own=own)
@@ -131,7 +133,7 @@ def test_a_model_of_the_library_is_read_by_from_pretrained(tmp_path):
 
 def best(folder, save):
     """Trained so that the first checkpoint counts as the best, and is loaded at the end."""
-    own = {"save": save}
+    own = {"save": save, "max_samples": 600}
     options = {"load_best_model_at_end": True, "greater_is_better": True}
     trainer = trainer_in(folder, own=own, **options)
     trainer.train()
