@@ -38,6 +38,7 @@ def work(folder, kind, **own):
         model=network(),
         args=arguments(
             folder,
+            eval_on_start=True,
             eval_strategy="steps",
             eval_steps=4,
             save_strategy="steps",

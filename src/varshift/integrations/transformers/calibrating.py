@@ -38,6 +38,11 @@ class Calibrating:
 
     # What to calibrate with ------------------------------------------------------------------
 
+    def keep(self, batch: Any) -> None:
+        """A batch that training is about to see."""
+        if self._given is None:
+            self.recent.add(batch)
+
     def data(self, trainer: Any) -> Data | None:
         """Batches of training data; None, and one warning, where there are none to be had."""
         if self._given is not None:

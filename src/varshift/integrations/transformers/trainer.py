@@ -81,7 +81,7 @@ class NoiseOffStatistics(_Bases):  # type: ignore[misc]
     def training_step(self, model: nn.Module, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         """The trainer's own; the batch is kept, and which norms are frozen."""
         self._noise_off.begin_training(self.model)
-        self._noise_off.recent.add(inputs)
+        self._noise_off.keep(inputs)
         loss = super().training_step(model, inputs, *args, **kwargs)
         self._noise_off.remember_frozen(self.model)
         return loss
