@@ -170,7 +170,8 @@ def test_they_go_back_whatever_is_raised(trainer_of, raised):
 
 
 def test_before_the_first_step_training_data_are_read(trainer_of):
-    options = {"eval_on_start": True, "eval_strategy": "epoch", "dataloader_num_workers": 1}
+    workers = {"dataloader_num_workers": 1, "dataloader_persistent_workers": True}
+    options = {"eval_on_start": True, "eval_strategy": "steps", "eval_steps": 5, **workers}
     other = trained(trainer_of(**options))  # an evaluation draws, so it must have one as well
     trainer, watching = watched(trainer_of, Corrected, **options)
     trainer.train()

@@ -122,7 +122,7 @@ class NoiseOffStatistics(_Bases):  # type: ignore[misc]
             stored = self._noise_off.loaded or StoredStatistics.between(
                 training, buffers_of(self.model)
             )
-            # Before the model: a checkpoint that was interrupted between the two resumes wrongly.
+            # First: a run that is killed between the two would resume with noise-off statistics.
             if stored.training and self.args.should_save:
                 stored.write(output_dir or self.args.output_dir)
             super().save_model(output_dir, _internal_call)
