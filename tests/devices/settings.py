@@ -111,7 +111,8 @@ def _compiled_in_place(net):
 
 
 def _compiled_children(net):
-    for layer in net:
+    net[0] = torch.compile(net[0], backend="eager")
+    for layer in net[1:]:
         layer.compile(backend="eager")
     return net
 

@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, median
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -47,7 +48,8 @@ class Witness:
 
     δ as its stored means tell it and the error of that; by how much single channels drifted
     `apart`; by how much its means `moved` beyond sampling, in deviations of its input, and how
-    often that is what sampling explains; and the sum of squared weights of its memory.
+    often that is what sampling explains; and the sum of squared weights of its memory. `follows`:
+    what its means tell of the weights is taken out already (`following`), channel by channel.
     """
 
     scale: float
@@ -56,6 +58,7 @@ class Witness:
     moved: float = 0.0
     restless: float = 0.0
     memory: float = USUAL_MEMORY
+    follows: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,7 +88,7 @@ def witness(
     weight = 1 / (expected + expected.median() + _beyond(moved, expected))
     left = others.without(deviation, weight)
     centre, moved = left(centre), left(moved)
-    finest = {
+    finest: dict[str, Any] = {
         "apart": apart,
         "moved": math.sqrt(max(0.0, float((moved.square() - expected).median()))),
         "restless": float((moved.square() / expected.clamp(min=1e-300)).median()) / CHI2_MEDIAN,
@@ -129,9 +132,11 @@ def drifts(witnesses: Sequence[Witness]) -> list[Drift]:
     usual = median(apart) if apart else 0.0  # one whose noise stood elsewhere is not to count
     common = _spread(witnesses) + _ALIKE_MEANS**2 * fmean(one.moved**2 for one in witnesses)
     least = _LEAST * max(_lag(one) for one in witnesses)
-    common += (least * _restless(max(one.restless for one in witnesses))) ** 2
+    restless = (least * _restless(max(one.restless for one in witnesses))) ** 2
     return [
-        _told(one, min(_ALIKE**2 * max(one.apart**2, usual) + common, _MOST**2))
+        Drift(0.0, math.sqrt(min(_ALIKE**2 * one.apart**2 + restless, _MOST**2)))
+        if one.follows
+        else _told(one, min(_ALIKE**2 * max(one.apart**2, usual) + common + restless, _MOST**2))
         for one in witnesses
     ]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -21,6 +21,8 @@ from varshift._footprint.regression import Rows, Solved, solve
 from varshift.theory import cos2_cdf, cos2_quantile
 
 __all__ = ["AtNorm", "Estimates", "Fit", "fit", "p_value", "student_quantile"]
+
+_ROUNDS = 5  # in which what noise does and what means tell settle with each other
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,10 @@ def fit(
         for path, each in evidence.items()
     }
     solved = solve(list(rows.values()))
-    rows = {path: each.weighed(solved.taus) for path, each in rows.items()}
-    solved = solve(list(rows.values()))
+    for _ in range(_ROUNDS if any(each.following for each in rows.values()) else 1):
+        told = {path: each.told_by_means(solved.taus) for path, each in rows.items()}
+        rows = {path: each.weighed(solved.taus) for path, each in told.items()}
+        solved = solve(list(rows.values()))
     found = _fits(evidence, rows, places, solved)
     norms = {
         path: _agreement(evidence[path], each, solved.taus, found) for path, each in rows.items()
@@ -102,6 +106,7 @@ def _agreement(one: NormRecord, rows: Rows, taus: Tensor, found: Mapping[int, Fi
             torch.tensor([each.tau_se for each in found.values()], dtype=torch.float64),
         ),
     )
+    told = replace(told, follows=rows.follows)
     common = rows.drift.value + rows.common(taus)
     return AtNorm(rows.misfit(taus), rows.apart, len(rows.gap), rows.loss(taus), told, common)
 
@@ -117,6 +122,8 @@ def _fits(
     for each, own, common in zip(rows.values(), solved.influence, solved.on_drift, strict=True):
         moved = moved + each.batch @ own.T * math.sqrt(each.known)
         variance += each.akin * own.square().sum(1) * each.apart**2
+        if each.following is not None:
+            variance += (own @ each.following.moved * each.following.gamma_se).square()
         if 0 < each.drift.error < math.inf:
             variance += (common * each.drift.error) ** 2
     assert isinstance(moved, Tensor)

@@ -64,6 +64,12 @@ class NormRecord:
         put = [self.levers[each].var[self.live] * tau for each, tau in self.injected.items()]
         return 1 / (1 + sum(put, torch.zeros_like(self.observed))).clamp(min=LEAST_LEFT)
 
+    @cached_property
+    def shifted(self) -> Tensor:
+        """By how much the noise put in moves each mean, (C,)."""
+        put = [self.levers[each].mean * tau for each, tau in self.injected.items()]
+        return sum(put, torch.zeros_like(self.stored_mean))
+
     def columns(self, places: Sequence[int]) -> Tensor:
         """N over the variance received, (live, places); 0 where the norm does not meet one."""
         return self._by_place(places, lambda lever: lever.var[self.live] * self.quiet)
@@ -86,8 +92,12 @@ class NormRecord:
 
     def excess(self, freed: Sequence[int]) -> Tensor:
         """V/v − 1 as if no noise had been put in at the places `freed`: what theirs explains."""
-        taus = torch.tensor([self.injected.get(each, 0.0) for each in freed], dtype=torch.float64)
-        return self.stored_var[self.live] / self.observed - 1 + self.columns(freed) @ taus
+        found = self.stored_var[self.live] / self.observed - 1
+        return found + self.columns(freed) @ self.put(freed)
+
+    def put(self, places: Sequence[int]) -> Tensor:
+        """The τ that was put in at each of those places, (places,)."""
+        return torch.tensor([self.injected.get(each, 0.0) for each in places], dtype=torch.float64)
 
     def scatter(self) -> Tensor:
         """Relative deviation of each batch, scaled to batches of average size, (T, live)."""

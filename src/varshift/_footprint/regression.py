@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from varshift._footprint.drift import CHI2_MEDIAN, USUAL_MEMORY, Drift
+from varshift._footprint.following import Following
 from varshift._footprint.records import NormRecord
 
 __all__ = ["Rows", "Solved", "solve"]
@@ -32,17 +34,19 @@ class Rows:
 
     `gap` (R,), `lever` (R, K), `batch` (T, R) relative deviations, `expected` (R,) the variance
     of the gap that sampling explains, `known` how many times that of one batch it is; `tilt`
-    (R, K) the covariance of a channel's gap and lever by sampling.
+    (R, K) the covariance of a channel's gap and lever by sampling; `following` what the means tell
+    of each channel's weights, which is taken out of gap and lever.
     """
 
-    gap: Tensor
-    lever: Tensor
+    excess: Tensor
+    column: Tensor
     tilt: Tensor
     batch: Tensor
     expected: Tensor
     known: float
     free: bool
     drift: Drift
+    following: Following | None = None
     apart: float = 0.0
 
     @classmethod
@@ -50,8 +54,44 @@ class Rows:
         batch, free = one.scatter(), one.memory is None
         known = (1.0 if one.memory is None else one.memory) + 1 / len(batch)
         expected = batch.square().sum(0) / (len(batch) - 1) * known
-        gap = one.excess(freed) - drift.value
-        return cls(gap, one.columns(places), one.tilts(places), batch, expected, known, free, drift)
+        excess = one.excess(freed) - drift.value
+        following = None if free else Following.of(one, places, freed, known)
+        return cls(
+            excess,
+            one.columns(places),
+            one.tilts(places),
+            batch,
+            expected,
+            known,
+            free,
+            drift,
+            following,
+        )
+
+    @cached_property
+    def gap(self) -> Tensor:
+        """(R,)."""
+        follows = self.following
+        return self.excess if follows is None else self.excess - follows.excess
+
+    @cached_property
+    def lever(self) -> Tensor:
+        """(R, K)."""
+        follows = self.following
+        return self.column if follows is None else self.column - follows.column
+
+    @property
+    def follows(self) -> bool:
+        """Whether means have moved, and variances with them."""
+        return self.following is not None and self.following.gamma != 0
+
+    def told_by_means(self, taus: Tensor) -> Rows:
+        """The same, less what the means tell when the noises are those."""
+        if self.following is None:
+            return self
+        common = self.drift.value + self.common(taus)
+        found = self.following.fitted(taus, self.column, common, self.weight)
+        return replace(self, following=found)
 
     @property
     def weight(self) -> Tensor:

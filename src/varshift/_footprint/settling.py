@@ -100,6 +100,7 @@ class Settling:
         left[record.live] = record.quiet
         without = replace(
             record,
+            means=record.means - record.shifted,
             variances=record.variances * left,
             levers={number: self._first[place][path]},
             injected={},
