@@ -184,6 +184,23 @@ def test_it_is_found_whatever_stands_around_it(what):
     )
 
 
+class Bare(DataLoader):
+    """Takes nothing from torch but its name."""
+
+    def __init__(self, batches):
+        self.batches = batches
+
+    def __iter__(self):
+        return iter(self.batches)
+
+    def __len__(self):
+        return len(self.batches)
+
+
+def test_a_subclass_that_torch_has_not_made():
+    assert vs.measure(net(), Bare([torch.randn(8, 2)])).samples == 8
+
+
 def test_a_subclass_with_an_iteration_of_its_own():
     loader = persistent(kind=Named)
     assert epochs(loader, recalibrates(loader), (2,)) == epochs(persistent(kind=Named))

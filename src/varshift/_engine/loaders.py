@@ -50,7 +50,7 @@ def iterated_apart(data: Any, notes: list[str]) -> Iterator[Any]:
             if _is_loader(found):
                 _refuse_under_way(found)
                 notes += _taken_for_good(found)
-                here = found.dataset if found.num_workers == 0 else None
+                here = None if _workers(found) else getattr(found, "dataset", None)
                 stack.enter_context(_state_kept(behind(found), here, notes))
                 stack.enter_context(_own_iterator_aside(found))
             elif _restarts(found):
@@ -64,7 +64,7 @@ def iterated_apart(data: Any, notes: list[str]) -> Iterator[Any]:
 def _own_iterator_aside(loader: Any) -> Iterator[None]:
     """In the block the loader makes iterators anew; then it has its own again, where it stood."""
     own = vars(loader)
-    persistent = bool(loader.persistent_workers and loader.num_workers)
+    persistent = bool(getattr(loader, "persistent_workers", False) and _workers(loader))
     if persistent and "_iterator" not in own and not _is_adapter(loader):
         raise DataError(
             f"data is a {type(loader).__name__} with persistent_workers=True, and where torch "
@@ -136,6 +136,11 @@ def _put_back(now: dict[str, Any], before: dict[str, Any]) -> None:
     for name in now.keys() - before.keys():
         del now[name]
     now.update(before)
+
+
+def _workers(loader: Any) -> int:
+    """Of a subclass that takes nothing from torch's own `__init__`, none."""
+    return int(getattr(loader, "num_workers", 0))
 
 
 def _is_loader(value: Any) -> bool:
