@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -75,7 +76,8 @@ class _Settling:
         run = self.run
         set_training(run.off)  # each module's own flag, without calling `eval()`
         taken = run.batches(data, max_samples)
-        stream = _Stream(run.report.reading(taken, data, max_samples, then="recalibrating"))
+        reading = run.report.reading(taken, data, max_samples, then="recalibrating")
+        stream = _Stream(reading, drawing=type(data) not in (list, tuple, deque))
         why = self._why_one_by_one()
         reused: tuple[str, ...] = ()
         if why is None:
@@ -150,10 +152,11 @@ class _Settling:
 
 
 class _Stream:
-    """Batches on their way into the pass, kept and counted."""
+    """Batches on their way into the pass, kept and counted; whether reading may draw is said."""
 
-    def __init__(self, source: Iterator[Batch]) -> None:
+    def __init__(self, source: Iterator[Batch], drawing: bool) -> None:
         self._source = source
+        self._drawing = drawing
         self.taken: list[Batch] = []
         self.samples = 0
         self._drew = False
@@ -167,6 +170,8 @@ class _Stream:
 
     def _next(self) -> Batch | None:
         """One batch more; a loader draws too, if only its workers' seed."""
+        if not self._drawing:
+            return next(self._source, None)
         self._drew = self.others_drew()
         batch = next(self._source, None)
         self._after = rng_state()
