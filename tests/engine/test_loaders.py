@@ -359,15 +359,18 @@ def prepared(**keywords):
 
 
 @pytest.mark.parametrize("at", [(-1,), (3,), (7,)], ids=str)
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_prepared_loader_is_read_beside_its_epoch(workers, at):
+@pytest.mark.parametrize(("workers", "most"), [(0, None), (0, 20), (1, 20)])
+def test_a_prepared_loader_is_read_beside_its_epoch(workers, most, at):
+    """Not as a loader that the optimiser waits for, whether it is read to its end or not."""
     prepare = prepared()
     keywords = {"num_workers": workers, "persistent_workers": workers > 0}
     loader = prepare(loader_of(**keywords))
     ended = []
 
     def reads():
-        recalibrates(loader)()
+        active = loader.gradient_state.active_dataloader
+        recalibrates(loader, max_samples=most)()
+        assert loader.gradient_state.active_dataloader is active
         ended.append(loader.gradient_state.end_of_dataloader)
 
     seen = epochs(loader, reads, at)
