@@ -6,8 +6,13 @@ import pytest
 import torch
 
 from docs.pages import DOCS, blocks, differences, run
+from problems.libraries import library
 
 PAGES = [DOCS / "tutorial.md", *sorted((DOCS / "howto").glob("*.md"))]
+
+
+# What a page cannot do without, and not everybody has.
+NEEDS = {"ignite": "ignite.engine", "skorch": "skorch"}
 
 
 # Lightning's own, about torch and about how few cores there are.
@@ -33,6 +38,8 @@ def _as_found(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
 def test_a_page_prints_what_it_shows(path):
+    if path.stem in NEEDS:
+        library(NEEDS[path.stem])
     shown = run(path)
     assert shown, f"{path.name} shows no output"
     for output in shown:

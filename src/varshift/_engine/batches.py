@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from varshift._engine.borrow.walk import walk
+from varshift._engine.loaders import iterated_apart
 from varshift._engine.nested import first_item, mapped, rebuildable
 from varshift._engine.nested import tensors_of as tensors_of
 from varshift.errors import DataError, ForwardError, ModelError, UsageError, VarshiftError
@@ -45,24 +47,28 @@ def batches(
     device: Device = None,
     max_samples: int | None = None,
     may_be_empty: bool = False,
-) -> Iterator[Batch]:
+    notes: list[str] | None = None,
+) -> Generator[Batch, None, None]:
     """The batches of `data`, checked, moved to the model's device and cut off at `max_samples`.
 
     `data` is an iterable of batches or a callable that returns one. The batch that crosses
-    `max_samples` is cut where its tensors share their first dimension, else taken whole.
+    `max_samples` is cut where its tensors share their first dimension, else taken whole. Loaders
+    that somebody is in the middle of are given back where they were once this is closed; `notes`
+    takes in what could not be.
     """
     if max_samples is not None and max_samples < 1:
         raise UsageError(f"max_samples is {max_samples}; it must be at least 1")
     target = _device_of(model, device)
     seen = 0
-    for index, value in enumerate(_fetch(data)):
-        batch = _checked(index, value, forward, target)
-        if max_samples is not None and seen + batch.samples > max_samples:
-            batch = cut(batch, max_samples - seen)
-        seen += batch.samples
-        yield batch
-        if max_samples is not None and seen >= max_samples:
-            return
+    with closing(_fetch(data, [] if notes is None else notes)) as fetched:
+        for index, value in enumerate(fetched):
+            batch = _checked(index, value, forward, target)
+            if max_samples is not None and seen + batch.samples > max_samples:
+                batch = cut(batch, max_samples - seen)
+            seen += batch.samples
+            yield batch
+            if max_samples is not None and seen >= max_samples:
+                return
     if seen == 0 and not may_be_empty:
         raise DataError(why_empty(data))
 
@@ -95,7 +101,18 @@ def call(model: nn.Module, batch: Batch, forward: Forward | None) -> Any:
         ) from error
 
 
-def _fetch(data: Data) -> Iterator[Any]:
+def _fetch(data: Data, notes: list[str]) -> Generator[Any, None, None]:
+    _refuse_other(data)
+    with iterated_apart(data, notes) as source:
+        if not (isinstance(source, Iterable) or hasattr(source, "__getitem__")):
+            with iterated_apart(source(), notes) as made:
+                yield from _one_by_one(made, data)
+            return
+        yield from _one_by_one(source, data)
+
+
+def _refuse_other(data: Any) -> None:
+    """What is no iterable of batches, and no callable that could return one."""
     if isinstance(data, Tensor):
         raise DataError(
             f"data is one tensor of shape {tuple(data.shape)}, and its items would be samples, not "
@@ -108,14 +125,14 @@ def _fetch(data: Data) -> Iterator[Any]:
             "data is one pair of tensors, as in (inputs, labels), and its items are no batches: "
             "pass [(inputs, labels)] for a single batch, or a DataLoader"
         )
-    source = data if isinstance(data, Iterable) or hasattr(data, "__getitem__") else None
-    if source is None:
-        if not callable(data):
-            raise DataError(
-                f"data is a {type(data).__name__}; pass an iterable of batches, or a callable that "
-                "returns one"
-            )
-        source = data()
+    if not (isinstance(data, Iterable) or hasattr(data, "__getitem__") or callable(data)):
+        raise DataError(
+            f"data is a {type(data).__name__}; pass an iterable of batches, or a callable that "
+            "returns one"
+        )
+
+
+def _one_by_one(source: Any, data: Data) -> Iterator[Any]:
     iterator = iter(source)
     for index in itertools.count():
         try:

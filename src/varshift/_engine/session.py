@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -116,7 +116,8 @@ class Session:
         lent_training: whether it was lent in train mode.
         trace: of the first pass whose regime asked for the structure.
         drew: by regime, the generators that its first pass moved.
-        notes: once the block is left, what of the model could not be given back.
+        notes: once the block is left, what of the model or the data could not be given back.
+        reading: closes what is read: loaders are put back with the session, come what may.
         draws: by regime that names them, what drew in it, as "dropout in block.drop".
         silenced: by source, how it was silenced where a regime had a `blend`.
         strangers: draws there that belong to no source of the traced pass.
@@ -130,6 +131,7 @@ class Session:
     ranks: Ranks
     lent_training: bool
     notes: list[str]
+    reading: ExitStack
     trace: Trace | None = None
     drew: dict[str, tuple[str, ...]] = field(default_factory=dict)
     draws: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -341,14 +343,16 @@ class Session:
 
     def batches(self, data: Data, max_samples: int | None = None) -> Iterator[Batch]:
         """The batches of `data`, checked and where the model is."""
-        return batches(
+        taken = batches(
             data,
             self.model,
             forward=self.forward,
             device=self.device,
             max_samples=max_samples,
             may_be_empty=self.ranks.several,
+            notes=self.notes,
         )
+        return self.reading.enter_context(closing(taken))
 
     def held(self, data: Data, max_samples: int | None, then: str) -> Held:
         """All batches of this rank at once, read with a bar; `then` is what comes after."""
@@ -532,6 +536,7 @@ def session(
         ranks.together(),
         borrowed(model, notes) as inner,
         reporter(progress, label, after) as report,
+        ExitStack() as reading,
     ):
         if train and not inner.training:
             inner.train()
@@ -545,6 +550,7 @@ def session(
             ranks=ranks,
             lent_training=lent_training,
             notes=notes,
+            reading=reading,
         )
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Any
 
 from varshift._engine.batches import Batch, Data, why_empty
 from varshift._engine.borrow.model import set_training
@@ -76,15 +76,15 @@ class _Settling:
         run = self.run
         set_training(run.off)  # each module's own flag, without calling `eval()`
         taken = run.batches(data, max_samples)
-        stream = _Stream(run.report.reading(taken, data, max_samples, then="recalibrating"))
-        before = rng_state()
+        reading = run.report.reading(taken, data, max_samples, then="recalibrating")
+        stream = _Stream(reading, drawing=type(data) not in (list, tuple, deque))
         why = self._why_one_by_one()
         reused: tuple[str, ...] = ()
         if why is None:
-            why, reused = self._in_lock_step(stream, before, max_bytes)
+            why, reused = self._in_lock_step(stream, max_bytes)
         else:
             self._one_by_one(stream)
-        noisy = run.ranks.any(bool(drawn_from(before, rng_state())))
+        noisy = run.ranks.any(stream.others_drew())
         counts = run.ranks.gather((len(stream.taken), stream.samples, self.by_batch), "counts")
         if not any(count for count, _, _ in counts):
             raise DataError(why_empty(data))
@@ -103,7 +103,6 @@ class _Settling:
     def _in_lock_step(
         self,
         stream: _Stream,
-        before: Any,
         max_bytes: int | None,
     ) -> tuple[OneByOne | None, tuple[str, ...]]:
         error: ModelError | None = None
@@ -122,7 +121,7 @@ class _Settling:
             error = mixed_up.error
         else:
             self.by_batch.update(run.by_batch)
-            if not self._mixed_up(run, before):
+            if not self._mixed_up(run, stream):
                 return None, tuple(path for path, times in run.runs.items() if times > 1)
         self.restart()
         try:
@@ -133,9 +132,9 @@ class _Settling:
             raise error from error.__cause__
         return OneByOne.KEEPS_STATE, ()
 
-    def _mixed_up(self, run: LockStep, before: Any) -> bool:
+    def _mixed_up(self, run: LockStep, stream: _Stream) -> bool:
         """Whether on any rank the witness meets other moments alone; noise would do that too."""
-        if self.run.ranks.any(bool(drawn_from(before, rng_state()))):
+        if self.run.ranks.any(stream.others_drew()):
             return False
         return self.run.ranks.any(not run.repeats())
 
@@ -153,18 +152,34 @@ class _Settling:
 
 
 class _Stream:
-    """Batches on their way into the pass, kept and counted."""
+    """Batches on their way into the pass, kept and counted; whether reading may draw is said."""
 
-    def __init__(self, source: Iterator[Batch]) -> None:
+    def __init__(self, source: Iterator[Batch], drawing: bool) -> None:
         self._source = source
+        self._drawing = drawing
         self.taken: list[Batch] = []
         self.samples = 0
+        self._drew = False
+        self._after = rng_state()
 
     def __iter__(self) -> Iterator[Batch]:
-        for batch in self._source:
+        while (batch := self._next()) is not None:
             self.taken.append(batch)
             self.samples += batch.samples
             yield batch
+
+    def _next(self) -> Batch | None:
+        """One batch more; a loader draws too, if only its workers' seed."""
+        if not self._drawing:
+            return next(self._source, None)
+        self._drew = self.others_drew()
+        batch = next(self._source, None)
+        self._after = rng_state()
+        return batch
+
+    def others_drew(self) -> bool:
+        """Whether anything has drawn since the beginning that was not the reading of the data."""
+        return self._drew or bool(drawn_from(self._after, rng_state()))
 
     def all(self) -> list[Batch]:
         """Every batch, those not yet taken included."""

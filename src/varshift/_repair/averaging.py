@@ -39,8 +39,8 @@ def test_statistics(
     Args:
         model: any module with BatchNorm layers, best lent in train mode: only then do its flags
             say which norms are frozen.
-        calibration: batches of *training* data. Not the loader that is being iterated, where it
-            has `persistent_workers=True`: a second iterator ends the epoch under way.
+        calibration: batches of *training* data. A loader that is being iterated is read apart from
+            the epoch under way, which goes on as if nobody had read.
         forward: as in `recalibrate`, and so are all others.
         device: where to put batches; by default where the model is.
         max_samples: use so many samples.
