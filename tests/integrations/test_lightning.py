@@ -282,7 +282,7 @@ def test_what_the_callback_cannot_do_is_refused_in_words():
 
 
 def test_a_wrong_call_ends_training_and_weights_gone_astray_do_not():
-    with pytest.raises(ForwardError, match="wrong"):
+    with pytest.raises(ForwardError, match="the model raised TypeError on batch 0"):
         fitted(silent(forward=lambda module, batch: module(batch["wrong"])))
 
     class Astray(Net):
@@ -306,21 +306,18 @@ def test_it_serves_a_trainer_of_the_other_package(plain):
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_a_network_with_dropout_before_its_norms_validates_better(seed):
-    """Where the loss falls by a quarter, over three seeds: no processor's rounding does that."""
+    """Where the loss falls by a sixth and more, over three seeds: no rounding does that."""
     x, y = large(5000)
     train = DataLoader(TensorDataset(x[:4000], y[:4000]), batch_size=100, shuffle=True)
     validation = DataLoader(TensorDataset(x[4000:], y[4000:]), batch_size=500)
 
     class Large(Net):
         def __init__(self):
-            super().__init__(features=16, width=64, depth=3)
-
-        def configure_optimizers(self):
-            return torch.optim.Adam(self.parameters(), lr=0.003)
+            super().__init__(drop_p=0.4, features=16, width=64, depth=3)
 
     with steady(seed):
-        module, run = Large(), trainer(silent(), max_epochs=10, limit_val_batches=0)
+        module, run = Large(), trainer(silent(), max_epochs=6, check_val_every_n_epoch=7)
         run.fit(module, train, validation)
         without = trainer().validate(module, validation, verbose=False)[0]["val_loss"]
         with_it = run.validate(module, validation, verbose=False)[0]["val_loss"]
-    assert with_it < 0.9 * without
+    assert with_it < 0.95 * without, (with_it, without)
