@@ -35,7 +35,6 @@ def main(folder: Path) -> None:
     runs = {
         "without": [],
         "with": [NoiseOffStatistics(lint=False, gain=lambda m, b: F.cross_entropy(m(b[0]), b[1]))],
-        "without, averaged": [EMAWeightAveraging(decay=0.8)],
         "averaged": [NoiseOffStatistics(save="noise_off"), EMAWeightAveraging(decay=0.8), files],
     }
     found = {}

@@ -18,7 +18,7 @@ else:
 
     def _found() -> type:
         names = ("lightning.pytorch", "pytorch_lightning")
-        loaded = [name for name in names if name in sys.modules]
+        loaded = [name for name in names if sys.modules.get(name)]
         for name in loaded or names:
             try:
                 return import_module(name).Callback
