@@ -1,4 +1,4 @@
-"""Run as a script: three fits on two gloo ranks; what each rank ends with is saved in a folder.
+"""Run as a script: five fits on two gloo ranks; what each rank ends with is saved in a folder.
 
 Lightning starts the second process by running this file again.
 """
@@ -14,6 +14,7 @@ warnings.simplefilter("ignore")
 
 import torch  # noqa: E402
 from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint  # noqa: E402
+from lightning.pytorch.strategies import DDPStrategy  # noqa: E402
 from torch.nn import functional as F  # noqa: E402
 
 from integrations.lightning_runs import fitted, score  # noqa: E402
@@ -35,6 +36,8 @@ def main(folder: Path) -> None:
     runs = {
         "without": [],
         "with": [NoiseOffStatistics(lint=False, gain=lambda m, b: F.cross_entropy(m(b[0]), b[1]))],
+        "without, own buffers": [],
+        "with, own buffers": [NoiseOffStatistics(lint=False)],
         "averaged": [NoiseOffStatistics(save="noise_off"), EMAWeightAveraging(decay=0.8), files],
     }
     found = {}
@@ -43,7 +46,7 @@ def main(folder: Path) -> None:
         module, trainer = fitted(
             *callbacks,
             look,
-            strategy="ddp",
+            strategy=DDPStrategy(broadcast_buffers="own buffers" not in name),
             devices=2,
             enable_checkpointing=files in callbacks,
         )

@@ -41,15 +41,19 @@ def ranks(tmp_path_factory):
     return [torch.load(folder / f"rank{rank}.pt") for rank in (0, 1)], folder
 
 
-def test_training_is_the_same_on_every_rank(ranks):
+@pytest.mark.parametrize("suffix", ["", ", own buffers"])
+def test_training_is_the_same_on_every_rank(ranks, suffix):
     for found in ranks[0]:
-        with_it, without = found["with"], found["without"]
+        with_it, without = found[f"with{suffix}"], found[f"without{suffix}"]
         assert with_it["losses"] == without["losses"]
         for name, value in without["state"].items():
             assert torch.equal(with_it["state"][name], value), name
         for mine, theirs in zip(with_it["buffers"], without["buffers"], strict=True):
             assert all(map(torch.equal, mine, theirs))
-    assert ranks[0][0]["with"]["losses"] != ranks[0][1]["with"]["losses"]  # each has its shard
+    one, other = (found[f"with{suffix}"] for found in ranks[0])
+    assert one["losses"] != other["losses"]  # each has its shard
+    alike = all(map(torch.equal, one["buffers"][-1], other["buffers"][-1]))
+    assert alike == (not suffix)
 
 
 def test_an_average_is_shipped_alike_from_every_rank(ranks):

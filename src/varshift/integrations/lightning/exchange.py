@@ -22,7 +22,7 @@ class Exchange:
     """Training's own statistics and the noise-off ones, by the names a state_dict uses.
 
     Attributes:
-        training: what training left, as float64, which holds every value of a shorter type.
+        training: what training left, on this rank.
         noise_off: what evaluation is to use.
         severity: of each norm, by how much the two variances differ: max(ratio, 1/ratio).
         samples: how many the noise-off ones were found with.
@@ -34,28 +34,29 @@ class Exchange:
     samples: int = 0
 
     @classmethod
-    def of(cls, found: Recalibration) -> Exchange:
-        """What a recalibration found, and what it found there before."""
-        training: dict[str, Tensor] = {}
-        noise_off: dict[str, Tensor] = {}
-        for path, change in found.sites.items():
-            for values, side in ((training, change.before), (noise_off, change.after)):
-                values[f"{path}.running_mean".lstrip(".")] = side.mean
-                values[f"{path}.running_var".lstrip(".")] = side.var
+    def undone(cls, found: Recalibration, module: nn.Module) -> Exchange:
+        """What a recalibration found, which is undone, and what the module then holds.
+
+        Not what the recalibration reports of before: of several ranks that is the first one's.
+        """
+        found.undo()
+        noise_off = {
+            f"{path}.{key}".lstrip("."): value
+            for path, change in found.sites.items()
+            for key, value in (
+                ("running_mean", change.after.mean),
+                ("running_var", change.after.var),
+            )
+        }
+        own = _tensors(module)
+        training = {name: own[name].detach().clone() for name in noise_off}
         ratios = {path: change.ratio for path, change in found.sites.items()}
         severity = {path: max(ratio, 1 / ratio) for path, ratio in ratios.items() if ratio > 0}
         return cls(training, noise_off, severity, found.samples)
 
     def at(self, module: nn.Module) -> Placed:
         """The exchange in the tensors that the module holds now; moving it makes others."""
-        own = {
-            f"{path}.{key}".lstrip("."): tensor
-            for path, handle in norm_handles(module).items()
-            for key, tensor in (
-                ("running_mean", handle.running_mean),
-                ("running_var", handle.running_var),
-            )
-        }
+        own = _tensors(module)
         return Placed(_fitting(self.training, own), _fitting(self.noise_off, own))
 
     def is_in(self, state: Mapping[str, Any]) -> bool:
@@ -94,6 +95,17 @@ class Placed:
     def put_back(self) -> None:
         """Training's own, bit for bit."""
         put(self.training)
+
+
+def _tensors(module: nn.Module) -> dict[str, Tensor]:
+    return {
+        f"{path}.{key}".lstrip("."): tensor
+        for path, handle in norm_handles(module).items()
+        for key, tensor in (
+            ("running_mean", handle.running_mean),
+            ("running_var", handle.running_var),
+        )
+    }
 
 
 def _fitting(values: Values, own: Values) -> list[tuple[Tensor, Tensor]]:

@@ -48,16 +48,18 @@ class Finder:
         wrapped = isinstance(trainer.model, DistributedDataParallel)
         model = trainer.model if wrapped else module
         assert model is not None
-        return self._found(trainer, model, data)
+        return self._found(trainer, module, model, data)
 
     def of_weights(
         self, trainer: Trainer, module: LightningModule, data: Data, weights: Mapping[str, Any]
     ) -> Exchange | None:
         """Of the module with a state_dict's tensors in it; its own are not touched."""
         with _standing_in(module, weights):
-            return self._found(trainer, module, data)
+            return self._found(trainer, module, module, data)
 
-    def _found(self, trainer: Trainer, model: nn.Module, data: Data) -> Exchange | None:
+    def _found(
+        self, trainer: Trainer, module: LightningModule, model: nn.Module, data: Data
+    ) -> Exchange | None:
         """None, and a warning, where these weights or data have no such statistics."""
         try:
             # Lightning enters the precision's context around a step alone, not around hooks.
@@ -76,8 +78,7 @@ class Finder:
             # Weights that have become infinite, say. That is no reason to end a training run.
             warnings.warn(f"no noise-off statistics, training's are used: {error}", stacklevel=2)
             return None
-        found.undo()
-        return Exchange.of(found)
+        return Exchange.undone(found, module)
 
 
 @contextmanager
