@@ -252,10 +252,12 @@ def test_workers_that_persist_lose_no_sample():
     assert len(torch.cat(drawn).unique()) == 240
 
 
-def test_a_loader_whose_second_iterator_ends_the_epoch_is_refused():
+def test_the_loader_that_training_iterates_may_be_passed():
     loader = epoch(num_workers=1, persistent_workers=True)
-    with pytest.raises(UsageError, match="persistent_workers=True: a second iterator would end"):
-        fitted(silent(calibration=loader), loader=loader)
+    one, _ = fitted(loader=epoch(num_workers=1, persistent_workers=True), val_check_interval=4)
+    other, _ = fitted(silent(calibration=loader), loader=loader, val_check_interval=4)
+    one, other = one.state_dict(), other.state_dict()
+    assert all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_what_the_callback_cannot_do_is_refused_in_words():

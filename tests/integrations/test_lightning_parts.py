@@ -1,4 +1,4 @@
-"""What the callback is made of: batches kept within bounds, and its one import."""
+"""The callback's one import."""
 
 from __future__ import annotations
 
@@ -6,70 +6,12 @@ import sys
 from importlib import import_module
 
 import pytest
-import torch
 
 from problems.libraries import library
 from varshift.errors import MissingExtraError
 
 library("lightning")
-from varshift.integrations.lightning.recent import Recent  # noqa: E402
-
-
-def batch(value, samples=10, features=4):
-    return torch.full((samples, features), float(value)), torch.zeros(samples)
-
-
-def kept(recent, last_epoch_alone=False):
-    return [int(x[0, 0]) for x, _ in recent.batches(last_epoch_alone)]
-
-
-def test_as_many_batches_are_kept_as_the_samples_asked_for_need():
-    recent = Recent(max_samples=25, max_bytes=2**20)
-    for index in range(10):
-        recent.add(batch(index), epoch=0)
-    assert kept(recent) == [9, 8, 7]
-    recent.add(batch(10, samples=100), epoch=0)
-    assert kept(recent) == [10]
-
-
-def test_memory_is_bounded_and_the_newest_is_kept_in_any_case():
-    size = 10 * (4 + 1) * 4
-    recent = Recent(max_samples=10**6, max_bytes=2 * size)
-    for index in range(10):
-        recent.add(batch(index), epoch=0)
-    assert kept(recent) == [9, 8]
-    recent = Recent(max_samples=10**6, max_bytes=1)
-    for index in range(3):
-        recent.add(batch(index), epoch=0)
-    assert kept(recent) == [2]
-
-
-def test_a_whole_epoch_stands_alone():
-    recent = Recent(max_samples=100, max_bytes=2**20)
-    for epoch in (0, 1):
-        for index in range(3):
-            recent.add(batch(10 * epoch + index), epoch)
-    assert kept(recent) == [12, 11, 10, 2, 1, 0]
-    assert kept(recent, last_epoch_alone=True) == [12, 11, 10]
-
-
-def test_references_are_kept_and_no_graph():
-    recent = Recent(max_samples=100, max_bytes=2**20)
-    x, y = batch(1)
-    recent.add((x, y), epoch=0)
-    assert recent.batches(False)[0][0] is x
-    weight = torch.ones(4, requires_grad=True)
-    recent.add({"x": x, "logits": x @ weight}, epoch=0)
-    newest = recent.batches(False)[0]
-    assert newest["logits"].grad_fn is None
-    assert newest["logits"].data_ptr() != 0
-
-
-def test_a_batch_without_tensors_is_none():
-    recent = Recent(max_samples=100, max_bytes=2**20)
-    recent.add(None, epoch=0)
-    recent.add(["a name"], epoch=0)
-    assert recent.batches(False) == []
+import_module("varshift.integrations.lightning")
 
 
 def test_without_either_package_the_extra_is_named(monkeypatch):

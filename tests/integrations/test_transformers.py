@@ -24,7 +24,6 @@ from integrations.hugging_face import (
     transformers,
 )
 from varshift.integrations.transformers import NoiseOffStatistics, attach
-from varshift.integrations.transformers.recent import RecentBatches
 
 TRAIN, VALIDATION, OTHER = Samples(600), Samples(300, seed=1), Samples(200, seed=2)
 
@@ -434,12 +433,3 @@ def test_without_the_library_it_says_what_to_install(monkeypatch):
         vs.errors.MissingExtraError, match=r"pip install 'varshift\[transformers\]'"
     ):
         importlib.import_module(mine)
-
-
-def test_recent_batches_are_as_many_as_it_takes():
-    recent = RecentBatches(max_samples=100)
-    for size in (60, 60, 30, 50):
-        recent.add({"name": "kept", "x": torch.full((size, 1), float(size)), "y": torch.ones(size)})
-    assert [len(batch["x"]) for batch in recent] == [50, 30, 60]
-    recent.add({"x": torch.zeros(200, 1)})
-    assert [len(batch["x"]) for batch in recent] == [200]

@@ -18,11 +18,9 @@ from varshift.integrations.lightning.files import (
 )
 from varshift.integrations.lightning.finding import Finder
 from varshift.integrations.lightning.linting import lint
-from varshift.integrations.lightning.recent import Recent
 from varshift.integrations.lightning.refusing import (
     last_before_files,
     refuse_settings,
-    refuse_shared_loader,
     refuse_trainer,
 )
 
@@ -87,7 +85,7 @@ class NoiseOffStatistics(Callback):
         log: bool = True,
         gain: Loss | None = None,
     ) -> None:
-        refuse_settings(save, max_samples, max_bytes)
+        refuse_settings(save)
         self._calibration, self._save, self._log, self._gain = calibration, save, log, gain
         self._lint, self._to_lint = lint, False
         self._finder = Finder(forward, max_samples)
@@ -113,11 +111,6 @@ class NoiseOffStatistics(Callback):
             if self._shipped is not None and self._shipped.is_in(pl_module.state_dict()):
                 self._shipped.at(pl_module).put_back()  # a second fit goes on where the first ended
             self._shipped = None
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Refuse a loader whose second iterator would end the epoch."""
-        if self._calibration is not None:
-            refuse_shared_loader(trainer, self._calibration)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Modules may have been changed between epochs."""

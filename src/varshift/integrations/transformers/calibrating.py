@@ -13,7 +13,7 @@ from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from varshift._engine import Data, Forward, norm_handles, unwrapped
-from varshift.integrations.transformers.recent import RecentBatches
+from varshift.integrations.recent import Recent
 from varshift.integrations.transformers.stored import FILE_NAME, StoredStatistics
 
 __all__ = ["Calibrating"]
@@ -29,7 +29,7 @@ class Calibrating:
     """
 
     def __init__(self, given: Data | None, max_samples: int, forward: Forward | None) -> None:
-        self.recent = RecentBatches(max_samples)
+        self.recent = Recent(max_samples, copied=True)
         self.loaded: StoredStatistics | None = None
         self._given = given
         self._forward = forward
@@ -47,8 +47,8 @@ class Calibrating:
         """Batches of training data; None, and one warning, where there are none to be had."""
         if self._given is not None:
             return self._given
-        if len(self.recent):
-            return self.recent
+        if recent := self.recent.batches():
+            return recent
         if self._may_be_read(trainer):
             return lambda: fresh_batches(trainer)
         if not self._warned:

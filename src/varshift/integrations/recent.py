@@ -1,4 +1,4 @@
-"""The last training batches, by reference, within a bound on samples and on memory."""
+"""The last training batches, within a bound on samples and on memory."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from varshift._engine import tensors_of
 from varshift._engine.nested import mapped
+from varshift.errors import UsageError
 
 __all__ = ["Recent"]
 
@@ -21,26 +22,43 @@ class _Kept:
 
 
 class Recent:
-    """References to the batches that training saw last; the newest is always kept.
+    """The batches that training saw last, the newest first; the newest is always kept.
 
     No loader is iterated for them, and they have been through whatever the trainer does to a batch:
-    moved, converted, augmented on the device.
+    moved, converted, augmented on the device. With `copied` they are copies: for batches that a
+    model has not had yet, and may write into.
+
+    >>> import torch
+    >>> recent = Recent(max_samples=5)
+    >>> for n in (4, 3, 2):
+    ...     recent.add(torch.zeros(n, 1))
+    >>> [len(batch) for batch in recent.batches()]
+    [2, 3]
     """
 
-    def __init__(self, max_samples: int, max_bytes: int) -> None:
-        self._max_samples, self._max_bytes = max_samples, max_bytes
+    def __init__(self, max_samples: int, max_bytes: int = 2**29, copied: bool = False) -> None:
+        if not isinstance(max_samples, int) or max_samples < 2:
+            raise UsageError(
+                f"max_samples is {max_samples!r}; a variance takes at least 2 samples, and 2,000 "
+                "suffice"
+            )
+        if max_bytes < 1:
+            raise UsageError(f"max_bytes is {max_bytes}; it must be at least 1")
+        self._max_samples, self._max_bytes, self._copied = max_samples, max_bytes, copied
         self._kept: deque[_Kept] = deque()
         self._samples = self._bytes = 0
 
-    def add(self, batch: Any, epoch: int) -> None:
+    def add(self, batch: Any, epoch: int = 0) -> None:
         """Keep this one, and let go of the oldest that are not needed or have no room."""
         tensors = list(tensors_of(batch))
         if not tensors:
             return
-        if any(tensor.requires_grad for tensor in tensors):
+        if self._copied:
+            batch = mapped(batch, lambda tensor: tensor.detach().clone(), "clone")
+        elif any(tensor.requires_grad for tensor in tensors):
             # A step that wrote into the batch would keep the graph of its pass alive.
             batch = mapped(batch, lambda tensor: tensor.detach())
-        samples = len(tensors[0]) if tensors[0].ndim else 1
+        samples = next((len(tensor) for tensor in tensors if tensor.ndim), 1)
         size = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
         self._kept.append(_Kept(batch, epoch, samples, size))
         self._samples, self._bytes = self._samples + samples, self._bytes + size
@@ -51,7 +69,7 @@ class Recent:
             gone = self._kept.popleft()
             self._samples, self._bytes = self._samples - gone.samples, self._bytes - gone.bytes
 
-    def batches(self, last_epoch_alone: bool) -> list[Any]:
+    def batches(self, last_epoch_alone: bool = False) -> list[Any]:
         """All, or those of the newest one's epoch; newest first, since `max_samples` cuts the end.
 
         At the end of an epoch that epoch alone is a training set, the same in a run that was
