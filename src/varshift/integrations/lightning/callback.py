@@ -23,6 +23,7 @@ from varshift.integrations.lightning.refusing import (
     refuse_settings,
     refuse_trainer,
 )
+from varshift.integrations.recent import Recent
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
