@@ -44,7 +44,7 @@ class Recent:
             )
         if max_bytes < 1:
             raise UsageError(f"max_bytes is {max_bytes}; it must be at least 1")
-        self._max_samples, self._max_bytes, self._copied = max_samples, max_bytes, copied
+        self.max_samples, self._max_bytes, self._copied = max_samples, max_bytes, copied
         self._kept: deque[_Kept] = deque()
         self._samples = self._bytes = 0
 
@@ -63,7 +63,7 @@ class Recent:
         self._kept.append(_Kept(batch, epoch, samples, size))
         self._samples, self._bytes = self._samples + samples, self._bytes + size
         while len(self._kept) > 1 and (
-            self._samples - self._kept[0].samples >= self._max_samples
+            self._samples - self._kept[0].samples >= self.max_samples
             or self._bytes > self._max_bytes
         ):
             gone = self._kept.popleft()
