@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 __all__ = ["Pace"]
 
@@ -21,6 +22,8 @@ class Pace:
     With `every`, each so many steps, whatever that costs.
     """
 
+    clock: Callable[[], float] = staticmethod(time.perf_counter)
+
     def __init__(self, budget: float, every: int | None) -> None:
         self._budget, self.every = budget, every
         self._credit = 0.0
@@ -37,7 +40,7 @@ class Pace:
 
     def enter(self) -> float:
         """A step begins: what has passed since the last one is earned. Gives the time."""
-        now = time.perf_counter()
+        now = self.clock()
         if self._left is not None:
             step = now - self._left
             self.seconds += step
@@ -52,7 +55,7 @@ class Pace:
 
     def again(self) -> float:
         """The time, within a step: what has passed since it was last asked for is training's."""
-        now = time.perf_counter()
+        now = self.clock()
         if self._left is not None:
             self.seconds += now - self._left
         self._left = now
@@ -69,7 +72,7 @@ class Pace:
 
         Gives how many seconds it was.
         """
-        now = time.perf_counter()
+        now = self.clock()
         took = now - since
         self.seconds += took
         self.spent += took

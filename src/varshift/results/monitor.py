@@ -83,13 +83,13 @@ class Monitoring(Result):
     >>> _ = torch.manual_seed(0)
     >>> model = torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.BatchNorm1d(4))
     >>> monitor = vs.Monitor(model, every=1, warn=False)
-    >>> for _ in range(50):
+    >>> for _ in range(60):
     ...     x = torch.randn(512, 4)
     ...     _ = model(x)
     ...     _ = monitor.step(x)
     >>> m = monitor.result()
     >>> m.steps, len(m.history), m.codes
-    (50, 7, {'1': 'VS101'})
+    (60, 17, {'1': 'VS101'})
     >>> round(m.history[-1].norms["1"].severity, 1)  # mean 0: Δ = keep_p
     2.0
     """
