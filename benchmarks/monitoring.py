@@ -37,16 +37,16 @@ _NORMAL = 1.96
 def run(console: Console) -> None:
     """A small MLP and ResNet-18, at a budget of 1 %."""
     scale = float(os.environ.get("BENCH_SCALE", "1"))
-    table = Table(title=f"monitor, budget 1 %, {torch.get_num_threads()} threads")
-    for heading in ("network", "step", "looks", "a look", "time", "from", "direct", "total (95 %)"):
-        table.add_column(heading, justify="right" if heading != "network" else "left")
     for title, make, shape, block, blocks in (
         ("MLP, 256 × 64", mlp, (256, 64), 10, int(400 * scale)),
         ("ResNet-18, 8 × 3 × 32 × 32", resnet18_cifar, (8, 3, 32, 32), 1, int(400 * scale)),
     ):
-        for row in _rows(title, Race(make, shape).run(block, blocks)):
+        table = Table(title=f"{title}: monitor, budget 1 %, {torch.get_num_threads()} threads")
+        for heading in ("step", "looks", "a look", "time", "from", "direct", "total (95 %)"):
+            table.add_column(heading, justify="right")
+        for row in _rows(Race(make, shape).run(block, blocks)):
             table.add_row(*row)
-    console.print(table)
+        console.print(table)
     console.print("aim: ≤ 1 % on both\n")
 
 
@@ -146,7 +146,7 @@ class Race:
             self._inside[name] += read() - before[name]
 
 
-def _rows(title: str, ran: Ran) -> list[tuple[str, ...]]:
+def _rows(ran: Ran) -> list[tuple[str, ...]]:
     rows = []
     step = sum(each.other for each in ran.blocks["wall"]) / ran.steps
     for name, blocks in ran.blocks.items():
@@ -154,7 +154,6 @@ def _rows(title: str, ran: Ran) -> list[tuple[str, ...]]:
             first = not rows
             rows.append(
                 (
-                    title if first else "",
                     f"{1000 * step:.1f} ms" if first else "",
                     f"{ran.looks} in {ran.steps}" if first else "",
                     f"{ran.cost / step:.2f} steps" if first else "",

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 Step = Callable[[Any], Any]
 
 
-def mlp(drop_p: float = 0.5, momentum: float | None = 0.1) -> nn.Module:
+def mlp(drop_p: float = 0.5, momentum: float | None = 0.3) -> nn.Module:
     """Dropout straight before a norm, and one behind weights."""
     return nn.Sequential(
         nn.Linear(8, 16),
@@ -35,10 +35,10 @@ def convolutions() -> nn.Module:
         nn.Conv2d(1, 4, 3, padding=1),
         nn.ReLU(),
         nn.Dropout(0.3),
-        nn.BatchNorm2d(4),
+        nn.BatchNorm2d(4, momentum=0.3),
         nn.Conv2d(4, 4, 3, padding=1),
         nn.Dropout2d(0.2),
-        nn.BatchNorm2d(4),
+        nn.BatchNorm2d(4, momentum=0.3),
         nn.ReLU(),
         nn.Flatten(),
         nn.Linear(4 * 36, 2),

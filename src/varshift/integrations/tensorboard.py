@@ -47,7 +47,7 @@ def open_writer(folder: str | Path, **keywords: Any) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise MissingExtraError("tensorboard", "tensorboard", "open_writer()") from error
-    return SummaryWriter(str(folder), **keywords)  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(folder), **keywords)
 
 
 def write(
@@ -75,7 +75,8 @@ def write(
         >>> class Printer:
         ...     def add_scalar(self, tag, value, step): print(step, tag, round(value, 1))
         >>> _ = torch.manual_seed(0)
-        >>> model = torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.BatchNorm1d(4, momentum=None))
+        >>> norm = torch.nn.BatchNorm1d(4, momentum=None)
+        >>> model = torch.nn.Sequential(torch.nn.Dropout(0.5), norm)
         >>> monitor = vs.Monitor(model, every=2, warn=False)
         >>> for _ in range(2):
         ...     x = torch.randn(4096, 4)
