@@ -7,7 +7,7 @@ import torch
 
 from docs.pages import DOCS, blocks, differences, run
 
-PAGES = [DOCS / "tutorial.md", *sorted((DOCS / "howto").glob("*.md"))]
+PAGES = [DOCS / "tutorial.md", DOCS / "monitor.md", *sorted((DOCS / "howto").glob("*.md"))]
 
 
 # Lightning's own, about torch and about how few cores there are.

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from varshift._engine import Sight
-from varshift._monitor.figures import Look, figures_of
+from varshift._monitor.figures import NormLook, figures_of
 from varshift.theory.halves import student_factor
 from varshift.theory.jackknife import jackknife_error
 
@@ -18,7 +18,7 @@ def looks_of(seed, looks=6, channels=9, ratio=0.5, noise=0.1):
     draws = np.random.default_rng(seed)
     scale = draws.uniform(0.1, 10, channels)
     return [
-        Look(
+        NormLook(
             scale * np.exp(noise * draws.standard_normal(channels)),
             scale * ratio * np.exp(noise * draws.standard_normal(channels)),
         )
@@ -92,7 +92,7 @@ def test_channels_that_shift_both_ways_are_seen():
 
 
 def test_nothing_alive():
-    empty = [Look(np.zeros(3), np.zeros(3))] * 3
+    empty = [NormLook(np.zeros(3), np.zeros(3))] * 3
     found = figures_of("norm", empty)
     assert math.isnan(found.severity)
     assert found.low == 1.0
@@ -102,7 +102,7 @@ def test_a_channel_is_dead_up_to_the_rounding_of_its_mean():
     mean = torch.tensor([100.0, 100.0, 0.0], dtype=torch.float64)
     still, moving = 1e-12, 0.1
     var = torch.tensor([still, moving, 0.0], dtype=torch.float64)
-    look = Look.of(var.clone(), Sight(mean, var, 1.2e-7))
+    look = NormLook.of(var.clone(), Sight(mean, var, 1.2e-7))
     assert look.train.tolist() == [0.0, 0.1, 0.0]
-    unread = Look.of(torch.full((3,), math.nan).double(), Sight(mean, var + 1, 1.2e-7))
+    unread = NormLook.of(torch.full((3,), math.nan).double(), Sight(mean, var + 1, 1.2e-7))
     assert unread.train.tolist() == unread.off.tolist() == [0.0, 0.0, 0.0]

@@ -68,9 +68,9 @@ def test_each_look_is_the_noise_off_variance_over_that_of_the_training_pass():
         for hook in hooks:
             hook.remove()
     found = monitor.history[-1].norms
-    for path, off, train in (("3", off_first, train_first), ("5", off_second, train_second)):
-        live = train > 0  # dropout may leave nothing of a channel in so small a batch
-        torch.testing.assert_close(found[path].delta[live], (off / train)[live], rtol=1e-9, atol=0)
+    for path, off, on in (("3", off_first, train_first), ("5", off_second, train_second)):
+        live = on > 0  # dropout may leave nothing of a channel in so small a batch
+        torch.testing.assert_close(found[path].delta[live], (off / on)[live], rtol=1e-9, atol=0)
         assert live.sum() > 10
         assert found[path].delta[~live].isnan().all()
 

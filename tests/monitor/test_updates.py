@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from varshift._engine import norm_handles
-from varshift._monitor.updates import Before, readable
+from varshift._monitor.updates import StoredBefore, readable
 
 
 def norm_of(**keywords):
@@ -32,7 +32,7 @@ def batches(count, samples=8):
 def test_one_forward_gives_the_unbiased_variance_of_its_batch(momentum):
     norm, handles = norm_of(momentum=momentum)
     (x,) = batches(1)
-    before = Before(handles)
+    before = StoredBefore(handles)
     norm(x)
     torch.testing.assert_close(before.since()[""], x.var(0), rtol=1e-7, atol=0)
 
@@ -40,7 +40,7 @@ def test_one_forward_gives_the_unbiased_variance_of_its_batch(momentum):
 def test_several_forwards_give_the_average_that_the_norm_makes_of_them():
     norm, handles = norm_of(momentum=0.3)
     held = batches(4)
-    before = Before(handles)
+    before = StoredBefore(handles)
     for x in held:
         norm(x)
     weights = torch.tensor([0.7**3, 0.7**2, 0.7, 1.0], dtype=torch.float64)
@@ -51,7 +51,7 @@ def test_several_forwards_give_the_average_that_the_norm_makes_of_them():
 def test_with_momentum_none_the_plain_average():
     norm, handles = norm_of(momentum=None)
     held = batches(3)
-    before = Before(handles)
+    before = StoredBefore(handles)
     for x in held:
         norm(x)
     expected = torch.stack([x.var(0) for x in held]).mean(0)
@@ -61,7 +61,7 @@ def test_with_momentum_none_the_plain_average():
 def test_a_wrong_momentum_would_be_seen():
     norm, handles = norm_of(momentum=0.1)
     (x,) = batches(1)
-    before = Before(handles)
+    before = StoredBefore(handles)
     norm(x)
     norm.momentum = 0.11
     assert not torch.allclose(before.since()[""], x.var(0), rtol=1e-2)
@@ -69,7 +69,7 @@ def test_a_wrong_momentum_would_be_seen():
 
 def test_what_was_given_nothing_is_left_out():
     norm, handles = norm_of()
-    before = Before(handles)
+    before = StoredBefore(handles)
     norm.eval()(batches(1)[0])
     assert before.since() == {}
 
@@ -79,7 +79,7 @@ def test_what_rounding_leaves_nothing_of_is_not_known():
     norm, handles = norm_of(momentum=0.1)
     norm.float().running_var.fill_(1e6)
     handles = list(norm_handles(norm).values())
-    before = Before(handles)
+    before = StoredBefore(handles)
     norm(torch.randn(64, 3, generator=torch.Generator().manual_seed(0)) * 0.1)
     assert before.since()[""].isnan().all()
 

@@ -21,14 +21,14 @@ from varshift._engine import Sight, rounding
 from varshift.results import MonitoredNorm
 from varshift.theory.halves import NORMAL, student_factor
 
-__all__ = ["Look", "figures_of"]
+__all__ = ["NormLook", "figures_of"]
 
 Floats = NDArray[np.float64]
 _BOTH_WAYS = 1.02  # times the median of Δ: a severity beyond it is of channels that differ in sign
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class NormLook:
     """What one look has shown of one norm: (C,) variances in training and with noise off.
 
     Both are 0 of a channel that did not vary in either, or could not be read.
@@ -38,14 +38,14 @@ class Look:
     off: Floats
 
     @classmethod
-    def of(cls, train: Tensor, off: Sight) -> Look:
+    def of(cls, train: Tensor, off: Sight) -> NormLook:
         """A channel that varies in neither beyond the rounding of its mean is dead."""
         least = rounding(off.mean, off.precision)
         live = (torch.maximum(train, off.var) > least) & (train > 0)  # NaN is not more than 0
         return cls(train.where(live, 0.0).numpy(), off.var.where(live, 0.0).numpy())
 
 
-def figures_of(path: str, looks: Sequence[Look]) -> MonitoredNorm:
+def figures_of(path: str, looks: Sequence[NormLook]) -> MonitoredNorm:
     """The shift over these looks: mean variance with noise off ÷ mean variance in training.
 
     Errors by a jackknife over looks, in logarithms: what one look less changes.

@@ -11,10 +11,10 @@ import torch
 from torch import nn
 
 from varshift._engine import Forward, both, is_sharded, unwrapped
-from varshift._monitor.figures import Look, figures_of
+from varshift._monitor.figures import NormLook, figures_of
 from varshift._monitor.memory import remembered, told
 from varshift._monitor.pace import Pace
-from varshift._monitor.updates import Before
+from varshift._monitor.updates import StoredBefore
 from varshift._monitor.watch import Watch, watch
 from varshift.errors import DataError, UsageError, VarianceShiftWarning, VarshiftError
 from varshift.results import Monitored, MonitoredNorm, Monitoring
@@ -29,7 +29,7 @@ class Monitor:
     """Watches the variance shift of a network in training, from within any loop.
 
     Call `step(batch)` once per training step, with the batch that the step has trained on: after
-    `backward()`, or after `optimizer.step()`. Before the optimiser's step both figures belong to
+    `backward()`, or after `optimizer.step()`. StoredBefore the optimiser's step both figures belong to
     the same weights; after it the noise-off one is of weights one step further on.
 
     The first call traces one training forward: which norms noise reaches, and how. From then on a
@@ -94,13 +94,13 @@ class Monitor:
         self._threshold, self._warn = threshold, warn
         self._pace = Pace(budget, every)
         self._steps = 0
-        self._looks: dict[str, deque[Look]] = {}
+        self._looks: dict[str, deque[NormLook]] = {}
         self._window = window
         self._watch: Watch | None = None
         self._codes: Mapping[str, str] = {}
         self._behind: Mapping[str, tuple[str, ...]] = {}
         self._notes: list[str] = []
-        self._before: Before | None = None
+        self._before: StoredBefore | None = None
         self._first: int | None = None  # the step of the first look, which is not earned yet
         self._rests = False
 
@@ -206,7 +206,9 @@ class Monitor:
         self._pace.resume(state["pace"])
         self.history = [remembered(record) for record in state["history"]]
         self._looks = {
-            path: deque((Look(train.numpy(), off.numpy()) for train, off in looks), self._window)
+            path: deque(
+                (NormLook(train.numpy(), off.numpy()) for train, off in looks), self._window
+            )
             for path, looks in state["looks"].items()
         }
         self._warn = self._warn and not state["warned"]
@@ -236,7 +238,7 @@ class Monitor:
         if found.glance is None or self._rests or self._before is not None:
             return
         if self._due(self._steps + 1):
-            self._before = Before(found.handles.values())
+            self._before = StoredBefore(found.handles.values())
             self._pace.paid(now, look=False)
 
     def _due(self, step: int) -> bool:
@@ -274,19 +276,19 @@ class Monitor:
         self._warn_once(record)
         return record
 
-    def _looks_at(self, batch: Any, found: Watch) -> dict[str, Look]:
+    def _looks_at(self, batch: Any, found: Watch) -> dict[str, NormLook]:
         """By path of each norm that was met in both; none where the model has other modules."""
         if found.glance is None:
             train, off = both(self._model, batch, self._forward)
             paths = [path for path in found.handles if path in train and path in off]
-            return {path: Look.of(train[path].var, off[path]) for path in paths}
+            return {path: NormLook.of(train[path].var, off[path]) for path in paths}
         if found.stale or self._before is None:
             self._watch = None  # traced anew at the next step
             return {}
         given = self._before.since()
         seen = found.glance.off(batch, self._steps)
         self._notes += [note for note in found.glance.notes if note not in self._notes]
-        return {path: Look.of(given[path], seen[path]) for path in given if path in seen}
+        return {path: NormLook.of(given[path], seen[path]) for path in given if path in seen}
 
     def _give_up(self, error: Exception) -> None:
         """Rest, and say why; a batch that cannot be used is passed over."""

@@ -19,7 +19,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from varshift._engine import Handle
 
-__all__ = ["Before", "readable"]
+__all__ = ["StoredBefore", "readable"]
 
 _LEAST = 1e-3  # momentum below which single precision leaves too few digits in a difference
 _ROUGH = 0.02  # of a variance: what rounding may make of it
@@ -45,7 +45,7 @@ class _Stored:
     count: Tensor
 
 
-class Before:
+class StoredBefore:
     """What norms have stored now, to be compared with what they will have stored."""
 
     def __init__(self, handles: Iterable[Handle]) -> None:
