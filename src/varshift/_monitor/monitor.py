@@ -29,8 +29,8 @@ class Monitor:
     """Watches the variance shift of a network in training, from within any loop.
 
     Call `step(batch)` once per training step, with the batch that the step has trained on: after
-    `backward()`, or after `optimizer.step()`. StoredBefore the optimiser's step both figures belong to
-    the same weights; after it the noise-off one is of weights one step further on.
+    `backward()`, or after `optimizer.step()`. After `backward()` both figures belong to the same
+    weights; after the update the noise-off one is of weights one step further on.
 
     The first call traces one training forward: which norms noise reaches, and how. From then on a
     look is taken whenever the time that training has taken pays for it. A look is one noise-off
