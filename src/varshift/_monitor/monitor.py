@@ -12,7 +12,7 @@ from torch import nn
 
 from varshift._engine import Forward, both, is_sharded, unwrapped
 from varshift._monitor.figures import NormLook, figures_of
-from varshift._monitor.memory import remembered, told
+from varshift._monitor.memory import remember, remembered, told
 from varshift._monitor.pace import Pace
 from varshift._monitor.updates import StoredBefore
 from varshift._monitor.watch import Watch, watch
@@ -272,7 +272,7 @@ class Monitor:
         if not norms:
             return None
         record = Monitored(self._steps, self._pace.seconds, took, norms)
-        self.history.append(record)
+        remember(self.history, record)
         self._warn_once(record)
         return record
 

@@ -25,6 +25,7 @@ class MonitoredNorm(Record):
     Attributes:
         path: module path of the norm.
         delta: (C,) float64, Δ = variance with noise off ÷ variance in training, NaN where dead.
+            Empty more than a hundred looks back.
         shift: median of `delta` over live channels.
         shift_se: standard error of `shift`.
         severity: median over live channels of max(Δ, 1/Δ).
@@ -71,7 +72,7 @@ class Monitoring(Result):
     """All looks so far: what `Monitor.result()` gives.
 
     Attributes:
-        history: the looks, in order.
+        history: the looks, in order; of long runs every second, fourth … of the earlier ones.
         steps: how many steps there were.
         overhead: what part of the time since the first step the looks and the trace have taken.
         threshold: the severity from which the monitor warns.
