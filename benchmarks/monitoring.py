@@ -38,7 +38,7 @@ def run(console: Console) -> None:
     """A small MLP and ResNet-18, at a budget of 1 %."""
     scale = float(os.environ.get("BENCH_SCALE", "1"))
     for title, make, shape, block, blocks in (
-        ("MLP, 256 × 64", mlp, (256, 64), 10, int(400 * scale)),
+        ("MLP, 256 × 64", mlp, (256, 64), 5, int(1250 * scale)),
         ("ResNet-18, 4 × 3 × 64 × 64", resnet18, (4, 3, 64, 64), 1, int(1000 * scale)),
     ):
         table = Table(title=f"{title}: monitor, budget 1 %, {torch.get_num_threads()} threads")
