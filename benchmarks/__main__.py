@@ -15,7 +15,7 @@ from rich.console import Console
 NAMES = (
     *("ratios", "imports", "inspection", "measuring", "recalibration", "kernels"),
     *("causes", "blaming", "coverage", "predicting", "without_data", "reach", "footprints"),
-    *("noise_layers", "repairs", "finetuning", "shipped", "accelerator"),
+    *("noise_layers", "repairs", "finetuning", "shipped", "monitoring", "accelerator"),
 )
 
 

@@ -23,6 +23,11 @@ def resnet18_cifar() -> nn.Module:
     return _with_dropout(net)
 
 
+def resnet18() -> nn.Module:
+    """Torchvision's ResNet-18, dropout 0.5 after the first normalisation of each block."""
+    return _with_dropout(torchvision.models.resnet18(num_classes=10))
+
+
 def resnet50() -> nn.Module:
     """Torchvision's ResNet-50, dropout 0.5 after the first normalisation of each block."""
     return _with_dropout(torchvision.models.resnet50())

@@ -12,6 +12,7 @@
     vs.update_bn(loader, model)         # torch's own call, exact and with noise off
     with vs.test_statistics(model, calibration):    # right statistics here, the trained after
         validate(model)
+    monitor = vs.Monitor(model)         # in any training loop: monitor.step(batch)
     r = vs.relocate(model, example)     # before training: no noise before any norm
 
 Names are looked up when first used, so that `import varshift` costs next to nothing and
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from varshift._footprint.estimating import footprint
     from varshift._inspect.inspecting import inspect
     from varshift._measure.measuring import measure
+    from varshift._monitor.monitor import Monitor
     from varshift._predict.predicting import predict
     from varshift._repair.averaging import test_statistics, update_bn
     from varshift._repair.recalibration import recalibrate
@@ -57,6 +59,7 @@ __all__ = [
     "Findings",
     "Footprint",
     "Measurement",
+    "Monitor",
     "Prediction",
     "Recalibration",
     "Repair",
@@ -80,6 +83,7 @@ __all__ = [
 
 # Where each name lives, looked up when it is first used.
 _HOMES = {
+    "Monitor": "_monitor.monitor",
     "VarshiftError": "errors",
     "assert_no_variance_shift": "testing",
     "check": "_check.checking",

@@ -9,6 +9,8 @@ VarshiftError
     │   └── MemoryBoundError  more samples at once than memory holds; says how many would fit
     ├── DataError          a batch, loader or data set
     └── CheckpointError    a checkpoint file
+
+VarianceShiftWarning is what `Monitor` warns with, a UserWarning.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ __all__ = [
     "MissingExtraError",
     "ModelError",
     "UsageError",
+    "VarianceShiftWarning",
     "VarshiftError",
     "listed",
 ]
@@ -153,4 +156,12 @@ class CheckpointError(LentError, ValueError):
 
     >>> issubclass(CheckpointError, ValueError), CheckpointError.exit_code
     (True, 3)
+    """
+
+
+class VarianceShiftWarning(UserWarning):
+    """A network in training shifts by more than was allowed, or its monitor had to give up.
+
+    >>> import warnings
+    >>> warnings.simplefilter("ignore", VarianceShiftWarning)  # or "error", to stop the training
     """

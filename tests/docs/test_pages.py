@@ -8,7 +8,7 @@ import torch
 from docs.pages import DOCS, blocks, differences, run
 from problems.libraries import library
 
-PAGES = [DOCS / "tutorial.md", *sorted((DOCS / "howto").glob("*.md"))]
+PAGES = [DOCS / "tutorial.md", DOCS / "monitor.md", *sorted((DOCS / "howto").glob("*.md"))]
 
 
 # What a page cannot do without, and not everybody has.

@@ -16,6 +16,18 @@ def far(out, batch):
     return batch[1].double()
 
 
+def monitored(net, batches):
+    """What a monitor has seen over these batches, a look at each but the first."""
+    monitor = vs.Monitor(net, every=1, warn=False)
+    for module in net.modules():
+        if isinstance(module, torch.nn.modules.batchnorm._BatchNorm):
+            module.momentum = None
+    for batch in batches:
+        net(batch)
+        monitor.step(batch)
+    return monitor.result()
+
+
 @pytest.fixture(scope="session")
 def every():
     """One result of each kind, of a small network."""
@@ -34,6 +46,7 @@ def every():
         "recalibration": vs.recalibrate(copy.deepcopy(net), x.split(8)),
         "repair": vs.repair(copy.deepcopy(net), labelled, loss=far),
         "rewrite": vs.relocate(copy.deepcopy(net), x[:2]),
+        "monitoring": monitored(copy.deepcopy(net).train(), x.split(8)),
         "calculation": calculator.direct(calculator.amount(drop_p=0.5), mean=1.0, var=2.0),
         "findings": vs.check(net, data=x.split(8), ignore=["VS106"], docs="https://example.org/x"),
     }

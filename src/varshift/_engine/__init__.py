@@ -11,6 +11,7 @@ from varshift._engine.borrow.walk import walk
 from varshift._engine.bybatch import notes_on_batch_statistics
 from varshift._engine.control import Control, Key, Meeting, Silenced, along_samples, names_of
 from varshift._engine.edits import Edit, Undo, edit_of, put, refuse_overflow, write
+from varshift._engine.glance import Glance, Sight, both
 from varshift._engine.nested import items_of, tensors_of, with_item
 from varshift._engine.normcall import Fixed, NormCall
 from varshift._engine.progress import Progress, Reporter, batches_in_all
@@ -25,7 +26,7 @@ from varshift._engine.record.tally import Tally, groups_of, rounding
 from varshift._engine.regime import Flags, Insert, Norms, Recorder, Regime, fixed, stored
 from varshift._engine.session import Held, Passed, Session, session
 from varshift._engine.settling import OneByOne, Settled, settle
-from varshift._engine.sharding import broadcasts_buffers, is_sharded
+from varshift._engine.sharding import broadcasts_buffers, is_sharded, is_synchronised
 from varshift._engine.sites import Handle, norm_handles, untracked
 from varshift._engine.subject import subject_of
 from varshift._engine.trace.lines import is_library
@@ -43,6 +44,7 @@ __all__ = [
     "Fixed",
     "Flags",
     "Forward",
+    "Glance",
     "Handle",
     "Held",
     "Insert",
@@ -63,6 +65,7 @@ __all__ = [
     "SampleMoments",
     "Session",
     "Settled",
+    "Sight",
     "Silenced",
     "Stretch",
     "Tally",
@@ -70,6 +73,7 @@ __all__ = [
     "Undo",
     "along_samples",
     "batches_in_all",
+    "both",
     "broadcasts_buffers",
     "channel_moments",
     "cut",
@@ -78,6 +82,7 @@ __all__ = [
     "groups_of",
     "is_library",
     "is_sharded",
+    "is_synchronised",
     "items_of",
     "names_of",
     "norm_handles",

@@ -9,6 +9,7 @@ from varshift.results.figure import Figure
 from varshift.results.findings import Finding, Findings
 from varshift.results.footprint import Footprint, FootprintSite, Instead
 from varshift.results.measurement import Measurement, Site, Statistics
+from varshift.results.monitor import Monitored, MonitoredNorm, Monitoring
 from varshift.results.note import Note, NoteKind
 from varshift.results.prediction import Prediction
 from varshift.results.recalibration import Change, Recalibration
@@ -44,6 +45,9 @@ __all__ = [
     "Layer",
     "Line",
     "Measurement",
+    "Monitored",
+    "MonitoredNorm",
+    "Monitoring",
     "Noise",
     "Norm",
     "NotShown",

@@ -5,6 +5,7 @@ from varshift._draw.accounts import (  # noqa: F401  their kinds of result regis
     causes,
     findings,
     footprints,
+    monitors,
     remedies,
     shifts,
 )

@@ -1,0 +1,344 @@
+"""The shift while a network trains: a look now and then, for a hundredth of the time."""
+
+from __future__ import annotations
+
+import warnings
+from collections import deque
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from varshift._engine import Forward, both, is_sharded, unwrapped
+from varshift._monitor.figures import NormLook, figures_of
+from varshift._monitor.memory import remember, remembered, told
+from varshift._monitor.pace import Pace
+from varshift._monitor.updates import StoredBefore
+from varshift._monitor.watch import Watch, watch
+from varshift.errors import DataError, UsageError, VarianceShiftWarning, VarshiftError
+from varshift.results import Monitored, MonitoredNorm, Monitoring
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["Monitor"]
+
+
+class Monitor:
+    """Watches the variance shift of a network in training, from within any loop.
+
+    Call `step(batch)` once per training step, with the batch that the step has trained on: after
+    `backward()`, or after `optimizer.step()`. After `backward()` both figures belong to the same
+    weights; after the update the noise-off one is of weights one step further on.
+
+    The first call traces one training forward: which norms noise reaches, and how. From then on a
+    look is taken whenever the time that training has taken pays for it. A look is one noise-off
+    forward of the batch at hand. What it is compared with, the variance of the same batch in
+    training, costs nothing: it is read back from what the norm's running statistics have become.
+    Training goes on as if nothing had been there: parameters, buffers, gradients, flags and random
+    generators are the same bits.
+
+    If a look fails, training goes on: a warning says why, once, and the monitor rests.
+
+    Args:
+        model: the network, plain, compiled or wrapped by DistributedDataParallel. Each rank
+            watches its own batches and keeps its own record.
+        budget: what part of the elapsed time looks may take. The trace, at the first step, and the
+            first look, as soon as running statistics have forgotten what they were made with (44
+            batches at momentum 0.1), come as a debt; no other look comes before it is paid off.
+        every: look at every so many steps instead, whatever that costs. Needed for sharded models
+            (FSDP), whose ranks must look at the same steps.
+        forward: `lambda model, batch: …` for batches of any form; put autocast in there, unless
+            `step` is called inside the autocast block.
+        threshold: the severity, max(Δ, 1/Δ), beyond which the monitor warns, once, with the rule's
+            code, as soon as some norm's is beyond it by more than the scatter of the looks.
+        window: over how many of the last looks the figures are taken: one batch is noisy.
+        warn: whether to warn.
+
+    Raises:
+        UsageError: a budget outside (0, 1], a threshold below 1, no whole number of steps or looks.
+
+    Example:
+        >>> import torch, varshift as vs
+        >>> _ = torch.manual_seed(0)
+        >>> model = torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.BatchNorm1d(4))
+        >>> monitor = vs.Monitor(model, every=1, warn=False)
+        >>> for _ in range(60):
+        ...     x = torch.randn(512, 4)
+        ...     _ = model(x)                # here a loss, backward() and optimizer.step()
+        ...     record = monitor.step(x)    # None where no look was due
+        >>> round(record.norms["1"].shift, 1), round(monitor.metrics()["varshift/severity/1"], 1)
+        (0.5, 2.0)
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        budget: float = 0.01,
+        *,
+        every: int | None = None,
+        forward: Forward | None = None,
+        threshold: float = 1.1,
+        window: int = 8,
+        warn: bool = True,
+    ) -> None:
+        _refuse(budget, every, threshold, window)
+        if every is None and is_sharded(unwrapped(model)):
+            raise UsageError(
+                "this model's weights lie on several ranks, which must look at the same steps: "
+                "pass every=, a number of steps, in place of a budget"
+            )
+        self.history: list[Monitored] = []
+        self._model, self._forward = model, forward
+        self._threshold, self._warn = threshold, warn
+        self._pace = Pace(budget, every)
+        self._steps = 0
+        self._looks: dict[str, deque[NormLook]] = {}
+        self._window = window
+        self._watch: Watch | None = None
+        self._codes: Mapping[str, str] = {}
+        self._behind: Mapping[str, tuple[str, ...]] = {}
+        self._notes: list[str] = []
+        self._before: StoredBefore | None = None
+        self._first: int | None = None  # the step of the first look, which is not earned yet
+        self._rests = False
+
+    def step(self, batch: Any) -> Monitored | None:
+        """Tell the monitor of one training step; gives the record if a look was taken.
+
+        Args:
+            batch: what the step has trained on, in any form that `measure` takes, or `forward`.
+
+        Raises:
+            DataError, ModelError: at the first step, where the batch or the model cannot be used;
+                later ones warn.
+        """
+        self._steps += 1
+        if self._rests:
+            return None
+        now = self._pace.enter()
+        if self._watch is None:
+            self._trace(batch, now)
+            now = self._pace.again()
+        record = None
+        if self._watch is not None and self._looks_now(self._watch):
+            record = self._look(batch, now, self._watch)
+            now = self._pace.again()
+        if self._watch is not None:
+            self._ready(self._watch, now)
+        return record
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know: what the trace has noticed, and why the monitor rests."""
+        return tuple(dict.fromkeys(self._notes))
+
+    @property
+    def overhead(self) -> float:
+        """What part of the time since the first step the trace and the looks have taken."""
+        return self._pace.share
+
+    def metrics(self, prefix: str = "varshift") -> dict[str, float]:
+        """The last look as flat floats, for anything with `log(dict)`; empty before the first.
+
+        `varshift/severity/PATH` and `varshift/shift/PATH` for each norm, `varshift/worst` (the
+        largest severity) and `varshift/overhead`. What is not known is left out.
+        """
+        if not self.history:
+            return {}
+        record = self.history[-1]
+        found = {f"{prefix}/overhead": self.overhead}
+        if record.worst is not None:
+            found[f"{prefix}/worst"] = record.worst.severity
+        for path, norm in record.norms.items():
+            found[f"{prefix}/severity/{path}"] = norm.severity
+            found[f"{prefix}/shift/{path}"] = norm.shift
+        return {name: value for name, value in found.items() if value == value}
+
+    def result(self) -> Monitoring:
+        """All looks so far, as plain values that pickle and hold no model."""
+        return Monitoring(
+            history=tuple(self.history),
+            steps=self._steps,
+            overhead=self.overhead,
+            threshold=self._threshold,
+            codes=dict(self._codes),
+            behind=dict(self._behind),
+            notes=self.notes,
+        )
+
+    def table(self) -> Any:
+        """A rich table of the last look, with each norm's worst. Needs the `cli` extra."""
+        return self.result().table()
+
+    def to_frame(self) -> Any:
+        """A pandas DataFrame, one row per look and norm. Needs the `report` extra."""
+        return self.result().to_frame()
+
+    def to_dict(self) -> dict[str, Any]:
+        """All looks, JSON-ready, with a versioned `schema`."""
+        return self.result().to_dict()
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Severity by norm over the steps, on matplotlib axes. Needs the `report` extra."""
+        return self.result().plot(ax)
+
+    def __repr__(self) -> str:
+        return repr(self.result()).replace("<Monitoring", "<Monitor", 1)
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs to go on: numbers, strings and tensors, for `torch.save`."""
+        return {
+            "steps": self._steps,
+            "pace": self._pace.state(),
+            "history": [told(record) for record in self.history],
+            "looks": {
+                path: [(torch.from_numpy(each.train), torch.from_numpy(each.off)) for each in looks]
+                for path, looks in self._looks.items()
+            },
+            "warned": not self._warn,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where `state_dict` was taken. The model is traced anew at the next step."""
+        self._steps = state["steps"]
+        self._pace.resume(state["pace"])
+        self.history = [remembered(record) for record in state["history"]]
+        self._looks = {
+            path: deque(
+                (NormLook(train.numpy(), off.numpy()) for train, off in looks), self._window
+            )
+            for path, looks in state["looks"].items()
+        }
+        self._warn = self._warn and not state["warned"]
+        self._watch, self._before, self._rests = None, None, False
+
+    # What takes time ------------------------------------------------------------------------
+
+    def _trace(self, batch: Any, now: float) -> None:
+        """Which norms noise reaches."""
+        try:
+            found = watch(self._model, batch, self._forward)
+        except VarshiftError as error:
+            if self._steps == 1:
+                raise
+            self._give_up(error)
+            return
+        self._watch = found
+        self._first = None if self.history else self._steps + max(1, found.wait)
+        self._codes, self._behind = found.codes, found.behind
+        self._notes += found.notes
+        if not found.handles:
+            self._rest("no noise reaches a norm that learns its statistics: there is no shift")
+        self._pace.paid(now, look=False)
+
+    def _ready(self, found: Watch, now: float) -> None:
+        """What norms have stored now is kept, where the next step is to be looked at."""
+        if found.glance is None or self._rests or self._before is not None:
+            return
+        if self._due(self._steps + 1):
+            self._before = StoredBefore(found.handles.values())
+            self._pace.paid(now, look=False)
+
+    def _due(self, step: int) -> bool:
+        if self._first is None:
+            return self._pace.due(step)
+        return step >= self._first and (self._pace.every is None or self._pace.due(step))
+
+    def _looks_now(self, found: Watch) -> bool:
+        """A cheap look has been made ready for at the step before."""
+        if found.glance is not None:
+            return self._before is not None
+        return not self._rests and self._due(self._steps)
+
+    def _look(self, batch: Any, now: float, found: Watch) -> Monitored | None:
+        if _synchronised():
+            now = self._pace.again()
+        norms: dict[str, MonitoredNorm] = {}
+        failed: Exception | None = None
+        try:
+            for path, look in self._looks_at(batch, found).items():
+                held = self._looks.setdefault(path, deque(maxlen=self._window))
+                held.append(look)
+                norms[path] = figures_of(path, held)
+        except Exception as error:  # of anybody's forward: training must go on
+            failed = error
+        finally:
+            self._before, self._first = None, None
+            took = self._pace.paid(now, look=True)
+        if failed is not None:
+            self._give_up(failed)
+        if not norms:
+            return None
+        record = Monitored(self._steps, self._pace.seconds, took, norms)
+        remember(self.history, record)
+        self._warn_once(record)
+        return record
+
+    def _looks_at(self, batch: Any, found: Watch) -> dict[str, NormLook]:
+        """By path of each norm that was met in both; none where the model has other modules."""
+        if found.glance is None:
+            train, off = both(self._model, batch, self._forward)
+            paths = [path for path in found.handles if path in train and path in off]
+            return {path: NormLook.of(train[path].var, off[path]) for path in paths}
+        if found.stale or self._before is None:
+            self._watch = None  # traced anew at the next step
+            return {}
+        given = self._before.since()
+        seen = found.glance.off(batch, self._steps)
+        self._notes += [note for note in found.glance.notes if note not in self._notes]
+        return {path: NormLook.of(given[path], seen[path]) for path in given if path in seen}
+
+    def _give_up(self, error: Exception) -> None:
+        """Rest, and say why; a batch that cannot be used is passed over."""
+        kind = "" if isinstance(error, VarshiftError) else f"{type(error).__name__}: "
+        if isinstance(error, DataError):
+            self._notes.append(f"the look at step {self._steps} was left out: {error}")
+            return
+        self._rest(
+            f"the look at step {self._steps} failed, and the monitor rests from here on; training "
+            f"is not touched. {kind}{error}"
+        )
+        warnings.warn(self._notes[-1], VarianceShiftWarning, stacklevel=4)
+
+    def _rest(self, why: str) -> None:
+        self._rests, self._before = True, None
+        self._notes.append(why)
+
+    def _warn_once(self, record: Monitored) -> None:
+        beyond = [norm for norm in record.norms.values() if norm.low > self._threshold]
+        if not (beyond and self._warn):
+            return
+        self._warn = False
+        worst = max(beyond, key=lambda norm: norm.low)
+        more = f" ({len(beyond)} norms in all)" if len(beyond) > 1 else ""
+        code = self._codes.get(worst.path, "")
+        warnings.warn(
+            f"{code} at step {record.step}: the norm {worst.path!r} has severity "
+            f"{worst.severity:.2f}, surely more than {self._threshold:g} (variance with noise off "
+            f"÷ in training {worst.shift:.2f}){more}; noise before it: "
+            f"{', '.join(self._behind.get(worst.path, ())[:3])}. What to do: varshift.test_"
+            "statistics around validation, varshift.recalibrate or repair once trained",
+            VarianceShiftWarning,
+            stacklevel=4,
+        )
+
+
+def _synchronised() -> bool:
+    """Wait for what an accelerator has still to do of the training step: it is no look's time."""
+    if not (torch.cuda.is_available() and torch.cuda.is_initialized()):
+        return False
+    torch.cuda.synchronize()
+    return True
+
+
+def _refuse(budget: float, every: int | None, threshold: float, window: int) -> None:
+    if not 0 < budget <= 1:
+        raise UsageError(f"budget is {budget}; pass a part of the time in (0, 1], as 0.01")
+    if every is not None and (isinstance(every, bool) or every != int(every) or every < 1):
+        raise UsageError(f"every is {every}; pass a whole number of steps, 1 or more")
+    if not threshold >= 1:
+        raise UsageError(f"threshold is {threshold}; pass a severity of 1 or more, as 1.1")
+    if window != int(window) or window < 1:
+        raise UsageError(f"window is {window}; pass a number of looks, 1 or more")
