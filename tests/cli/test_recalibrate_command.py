@@ -14,6 +14,7 @@ import torch
 from safetensors.torch import load_file
 
 import varshift as vs
+from varshift._cli.root import _ended
 
 NETS = """
 import torch
@@ -32,7 +33,7 @@ def half_frozen():
     return net
 
 def plain():
-    return nn.Linear(6, 4)
+    return nn.Linear(6, 4).double()
 """
 
 
@@ -121,12 +122,27 @@ def test_frozen_norms(here):
         ),
     ],
 )
-def test_errors_are_sentences_and_nothing_is_written(here, arguments, code, said):
-    done = recalibrate(here, *arguments)
-    assert done.returncode == code, done.stderr
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
+def test_errors_are_sentences_and_nothing_is_written(
+    here, arguments, code, said, monkeypatch, capsys
+):
+    monkeypatch.chdir(here)
+    ending = _ended(["recalibrate", *arguments])
+    assert ending.code == code, ending
+    assert said in ending.sentence + capsys.readouterr().err
     assert not list(here.glob("fixed*"))
+
+
+def test_numpys_float64_becomes_what_the_model_takes(here, monkeypatch, capsys):
+    monkeypatch.chdir(here)
+    (here / "single.py").write_text(
+        "from net import make\n\ndef made():\n    return make().float()\n"
+    )
+    asked = ["recalibrate", "single.py:made", "--data", "x.npy", "--out", "fixed.pt"]
+    assert _ended(asked).code == 0
+    said = capsys.readouterr().err
+    assert "the inputs are float64 in the file and taken as float32, the model's" in said
+    found = torch.load(here / "fixed.pt")["2.running_var"]
+    torch.testing.assert_close(found.double(), expected(here)["2.running_var"], rtol=1e-4, atol=0)
 
 
 def test_a_librarys_model_and_a_folder_of_pictures(here):

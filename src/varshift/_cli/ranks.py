@@ -114,10 +114,13 @@ class Several(Ranks):
         return Ending(held.code, sentence)
 
     def parted(self) -> None:
-        """Rank 0, which may hold the store, goes last."""
+        """Leave the group; rank 0, which may hold the store, goes last."""
+        import torch
+
         self._set("gone", b"gone")
         if self.rank == 0:
             self._all("gone")
+        torch.distributed.destroy_process_group()
 
     def _set(self, what: str, value: bytes) -> None:
         self._store.set(f"varshift/{what}/{self.rank}", value)

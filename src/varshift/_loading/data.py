@@ -73,7 +73,8 @@ def load_data(
         return _batches(*held, batch_size, labelled, shard)
     path = Path(spec)
     if path.suffix in (".pt", ".npy", ".npz", ".safetensors") and not path.is_dir():
-        return _batches(*_inputs(path), batch_size, labelled, shard)
+        inputs, labels = _inputs(path)
+        return _batches(_as_model(inputs, pictures, notes), labels, batch_size, labelled, shard)
     if (found := _folder(spec)) is not None:
         return _from_folder(*found, batch_size, labelled, pictures, shard, notes)
     if ":" in spec:
@@ -82,6 +83,18 @@ def load_data(
         f"--data {spec!r} is no file of inputs (.pt, .npy, .npz, .safetensors), no folder of "
         f"pictures or of datasets, no module:factory and none of {', '.join(NAMES)}"
     )
+
+
+def _as_model(inputs: Tensor, pictures: Pictures | None, notes: list[str]) -> Tensor:
+    """Numbers of another precision than the model's weights, as numpy's own float64, become it."""
+    if pictures is None or not inputs.is_floating_point():
+        return inputs
+    kinds = (each.dtype for each in pictures.model.parameters() if each.is_floating_point())
+    kind = next(kinds, inputs.dtype)
+    if kind != inputs.dtype:
+        given, wanted = (str(each).removeprefix("torch.") for each in (inputs.dtype, kind))
+        notes.append(f"the inputs are {given} in the file and taken as {wanted}, the model's")
+    return inputs.to(kind)
 
 
 def _folder(spec: str) -> tuple[Path, str] | None:
