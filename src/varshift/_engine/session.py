@@ -49,7 +49,7 @@ from varshift._engine.structure import traced
 from varshift._engine.tap import Tap
 from varshift._engine.trace.modules import module_stack
 from varshift._engine.trace.tracer import Tracer
-from varshift._engine.unread import Vectors, refuse_keras
+from varshift._engine.unread import Vectors, refuse_unreadable
 from varshift._engine.watched import watched_norms, watching
 from varshift.errors import DataError, ModelError
 from varshift.results import Note, NoteKind, Structure
@@ -542,7 +542,7 @@ def session(
         borrowed(model, notes) as inner,
         reporter(progress, label, after) as report,
     ):
-        refuse_keras(inner)
+        refuse_unreadable(inner)
         if train and not inner.training:
             inner.train()
         yield Session(

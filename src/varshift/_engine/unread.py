@@ -1,7 +1,7 @@
-"""Normalisation that cannot be read here: Keras layers, and statistics that no name gives away.
+"""What cannot be read here: Keras layers, exported programs, statistics under names of their own.
 
 Where nothing is known to normalise, "nothing can shift" would be a false all-clear if something
-normalises in a way of its own. So a Keras layer is refused, and a model without a norm that keeps
+normalises in a way of its own. So the first two are refused, and a model without a norm that keeps
 something of its training passes is told of.
 """
 
@@ -14,26 +14,34 @@ import torch
 from torch import Tensor, nn
 
 from varshift._engine.borrow.hidden import everything, user_classes
+from varshift._engine.borrow.objects import FIXED, of_others
+from varshift._engine.borrow.walk import walk
 from varshift._engine.sites import held_tensors
 from varshift.errors import ModelError
 from varshift.results import Note, NoteKind, Structure
 
-__all__ = ["Vectors", "no_norm", "refuse_keras", "unread"]
+__all__ = ["Vectors", "no_norm", "refuse_unreadable", "unread"]
 
 _MOST = 2**16  # numbers in what may be a statistic: channels, or a few for each
 _SHOWN = 4
+_DEEP = 3  # objects within each other
 
 
-def refuse_keras(model: nn.Module) -> None:
-    """Raise ModelError where the model is a Keras model on torch, or holds a Keras layer.
+def refuse_unreadable(model: nn.Module) -> None:
+    """Raise ModelError for a Keras model on torch, an exported program, and what holds either.
 
-    Its normalisation is arithmetic of its own on statistics that are parameters, and its dropout
-    follows the `training=` of the call, not `train()` and `eval()`.
+    Keras normalises with arithmetic of its own on statistics that are parameters, and its dropout
+    follows the `training=` of the call. An exported program runs in the mode it was exported in,
+    whatever its flags say.
     """
-    if "keras" not in sys.modules:  # then nothing can be of its classes
-        return
-    for path, module in everything(model):
-        if any(kind.__module__.partition(".")[0] == "keras" for kind in type(module).__mro__):
+    keras = "keras" in sys.modules  # else nothing can be of its classes
+    seen: set[type] = set()
+    for path, module in everything(model) if keras else walk(model):
+        if type(module) in seen:
+            continue
+        seen.add(type(module))
+        kinds = [kind.__module__ for kind in type(module).__mro__]
+        if keras and any(home.partition(".")[0] == "keras" for home in kinds):
             what = f"{path!r} is a Keras layer" if path else "the model is a Keras model"
             raise ModelError(
                 f"{what} ({type(module).__name__}) on torch, which varshift cannot read: Keras "
@@ -42,6 +50,12 @@ def refuse_keras(model: nn.Module) -> None:
                 "Save it with model.save('model.keras') and build the same layers of torch.nn: "
                 "varshift footprint, predict and measure take TARGET --checkpoint model.keras and "
                 "lay its weights onto them (docs/foreign-files.md)"
+            )
+        if any(home.startswith("torch.export.") for home in kinds):
+            what = f"{path!r} is" if path else "the model is"
+            raise ModelError(
+                f"{what} a program that torch.export made: it keeps the mode that it was exported "
+                "in, and train() and eval() change nothing. Pass the model that it was made of"
             )
 
 
@@ -108,7 +122,7 @@ def _small(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def _named(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Buffers, attributes and what lies in lists and dicts, and parameters.
+    """Buffers, attributes and what lies in lists, dicts and plain objects, and parameters.
 
     Not those of torch's own classes, which are known: spectral norm writes vectors too.
     """
@@ -120,6 +134,22 @@ def _named(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
             for name, parameter in module._parameters.items():
                 if parameter is not None and type(parameter) is nn.Parameter:
                     yield f"{path}.{name}".lstrip("."), parameter
+            for name, value in vars(module).items():
+                yield from _on_objects(value, f"{path}.{name}".lstrip("."), _DEEP)
+
+
+def _on_objects(value: object, path: str, deep: int) -> Iterator[tuple[str, Tensor]]:
+    """Tensors that are attributes of a plain object, or of one that it holds."""
+    own = getattr(value, "__dict__", None)
+    if type(value) in FIXED or type(own) is not dict or isinstance(value, (nn.Module, Tensor)):
+        return
+    if of_others(value):
+        return
+    for name, held in own.items():
+        if isinstance(held, Tensor):
+            yield f"{path}.{name}", held
+        elif deep > 1:
+            yield from _on_objects(held, f"{path}.{name}", deep - 1)
 
 
 def _differ(before: Tensor, now: Tensor) -> bool:
