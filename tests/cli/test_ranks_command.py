@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from varshift._cli.ranks import Ending, Several
+from varshift._cli.ranks import Ending, SeveralProcesses
 
 NETS = """
 import os
@@ -230,7 +230,7 @@ class Store(dict):
 )
 def test_one_ending_for_all(endings, wanted):
     store = Store()
-    ranks = [Several(store, rank, 2) for rank in range(2)]
+    ranks = [SeveralProcesses(store, rank, 2) for rank in range(2)]
     with pytest.raises(AssertionError, match="wait for ever"):
         ranks[0].settled(endings[0])
     assert ranks[1].settled(endings[1]) == wanted

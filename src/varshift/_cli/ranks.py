@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 from varshift._files import discarding
 from varshift.errors import ModelError
 
-__all__ = ["Ending", "OtherRankFailed", "Ranks", "ranked", "ranks"]
+__all__ = ["Ending", "OtherRankFailed", "Processes", "ranked", "ranks"]
 
 T = TypeVar("T")
 
@@ -46,17 +46,17 @@ class OtherRankFailed(ModelError):
     """Another rank could not go on; its sentence is the one to be said."""
 
 
-class Ranks:
-    """This process alone, and what all ranks have in common."""
+class Processes:
+    """This process alone; `SeveralProcesses` is one of several ranks."""
 
     rank = 0
     size = 1
 
-    def agreed(self, make: Callable[[], T], model: Callable[[T], Any] | None = None) -> T:
+    def agreed(self, make: Callable[[], T], weights_of: Callable[[T], Any] | None = None) -> T:
         """What `make` gives, if it does on every rank.
 
         Raises OtherRankFailed where it did not on another one, and ModelError where the weights of
-        `model` of what it gives are not the same on all.
+        the model in what it gives are not the same on all.
         """
         return make()
 
@@ -68,17 +68,17 @@ class Ranks:
         return ending
 
 
-class Several(Ranks):
+class SeveralProcesses(Processes):
     """One of several ranks, which speak through a store."""
 
     def __init__(self, store: Any, rank: int, size: int) -> None:
         self.rank, self.size = rank, size
         self._store, self._step = store, 0
 
-    def agreed(self, make: Callable[[], T], model: Callable[[T], Any] | None = None) -> T:
-        """See `Ranks.agreed`. A rank that fails says so at its next step: `settled` sees to it."""
+    def agreed(self, make: Callable[[], T], weights_of: Callable[[T], Any] | None = None) -> T:
+        """See `Processes.agreed`. Of a rank that fails here, `settled` tells the others."""
         made = make()
-        print_of = "" if model is None else _digest(model(made))
+        print_of = "" if weights_of is None else _digest(weights_of(made))
         self._set(f"step {self._step}", b"fine" + print_of.encode())
         found = self._all(f"step {self._step}")
         self._step += 1
@@ -93,14 +93,14 @@ class Several(Ranks):
         return made
 
     def draw_apart(self) -> None:
-        """See `Ranks.draw_apart`. Rank 0 draws what a process alone would."""
+        """See `Processes.draw_apart`. Rank 0 draws what a process alone would."""
         import torch
 
         if self.rank:
             torch.manual_seed(torch.initial_seed() + self.rank)
 
     def settled(self, ending: Ending) -> Ending:
-        """See `Ranks.settled`. What failed of itself goes before what failed since another did."""
+        """See `Processes.settled`. What failed of itself goes before its echoes."""
         self._set(f"step {self._step}", _FAILED)  # where the others wait for it, if it is early
         self._set("end", json.dumps(asdict(ending)).encode())
         endings = [Ending(**json.loads(held)) for held in self._all("end")]
@@ -131,16 +131,16 @@ class Several(Ranks):
         return [bytes(self._store.get(key)) for key in keys]
 
 
-_current: Ranks = Ranks()
+_current: Processes = Processes()
 
 
-def ranks() -> Ranks:
+def ranks() -> Processes:
     """The ranks that this command runs on."""
     return _current
 
 
 @contextmanager
-def ranked(command: str, alone: tuple[str, ...]) -> Iterator[Ranks]:
+def ranked(command: str, alone: tuple[str, ...]) -> Iterator[Processes]:
     """All ranks that the environment speaks of, a process group between them; or this one alone.
 
     Commands named in `alone` have no use for several: rank 0 runs them, and the others end.
@@ -160,11 +160,11 @@ def ranked(command: str, alone: tuple[str, ...]) -> Iterator[Ranks]:
         with _quiet(several.rank):
             yield several
     finally:
-        _current = Ranks()
+        _current = Processes()
         several.parted()
 
 
-def _met() -> Several:
+def _met() -> SeveralProcesses:
     """The process group, and the store by which its ranks have found each other."""
     import torch
 
@@ -177,7 +177,7 @@ def _met() -> Several:
     dist.init_process_group(
         backend, store=dist.PrefixStore("group", store), rank=rank, world_size=size
     )
-    return Several(dist.PrefixStore("command", store), rank, size)
+    return SeveralProcesses(dist.PrefixStore("command", store), rank, size)
 
 
 @contextmanager
