@@ -101,10 +101,12 @@ class TestTransformers:
         model.save_pretrained(tmp_path / "net")
         return tmp_path / "net", model
 
-    def test_the_class_that_was_saved_with_its_weights(self, saved):
+    def test_the_class_that_was_saved_with_its_weights(self, saved, capfd):
         folder, model = saved
         notes = []
+        capfd.readouterr()
         made = load_model(f"hf:{folder}", None, notes)
+        assert "Loading weights" not in capfd.readouterr().err
         assert type(made) is type(model)
         assert notes == []
         found, wanted = made.state_dict(), model.state_dict()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,10 @@ def from_transformers(name: str, keywords: Mapping[str, Any], notes: list[str]) 
             notes.append(f"hf:{name} holds no weights: they are random; give --checkpoint FILE")
             made = kind.from_config(config) if _is_auto(kind) else kind(config)
         else:
-            made, shown = kind.from_pretrained(
-                place, config=config, local_files_only=True, output_loading_info=True, **unused
-            )
+            with _no_bars(transformers):
+                made, shown = kind.from_pretrained(
+                    place, config=config, local_files_only=True, output_loading_info=True, **unused
+                )
             if missing := sorted(shown.get("missing_keys", ())):
                 notes.append(
                     f"hf:{name} has no weights for {listed(missing)}: these are random"
@@ -52,6 +54,19 @@ def from_transformers(name: str, keywords: Mapping[str, Any], notes: list[str]) 
         ) from error
     found: nn.Module = made
     return found
+
+
+@contextmanager
+def _no_bars(transformers: Any) -> Iterator[None]:
+    """Its bars are drawn in pipes too, over what is said there."""
+    logging = transformers.utils.logging
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
 
 
 def _transformers(name: str) -> Any:
