@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-__all__ = ["is_stream", "replacing"]
+__all__ = ["discarding", "is_stream", "replacing"]
 
 _SHOWN = 32  # letters of a name that the new file's begins with: names end at 255 bytes
 _PATIENCE = 5.0  # seconds in which somebody may begin to read from a pipe
@@ -26,6 +26,7 @@ _KILLING = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
 _kept_open: dict[tuple[int, int], int] = {}  # pipes that nobody has read from yet
+_discarding: list[bool] = []  # whether another process writes the files: see `discarding`
 _unfinished: set[Path] = set()  # what a signal that ends the process must not leave behind
 
 
@@ -37,6 +38,10 @@ def replacing(path: Path) -> Iterator[Path]:
     untouched. A link goes on pointing at what it points at. Into a pipe, a device or an open file
     of this process (/dev/stdout) the block's file is written once it is whole.
     """
+    if _discarding:
+        with tempfile.TemporaryDirectory() as scratch:
+            yield Path(scratch, path.name)
+        return
     if is_stream(path):
         folder, name = Path(tempfile.gettempdir()), path.name
     else:
@@ -56,6 +61,19 @@ def replacing(path: Path) -> Iterator[Path]:
         finally:
             with suppress(FileNotFoundError):
                 fresh.unlink()
+
+
+@contextmanager
+def discarding() -> Iterator[None]:
+    """In the block nothing is written: what `replacing` is given goes nowhere.
+
+    For a process that does the same work as another, which writes.
+    """
+    _discarding.append(True)
+    try:
+        yield
+    finally:
+        _discarding.pop()
 
 
 def is_stream(path: Path) -> bool:

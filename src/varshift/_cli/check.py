@@ -12,15 +12,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from varshift._cli.lending import lent_forward, lent_model, shaped
+from varshift._cli.lending import lent_data, lent_forward, lent_model, pictures_of, shaped, shared
 from varshift._cli.options import (
+    DATA,
+    TARGET,
     BatchSize,
     Checkpoint,
     Debug,
     Device,
     ExitZero,
     Forward,
+    ImageSize,
     MaxSamples,
+    ModelKwargs,
     Out,
     Root,
 )
@@ -44,14 +48,12 @@ _LEAST, _MOST, _NUMBERS = 16, 256, 2**18
 def check(
     target: Annotated[
         str | None,
-        typer.Argument(help="package.module:factory or file.py:factory; else from pyproject.toml"),
+        typer.Argument(help=f"{TARGET}; else from pyproject.toml"),
     ] = None,
     input_shape: Annotated[
         list[str] | None, typer.Option(help="such as 3,64,64 without the batch; repeatable")
     ] = None,
-    data: Annotated[
-        str | None, typer.Option(help="measure on it: module:factory, a file, or a named set")
-    ] = None,
+    data: Annotated[str | None, typer.Option(help=f"measure on it: {DATA}")] = None,
     max_severity: Annotated[
         float | None, typer.Option(help="largest max(Δ, 1/Δ) allowed  [default: 1.1]")
     ] = None,
@@ -69,7 +71,9 @@ def check(
         typer.Option(help="relocate (default), or less noise: uout, gaussian, dropout, channel"),
     ] = None,
     checkpoint: Checkpoint = None,
+    model_kwargs: ModelKwargs = None,
     root: Root = None,
+    image_size: ImageSize = None,
     batch_size: BatchSize = 64,
     max_samples: MaxSamples = 1024,
     device: Device = None,
@@ -107,13 +111,19 @@ def check(
         target, checkpoint = said.target, checkpoint or said.checkpoint
     if target is None:
         raise UsageError("nothing to check: give a TARGET, or target = in [tool.varshift]")
+    shapes, data = _named(input_shape, data, said)
     with _beside(said.file), shaped(input_shape):
-        lent = _lent(input_shape, data, said, root, batch_size)
-        if fix is not None and isinstance(lent.get("data"), Iterator):
-            lent["data"] = list(lent["data"])  # the patch reads it once more
         seed_all(0)  # a linter says the same twice, whatever weights a factory draws
         with constructions() as built:
-            model, notes = lent_model(target, checkpoint, device)
+            model, notes = lent_model(target, checkpoint, device, model_kwargs)
+        lent: dict[str, Any] = {}
+        if data is None:
+            lent["example"] = _example(shapes)
+        else:
+            pictures = pictures_of(model, target, model_kwargs, image_size)
+            lent["data"] = lent_data(data, pictures, root=root, batch_size=batch_size)
+        if fix is not None and isinstance(lent.get("data"), Iterator):
+            lent["data"] = list(lent["data"])  # the patch reads it once more
         found = verb(
             model,
             **lent,
@@ -123,7 +133,7 @@ def check(
             per_module_ignores={**said.per_module_ignores, **_globs(ignore_module)},
             task=task or said.task,  # type: ignore[arg-type]  # the verb refuses the unknown
             forward=(taken := lent_forward(forward or said.forward)),
-            max_samples=max_samples if "data" in lent else None,
+            max_samples=shared(max_samples) if "data" in lent else None,
             docs=said.docs_url or "",
             progress=True,
         ).at(factory_line(target))
@@ -178,21 +188,17 @@ def _how(fix: str | None, fix_with: str | None) -> str:
     return fix_with or HOW[0]
 
 
-def _lent(
-    shapes: list[str] | None, data: str | None, said: Configuration, root: str | None, size: int
-) -> dict[str, Any]:
-    """The data or the example; what the command line names goes before what the project says."""
-    from varshift._loading import load_data
-
+def _named(
+    shapes: list[str] | None, data: str | None, said: Configuration
+) -> tuple[list[str], str | None]:
+    """The shapes or the data; what the command line names goes before what the project says."""
     if shapes and data is not None:
         raise UsageError("give either --input-shape to predict, or --data to measure")
     if not shapes and data is None:
         shapes, data = (None, said.data) if said.data else (list(said.input_shape or ()), None)
-    if data is not None:
-        return {"data": load_data(data, root=root, batch_size=size)}
-    if not shapes:
+    if not shapes and data is None:
         raise UsageError("give an example: either --input-shape 3,64,64 or --data")
-    return {"example": _example(shapes)}
+    return shapes or [], data
 
 
 def _example(shapes: list[str]) -> Any:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from varshift._cli.lending import lent_forward, lent_model
+from varshift._cli.lending import lent_data, lent_forward, lent_model, pictures_of, shared
 from varshift._cli.options import (
     BatchSize,
     Checkpoint,
@@ -15,7 +15,9 @@ from varshift._cli.options import (
     ExitZero,
     Format,
     Forward,
+    ImageSize,
     MaxSamples,
+    ModelKwargs,
     Out,
     Root,
     Target,
@@ -56,7 +58,9 @@ def footprint(
         ),
     ] = None,
     checkpoint: Checkpoint = None,
+    model_kwargs: ModelKwargs = None,
     root: Root = None,
+    image_size: ImageSize = None,
     batch_size: BatchSize = 64,
     max_samples: MaxSamples = 4096,
     device: Device = None,
@@ -69,19 +73,19 @@ def footprint(
 ) -> None:
     """The dropout a checkpoint was trained with, read from its statistics. Exits with 1 if any."""
     from varshift._footprint.estimating import footprint as verb
-    from varshift._loading import load_data
 
     known(format, FORMATS, report, out)
     kind, memory = _kind(data_is), _momentum(momentum)
-    model, notes = lent_model(target, checkpoint, device)
-    batches = load_data(data, root=root, batch_size=batch_size)
+    model, notes = lent_model(target, checkpoint, device, model_kwargs)
+    pictures = pictures_of(model, target, model_kwargs, image_size)
+    batches = lent_data(data, pictures, root=root, batch_size=batch_size)
     found = verb(
         model,
         batches,
         data=kind,
         places=place,
         momentum=memory,
-        max_samples=max_samples,
+        max_samples=shared(max_samples),
         progress=True,
         forward=lent_forward(forward),
     )

@@ -6,8 +6,9 @@ from typing import Annotated
 
 import typer
 
-from varshift._cli.lending import lent_forward, lent_model
+from varshift._cli.lending import lent_data, lent_forward, lent_model, pictures_of, shared
 from varshift._cli.options import (
+    DATA,
     BatchSize,
     Checkpoint,
     Debug,
@@ -15,6 +16,8 @@ from varshift._cli.options import (
     ExitZero,
     Format,
     Forward,
+    ImageSize,
+    ModelKwargs,
     Out,
     Root,
     Target,
@@ -28,9 +31,11 @@ _SEVERE = 1.1  # severity, two standard errors taken off, from which `measure` e
 
 def measure(
     target: Target,
-    data: Annotated[str, typer.Option(help="module:factory, a file of inputs, or a named set")],
+    data: Annotated[str, typer.Option(help=DATA)],
     checkpoint: Checkpoint = None,
+    model_kwargs: ModelKwargs = None,
     root: Root = None,
+    image_size: ImageSize = None,
     batch_size: BatchSize = 64,
     max_samples: Annotated[int | None, typer.Option(help="stop after so many")] = None,
     device: Device = None,
@@ -42,14 +47,18 @@ def measure(
     debug: Debug = False,
 ) -> None:
     """How far the variance shifts at each norm. Exits with 1 if severity − 2 s.e. exceeds 1.1."""
-    from varshift._loading import load_data
     from varshift._measure.measuring import measure as verb
 
     known(format, FORMATS, report, out)
-    model, notes = lent_model(target, checkpoint, device)
-    batches = load_data(data, root=root, batch_size=batch_size)
+    model, notes = lent_model(target, checkpoint, device, model_kwargs)
+    pictures = pictures_of(model, target, model_kwargs, image_size)
+    batches = lent_data(data, pictures, root=root, batch_size=batch_size)
     measurement = verb(
-        model, batches, max_samples=max_samples, progress=True, forward=lent_forward(forward)
+        model,
+        batches,
+        max_samples=shared(max_samples),
+        progress=True,
+        forward=lent_forward(forward),
     )
     show(measurement, format, out, notes, report)
     severe = [

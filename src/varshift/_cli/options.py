@@ -7,11 +7,24 @@ from typing import Annotated
 import typer
 
 __all__ = [
-    *("Checkpoint", "Debug", "ExitZero", "Format", "Forward", "Out", "Root", "Target"),
-    "TextOrJson",
+    *("BatchSize", "Checkpoint", "Debug", "Device", "ExitZero", "Format", "Forward", "ImageSize"),
+    *("MaxSamples", "ModelKwargs", "Out", "Root", "Target", "TextOrJson"),
+    *("DATA", "TARGET"),
 ]
 
-Target = Annotated[str, typer.Argument(help="package.module:factory or file.py:factory")]
+TARGET = "package.module:factory, file.py:factory, timm:NAME, torchvision:NAME or hf:FOLDER"
+DATA = "module:loader, a file of inputs, a folder of pictures or of datasets, or a named set"
+
+Target = Annotated[str, typer.Argument(help=TARGET)]
+ModelKwargs = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE …", help="arguments for what makes the model, such as drop_rate=0.5"
+    ),
+]
+ImageSize = Annotated[
+    int | None, typer.Option(help="of pictures from a folder, else the model's own or 224")
+]
 Checkpoint = Annotated[
     str | None,
     typer.Option(help="weights: .safetensors, a weights-only .pt; of Keras, TensorFlow or ONNX"),
@@ -27,7 +40,7 @@ Forward = Annotated[
 ]
 Out = Annotated[str | None, typer.Option(help="write there instead of to the terminal")]
 Root = Annotated[str | None, typer.Option(help="folder or file of a local copy of a named set")]
-BatchSize = Annotated[int, typer.Option(help="of files and named sets")]
+BatchSize = Annotated[int, typer.Option(help="of files, folders and named sets")]
 MaxSamples = Annotated[int, typer.Option(help="stop after so many")]
 Device = Annotated[str | None, typer.Option(help="where the model is moved, such as cuda")]
 ExitZero = Annotated[bool, typer.Option("--exit-zero", help="exit with 0 whatever is found")]

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from varshift._cli.lending import lent_forward, lent_model, shaped
+from varshift._cli.lending import lent_data, lent_forward, lent_model, pictures_of, shaped, shared
 from varshift._cli.options import (
+    DATA,
     BatchSize,
     Checkpoint,
     Debug,
@@ -16,7 +17,9 @@ from varshift._cli.options import (
     ExitZero,
     Format,
     Forward,
+    ImageSize,
     MaxSamples,
+    ModelKwargs,
     Out,
     Root,
     Target,
@@ -32,9 +35,7 @@ __all__ = ["predict"]
 
 def predict(
     target: Target,
-    data: Annotated[
-        str | None, typer.Option(help="module:factory, a file of inputs, or a named set")
-    ] = None,
+    data: Annotated[str | None, typer.Option(help=DATA)] = None,
     input_shape: Annotated[
         list[str] | None, typer.Option(help="without data: such as 3,64,64; repeatable")
     ] = None,
@@ -45,7 +46,9 @@ def predict(
     width: Annotated[float | None, typer.Option(help="so many times as wide; needs data")] = None,
     max_severity: Annotated[float, typer.Option(help="of what largest drop_p is allowed")] = 1.1,
     checkpoint: Checkpoint = None,
+    model_kwargs: ModelKwargs = None,
     root: Root = None,
+    image_size: ImageSize = None,
     batch_size: BatchSize = 64,
     max_samples: MaxSamples = 4096,
     device: Device = None,
@@ -57,17 +60,18 @@ def predict(
     debug: Debug = False,
 ) -> None:
     """What the shift would be, weights fixed. Exits with 1 if a severity exceeds --max-severity."""
-    from varshift._loading import example_from_shapes, load_data
+    from varshift._loading import example_from_shapes
     from varshift._predict.predicting import predict as verb
 
     known(format, FORMATS, report, out)
     if (data is None) == (not input_shape):
         raise UsageError("give either --data, or --input-shape 3,64,64 to predict without data")
-    model, notes = lent_model(target, checkpoint, device)
+    model, notes = lent_model(target, checkpoint, device, model_kwargs)
+    pictures = pictures_of(model, target, model_kwargs, image_size)
     lent: dict[str, Any] = (
         {"example": example_from_shapes(input_shape or [])}
         if data is None
-        else {"data": load_data(data, root=root, batch_size=batch_size)}
+        else {"data": lent_data(data, pictures, root=root, batch_size=batch_size)}
     )
     with shaped(input_shape):
         prediction = verb(
@@ -76,7 +80,7 @@ def predict(
             noise=dict(_law(item) for item in noise or ()),
             moved=dict(_pair(item, "--move") for item in move or ()),
             width=width,
-            max_samples=max_samples if data is not None else None,
+            max_samples=shared(max_samples) if data is not None else None,
             progress=True,
             forward=lent_forward(forward),
         )

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from varshift._cli.lending import lent_forward, lent_model
+from varshift._cli.lending import lent_data, lent_forward, lent_model, pictures_of, shared
 from varshift._cli.options import (
+    DATA,
     BatchSize,
     Checkpoint,
     Debug,
@@ -16,6 +17,8 @@ from varshift._cli.options import (
     ExitZero,
     Format,
     Forward,
+    ImageSize,
+    ModelKwargs,
     Root,
     Target,
 )
@@ -27,11 +30,12 @@ __all__ = ["repair"]
 
 def repair(
     target: Target,
-    data: Annotated[str, typer.Option(help="module:factory, a file of inputs, or a named set")],
+    data: Annotated[str, typer.Option(help=DATA)],
     held_out: Annotated[
         str | None, typer.Option(help="data to judge by; else part of --data is held out")
     ] = None,
     checkpoint: Checkpoint = None,
+    model_kwargs: ModelKwargs = None,
     method: Annotated[
         str, typer.Option(help="auto, or recalibrate, correct, distill … joined by +")
     ] = "auto",
@@ -55,6 +59,7 @@ def repair(
     ] = False,
     seed: Annotated[int, typer.Option(help="of the split, the noise and the fit")] = 0,
     root: Root = None,
+    image_size: ImageSize = None,
     batch_size: BatchSize = 64,
     device: Device = None,
     forward: Forward = None,
@@ -67,7 +72,7 @@ def repair(
 
     With 0 where a repair was kept (and written to --out), or no noise reaches a norm.
     """
-    from varshift._loading import load_data, refuse_unwritable, save_checkpoint
+    from varshift._loading import refuse_unwritable, save_checkpoint
     from varshift._repair.repairing import repair as verb
     from varshift.judging import Judge
 
@@ -76,12 +81,13 @@ def repair(
         refuse_unwritable(out)
         if Path(out).is_dir():
             raise UsageError(f"--out {out!r} is a folder; name a file in it, as in {out}/fixed.pt")
-    model, notes = lent_model(target, checkpoint, device)
-    batches = load_data(data, root=root, batch_size=batch_size, labelled=True)
+    model, notes = lent_model(target, checkpoint, device, model_kwargs)
+    pictures = pictures_of(model, target, model_kwargs, image_size)
+    batches = lent_data(data, pictures, root=root, batch_size=batch_size, labelled=True)
     others = (
         None
         if held_out is None
-        else load_data(held_out, root=root, batch_size=batch_size, labelled=True)
+        else lent_data(held_out, pictures, root=root, batch_size=batch_size, labelled=True)
     )
     done = verb(
         model,
@@ -93,10 +99,10 @@ def repair(
             labels=labels,
             passes=passes,
             level=level,
-            max_held_out=max_held_out,
+            max_held_out=shared(max_held_out),
         ),
         into=into,  # type: ignore[arg-type]
-        max_samples=max_samples,
+        max_samples=shared(max_samples),
         include_frozen=include_frozen,
         seed=seed,
         progress=True,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
+import traceback
 from typing import Annotated
 
 import typer
@@ -16,6 +18,8 @@ from varshift._cli.inspect import inspect
 from varshift._cli.measure import measure
 from varshift._cli.output import say
 from varshift._cli.predict import predict
+from varshift._cli.ranks import Ending, OtherRankFailed, ranked
+from varshift._cli.recalibrate import recalibrate
 from varshift._cli.repair import repair
 from varshift._cli.reproduce import reproduce
 from varshift._cli.theory import theory
@@ -26,6 +30,9 @@ from varshift.errors import LentError, VarshiftError
 __all__ = ["app", "main"]
 
 _INTERRUPTED = 130
+_ALONE = ("demo", "reproduce", "theory")  # commands that have no use for several ranks
+_ECHO = re.compile(r"rank \d+ failed \(|the ranks have (parted|lost)")  # of the engine's exchanges
+_KEYWORDS, _KEYWORD = "--model-kwargs", re.compile(r"[^\W\d]\w*=")
 
 app = typer.Typer(
     add_completion=False,
@@ -35,7 +42,10 @@ app = typer.Typer(
     help="Find, measure and repair the variance shift that dropout causes at BatchNorm.",
     epilog="Exit codes: 0 fine, 1 findings, 2 usage, 3 the model or the data failed.",
 )
-for _command in (demo, check, inspect, measure, explain, predict, footprint, repair, reproduce):
+for _command in (
+    *(demo, check, inspect, measure, explain, predict, footprint),
+    *(repair, recalibrate, reproduce),
+):
     app.command()(_command)
 app.add_typer(theory, name="theory")
 
@@ -55,34 +65,59 @@ def main() -> None:
         # A terminal or a pipe in ASCII must not cost the answer: Δ is written as \u0394 there.
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
-    debug = "--debug" in sys.argv
+    with ranked(_asked(), _ALONE) as ranks:
+        ending = ranks.settled(_ended(several(sys.argv[1:])))
+        if ending.sentence:
+            say(ending.sentence)
+    raise SystemExit(ending.code)
+
+
+def _ended(arguments: list[str]) -> Ending:
+    """Run the command; how it ends."""
+    debug = "--debug" in arguments
     try:
-        app()
+        app(arguments)
     except VarshiftError as error:
         if debug:
-            raise
-        say(f"error: {worded(error, _asked())}")
-        raise SystemExit(error.exit_code) from None
+            traceback.print_exc(file=sys.__stderr__)
+        echo = isinstance(error, OtherRankFailed) or bool(_ECHO.match(str(error)))
+        return Ending(error.exit_code, f"error: {worded(error, _asked())}", echo)
     except KeyboardInterrupt:
-        _say_interrupted()
-        raise SystemExit(_INTERRUPTED) from None
+        return Ending(_INTERRUPTED, _interrupted())
     except SystemExit as leaving:
-        if leaving.code == _INTERRUPTED:  # typer takes the interrupt itself, and says nothing
-            _say_interrupted()
-        raise
+        code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+        # Typer takes the interrupt itself, and says nothing.
+        return Ending(code, _interrupted() if code == _INTERRUPTED else "")
     except Exception as error:
         if debug:
-            raise
+            traceback.print_exc(file=sys.__stderr__)
         # The verbs turn what models raise into sentences; what is left came out of a data loader.
-        say(f"error: {type(error).__name__}: {error} (--debug shows where)")
-        raise SystemExit(LentError.exit_code) from None
+        said = f"error: {type(error).__name__}: {error} (--debug shows where)"
+        return Ending(LentError.exit_code, said)
+    return Ending(0)
+
+
+def several(arguments: list[str]) -> list[str]:
+    """The arguments with `--model-kwargs` before each of several that follow one.
+
+    >>> several(["net.py:make", "--model-kwargs", "a=1", "b=2", "--data", "digits"])[1:5]
+    ['--model-kwargs', 'a=1', '--model-kwargs', 'b=2']
+    """
+    found: list[str] = []
+    within = False
+    for argument in arguments:
+        if within and _KEYWORD.match(argument) and found[-1] != _KEYWORDS:
+            found.append(_KEYWORDS)
+        within = argument == _KEYWORDS or (within and bool(_KEYWORD.match(argument)))
+        found.append(argument)
+    return found
 
 
 def _asked() -> str:
     return sys.argv[1] if len(sys.argv) > 1 else ""
 
 
-def _say_interrupted() -> None:
+def _interrupted() -> str:
     # A reproduction saves its state every few seconds; all else is written at the very end.
     what = "the same command goes on where it was" * (_asked() == "reproduce")
-    print(f"interrupted: {what or 'nothing was written'}", file=sys.stderr)
+    return f"interrupted: {what or 'nothing was written'}"

@@ -32,6 +32,7 @@ from varshift._engine.subject import subject_of
 from varshift._engine.trace.lines import is_library
 from varshift._engine.trace.ops import Operation, tensors_in
 from varshift._engine.trace.tracer import Tracer
+from varshift._engine.unread import no_norm
 from varshift._engine.watching import ran_of
 
 __all__ = [
@@ -85,6 +86,7 @@ __all__ = [
     "is_synchronised",
     "items_of",
     "names_of",
+    "no_norm",
     "norm_handles",
     "notes_on_batch_statistics",
     "outputs_of",

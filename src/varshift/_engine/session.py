@@ -50,6 +50,7 @@ from varshift._engine.structure import traced
 from varshift._engine.tap import Tap
 from varshift._engine.trace.modules import module_stack
 from varshift._engine.trace.tracer import Tracer
+from varshift._engine.unread import Vectors, refuse_unreadable
 from varshift._engine.watched import watched_norms, watching
 from varshift.errors import DataError, ModelError
 from varshift.results import Note, NoteKind, Structure
@@ -66,7 +67,8 @@ class Trace:
     """The first traced pass: its batch, what followed it, and which generators it moved.
 
     `start` are the states of the generators before it. `ahead` is noise that no draw of the pass
-    has made, which `tracer` has followed too.
+    has made, which `tracer` has followed too. `written` names tensors of a model without norms that
+    the pass has changed: they may be running statistics of a kind that is not known.
     """
 
     batch: Batch
@@ -74,6 +76,7 @@ class Trace:
     moved: tuple[str, ...]
     start: State
     ahead: Ahead = field(default_factory=Ahead)
+    written: tuple[str, ...] = ()
 
     @property
     def names(self) -> dict[Any, str]:
@@ -314,6 +317,8 @@ class Session:
             mode.look_outside()
         elif self.trace is not None and self.trace.ahead.kept and mode.outside is None:
             mode.look_outside(self.trace.ahead.kept)
+        if tracing:  # called when the mode is left, which is not to follow it
+            stack.callback(self._look_for_unread, Vectors(self.model))
         stack.enter_context(mode)
         if tracing:
             before = rng_state()
@@ -322,6 +327,10 @@ class Session:
 
     def _traced(self, batch: Batch, tracer: Tracer, before: Any) -> None:
         self.trace = Trace(batch, tracer, drawn_from(before, rng_state()), before)
+
+    def _look_for_unread(self, vectors: Vectors) -> None:
+        if self.trace is not None and not self.trace.tracer.sites:
+            self.trace = replace(self.trace, written=vectors.written())
 
     def _directed(self, control: Control) -> None:
         self.silenced.update(control.methods)
@@ -492,6 +501,7 @@ class Session:
             first.start,
             first.moved,
             first.ahead.notes,
+            first.written,
         )
 
     @property
@@ -538,6 +548,7 @@ def session(
         reporter(progress, label, after) as report,
         ExitStack() as reading,
     ):
+        refuse_unreadable(inner)
         if train and not inner.training:
             inner.train()
         _hush()

@@ -18,6 +18,7 @@ from varshift._engine.trace.flow import Trails
 from varshift._engine.trace.noises import named, silent_noises
 from varshift._engine.trace.tracer import Tracer
 from varshift._engine.trace.zeroed import zeroed_noises
+from varshift._engine.unread import unread
 from varshift._engine.watched import watched_norms
 from varshift.results import Noise, Norm, Note, NoteKind, Proof, Route, Structure
 from varshift.results.structure import Placement
@@ -35,11 +36,12 @@ def traced(
     start: State,
     moved: tuple[str, ...] = (),
     ahead: tuple[Note, ...] = (),
+    written: tuple[str, ...] = (),
 ) -> Structure:
     """The Structure of a finished trace; `moved` names the random generators that the pass used.
 
     `start` are the states of all of them before it. `ahead` is said of what met data in training
-    alone, and is no noise.
+    alone, and is no noise. `written`: tensors that the pass has changed, in a model without norms.
     """
     inner = unwrapped(model)
     sources = named(tracer.sources)
@@ -60,7 +62,7 @@ def traced(
     def proof(_: Structure, route: Route) -> Proof:
         return prove(model, batch, forward, route, sources[route.noise], start)
 
-    notes = (*tracer.notes, *ahead, *_notes(model, inner, tracer, norms, moved))
+    notes = (*tracer.notes, *ahead, *_notes(model, inner, tracer, norms, moved, written))
     return Structure(tuple(noises), tuple(norms), tuple(routes), notes, proof, subject_of(inner))
 
 
@@ -121,7 +123,12 @@ def _python_draw(generator: str) -> Noise:
 
 
 def _notes(
-    model: nn.Module, inner: nn.Module, tracer: Tracer, norms: list[Norm], moved: tuple[str, ...]
+    model: nn.Module,
+    inner: nn.Module,
+    tracer: Tracer,
+    norms: list[Norm],
+    moved: tuple[str, ...],
+    written: tuple[str, ...],
 ) -> Iterator[Note]:
     for name in moved:
         if name in ("python", "numpy"):
@@ -132,8 +139,11 @@ def _notes(
             )
     by_hand = _by_hand(inner, tracer)
     if not norms and not by_hand and not _other_norms(inner):
-        sentence = "no normalisation with running statistics: nothing can shift here"
-        yield Note(sentence, NoteKind.NO_NORM)
+        if written:
+            yield unread(written, bool(tracer.sources))
+        else:
+            sentence = "no normalisation with running statistics: nothing can shift here"
+            yield Note(sentence, NoteKind.NO_NORM)
     for norm in norms:
         if not norm.registered:
             yield Note(

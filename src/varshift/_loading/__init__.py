@@ -4,13 +4,18 @@ from varshift._loading.checkpoints import is_checkpoint, load_checkpoint
 from varshift._loading.data import example_from_shapes, load_data
 from varshift._loading.datasets import NAMES, ImageSet, load_images
 from varshift._loading.factories import load_factory, load_function, load_model
+from varshift._loading.hubs import untrained
+from varshift._loading.keywords import keywords_of
+from varshift._loading.preparing import Pictures
 from varshift._loading.saving import refuse_unwritable, save_checkpoint
 
 __all__ = [
     "NAMES",
     "ImageSet",
+    "Pictures",
     "example_from_shapes",
     "is_checkpoint",
+    "keywords_of",
     "load_checkpoint",
     "load_data",
     "load_factory",
@@ -19,4 +24,5 @@ __all__ = [
     "load_model",
     "refuse_unwritable",
     "save_checkpoint",
+    "untrained",
 ]

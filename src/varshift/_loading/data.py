@@ -8,10 +8,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from varshift._loading.batched import Shard
 from varshift._loading.datasets import NAMES, load_images
 from varshift._loading.factories import load_factory
+from varshift._loading.folders import from_folder
+from varshift._loading.preparing import Pictures
+from varshift._loading.saved_datasets import from_saved, is_saved
+from varshift._loading.sharding import every
 from varshift._repair.labels import LABELS
 from varshift.errors import DataError, UsageError
 
@@ -40,14 +45,23 @@ def load_data(
     root: str | None = None,
     batch_size: int = 64,
     labelled: bool = False,
+    pictures: Pictures | None = None,
+    shard: Shard = (0, 1),
+    notes: list[str] | None = None,
 ) -> Any:
-    """Batches from a named set, a file of inputs, or a `module:factory`.
+    """Batches from a named set, a file of inputs, a folder, or a `module:factory`.
 
     A named set gives its training images, with ":test" behind the name its test images. With
-    `labelled`, named sets and files that hold labels ("y", "labels", "targets") give pairs.
+    `labelled`, named sets and files that hold labels ("y", "labels", "targets") give pairs. A
+    folder is one of pictures, a folder for each class, which are prepared as `pictures` says, or
+    one that `datasets` has written, of which ":train" behind it names a part.
+
+    Of several ranks each takes its `shard`, (rank, ranks): every so many-th batch. `notes` takes in
+    what a reader must know of the data.
     """
     if batch_size < 1:
         raise UsageError(f"--batch-size is {batch_size}; it must be at least 1")
+    notes = [] if notes is None else notes
     name, _, part = spec.partition(":")
     if name in NAMES and part in ("", "train", "test"):
         images = load_images(name, root)
@@ -56,22 +70,72 @@ def load_data(
             if part == "test"
             else (images.train, images.train_labels)
         )
-        return _batches(*held, batch_size, labelled)
+        return _batches(*held, batch_size, labelled, shard)
     path = Path(spec)
-    if path.suffix in (".pt", ".npy", ".npz", ".safetensors"):
-        return _batches(*_inputs(path), batch_size, labelled)
+    if path.suffix in (".pt", ".npy", ".npz", ".safetensors") and not path.is_dir():
+        inputs, labels = _inputs(path)
+        return _batches(_as_model(inputs, pictures, notes), labels, batch_size, labelled, shard)
+    if (found := _folder(spec)) is not None:
+        return _from_folder(*found, batch_size, labelled, pictures, shard, notes)
     if ":" in spec:
-        return load_factory(spec)
+        return every(load_factory(spec), shard, notes)
     raise UsageError(
-        f"--data {spec!r} is no file of inputs (.pt, .npy, .npz, .safetensors), no module:factory "
-        f"and none of {', '.join(NAMES)}"
+        f"--data {spec!r} is no file of inputs (.pt, .npy, .npz, .safetensors), no folder of "
+        f"pictures or of datasets, no module:factory and none of {', '.join(NAMES)}"
     )
 
 
-def _batches(inputs: Tensor, labels: Tensor | None, batch_size: int, labelled: bool) -> Any:
+def _as_model(inputs: Tensor, pictures: Pictures | None, notes: list[str]) -> Tensor:
+    """Numbers of another precision than the model's weights, as numpy's own float64, become it."""
+    if pictures is None or not inputs.is_floating_point():
+        return inputs
+    kinds = (each.dtype for each in pictures.model.parameters() if each.is_floating_point())
+    kind = next(kinds, inputs.dtype)
+    if kind != inputs.dtype:
+        given, wanted = (str(each).removeprefix("torch.") for each in (inputs.dtype, kind))
+        notes.append(f"the inputs are {given} in the file and taken as {wanted}, the model's")
+    return inputs.to(kind)
+
+
+def _folder(spec: str) -> tuple[Path, str] | None:
+    """A folder and the part of it that is named; None where there is none."""
+    place, colon, part = spec.rpartition(":")
+    if Path(spec).is_dir():
+        return Path(spec), ""
+    # Not a package of that name beside us, of which a loader is named.
+    if colon and Path(place).is_dir() and (is_saved(Path(place)) or (Path(place) / part).is_dir()):
+        return Path(place), part
+    return None
+
+
+def _from_folder(
+    folder: Path,
+    part: str,
+    batch_size: int,
+    labelled: bool,
+    pictures: Pictures | None,
+    shard: Shard,
+    notes: list[str],
+) -> Any:
+    if pictures is None:
+        pictures = Pictures(nn.Identity())
+    if is_saved(folder):
+        preparation = pictures.preparation
+        return from_saved(folder, part, preparation, batch_size, shard, labelled, notes)
+    folder = folder / part
+    if is_saved(folder):  # one part of several, by its own folder
+        return _from_folder(folder, "", batch_size, labelled, pictures, shard, notes)
+    return from_folder(folder, pictures.preparation(), batch_size, shard, notes)
+
+
+def _batches(
+    inputs: Tensor, labels: Tensor | None, batch_size: int, labelled: bool, shard: Shard
+) -> Any:
+    rank, ranks = shard
+    own = inputs.split(batch_size)[rank::ranks]
     if not labelled or labels is None:
-        return inputs.split(batch_size)
-    return list(zip(inputs.split(batch_size), labels.split(batch_size), strict=True))
+        return own
+    return list(zip(own, labels.split(batch_size)[rank::ranks], strict=True))
 
 
 def _sizes(shape: str) -> list[int]:

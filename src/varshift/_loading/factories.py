@@ -8,7 +8,7 @@ import importlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -17,6 +17,7 @@ from typing import Any
 from torch import nn
 
 from varshift._loading.foreign.formats import SUFFIXES
+from varshift._loading.hubs import from_hub, hub_of
 from varshift.errors import ModelError, UsageError, listed
 
 __all__ = ["load_factory", "load_function", "load_model"]
@@ -25,12 +26,20 @@ _SHOWN = 8
 _WEIGHTS = (".pt", ".pth", ".ckpt", ".safetensors", ".bin", *SUFFIXES)
 
 
-def load_model(target: str) -> nn.Module:
-    """The model that `target` names: a module object, or what a factory without arguments returns.
+def load_model(
+    target: str, keywords: Mapping[str, Any] | None = None, notes: list[str] | None = None
+) -> nn.Module:
+    """The model that `target` names: a library's, a module object, or what a factory returns.
+
+    The factory is called with `keywords`, or without arguments. `notes` takes in what a reader
+    must know of the model.
 
     Raises UsageError for a target that cannot be found, ModelError for a factory that fails.
     """
-    made = load_factory(target)
+    keywords = {} if keywords is None else keywords
+    if (named := hub_of(target)) is not None:
+        return from_hub(*named, keywords, [] if notes is None else notes)
+    made = load_factory(target, keywords)
     if made is None:
         raise UsageError(f"{target!r} returned None; does it return the model?")
     if not isinstance(made, nn.Module):
@@ -40,22 +49,25 @@ def load_model(target: str) -> nn.Module:
     return made
 
 
-def load_factory(target: str) -> Any:
-    """What `target` names; called without arguments if it is a function or a class."""
+def load_factory(target: str, keywords: Mapping[str, Any] | None = None) -> Any:
+    """What `target` names; called, with `keywords` or without arguments, if it can be."""
+    keywords = {} if keywords is None else keywords
     found = _named(target)
     if isinstance(found, nn.Module) or not callable(found):
+        if keywords:
+            raise UsageError(
+                f"{target!r} is {_a(type(found).__name__)} and is not called: it takes no "
+                "--model-kwargs"
+            )
         return found
-    if needed := _required(found):
-        raise UsageError(
-            f"{target!r} cannot be called without arguments, it needs {listed(needed)}; write a "
-            "function without arguments that calls it, and name that"
-        )
+    _refuse_arguments(target, found, keywords)
+    how = f"with {listed(keywords)}" if keywords else "without arguments"
     try:
         with _alone(target):
-            return found()
+            return found(**keywords)
     except Exception as error:
         raise ModelError(
-            f"{target!r} raised {type(error).__name__} when called without arguments: {error}"
+            f"{target!r} raised {type(error).__name__} when called {how}: {error}"
         ) from error
     except SystemExit as error:
         raise ModelError(f"{target!r} called sys.exit({error.code!r}) and gave nothing") from error
@@ -93,8 +105,9 @@ def _no_target(target: str) -> str:
         )
     said = f"{target!r} is no target; write package.module:factory or file.py:factory"
     if Path(target).suffix == ".py" and Path(target).is_file():
-        said += f", such as {target}:{_first_defined(Path(target))}"
-    return said
+        return f"{said}, such as {target}:{_first_defined(Path(target))}"
+    name = target if target.isidentifier() else "resnet18"
+    return f"{said}, or for a library's model timm:{name}, torchvision:{name} or hf:FOLDER"
 
 
 def _first_defined(path: Path) -> str:
@@ -104,6 +117,27 @@ def _first_defined(path: Path) -> str:
         return "factory"
     names = [node.name for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
     return next((name for name in names if not name.startswith("_")), "factory")
+
+
+def _refuse_arguments(target: str, found: Any, keywords: Mapping[str, Any]) -> None:
+    """Raise UsageError where it cannot be called so."""
+    if keywords:
+        try:
+            signature = inspect.signature(found)
+        except (TypeError, ValueError):  # built in C, which says nothing
+            return
+        try:
+            signature.bind(**keywords)
+        except TypeError as error:
+            raise UsageError(
+                f"{target!r} cannot be called with --model-kwargs {listed(keywords)}: {error}; "
+                f"it takes {listed(signature.parameters)}"
+            ) from error
+    elif needed := _required(found):
+        raise UsageError(
+            f"{target!r} cannot be called without arguments, it needs {listed(needed)}; write a "
+            "function without arguments that calls it, and name that"
+        )
 
 
 def _required(found: Any) -> list[str]:

@@ -17,6 +17,7 @@ from varshift._engine import (
     Regime,
     Session,
     batches_in_all,
+    no_norm,
     notes_on_batch_statistics,
     session,
 )
@@ -160,7 +161,4 @@ def _refuse_nothing(run: Session, train: Recording) -> None:
             f"the first batch reached none of the {len(held)} BatchNorm layers (the first is "
             f"{held[0]!r}); check forward= and the part of the model that is used"
         )
-    raise ModelError(
-        "the model has no BatchNorm with running statistics, so nothing can shift between training "
-        "and test: there is nothing to measure"
-    )
+    raise ModelError(no_norm(run.structure, "to measure"))

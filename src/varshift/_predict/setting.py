@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from varshift._engine import walk
+from varshift._engine import no_norm, walk
 from varshift._predict.noises import Asked, law_of, wanted
 from varshift.errors import ModelError, UsageError
 from varshift.results import Noise, Structure
@@ -123,7 +123,4 @@ def _notes(
 def refuse_nothing(structure: Structure) -> None:
     """Raise ModelError where the model has no norm to predict anything of."""
     if not structure.norms:
-        raise ModelError(
-            "the model has no BatchNorm with running statistics, so nothing can shift between "
-            "training and test: there is nothing to predict"
-        )
+        raise ModelError(no_norm(structure, "to predict"))

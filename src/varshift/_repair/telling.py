@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from varshift._engine import Undo, write
+from varshift._engine import Undo, no_norm, write
 from varshift._engine.edits import named
 from varshift._repair.reasons import nothing_to_do, why_kept, why_labels, why_none
 from varshift._repair.split import Split
 from varshift._repair.trials import Outcome, Trials
-from varshift.results import Repair, Rewrote, Structure
+from varshift.results import NoteKind, Repair, Rewrote, Structure
 from varshift.results.structure import alone
 
 __all__ = ["kept", "untouched"]
@@ -20,10 +20,13 @@ __all__ = ["kept", "untouched"]
 def untouched(structure: Structure, split: Split) -> Repair:
     """The record where no noise reaches a norm."""
     active = sum(noise.active for noise in structure.noises)
+    reason = nothing_to_do(active, len(structure.norms))
+    if not structure.norms and any(_by_hand(note) for note in structure.notes):
+        reason = no_norm(structure, "to repair")
     return Repair(
         accepted=False,
         method=None,
-        reason=nothing_to_do(active, len(structure.norms)),
+        reason=reason,
         before=None,
         after=None,
         reference=None,
@@ -36,6 +39,10 @@ def untouched(structure: Structure, split: Split) -> Repair:
         structure=alone(structure),
         notes=structure.notes,
     )
+
+
+def _by_hand(note: str) -> bool:
+    return getattr(note, "kind", None) is NoteKind.BY_HAND
 
 
 def kept(model: nn.Module, trials: Trials, outcome: Outcome) -> Repair:
