@@ -142,7 +142,8 @@ def wanted() -> list[str]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
     tools = ("pytest", "hypothesis", "mpmath")
-    asked = [*project["dependencies"], *extras["cli"], *extras["report"]]
+    asked = ["setuptools"]  # inductor of torch 2.4 imports it, and nothing brings it
+    asked += [*project["dependencies"], *extras["cli"], *extras["report"]]
     asked += [line for line in extras["dev"] if line.startswith(tools) and "xdist" not in line]
     return sorted({line for line in asked if not line.startswith("torch")})
 

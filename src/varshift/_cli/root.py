@@ -28,7 +28,7 @@ __all__ = ["app", "main"]
 _INTERRUPTED = 130
 
 app = typer.Typer(
-    add_completion=False,
+    add_completion=True,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
