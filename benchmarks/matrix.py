@@ -201,7 +201,10 @@ def counted(report: ElementTree.Element) -> dict[str, Any]:
 
 
 def run(command: list[str], check: bool = False) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=check)
+    surroundings = os.environ | {"UV_CACHE_DIR": str(FOLDER / "cache")}
+    return subprocess.run(
+        command, cwd=ROOT, env=surroundings, capture_output=True, text=True, check=check
+    )
 
 
 def records() -> list[dict[str, Any]]:

@@ -11,8 +11,8 @@ import pytest
 import varshift
 
 ROOT = Path(varshift.__file__).parent
-# The engine itself and its way to torch; what trains networks of its own; layers that people put into models, which are
-# called by them; and numbers.
+# The engine itself and its way to torch; what trains networks of its own; layers that people put
+# into models, which are called by them; and numbers.
 FREE = ("_engine", "_torch", "reproduce", "_cli/demo", "nn", "theory")
 LENT = {"model", "inner", "module", "net", "lent"}
 MODES = {"TorchFunctionMode", "TorchDispatchMode", "inference_mode"}

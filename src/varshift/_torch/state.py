@@ -76,7 +76,12 @@ def _device() -> tuple[Any, Any]:
 
 
 def _set_device(state: tuple[Any, Any]) -> None:
-    torch._GLOBAL_DEVICE_CONTEXT.device_context, default_device.CURRENT_DEVICE = state
+    context, default_device.CURRENT_DEVICE = state
+    held: Any = torch._GLOBAL_DEVICE_CONTEXT
+    if context is not None:
+        held.device_context = context
+    elif hasattr(held, "device_context"):  # torch before 2.6 asks whether there is one, not which
+        del held.device_context
 
 
 def _function_modes() -> tuple[Any, ...]:
