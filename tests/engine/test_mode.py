@@ -47,7 +47,7 @@ class Compiling(torch.nn.Module):
 warnings.simplefilter("default")
 found = vs.inspect(Compiling(), data[0])
 # Before torch 2.6 the compiled code runs, in which no module is named any more.
-noise = "net.0" if hasattr(torch.compiler, "set_stance") else ""
+noise = "net.0" if hasattr(torch.compiler, "set_stance") else "(model)"
 assert [(r.noise, r.norm, r.placement) for r in found.routes] == [(noise, "net.8", "b")]
 """
 
