@@ -15,12 +15,15 @@ WITHOUT_CUDA = test -z "$(CPU_WHEELS)" || $(PIP) --no-deps --retries 0 --timeout
 WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS)
 
-.PHONY: help install demo test check format lint types floors tests doctests bench docs clean
+.PHONY: help install demo test check format lint types floors tests doctests bench matrix dist extras docs clean
 
 help:
 	@echo "make demo      train a small network twice, find its shift, repair it (half a minute)"
 	@echo "make test      everything continuous integration runs (the same as make check)"
 	@echo "make bench     time and accuracy side by side with other tools"
+	@echo "make matrix    a slice of the tests with every promised torch and Python; hours, resumable"
+	@echo "make dist      build wheel and sdist, and check them as an index would"
+	@echo "make extras    try every extra from that wheel in an empty environment; resumable"
 	@echo "make docs      build the documentation into build/site, readable without a network"
 	@echo "make format    rewrite the code in the project's format"
 
@@ -70,6 +73,20 @@ doctests: install
 bench: install
 	$(PIP) -e '.[bench]'
 	$(BIN)/python -m benchmarks
+
+# Both need no environment: they make their own, and go on where they were stopped.
+matrix:
+	CPU_WHEELS=$(CPU_WHEELS) $(PYTHON) -m benchmarks.matrix
+	$(PYTHON) -m benchmarks.matrix_table
+
+dist: install
+	rm -rf dist
+	$(PIP) build twine
+	$(BIN)/python -m build --quiet --outdir dist .
+	$(BIN)/python -m twine check --strict dist/*
+
+extras: dist
+	CPU_WHEELS=$(CPU_WHEELS) $(PYTHON) -m benchmarks.extras
 
 # The notice that mkdocs-material prints of its own end of life (May 2027) is not about this site.
 docs: install

@@ -55,13 +55,17 @@ def _brief(value: Any) -> str:
 class Result:
     """Base of all results. Subclasses are frozen dataclasses and define `to_dict` and `rows`.
 
-    They are made with `repr=False`: a result prints as one sentence, however much it holds.
+    They are made with `repr=False`: shown at a prompt a result is one sentence, however much it
+    holds, and `print` adds its tables in plain text.
 
     >>> import torch, varshift as vs
     >>> net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
-    >>> print(vs.inspect(net, torch.randn(8, 3)))  # doctest: +NORMALIZE_WHITESPACE
+    >>> structure = vs.inspect(net, torch.randn(8, 3))
+    >>> structure  # doctest: +NORMALIZE_WHITESPACE
     <Structure: 0 active and 0 silent noise sources, 1 norm, none of them reached directly
      by noise. .table(), .to_frame()>
+    >>> print(structure)  # doctest: +ELLIPSIS
+    0 active and 0 silent noise sources, 1 norm, none of them reached directly by...
     """
 
     COLUMNS: ClassVar[tuple[str, ...]] = ()
@@ -72,6 +76,9 @@ class Result:
 
     def __repr__(self) -> str:
         return str(drawing().line(self))
+
+    def __str__(self) -> str:
+        return str(drawing().text(self))
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | dict.fromkeys(self._LIVE)

@@ -17,6 +17,6 @@ def hand_in(load: Callable[[], Any]) -> None:
 
 
 def drawing() -> Any:
-    """The room that draws: `line`, `table`, `frame`, `plot`, `fragment`, `write_html`, `bar`."""
+    """What draws: `line`, `text`, `table`, `frame`, `plot`, `fragment`, `write_html`, `bar`."""
     assert _load is not None
     return _load()

@@ -46,7 +46,9 @@ class Compiling(torch.nn.Module):
         return torch.compile(self.net, backend="eager")(x)
 warnings.simplefilter("default")
 found = vs.inspect(Compiling(), data[0])
-assert [(r.noise, r.norm, r.placement) for r in found.routes] == [("net.0", "net.8", "b")]
+# Before torch 2.6 the compiled code runs, in which no module is named any more.
+noise = "net.0" if hasattr(torch.compiler, "set_stance") else "(model)"
+assert [(r.noise, r.norm, r.placement) for r in found.routes] == [(noise, "net.8", "b")]
 """
 
 

@@ -134,7 +134,9 @@ def hook_removes_itself(net, x):
 
 def hook_added(net, x):
     net.net[0].register_forward_hook(lambda module, args, kwargs, out: None, with_kwargs=True)
-    net.net[0].register_state_dict_post_hook(lambda *args: None)
+    layer = net.net[0]  # torch before 2.5 has the second of these names alone
+    name = "register_state_dict_post_hook"
+    getattr(layer, name, layer._register_state_dict_hook)(lambda *args: None)
     net.net[0].register_full_backward_hook(lambda *args: None)
 
 

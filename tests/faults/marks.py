@@ -98,4 +98,5 @@ def _stance():
     import sys
 
     dynamo = sys.modules.get("torch._dynamo.eval_frame")
-    return "default" if dynamo is None else dynamo._stance.stance
+    stance = getattr(dynamo, "_stance", None)  # since torch 2.6
+    return "default" if stance is None else stance.stance

@@ -11,9 +11,9 @@ import pytest
 import varshift
 
 ROOT = Path(varshift.__file__).parent
-# The engine itself; what trains networks of its own; layers that people put into models, which are
-# called by them; and numbers.
-FREE = ("_engine", "reproduce", "_cli/demo", "nn", "theory")
+# The engine itself and its way to torch; what trains networks of its own; layers that people put
+# into models, which are called by them; and numbers.
+FREE = ("_engine", "_torch", "reproduce", "_cli/demo", "nn", "theory")
 LENT = {"model", "inner", "module", "net", "lent"}
 MODES = {"TorchFunctionMode", "TorchDispatchMode", "inference_mode"}
 OWN = {

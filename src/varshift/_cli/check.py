@@ -161,7 +161,8 @@ def _beside(file: Path | None) -> Iterator[None]:
 
 
 def _say(code: str) -> None:
-    """A rule in a few lines: its page is in the documentation, which an installation has not."""
+    """A rule in a few lines, then its page."""
+    from varshift._check.rule_pages import rule_page
     from varshift.results import RULES
 
     rule = RULES.get(code.upper())
@@ -174,6 +175,7 @@ def _say(code: str) -> None:
         f"Why: {rule.why}.",
         f"Fix: {rule.fix}.",
         f"Read on: {rule.page}" + (f", {rule.source}" if rule.source else ""),
+        f"\n{rule_page(rule.code)}",
     ):
         print(line)
 

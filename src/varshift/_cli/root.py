@@ -35,7 +35,7 @@ _ECHO = re.compile(r"rank \d+ failed \(|the ranks have (parted|lost)")  # of the
 _KEYWORDS, _KEYWORD = "--model-kwargs", re.compile(r"[^\W\d]\w*=")
 
 app = typer.Typer(
-    add_completion=False,
+    add_completion=True,
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

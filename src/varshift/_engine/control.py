@@ -22,6 +22,7 @@ from varshift._engine.trace.modules import ModuleStack
 from varshift._engine.trace.noises import named, sharing_of
 from varshift._engine.trace.ops import Operation, tensors_in
 from varshift._engine.trace.tracer import OnNorm, Tracer
+from varshift._torch.tensors import schema_of
 from varshift.results.structure import Sharing
 
 __all__ = [
@@ -251,7 +252,7 @@ def _without_draw(operation: Operation) -> Tensor | None:
     """What a kernel that draws and applies at once gives when asked not to draw."""
     args, kwargs = list(operation.args), dict(operation.kwargs)
     switch = ops.FUSED_NOISE[operation.name]
-    names = [argument.name for argument in operation.func._schema.arguments]
+    names = [argument.name for argument in schema_of(operation.func).arguments]
     if operation.name == "native_dropout":
         x: Tensor = operation.args[0]
         return x.clone()

@@ -8,12 +8,11 @@ from enum import StrEnum
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.instancenorm import _InstanceNorm
 
 from varshift._engine.borrow.containers import tensors_within
 from varshift._engine.borrow.hidden import everything
 from varshift._engine.borrow.walk import walk
+from varshift._torch.classes import BatchNorm, InstanceNorm
 
 __all__ = [
     "Handle",
@@ -60,7 +59,7 @@ class Handle:
     @property
     def certain(self) -> bool:
         """Whether this is a BatchNorm by class; otherwise only a batch-norm operation can tell."""
-        return isinstance(self.module, _BatchNorm)
+        return isinstance(self.module, BatchNorm)
 
 
 def norm_handles(model: nn.Module) -> dict[str, Handle]:
@@ -74,7 +73,7 @@ def norm_handles(model: nn.Module) -> dict[str, Handle]:
     registered = {id(module) for _, module in walk(model)}
     for path, module in _open(model):
         mean, var = _held_as(module, "running_mean"), _held_as(module, "running_var")
-        if isinstance(module, _InstanceNorm) or splits_of(module):
+        if isinstance(module, InstanceNorm) or splits_of(module):
             continue
         if isinstance(mean, Tensor) and isinstance(var, Tensor):
             found[path] = Handle(path, module, mean, var, id(module) in registered)
@@ -88,9 +87,9 @@ def untracked(model: nn.Module) -> dict[str, Untracked]:
         if isinstance(module, torch.jit.ScriptModule):
             if {"running_mean", "running_var"} <= dict(module.named_buffers(recurse=False)).keys():
                 reasons[path] = Untracked.SCRIPTED
-        elif isinstance(module, _BatchNorm) and module.running_mean is None:
+        elif isinstance(module, BatchNorm) and module.running_mean is None:
             reasons[path] = Untracked.BATCH_ALONE
-        elif isinstance(module, _InstanceNorm) and module.running_mean is not None:
+        elif isinstance(module, InstanceNorm) and module.running_mean is not None:
             reasons[path] = Untracked.EACH_SAMPLE
         elif splits_of(module):
             reasons[path] = Untracked.SPLIT

@@ -14,12 +14,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.instancenorm import _InstanceNorm
 
 from varshift._engine.borrow.hidden import everything
 from varshift._engine.normcall import NormCall
 from varshift._engine.sites import splits_of
+from varshift._torch.classes import BatchNorm, InstanceNorm
+from varshift._torch.tensors import version
 
 __all__ = ["Watched", "watched_norms", "watching"]
 
@@ -84,11 +84,11 @@ def watched_norms(model: nn.Module) -> dict[str, Watched]:
     for path, module in everything(model):
         if isinstance(module, torch.jit.ScriptModule):
             continue
-        if isinstance(module, _BatchNorm):
+        if isinstance(module, BatchNorm):
             if splits := splits_of(module):
                 found[path] = Watched(path, module, "running_mean", "running_var", 1, splits=splits)
         elif (names := _names(module)) is not None:
-            each = isinstance(module, _InstanceNorm)
+            each = isinstance(module, InstanceNorm)
             found[path] = Watched(path, module, *names, each=each)
     return found
 
@@ -132,13 +132,13 @@ class _Hook:
         x = inputs[0] if inputs else None
         self._met.discard(self._norm.path)
         self._x = x if isinstance(x, Tensor) and x.is_floating_point() else None
-        self._version = 0 if self._x is None else self._x._version
+        self._version = 0 if self._x is None else version(self._x)
         with self._aside():
             self._before = self._norm.statistics
 
     def leave(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         x, self._x = self._x, None
-        if x is None or x._version != self._version or self._norm.path in self._met:
+        if x is None or version(x) != self._version or self._norm.path in self._met:
             return
         with self._aside():
             call = None if self._before is None else self._norm.call(x, self._before)

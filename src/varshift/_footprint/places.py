@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.conv import _ConvNd
-from torch.nn.modules.dropout import _DropoutNd
-from torch.nn.modules.pooling import (
-    _AdaptiveAvgPoolNd,
-    _AdaptiveMaxPoolNd,
-    _AvgPoolNd,
-    _LPPoolNd,
-    _MaxPoolNd,
-)
 
 from varshift._engine import walk
+from varshift._torch.classes import (
+    AdaptiveAvgPool,
+    AdaptiveMaxPool,
+    AvgPool,
+    BatchNorm,
+    Conv,
+    Dropout,
+    LPPool,
+    MaxPool,
+)
 from varshift.errors import UsageError, listed
 
 __all__ = [
@@ -34,8 +34,8 @@ __all__ = [
 
 NoiseKind = Literal["element", "channel"]
 
-WEIGHTED = (nn.Linear, _ConvNd)
-_POOLS = (_AdaptiveAvgPoolNd, _AdaptiveMaxPoolNd, _AvgPoolNd, _LPPoolNd, _MaxPoolNd)
+WEIGHTED = (nn.Linear, Conv)
+_POOLS = (AdaptiveAvgPool, AdaptiveMaxPool, AvgPool, LPPool, MaxPool)
 _WHOLE_CHANNELS = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d, nn.FeatureAlphaDropout)
 
 
@@ -75,13 +75,13 @@ def check_places(model: nn.Module, places: Iterable[str] | None) -> list[str] | 
 def likely_places(model: nn.Module) -> list[str]:
     """Paths of weights, norms and pools, and of dropout modules that are still there."""
     named = [(path, module) for path, module in walk(model) if path]
-    kinds = ((*WEIGHTED, _BatchNorm), (_DropoutNd, *_POOLS))  # the first names a place, if it can
+    kinds = ((*WEIGHTED, BatchNorm), (Dropout, *_POOLS))  # the first names a place, if it can
     return [path for fit in kinds for path, module in named if isinstance(module, fit)]
 
 
 def dropouts(model: nn.Module) -> list[str]:
     """Paths of the dropout modules that are still there."""
-    return [path for path, module in walk(model) if isinstance(module, _DropoutNd)]
+    return [path for path, module in walk(model) if isinstance(module, Dropout)]
 
 
 def kinds_at(path: str, module: nn.Module, maps: bool) -> list[NoisePlace]:
@@ -90,10 +90,10 @@ def kinds_at(path: str, module: nn.Module, maps: bool) -> list[NoisePlace]:
     Straight before a norm both kinds are one: they add the same to its variance.
     """
     whole = isinstance(module, _WHOLE_CHANNELS)
-    smooth = isinstance(module, (*WEIGHTED, _BatchNorm))
-    usual = smooth or isinstance(module, _DropoutNd)
+    smooth = isinstance(module, (*WEIGHTED, BatchNorm))
+    usual = smooth or isinstance(module, Dropout)
     found = [NoisePlace(path, "element", usual and not whole, smooth)]
-    if maps and not isinstance(module, _BatchNorm):
+    if maps and not isinstance(module, BatchNorm):
         found.append(NoisePlace(path, "channel", whole, smooth))
     return found
 
@@ -102,4 +102,4 @@ def coded(model: nn.Module, paths: Iterable[str]) -> float | None:
     """drop_p of the first dropout module among `paths`."""
     modules = dict(walk(model))
     held = [modules[path] for path in paths]
-    return next((float(each.p) for each in held if isinstance(each, _DropoutNd)), None)
+    return next((float(each.p) for each in held if isinstance(each, Dropout)), None)

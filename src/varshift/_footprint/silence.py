@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.dropout import _DropoutNd
-
 from varshift._engine import Batch, Flags, Regime, Session
+from varshift._torch.classes import BatchNorm, Dropout
 
 __all__ = ["silence"]
 
 
 def silence(run: Session, batch: Batch | None) -> tuple[Flags, list[str]]:
     """Training flags under which the model's own noise is off; what was done and what stays."""
-    active = {id(m): m for m, on in run.on if on and isinstance(m, _DropoutNd)}
+    active = {id(m): m for m, on in run.on if on and isinstance(m, Dropout)}
     flags = [(module, on and id(module) not in active) for module, on in run.on]
     said = "1 dropout module of the model was" if len(active) == 1 else _MANY.format(len(active))
     notes = [said + _SILENCED] if any(module.p for module in active.values()) else []
     if not _draws(run, batch, flags):
         return flags, notes
-    flags = [(module, on and isinstance(module, _BatchNorm)) for module, on in flags]
+    flags = [(module, on and isinstance(module, BatchNorm)) for module, on in flags]
     if not _draws(run, batch, flags):
         return flags, [*notes, _ONLY_NORMS]
     return flags, [*notes, _ONLY_NORMS, _LASTING]

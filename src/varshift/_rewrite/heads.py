@@ -10,6 +10,7 @@ from torch import nn
 
 from varshift._engine import Forward, Operation, Regime, Tracer, session, tensors_of, walk
 from varshift._engine.trace.noises import named
+from varshift._torch.classes import Conv
 from varshift.errors import UsageError
 
 __all__ = ["Head", "find_head"]
@@ -89,7 +90,7 @@ def _candidates(model: nn.Module) -> list[nn.Module]:
 
 
 def _weighted(module: nn.Module) -> bool:
-    if isinstance(module, (nn.Linear, nn.modules.conv._ConvNd)):
+    if isinstance(module, (nn.Linear, Conv)):
         return True
     weight = module._parameters.get("weight")
     leaf = not module._modules and not isinstance(module, _TABLES)

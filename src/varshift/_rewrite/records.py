@@ -11,6 +11,8 @@ from varshift._engine import unwrapped, walk
 from varshift._rewrite.journal import Journal
 from varshift._rewrite.places import Place
 from varshift._rewrite.rates import tau_now
+from varshift._torch.compiler import compiled_in_place
+from varshift._torch.tensors import has_hooks
 from varshift.results import Line, Patch, Rewrite, Rewritten, Structure
 from varshift.results.structure import alone
 
@@ -43,7 +45,7 @@ class Draft:
             self.say(place.path, f"registered in {len(place.homes)} places, changed in all of them")
         elif sum(noise.calls for noise in place.noises) > 1:
             self.say(place.path, "runs more than once a pass, with the new noise every time")
-        if place.module._forward_hooks or place.module._forward_pre_hooks:
+        if has_hooks(place.module):
             self.say(place.path, "the layer taken out had hooks; the new one has none")
 
     def result(self, before: Structure, after: Structure, journal: Journal) -> Rewrite:
@@ -85,7 +87,7 @@ def compiled_anew(model: nn.Module, journal: Journal) -> list[str]:
 
 
 def _compiled(module: nn.Module) -> bool:
-    in_place = getattr(module, "_compiled_call_impl", None) is not None  # model.compile()
+    in_place = compiled_in_place(module)  # model.compile()
     return in_place or type(module).__name__ == "OptimizedModule"
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.modules.dropout import _DropoutNd
 
 from varshift._engine import Forward
 from varshift._inspect.inspecting import inspect
@@ -17,6 +16,7 @@ from varshift._rewrite.patches import Wish, by_hand, patched
 from varshift._rewrite.places import Place, places, taken_out
 from varshift._rewrite.records import Draft, compiled_anew
 from varshift._rewrite.replanting import NAME, plant
+from varshift._torch.classes import Dropout
 from varshift.errors import UsageError, listed
 from varshift.results import Noise, Rewrite, Structure
 from varshift.results.note import carried_by_errors, not_given_back
@@ -138,7 +138,7 @@ def _silence(place: Place, routed: set[str], journal: Journal, draft: Draft) -> 
         return []
     for name in _lost(place, routed):
         draft.say(name, "drawn by the same module as noise before a norm, so it is silent too")
-    if isinstance(module, _DropoutNd):
+    if isinstance(module, Dropout):
         journal.set(module, "p", 0.0)
         draft.change(place, said, repr(module))
         return []

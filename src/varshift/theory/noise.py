@@ -31,6 +31,10 @@ Sharing: TypeAlias = Literal["element", "channel", "sample"]
 Dropout is "element", Dropout2d "channel", stochastic depth (DropPath) "sample".
 """
 
+# Made at import: dynamo of torch 2.4 to 2.6 skips `get_args`, so a layer that asks in its forward
+# could be neither compiled whole nor exported there.
+_SHARINGS: tuple[str, ...] = get_args(Sharing)
+
 
 @dataclass(frozen=True)
 class Noise:
@@ -62,8 +66,8 @@ class Noise:
 
 def check_sharing(sharing: str) -> None:
     """Refuse a sharing that is not one of the three."""
-    if sharing not in get_args(Sharing):
-        raise UsageError(f"sharing is {sharing!r}; pass one of {', '.join(get_args(Sharing))}")
+    if sharing not in _SHARINGS:
+        raise UsageError(f"sharing is {sharing!r}; pass one of {', '.join(_SHARINGS)}")
 
 
 def dropout(drop_p: float, sharing: Sharing = "element") -> Noise:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from varshift._engine.borrow.containers import Containers
 from varshift._engine.borrow.hidden import everything
 from varshift._engine.borrow.tensors import KeptTensor, has_values
+from varshift._torch.tensors import copy_all
 
 __all__ = ["Buffers"]
 
@@ -58,9 +59,7 @@ class Buffers:
 
     def _write_back(self) -> None:
         if self._written:
-            torch._foreach_copy_(
-                [kept.place for kept in self._written], [kept.copy for kept in self._written]
-            )
+            copy_all([kept.place for kept in self._written], [kept.copy for kept in self._written])
         # By the bits: batch norm updates its statistics without touching their version counter.
         changed = [kept for kept in self._unwritten if not kept.bits.same()]
         for kept in changed:

@@ -19,6 +19,7 @@ from varshift._engine.borrow.modules import (
 from varshift._engine.borrow.objects import Objects
 from varshift._engine.borrow.room import Room
 from varshift._engine.borrow.tensors import Digest, KeptTensor, changed, has_values, parts_of
+from varshift._torch.tensors import version as version_of
 
 __all__ = ["Kept"]
 
@@ -77,7 +78,7 @@ class Kept:
 
     def _restore_tensors(self, failed: list[str]) -> None:
         for kept, version in self._watched:
-            if kept.moved() or kept.tensor._version != version:
+            if kept.moved() or version_of(kept.tensor) != version:
                 kept.restore()
         _each(self._copied, KeptTensor.put_in_place, failed)
         paths = {id(kept): path for kept, path in self._copied}
@@ -125,7 +126,7 @@ class Kept:
         size = tensor.numel() * tensor.element_size()
         outer = self._outer.get(id(tensor))
         if outer is not None and size > _SMALL and _as_before(outer):
-            self._watched.append((outer, tensor._version))
+            self._watched.append((outer, version_of(tensor)))
             return
         if size > _SMALL and not self._room.takes(tensor):
             if outer is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import warnings
 from types import TracebackType
@@ -17,6 +16,7 @@ from varshift._engine.borrow.process import leave_inference_mode, process_state,
 from varshift._engine.borrow.rng import rng_state, set_rng_state
 from varshift._engine.borrow.turns import Turn
 from varshift._engine.borrow.walk import walk
+from varshift._torch import compiler
 
 __all__ = ["Loan", "trains_its_own_way"]
 
@@ -153,10 +153,4 @@ def _set_for_loan() -> None:
     """
     leave_inference_mode()
     torch.set_grad_enabled(False)
-    dynamo = sys.modules.get("torch._dynamo")
-    if dynamo is None:  # nothing can have been compiled; do not pay for the import
-        return
-    if hasattr(torch.compiler, "set_stance"):
-        torch.compiler.set_stance("force_eager")
-    else:
-        dynamo.config.disable = True
+    compiler.stand_aside()

@@ -11,6 +11,7 @@ from varshift._engine.borrow.buffers import Buffers
 from varshift._engine.borrow.hidden import everything
 from varshift._engine.borrow.loan import Loan, trains_its_own_way
 from varshift._engine.borrow.walk import walk
+from varshift._torch.tensors import version
 from varshift.errors import ModelError, UsageError
 
 __all__ = [
@@ -105,7 +106,7 @@ def own_eval(model: nn.Module) -> None:
 def _held(model: nn.Module) -> list[tuple[int, int]]:
     """Every tensor that the modules hold, by identity and version."""
     return [
-        (id(tensor), tensor._version)
+        (id(tensor), version(tensor))
         for _, module in everything(model)
         for holder in (module._parameters, module._buffers, vars(module))
         for tensor in holder.values()

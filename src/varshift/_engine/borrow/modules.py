@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from varshift._engine.borrow.containers import KeptDict, is_container
 from varshift._engine.borrow.objects import FIXED
 from varshift._engine.borrow.slots import KeptSlots
+from varshift._torch.tensors import scripted_attribute, scripted_kind, set_scripted_attribute
 
 __all__ = ["KeptClass", "KeptModule", "KeptOutside", "kept_module", "sharded"]
 
@@ -123,10 +124,9 @@ class KeptOutside:
             self._module.training = self._flag
         if self._buffers is not None:
             self._buffers.restore()
-        inside: Any = getattr(self._module, "_c", None)
         for name, value in self._scripted.items():
-            if inside.getattr(name) != value:
-                inside.setattr(name, value)
+            if scripted_attribute(self._module, name) != value:
+                set_scripted_attribute(self._module, name, value)
 
 
 class KeptClass:
@@ -157,10 +157,10 @@ class KeptClass:
 
 def _scripted(module: Any) -> dict[str, Any]:
     """What a scripted module's code may count in, by value: reading it makes a copy."""
-    kind = getattr(module, "_concrete_type", None)
+    kind = scripted_kind(module)
     if not isinstance(module, torch.jit.ScriptModule) or kind is None:
         return {}
-    values = {name: module._c.getattr(name) for name in kind.get_attributes()}
+    values = {name: scripted_attribute(module, name) for name in kind.get_attributes()}
     return {name: value for name, value in values.items() if _countable(value)}
 
 

@@ -28,6 +28,7 @@ from varshift._engine.borrow.contents import (
     reader_of,
 )
 from varshift._engine.borrow.slots import KeptSlots
+from varshift._torch.tensors import script_type
 
 __all__ = ["FIXED", "Objects", "of_others"]
 
@@ -195,7 +196,7 @@ def of_others(value: Any) -> bool:
     kind: Any = type(value)
     module = kind.__module__ or ""
     if isinstance(value, torch.ScriptObject):  # what holds packed weights does not change
-        return "torch.classes.quantized" in str(value._type())
+        return "torch.classes.quantized" in script_type(value)
     if module == "builtins" or module.partition(".")[0] in _OTHERS:
         return True
     return any(module == one.rstrip(".") or module.startswith(one) for one in _TORCHS)

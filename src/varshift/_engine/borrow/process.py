@@ -17,20 +17,15 @@ import gc
 import sys
 import threading
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import torch
 import torch.backends.opt_einsum  # older versions of torch import it at the first einsum only
-import torch.utils._device as default_device
-from torch.nn.modules import module as hooks
+
+from varshift._torch import compiler, state
 
 __all__ = ["leave_inference_mode", "process_state", "set_process_state"]
-
-Read = Callable[[], Any]
-Write = Callable[[Any], Any]
-_C: Any = torch._C
 
 
 def process_state() -> tuple[Any, ...]:
@@ -38,11 +33,11 @@ def process_state() -> tuple[Any, ...]:
     return tuple([read() for read in _READS])
 
 
-def set_process_state(state: tuple[Any, ...]) -> None:
+def set_process_state(before: tuple[Any, ...]) -> None:
     """Put back what `process_state` read, in this thread; what is as it was is not written."""
-    for read, write, before in zip(_READS, _WRITES, state, strict=True):
-        if read() != before:
-            write(before)
+    for read, write, value in zip(_READS, _WRITES, before, strict=True):
+        if read() != value:
+            write(value)
 
 
 # Inference mode --------------------------------------------------------------------------------
@@ -64,10 +59,10 @@ def _set_inference(enabled: bool) -> None:
     A guard saves a value and puts it back, so guards need not be closed in order. It saves more
     than its own (autocast, gradients), so everything else is looked at after it.
     """
-    modes = _dispatch_modes()
-    _set_dispatch_modes(())
+    modes = state.dispatch_modes()
+    state.set_dispatch_modes(())
     _switch_guards(enabled)
-    _set_dispatch_modes(modes)  # a guard puts back which kinds of calls go to modes, too
+    state.set_dispatch_modes(modes)  # a guard puts back which kinds of calls go to modes, too
 
 
 def _switch_guards(enabled: bool) -> None:
@@ -77,7 +72,7 @@ def _switch_guards(enabled: bool) -> None:
             del _guards.open[index]
             guard.__exit__(None, None, None)
             return
-    guard = _C._InferenceMode(enabled)
+    guard = state.inference_guard(enabled)
     _guards.open.append((not enabled, guard))
     guard.__enter__()
 
@@ -117,156 +112,7 @@ def _set_autocast(state: tuple[Any, ...]) -> None:
         torch.set_autocast_dtype(device, dtype)
 
 
-# Stacks of modes -------------------------------------------------------------------------------
-
-
-def _function_modes() -> tuple[Any, ...]:
-    return tuple([_C._get_function_stack_at(i) for i in range(_C._len_torch_function_stack())])
-
-
-def _set_function_modes(modes: tuple[Any, ...]) -> None:
-    while _C._len_torch_function_stack():
-        _C._pop_torch_function_stack()
-    for mode in modes:
-        _C._push_on_torch_function_stack(mode)
-
-
-def _dispatch_modes() -> tuple[Any, ...]:
-    return tuple([_C._get_dispatch_stack_at(i) for i in range(_C._len_torch_dispatch_stack())])
-
-
-def _set_dispatch_modes(modes: tuple[Any, ...]) -> None:
-    while _C._len_torch_dispatch_stack():
-        _C._pop_torch_dispatch_stack(None)
-    for mode in modes:
-        _C._push_on_torch_dispatch_stack(mode)
-
-
-def _saved_tensor_hooks() -> tuple[Any, ...]:
-    """The stack of hooks on what autograd saves, the innermost last."""
-    top = _C._autograd._top_saved_tensors_default_hooks
-    if top(True) is None:
-        return ()
-    found = []
-    while (pair := top(True)) is not None:
-        found.append(pair)
-        _C._autograd._pop_saved_tensors_default_hooks()
-    pairs = tuple(reversed(found))
-    _push_saved_tensor_hooks(pairs)
-    return pairs
-
-
-def _push_saved_tensor_hooks(pairs: tuple[Any, ...]) -> None:
-    for pair in pairs:
-        _C._autograd._push_saved_tensors_default_hooks(*pair)
-
-
-def _set_saved_tensor_hooks(pairs: tuple[Any, ...]) -> None:
-    while _C._autograd._top_saved_tensors_default_hooks(True) is not None:
-        _C._autograd._pop_saved_tensors_default_hooks()
-    _push_saved_tensor_hooks(pairs)
-
-
-def _device() -> tuple[Any, Any]:
-    context = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
-    return context, default_device.CURRENT_DEVICE
-
-
-def _set_device(state: tuple[Any, Any]) -> None:
-    torch._GLOBAL_DEVICE_CONTEXT.device_context, default_device.CURRENT_DEVICE = state
-
-
-# Flags -----------------------------------------------------------------------------------------
-
-
-def _set_deterministic(state: tuple[bool, bool]) -> None:
-    _C._set_deterministic_algorithms(state[0], warn_only=state[1])
-
-
-def _unless_mixed(read: Read) -> Read:
-    """None where torch refuses to read an old flag, because its parts were set one by one."""
-
-    def value() -> Any:
-        try:
-            return read()
-        except RuntimeError:
-            return None
-
-    return value
-
-
-def _if_known(write: Write) -> Write:
-    return lambda value: None if value is None else write(value)
-
-
-_PRECISIONS = tuple(
-    (backend, operation)
-    for backend, operations in {
-        "generic": ("all",),
-        "cuda": ("all", "matmul", "conv", "rnn"),
-        "mkldnn": ("all", "matmul", "conv", "rnn"),
-    }.items()
-    for operation in operations
-)
-
-
-def _precisions() -> tuple[str, ...]:
-    return tuple([_C._get_fp32_precision_getter(*place) for place in _PRECISIONS])
-
-
-def _set_precisions(state: tuple[str, ...]) -> None:
-    for place, precision in zip(_PRECISIONS, state, strict=True):
-        if _C._get_fp32_precision_getter(*place) != precision:
-            _C._set_fp32_precision_setter(*place, precision)
-
-
-def _set_pair(write: Callable[..., Any]) -> Write:
-    """Some flags are read as pairs and written as two arguments."""
-    return lambda value: write(*value) if isinstance(value, tuple) else write(value)
-
-
-_FLAGS = (  # getter and setter; older and newer torch lack one or the other
-    ("_get_cudnn_enabled", "_set_cudnn_enabled"),
-    ("_get_cudnn_benchmark", "_set_cudnn_benchmark"),
-    ("_get_cudnn_deterministic", "_set_cudnn_deterministic"),
-    ("_get_mkldnn_enabled", "_set_mkldnn_enabled"),
-    ("_get_mkldnn_deterministic", "_set_mkldnn_deterministic"),
-    ("_get_nnpack_enabled", "_set_nnpack_enabled"),
-    ("_get_flash_sdp_enabled", "_set_sdp_use_flash"),
-    ("_get_mem_efficient_sdp_enabled", "_set_sdp_use_mem_efficient"),
-    ("_get_math_sdp_enabled", "_set_sdp_use_math"),
-    ("_get_cudnn_sdp_enabled", "_set_sdp_use_cudnn"),
-    ("_get_overrideable_sdp_enabled", "_set_sdp_use_overrideable"),
-    ("_get_math_sdp_allow_fp16_bf16_reduction", "_set_math_sdp_allow_fp16_bf16_reduction"),
-    ("_get_sdp_priority_order", "_set_sdp_priority_order"),
-    (
-        "_get_cublas_allow_fp16_reduced_precision_reduction",
-        "_set_cublas_allow_fp16_reduced_precision_reduction",
-    ),
-    (
-        "_get_cublas_allow_bf16_reduced_precision_reduction",
-        "_set_cublas_allow_bf16_reduced_precision_reduction",
-    ),
-    ("_get_cublas_allow_fp16_accumulation", "_set_cublas_allow_fp16_accumulation"),
-    (
-        "_get_cpu_allow_fp16_reduced_precision_reduction",
-        "_set_cpu_allow_fp16_reduced_precision_reduction",
-    ),
-    (
-        "_get_deterministic_fill_uninitialized_memory",
-        "_set_deterministic_fill_uninitialized_memory",
-    ),
-    ("_get_linalg_preferred_backend", "_set_linalg_preferred_backend"),
-    ("_get_warnAlways", "_set_warnAlways"),
-    ("_is_multithreading_enabled", "_set_multithreading_enabled"),
-)
-# Setting one of these sets precisions too, so they are written before those.
-_OLD_FLAGS = (
-    ("_get_float32_matmul_precision", "_set_float32_matmul_precision"),
-    ("_get_cublas_allow_tf32", "_set_cublas_allow_tf32"),
-    ("_get_cudnn_allow_tf32", "_set_cudnn_allow_tf32"),
-    ("_get_onednn_allow_tf32", "_set_onednn_allow_tf32"),
-)
+# Einsum ----------------------------------------------------------------------------------------
 
 
 # The module itself: what stands in its place refuses a strategy while einsum's planner is off.
@@ -281,27 +127,7 @@ def _set_einsum(state: tuple[bool, str | None]) -> None:
     _einsum_module.enabled, _einsum_module.strategy = state
 
 
-# Hooks, warnings, numpy, the compiler ----------------------------------------------------------
-
-_HOOKS = tuple(
-    held
-    for name, held in vars(hooks).items()
-    if name.startswith("_global_") and isinstance(held, dict)
-)
-
-
-def _global_hooks() -> tuple[Any, ...]:
-    full = hooks._global_is_full_backward_hook
-    return (full, *[tuple(held.items()) if held else () for held in _HOOKS])
-
-
-def _set_global_hooks(state: tuple[Any, ...]) -> None:
-    hooks._global_is_full_backward_hook = state[0]
-    for held, items in zip(_HOOKS, state[1:], strict=True):
-        if tuple(held.items()) != items:
-            held.clear()
-            held.update(items)
-
+# Warnings, numpy -------------------------------------------------------------------------------
 
 _warnings: Any = warnings
 
@@ -342,88 +168,41 @@ def _set_numpy_errors(state: dict[str, Any]) -> None:
     np.seterr(**state)
 
 
-def _stance() -> Any:
-    """How compiled parts are to run; None for the default, and before the compiler is loaded."""
-    stance: Any = getattr(sys.modules.get("torch._dynamo.eval_frame"), "_stance", None)
-    if stance is None or (stance.stance == "default" and stance == type(stance)()):
-        return None
-    return stance
-
-
-def _set_stance(stance: Any) -> None:
-    dynamo: Any = sys.modules["torch._dynamo.eval_frame"]
-    dynamo._stance = dynamo.DynamoStance() if stance is None else stance
-
-
-def _compiler_off() -> bool:
-    """How torch before 2.6 was told to run compiled parts as plain Python."""
-    config: Any = sys.modules.get("torch._dynamo.config")
-    return config is not None and bool(config.disable)
-
-
-def _set_compiler_off(off: bool) -> None:
-    config: Any = sys.modules["torch._dynamo.config"]
-    config.disable = off
-
-
 # Accelerator -----------------------------------------------------------------------------------
 
 
-def _stream() -> tuple[Any, ...] | None:
-    if not torch.cuda.is_initialized():
-        return None
-    return tuple(_C._cuda_getCurrentStream(_C._cuda_getDevice()))
+def _stream() -> torch.cuda.Stream | None:
+    return torch.cuda.current_stream() if torch.cuda.is_initialized() else None
 
 
-def _set_stream(state: tuple[Any, ...] | None) -> None:
-    if state is not None:  # setting a stream sets its device
-        stream, device, kind = state
-        _C._cuda_setStream(stream_id=stream, device_index=device, device_type=kind)
+def _set_stream(stream: torch.cuda.Stream | None) -> None:
+    if stream is not None:  # setting a stream sets its device
+        torch.cuda.set_stream(stream)
 
 
-def _table() -> list[tuple[Read, Write]]:
+def _table() -> list[state.Part]:
     """How each value is read and written; inference mode first, since it sets grad mode too."""
-    parts: list[tuple[Read, Write]] = [
-        (torch.is_inference_mode_enabled, _set_inference),
-        (torch.is_grad_enabled, _C._set_grad_enabled),
-        (_autocast, _set_autocast),
-        (_device, _set_device),
-        (_function_modes, _set_function_modes),
-        (_dispatch_modes, _set_dispatch_modes),
-        (_saved_tensor_hooks, _set_saved_tensor_hooks),
-        (torch.get_default_dtype, _C._set_default_dtype),
-        (_Filters, _set_filters),
-    ]
-    for getter, setter in _FLAGS:
-        if hasattr(_C, getter) and hasattr(_C, setter):
-            parts.append((getattr(_C, getter), _set_pair(getattr(_C, setter))))
-    for getter, setter in _OLD_FLAGS:
-        if hasattr(_C, getter) and hasattr(_C, setter):
-            parts.append((_unless_mixed(getattr(_C, getter)), _if_known(getattr(_C, setter))))
-    if hasattr(_C, "_get_fp32_precision_getter"):
-        parts.append((_precisions, _set_precisions))
     return [
-        *parts,
-        (
-            lambda: (
-                _C._get_deterministic_algorithms(),
-                _C._get_deterministic_algorithms_warn_only(),
-            ),
-            _set_deterministic,
-        ),
+        (torch.is_inference_mode_enabled, _set_inference),
+        (torch.is_grad_enabled, torch.set_grad_enabled),
+        (_autocast, _set_autocast),
+        *state.modes(),
+        (torch.get_default_dtype, torch.set_default_dtype),
+        (_Filters, _set_filters),
+        *state.flags(),
+        state.deterministic(),
         (
             lambda: (torch.is_anomaly_enabled(), torch.is_anomaly_check_nan_enabled()),
-            lambda state: torch.set_anomaly_enabled(*state),
+            lambda pair: torch.set_anomaly_enabled(*pair),
         ),
         (_einsum, _set_einsum),
         (torch.get_num_threads, torch.set_num_threads),
-        (_global_hooks, _set_global_hooks),
+        state.global_hooks(),
         (np.geterr, _set_numpy_errors),
         (np.geterrcall, np.seterrcall),
         (gc.isenabled, lambda enabled: gc.enable() if enabled else gc.disable()),
         (sys.getrecursionlimit, sys.setrecursionlimit),
-        (_stance, _set_stance),
-        (_compiler_off, _set_compiler_off),
+        *compiler.settings(),
         (_stream, _set_stream),
     ]
 

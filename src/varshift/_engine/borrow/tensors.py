@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from varshift._engine.borrow.bits import Bits
+from varshift._torch.tensors import set_version, version
 
 __all__ = ["Digest", "KeptTensor", "changed", "has_values", "parts_of"]
 
@@ -42,7 +43,7 @@ class KeptTensor:
 
     def __init__(self, tensor: Tensor) -> None:
         self.tensor = tensor
-        self._version = None if tensor.is_inference() else tensor._version
+        self._version = None if tensor.is_inference() else version(tensor)
         # Not detach(): what is written to this alias is not told to the version counter, which
         # would break a graph that the user has not yet run backward through.
         self.alias = tensor.data
@@ -60,7 +61,7 @@ class KeptTensor:
 
     def unwritten(self) -> bool:
         """Whether nothing says that it was written to; what goes through `.data` says nothing."""
-        return self._version is not None and self.tensor._version == self._version
+        return self._version is not None and version(self.tensor) == self._version
 
     def restore(self) -> None:
         """Undo a write, a resize, or another storage behind the same object."""
@@ -99,8 +100,8 @@ class KeptTensor:
 
     def put_version(self) -> None:
         """The bits are those that a graph saved, so its saved tensors are as good as before."""
-        if self._version is not None and self.tensor._version != self._version:
-            _set_version(self.tensor, self._version)
+        if self._version is not None and version(self.tensor) != self._version:
+            set_version(self.tensor, self._version)
 
 
 class Digest:
@@ -108,14 +109,14 @@ class Digest:
 
     def __init__(self, tensor: Tensor) -> None:
         self.tensor = tensor
-        self._version = None if tensor.is_inference() else tensor._version
+        self._version = None if tensor.is_inference() else version(tensor)
         self._pointer = tensor.data_ptr()
         self._sums = self._digest()
 
     def same(self) -> bool:
         """Whether it most probably holds what it held."""
         return (
-            (self._version is None or self.tensor._version == self._version)
+            (self._version is None or version(self.tensor) == self._version)
             and self.tensor.data_ptr() == self._pointer
             and bool(torch.equal(self._digest(), self._sums))
         )
@@ -169,13 +170,3 @@ def _bytes_needed(tensor: Tensor) -> int:
         return 0
     last = sum((size - 1) * step for size, step in zip(tensor.shape, tensor.stride(), strict=True))
     return int((tensor.storage_offset() + last + 1) * tensor.element_size())
-
-
-def _set_version(tensor: Tensor, version: int) -> None:
-    setter: Any = getattr(torch._C._autograd, "_unsafe_set_version_counter", None)
-    if setter is None:
-        return
-    try:
-        setter((tensor,), (version,))
-    except TypeError:  # before torch 2.6 it took one tensor
-        setter(tensor, version)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from varshift._engine.normcall import NormCall
+from varshift._torch.classes import BatchNorm
 from varshift.results import Statistics
 
 __all__ = ["stored_statistics"]
@@ -17,7 +17,7 @@ def stored_statistics(call: NormCall) -> Statistics:
     tracked = getattr(call.owner, "num_batches_tracked", None)
     count = int(tracked) if isinstance(tracked, Tensor) else 0
     # BatchNorm counts a training batch before it normalises it.
-    ahead = isinstance(call.owner, _BatchNorm) and call.owner.training and call.training
+    ahead = isinstance(call.owner, BatchNorm) and call.owner.training and call.training
     return Statistics(
         mean=mean.detach().double().cpu().clone(),
         var=var.detach().double().cpu().clone(),

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
 from varshift._engine.trace.laws import Law
+from varshift._torch.tensors import storage_identity
 from varshift.results import Layer
 from varshift.results.structure import Placement
 
@@ -205,7 +206,7 @@ class Carried:
 def storage_key(tensor: Tensor) -> Any:
     """The same for a tensor and every view of it."""
     try:
-        return tensor.untyped_storage()._cdata
+        return storage_identity(tensor)
     except (NotImplementedError, RuntimeError):  # sparse and other storage-less layouts
         return tensor
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable
 from typing import Any
 
-from torch._compile import _disable_dynamo
-from torch.utils._python_dispatch import TorchDispatchMode
+from varshift._torch import compiler
+from varshift._torch.classes import DispatchModeBase, skipped_by_compiler
 
 __all__ = ["DispatchMode"]
 
 
-class DispatchMode(TorchDispatchMode):
+class DispatchMode(DispatchModeBase):
     """A dispatch mode that lets torch's compiler skip it, once that compiler is loaded.
 
     Newer torch wraps `__torch_dispatch__` of every subclass so that its compiler skips it, and the
@@ -26,7 +25,7 @@ class DispatchMode(TorchDispatchMode):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)  # type: ignore[no-untyped-call]
         own = cls.__dict__.get("__torch_dispatch__")
-        if own is not None and hasattr(TorchDispatchMode, "_should_skip_dynamo"):
+        if own is not None and hasattr(DispatchModeBase, "_should_skip_dynamo"):
             _let_compiler_skip(cls, own)
 
     @classmethod
@@ -40,11 +39,11 @@ def _let_compiler_skip(cls: type[DispatchMode], dispatch: Callable[..., Any]) ->
     A model whose forward calls `torch.compile` loads it in the middle of a pass. The method stands
     aside at its next call, lest the compiler compile this very frame for each operation.
     """
-    skipped = _disable_dynamo(dispatch, recursive=True)
+    skipped = skipped_by_compiler(dispatch)
 
     @functools.wraps(dispatch)
     def dispatched(*args: Any, **kwargs: Any) -> Any:
-        if "torch._dynamo" not in sys.modules:
+        if not compiler.loaded():
             return dispatch(*args, **kwargs)
         cls.__torch_dispatch__ = skipped  # type: ignore[method-assign]
         return skipped(*args, **kwargs)

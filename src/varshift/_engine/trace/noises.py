@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.dropout import _DropoutNd
 
 from varshift._engine.borrow.walk import walk
 from varshift._engine.trace.laws import UNKNOWN, Law
+from varshift._torch.classes import Dropout
 from varshift.results import Line, Noise
 from varshift.results.structure import Sharing
 
@@ -180,7 +180,7 @@ def silent_noises(model: nn.Module, noisy: set[str], called: set[str]) -> list[N
 
 
 def _is_noise_module(module: nn.Module) -> bool:
-    if isinstance(module, (_DropoutNd, nn.RReLU)):
+    if isinstance(module, (Dropout, nn.RReLU)):
         return True
     if not _LOOKS_NOISY.search(type(module).__name__):
         return False

@@ -13,6 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from varshift._torch.tensors import operation_name, overload_name, schema_of
+
 __all__ = [
     "BATCH_NORMS",
     "CONTROL",
@@ -168,7 +170,7 @@ class Operation:
     @property
     def overload(self) -> str:
         """`float` for `aten.bernoulli_.float`."""
-        return str(getattr(self.func, "_overloadname", ""))
+        return overload_name(self.func)
 
     def run(self) -> Any:
         """Run it and keep what it gives."""
@@ -239,7 +241,7 @@ def _collect(value: Any, found: list[Tensor]) -> None:
 
 @cache
 def _packet(func: Any) -> str:
-    return str(getattr(func, "_opname", None) or getattr(func, "__name__", func))
+    return operation_name(func)
 
 
 @cache
@@ -250,13 +252,13 @@ def _base(func: Any) -> str:
 
 @cache
 def _argument_names(func: Any) -> tuple[str, ...]:
-    schema = getattr(func, "_schema", None)
+    schema = schema_of(func)
     return tuple(argument.name for argument in schema.arguments) if schema is not None else ()
 
 
 @cache
 def _written_names(func: Any) -> tuple[str, ...]:
-    schema = getattr(func, "_schema", None)
+    schema = schema_of(func)
     arguments = schema.arguments if schema is not None else ()
     return tuple(a.name for a in arguments if a.alias_info is not None and a.alias_info.is_write)
 

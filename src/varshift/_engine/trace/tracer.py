@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.instancenorm import _InstanceNorm
 
 from varshift._engine.batches import tensors_of
 from varshift._engine.normcall import NormCall
@@ -37,6 +36,8 @@ from varshift._engine.trace.noises import Source, sharing_of, unused
 from varshift._engine.trace.ops import Operation
 from varshift._engine.trace.outside import MadeAhead, Outside
 from varshift._engine.trace.zeroed import zeroed_by
+from varshift._torch.classes import InstanceNorm
+from varshift._torch.tensors import schema_of
 from varshift.results import Layer, Line, Note
 from varshift.results.structure import Sharing
 
@@ -291,7 +292,7 @@ class Tracer(DispatchMode):
         if not stray:
             path, module = self._owners[id(running)]
         elif (
-            isinstance(module, _InstanceNorm)
+            isinstance(module, InstanceNorm)
             or splits_of(module)
             or calling_operation() == "instance_norm"
         ):
@@ -448,7 +449,7 @@ def _run_changed(operation: Operation, call: NormCall) -> None:
     inputs = (held[name] for name in ("input", "weight", "bias", "running_mean", "running_var"))
     momentum = held["momentum"] or 0.0
     out = torch.ops.aten.native_batch_norm.default(*inputs, held["training"], momentum, held["eps"])
-    returned = getattr(operation.func, "_schema", None)
+    returned = schema_of(operation.func)
     extra = len(returned.returns) - 3 if returned is not None else 0
     operation.out = (*out, *(call.x.new_empty(0, dtype=torch.uint8) for _ in range(extra)))
 

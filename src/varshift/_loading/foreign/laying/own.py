@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.nn.parameter import is_lazy
 
+from varshift._torch.classes import Conv, ConvTransposed
 from varshift.errors import CheckpointError
 
 __all__ = ["COUNTER", "OwnLayer", "own_layers"]
@@ -91,8 +91,8 @@ def _kind(module: nn.Module, tensors: Mapping[str, Tensor]) -> str:
 
 
 _CLASSES: Mapping[str, type[nn.Module] | tuple[type[nn.Module], ...]] = {
-    "transposed": _ConvTransposeNd,
-    "conv": _ConvNd,
+    "transposed": ConvTransposed,
+    "conv": Conv,
     "dense": nn.Linear,
     "layernorm": (nn.LayerNorm, nn.GroupNorm),
     "embedding": nn.Embedding,
