@@ -18,8 +18,8 @@ WARNINGS = {"_showwarnmsg_impl", "_filters_mutated", "_lock", "_filters_mutated_
 # Of torch, and of ours too: an object of ours may call something of its own by such a name, which
 # then stands behind `self`.
 TORCHS = {"_version"}
-# Of torch, but looked up by name in what a user has, and fine if it is not there.
-LOOKED_UP = {"_orig_mod", "_extra_state"}
+# Looked up by name in what a user has, and fine if it is not there; the last one is a Trainer's.
+LOOKED_UP = {"_orig_mod", "_extra_state", "_initial_global_step"}
 
 
 def private(name: str) -> bool:

@@ -22,19 +22,10 @@ from torch.utils.data import DataLoader, IterableDataset, Sampler
 
 from varshift._engine.borrow.contents import KeptGenerator, reader_of
 from varshift._engine.reachable import behind, reachable
+from varshift._torch.loading import ITERATOR, OWN_ITERATOR, has_begun, shut_down
 from varshift.errors import DataError
 
 __all__ = ["iterated_apart"]
-
-
-# PRIVATE NAMES, and what they are before the first epoch. Of torch 2.4 to 2.15: the one iterator of
-# a loader with persistent workers (`_shutdown_workers` of iterators is the only other name of torch
-# used here). Of torchdata 0.11: from which a `StatefulDataLoader` resumes. Of Ray 2.60: the epoch
-# under way of a prepared loader, whatever its workers.
-_OWN_ITERATOR = {
-    **{"_iterator": None, "next_iter_state": None, "_initial_iter_for_state_dict": False},
-    **{"dataloader_iter": None, "next_batch": None},
-}
 
 
 @contextmanager
@@ -65,25 +56,25 @@ def _own_iterator_aside(loader: Any) -> Iterator[None]:
     """In the block the loader makes iterators anew; then it has its own again, where it stood."""
     own = vars(loader)
     persistent = bool(getattr(loader, "persistent_workers", False) and _workers(loader))
-    if persistent and "_iterator" not in own and not _is_adapter(loader):
+    if persistent and ITERATOR not in own and not _is_adapter(loader):
         raise DataError(
             f"data is a {type(loader).__name__} with persistent_workers=True, and where torch "
             f"{torch.__version__} keeps its one iterator is not known here: a second pass could "
             "end the epoch under way. Pass a list of batches, or a loader with "
             "persistent_workers=False"
         )
-    kept = {name: own[name] for name in _OWN_ITERATOR if name in own}
+    kept = {name: own[name] for name in OWN_ITERATOR if name in own}
     if not persistent and len(kept) < 2:
         yield  # makes an iterator for each epoch, and keeps none
         return
     try:
-        own.update({name: _OWN_ITERATOR[name] for name in kept})
+        own.update({name: OWN_ITERATOR[name] for name in kept})
         yield
     finally:
-        made = own.get("_iterator")
+        made = own.get(ITERATOR)
         own.update(kept)
-        if made is not kept.get("_iterator"):
-            getattr(made, "_shutdown_workers", lambda: None)()
+        if made is not kept.get(ITERATOR):
+            shut_down(made)
 
 
 @contextmanager
@@ -180,7 +171,7 @@ def _taken_for_good(loader: Any) -> Iterator[str]:
 
 def _keeps_one(loader: Any) -> bool:
     """Whether it holds an iterator that is none of torch's doing, as loaders without end do."""
-    others = vars(loader).keys() - {*_OWN_ITERATOR, "dataset", "sampler", "batch_sampler"}
+    others = vars(loader).keys() - {*OWN_ITERATOR, "dataset", "sampler", "batch_sampler"}
     return any(hasattr(type(vars(loader)[name]), "__next__") for name in others)
 
 
@@ -199,4 +190,4 @@ def _begun(data: Any) -> bool:
     """Whether an iterator has given something already; True where that does not show."""
     if type(data) is types.GeneratorType:
         return inspect.getgeneratorstate(data) == inspect.GEN_SUSPENDED
-    return bool(getattr(data, "_num_yielded", True))
+    return has_begun(data)

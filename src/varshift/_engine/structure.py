@@ -20,6 +20,7 @@ from varshift._engine.trace.tracer import Tracer
 from varshift._engine.trace.zeroed import zeroed_noises
 from varshift._engine.unread import unread
 from varshift._engine.watched import watched_norms
+from varshift._torch.compiler import compiled_in_place
 from varshift.results import Noise, Norm, Note, NoteKind, Proof, Route, Structure
 from varshift.results.structure import Placement
 
@@ -178,8 +179,7 @@ def _notes(
 
 def _compiled(module: nn.Module) -> bool:
     """By `torch.compile(module)` or by `module.compile()`."""
-    called = getattr(module, "_compiled_call_impl", None)
-    return type(module).__name__ == "OptimizedModule" or called is not None
+    return type(module).__name__ == "OptimizedModule" or compiled_in_place(module)
 
 
 def _by_hand(model: nn.Module, tracer: Tracer) -> list[str]:

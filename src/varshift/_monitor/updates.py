@@ -15,9 +15,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from varshift._engine import Handle
+from varshift._torch.classes import BatchNorm
 
 __all__ = ["StoredBefore", "readable"]
 
@@ -29,7 +29,7 @@ _KINDS = (torch.float32, torch.float64)
 def readable(handle: Handle) -> bool:
     """Whether this norm's batch variance can be read back: a BatchNorm that counts its batches."""
     norm: Any = handle.module
-    if not isinstance(norm, _BatchNorm) or norm.running_var is not handle.running_var:
+    if not isinstance(norm, BatchNorm) or norm.running_var is not handle.running_var:
         return False
     counted = isinstance(norm.num_batches_tracked, Tensor)
     large = norm.momentum is None or _LEAST <= norm.momentum <= 1
