@@ -30,6 +30,8 @@ HEADINGS = {
     "Quick start": "快速开始",
     "What the demo prints": "演示输出什么",
     "In your own code": "在自己的代码中使用",
+    "While it trains": "训练过程中",
+    "On the command line": "在命令行上",
     "What it does": "功能",
     "How exact, how fast": "有多精确，有多快",
     "What it does not do yet": "尚不支持",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -72,6 +73,28 @@ def trained():
         "loader": loader,
         "validation": validation,
         "test_loader": test_loader,
+        **_of_a_loop(loader),
+    }
+
+
+def _of_a_loop(loader):
+    """What a training loop has beside its model; the trainers are stood for by hand."""
+    transformers = library("transformers")
+
+    def train_step(model, batch):
+        F.cross_entropy(model.train()(batch[0]), batch[1]).backward()
+        model.zero_grad()
+
+    averaged = torch.optim.swa_utils.AveragedModel(Net())
+    arguments = transformers.TrainingArguments(report_to="none", use_cpu=True)
+    return {
+        "train_loader": loader,
+        "train_step": train_step,
+        "validate": lambda model: model.eval(),
+        "averaged": averaged,
+        "logger": SimpleNamespace(log=dict),
+        "lightning": library("lightning"),
+        "trainer": transformers.Trainer(Net(), arguments),
     }
 
 

@@ -147,11 +147,23 @@ class Rows:
         return replace(rows, apart=apart)
 
     def loss(self, taus: Tensor) -> float:
-        """−2 log of how likely the channels are, up to a constant; wild ones count less."""
-        rest = (self.rest(taus).square() / self.expected).sqrt()
-        bound = _HUBER * max(float(rest.median()) / 0.6745, 1e-12)
-        kept = torch.where(rest < bound, rest.square(), bound * (2 * rest - bound))
-        return len(rest) * math.log1p(float(kept.mean())) + self.pull(taus)
+        """−2 log of how likely the channels are, up to a constant; wild ones count less.
+
+        Their means too, where variances follow them: what moved them for one place of the noise is
+        the noise itself for another.
+        """
+        loss = _unlikely(self.rest(taus).square() / self.expected) + self.pull(taus)
+        if self.following is not None:
+            loss += _unlikely(self.following.moved.square() / self.following.expected)
+        return loss
+
+
+def _unlikely(squares: Tensor) -> float:
+    """Of deviations, squared and over their variances (R,)."""
+    rest = squares.sqrt()
+    bound = _HUBER * max(float(rest.median()) / 0.6745, 1e-12)
+    kept = torch.where(rest < bound, squares, bound * (2 * rest - bound))
+    return len(rest) * math.log1p(float(kept.mean()))
 
 
 @dataclass(frozen=True, eq=False)
