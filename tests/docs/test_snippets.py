@@ -78,15 +78,13 @@ def trained():
 
 
 def _of_a_loop(loader):
-    """What a training loop has beside its model; the trainers are stood for by hand."""
-    transformers = library("transformers")
+    """What a training loop has beside its model."""
 
     def train_step(model, batch):
         F.cross_entropy(model.train()(batch[0]), batch[1]).backward()
         model.zero_grad()
 
     averaged = torch.optim.swa_utils.AveragedModel(Net())
-    arguments = transformers.TrainingArguments(report_to="none", use_cpu=True)
     return {
         "train_loader": loader,
         "train_step": train_step,
@@ -94,13 +92,15 @@ def _of_a_loop(loader):
         "averaged": averaged,
         "logger": SimpleNamespace(log=dict),
         "lightning": library("lightning"),
-        "trainer": transformers.Trainer(Net(), arguments),
     }
 
 
 @pytest.fixture
 def lent(trained):
-    return trained | {"model": copy.deepcopy(trained["model"])}
+    transformers = library("transformers")
+    arguments = transformers.TrainingArguments(report_to="none", use_cpu=True)
+    model = copy.deepcopy(trained["model"])
+    return trained | {"model": model, "trainer": transformers.Trainer(Net(), arguments)}
 
 
 def _run(page, lent):
