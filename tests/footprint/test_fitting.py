@@ -74,6 +74,15 @@ def test_one_wild_channel_does_not_decide():
     assert abs(fit({"n": one}, [0]).places[0].tau - 0.2) < 0.03
 
 
+def test_a_channel_that_noise_alone_would_wake_does_not_decide():
+    """Next to no variance without noise: its slope is that of a threshold, not of its weights."""
+    one = evidence([0.2], 0)
+    one.levers[0].var[3] = 1e5
+    found = fit({"n": one}, [0]).places[0]
+    assert not one.live[3]
+    assert abs(found.tau - 0.2) < 0.03
+
+
 def test_a_common_factor_is_told_from_noise_by_the_means():
     """Weights 2 % larger while the statistics were taken look like noise, but for the means."""
     one = {"n": evidence([0.0], 1, scale=1.04)}

@@ -14,6 +14,7 @@ from varshift._footprint.passes import LEAST_LEFT, Lever
 __all__ = ["NormRecord"]
 
 _DEAD = 1e-10  # variance over the stored one, or noise energy, at which a channel is constant
+_ALL_NOISE = 20.0  # times the usual lever: a channel that hardly varies without noise decides alone
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +42,14 @@ class NormRecord:
 
     @cached_property
     def live(self) -> Tensor:
-        """Channels that vary and meet noise, (C,) bool."""
+        """Channels that vary, and by more than noise alone would make them, (C,) bool."""
         observed = self.share @ self.variances
         finite = torch.isfinite(self.stored_var) & torch.isfinite(observed)
         for lever in self.levers.values():
-            finite &= lever.var.abs() < 1 / _DEAD
+            size = lever.var.abs()
+            usual = size[(size > 0) & (size < 1 / _DEAD)]
+            most = _ALL_NOISE * float(usual.median()) if len(usual) else 1 / _DEAD
+            finite &= size < most
         return finite & (self.stored_var > 0) & (observed > _DEAD * self.stored_var)
 
     @cached_property
