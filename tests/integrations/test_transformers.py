@@ -124,7 +124,7 @@ def test_in_the_loop_the_statistics_are_those_of_evaluation(trainer_of):
     before = bits(trainer.model)
     trainer.evaluate()
     (seen,) = watching.seen
-    recent = list(trainer._noise_off.recent)
+    recent = list(trainer._noise_off.recent.batches())
     assert sum(len(batch["x"]) for batch in recent) == 600
     for path, var in noise_off_variances(trainer.model, recent).items():
         assert_close(seen[path], var, rtol=1e-10, atol=0)
@@ -135,7 +135,7 @@ def test_the_last_batches_count(trainer_of):
     trainer, watching = watched(trainer_of, Corrected, own={"max_samples": 130})
     trainer.train()
     trainer.evaluate()
-    first, second, third = trainer._noise_off.recent
+    first, second, third = trainer._noise_off.recent.batches()
     last = {"x": third["x"][:30]}
     for path, var in noise_off_variances(trainer.model, [first, second, last]).items():
         assert_close(watching.seen[0][path], var, rtol=1e-10, atol=0)
@@ -146,7 +146,7 @@ def test_each_of_several_sets_and_predictions(trainer_of):
     trainer, watching = watched(trainer_of, Corrected, own={"eval_dataset": several})
     trainer.train()
     before = bits(trainer.model)
-    truth = noise_off_variances(trainer.model, trainer._noise_off.recent)
+    truth = noise_off_variances(trainer.model, trainer._noise_off.recent.batches())
     metrics = trainer.evaluate()
     predicted = trainer.predict(OTHER)
     assert len(watching.seen) == 3
@@ -301,9 +301,9 @@ def per_item(outputs, labels, num_items_in_batch):
 def test_the_model_is_run_as_training_runs_it(trainer_of, kind, own):
     plain = trained(trainer_of(kind, own=own, eval_strategy="epoch"))
     trainer = trained(attach(trainer_of(kind, own=own, eval_strategy="epoch")))
-    assert len(trainer._noise_off.recent) == 12
-    truth = noise_off_variances(trainer.model, trainer._noise_off.recent)
-    with vs.test_statistics(trainer.model, [{"x": b["x"]} for b in trainer._noise_off.recent]):
+    assert len(trainer._noise_off.recent.batches()) == 12
+    truth = noise_off_variances(trainer.model, trainer._noise_off.recent.batches())
+    with vs.test_statistics(trainer.model, [{"x": b["x"]} for b in trainer._noise_off.recent.batches()]):
         for path, var in truth.items():
             assert_close(variances(trainer.model)[path], var, rtol=1e-10, atol=0)
         assert_close(plain_loss(trainer), evaluated(trainer)[-1], rtol=1e-10, atol=0)
@@ -330,7 +330,7 @@ def test_gradient_accumulation(trainer_of):
     plain, trainer = (trained(trainer_of(kind, **options)) for kind in KINDS)
     assert len(evaluated(trainer)) == 3  # of twelve batches, the last two alone
     assert same(bits(plain.model), bits(trainer.model))
-    assert len(trainer._noise_off.recent) == 12
+    assert len(trainer._noise_off.recent.batches()) == 12
 
 
 def test_autocast(trainer_of):
@@ -380,7 +380,7 @@ def test_an_optimizer_that_evaluates_other_weights(trainer_of):
     trainer, watching = watched(trainer_of, Corrected, model, own=own)
     trainer.train()
     trainer.evaluate()
-    for path, var in noise_off_variances(model, trainer._noise_off.recent).items():
+    for path, var in noise_off_variances(model, trainer._noise_off.recent.batches()).items():
         assert_close(watching.seen[0][path], var, rtol=1e-10, atol=0)
 
 
@@ -396,7 +396,7 @@ class WritesIntoItsInput(nn.Module):
 def test_a_model_that_writes_into_its_input(trainer_of):
     trainer = trainer_of(Corrected, WritesIntoItsInput())
     trainer.train()
-    held = torch.cat([batch["x"] for batch in trainer._noise_off.recent])
+    held = torch.cat([batch["x"] for batch in trainer._noise_off.recent.batches()])
     assert_close(held.sum(0), TRAIN.x.sum(0), rtol=1e-9, atol=1e-9)
 
 
@@ -419,7 +419,7 @@ def test_a_small_resnet_of_transformers(trainer_of):
     )
     trainer.train()
     before = bits(trainer.model)
-    with vs.test_statistics(trainer.model, list(trainer._noise_off.recent)) as found:
+    with vs.test_statistics(trainer.model, list(trainer._noise_off.recent.batches())) as found:
         assert len(found.sites) == 8
     assert same(before, bits(trainer.model))
 

@@ -54,7 +54,7 @@ def work(folder, kind, **own):
     watching.trainer = trainer
     trainer.train()
     assert type(trainer.model_wrapped).__name__ == "DistributedDataParallel"
-    batches = list(trainer._noise_off.recent) if kind is Corrected else []
+    batches = list(trainer._noise_off.recent.batches()) if kind is Corrected else []
     return {
         "bits": bits(trainer.model),
         "losses": evaluated(trainer),
