@@ -46,7 +46,8 @@ def every():
         "recalibration": vs.recalibrate(copy.deepcopy(net), x.split(8)),
         "repair": vs.repair(copy.deepcopy(net), labelled, loss=far),
         "rewrite": vs.relocate(copy.deepcopy(net), x[:2]),
-        "monitoring": monitored(copy.deepcopy(net).train(), x.split(8)),
         "calculation": calculator.direct(calculator.amount(drop_p=0.5), mean=1.0, var=2.0),
         "findings": vs.check(net, data=x.split(8), ignore=["VS106"], docs="https://example.org/x"),
+        # Last: what trains draws, and what comes after it draws other noise.
+        "monitoring": monitored(copy.deepcopy(net).train(), x.split(8)),
     }
