@@ -14,6 +14,14 @@ for number, usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.
         signal.signal(getattr(signal, number), usual)
 
 
+# Minutes each: begun first, no worker is left alone with one at the end.
+LONGEST = ("test_killed.py", "test_ray.py", "test_demo_figures.py")
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path.name not in LONGEST)
+
+
 def pytest_terminal_summary(terminalreporter):
     """With xdist too: the reports of all workers meet in this one process."""
     tests = defaultdict(list)
