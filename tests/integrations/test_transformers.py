@@ -303,7 +303,9 @@ def test_the_model_is_run_as_training_runs_it(trainer_of, kind, own):
     trainer = trained(attach(trainer_of(kind, own=own, eval_strategy="epoch")))
     assert len(trainer._noise_off.recent.batches()) == 12
     truth = noise_off_variances(trainer.model, trainer._noise_off.recent.batches())
-    with vs.test_statistics(trainer.model, [{"x": b["x"]} for b in trainer._noise_off.recent.batches()]):
+    with vs.test_statistics(
+        trainer.model, [{"x": b["x"]} for b in trainer._noise_off.recent.batches()]
+    ):
         for path, var in truth.items():
             assert_close(variances(trainer.model)[path], var, rtol=1e-10, atol=0)
         assert_close(plain_loss(trainer), evaluated(trainer)[-1], rtol=1e-10, atol=0)
