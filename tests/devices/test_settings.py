@@ -33,7 +33,9 @@ def given_back(model, device):
         draws = [torch.get_rng_state()]
         if device.type != "cpu":
             draws.append(getattr(torch, device.type).get_rng_state())
-        return own, draws, [module.training for module in model.modules()]
+        flags = [module.training for module in model.modules()]
+        # Checkpointing runs in an autograd.Function, which clears the last one for its forward.
+        return own, draws, [*flags, torch.is_grad_enabled(), torch._C._is_fwd_grad_enabled()]
 
     own, draws, flags = marks()
     yield

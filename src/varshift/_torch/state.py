@@ -245,6 +245,9 @@ _FLAGS = (  # getter and setter; older and newer torch lack one or the other
     ("_get_linalg_preferred_backend", "_set_linalg_preferred_backend"),
     ("_get_warnAlways", "_set_warnAlways"),
     ("_is_multithreading_enabled", "_set_multithreading_enabled"),
+    # Every `autograd.Function` clears the first for its own forward, and lanes wait within one.
+    ("_is_fwd_grad_enabled", "_set_fwd_grad_enabled"),
+    ("_is_view_replay_enabled", "_set_view_replay_enabled"),
 )
 # Setting one of these sets precisions too, so they are written before those.
 _OLD_FLAGS = (
