@@ -48,6 +48,8 @@ TRIED: dict[str, tuple[str, ...]] = {
         missing("vs.measure(net, data).to_frame()", "report"),
         missing("vs.measure(net, data).plot()", "report"),
         # Not `to_html`: jinja2, all that it needs, comes with torch.
+        missing("__import__('varshift.integrations.lightning')", "lightning"),
+        missing("__import__('varshift.integrations.transformers')", "transformers"),
     ),
     "cli": (
         "import subprocess as s; s.run(['varshift', 'check', '--explain', 'VS101'], check=True)",
@@ -66,6 +68,12 @@ TRIED: dict[str, tuple[str, ...]] = {
         "import subprocess; subprocess.run(['varshift', 'reproduce', '--list'], check=True)",
     ),
     "zoo": ("import timm, torchvision, varshift",),
+    "lightning": ("from varshift.integrations.lightning import NoiseOffStatistics as N; N()",),
+    "transformers": ("from varshift.integrations.transformers import NoiseOffStatistics",),
+    "tensorboard": ("from varshift.integrations.tensorboard import open_writer",),
+    "ray": ("import ray.train, varshift",),
+    "bench": ("import fvcore, matplotlib, torchlens, varshift",),
+    "docs": ("import mkdocs, material, mkdocstrings, varshift",),
 }
 
 
