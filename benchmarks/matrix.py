@@ -108,6 +108,7 @@ def cell_record(torch: str, python: str) -> dict[str, Any]:
 
 def install(environment: Path, python: str, torch: str) -> str:
     """Make the environment; what the installer said where it could not, else nothing."""
+    shutil.rmtree(environment, ignore_errors=True)  # of a run that was stopped
     run([python, "-m", "venv", *(["--without-pip"] if uv() else []), str(environment)])
     lists = environment / "lists"
     lists.mkdir()
