@@ -88,8 +88,7 @@ def _networks(device: torch.device) -> list[tuple[str, nn.Module, list[torch.Ten
     size, side, count = (64, 224, 8) if large else (4, 32, 3)
     images = [torch.randn(size, 3, side, side, device=device) for _ in range(count)]
     width = 2048 if large else 64
-    block = [nn.Linear(width, width), nn.ReLU(), nn.Dropout(0.5), nn.BatchNorm1d(width)]
-    mlp = nn.Sequential(*block, *(type(layer)(*_made(layer)) for layer in block))
+    mlp = nn.Sequential(*_block(width), *_block(width))
     rows = [torch.randn(512, width, device=device) for _ in range(count)]
     return [
         ("ResNet-50" if large else "ResNet-18", net.to(device), images),
@@ -97,13 +96,8 @@ def _networks(device: torch.device) -> list[tuple[str, nn.Module, list[torch.Ten
     ]
 
 
-def _made(layer: nn.Module) -> tuple[float, ...]:
-    """What a layer of the same kind is made with."""
-    if isinstance(layer, nn.Linear):
-        return layer.in_features, layer.out_features
-    if isinstance(layer, nn.BatchNorm1d):
-        return (layer.num_features,)
-    return (layer.p,) if isinstance(layer, nn.Dropout) else ()
+def _block(width: int) -> tuple[nn.Module, ...]:
+    return nn.Linear(width, width), nn.ReLU(), nn.Dropout(0.5), nn.BatchNorm1d(width)
 
 
 Call = Callable[[nn.Module, list[torch.Tensor]], object]

@@ -92,9 +92,8 @@ def _state_kept(held: list[Any], read: Any, notes: list[str]) -> Iterator[None]:
         for (each, before), had_begun in zip(placed, begun, strict=True):
             if not _restarts(each) or not _same_iterator(vars(each), before):
                 _put_back(vars(each), before)
-            elif (
-                each is read and had_begun
-            ):  # its attributes alone would be out of step with what it iterates
+            elif each is read and had_begun:
+                # Its attributes alone would be out of step with what it iterates.
                 notes.append(_MISSING.format(f"a {type(each).__name__} is its own iterator"))
         for generator in generators:
             generator.restore()

@@ -20,7 +20,7 @@ from varshift._engine.trace.tracer import Tracer
 from varshift._engine.trace.zeroed import zeroed_noises
 from varshift._engine.unread import unread
 from varshift._engine.watched import watched_norms
-from varshift._torch.compiler import compiled_in_place
+from varshift._torch.compiler import compiled
 from varshift.results import Noise, Norm, Note, NoteKind, Proof, Route, Structure
 from varshift.results.structure import Placement
 
@@ -173,13 +173,8 @@ def _notes(
             sentence = f"{name}: scripted, seen from outside only: its inner paths and lines are "
             yield Note(f"{sentence}unknown", NoteKind.SCRIPTED, name)
     modules = [model, *(module for _, module in walk(inner))]
-    if any(_compiled(module) for module in modules):
+    if any(compiled(module) for module in modules):
         yield Note("compiled parts were run eagerly for the inspection", NoteKind.COMPILED)
-
-
-def _compiled(module: nn.Module) -> bool:
-    """By `torch.compile(module)` or by `module.compile()`."""
-    return type(module).__name__ == "OptimizedModule" or compiled_in_place(module)
 
 
 def _by_hand(model: nn.Module, tracer: Tracer) -> list[str]:

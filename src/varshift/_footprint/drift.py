@@ -26,6 +26,7 @@ __all__ = [
     "Others",
     "Witness",
     "drifts",
+    "restlessness",
     "witness",
 ]
 
@@ -91,7 +92,7 @@ def witness(
     finest: dict[str, Any] = {
         "apart": apart,
         "moved": math.sqrt(max(0.0, float((moved.square() - expected).median()))),
-        "restless": float((moved.square() / expected.clamp(min=1e-300)).median()) / CHI2_MEDIAN,
+        "restless": restlessness(moved, expected),
         "memory": known - 1 / len(means),
     }
     strength = float((weight * centre.square()).sum())
@@ -169,6 +170,11 @@ def _told(told: Witness, prior: float) -> Drift:
     trust = prior / (prior + told.error**2)
     value = min(max(trust * told.scale, -2 * _MOST), 2 * _MOST)  # further off it is no drift
     return Drift(value, math.sqrt((1 - trust) * prior))
+
+
+def restlessness(moved: Tensor, expected: Tensor) -> float:
+    """By how many times means moved more than sampling explains, in variances, the median."""
+    return float((moved.square() / expected.clamp(min=1e-300)).median()) / CHI2_MEDIAN
 
 
 def _beyond(moved: Tensor, expected: Tensor) -> float:

@@ -18,16 +18,14 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from varshift._footprint.drift import CHI2_MEDIAN
+from varshift._footprint.drift import restlessness
 from varshift._footprint.records import NormRecord
 
 __all__ = ["Following"]
 
 # By experiment, over networks with ReLU before their norms: γ and how it differs between norms.
 _USUAL, _SPREAD = 1.25, 0.3
-_AT_REST = (
-    1.5  # means that moved so many times what sampling explains, in variances, may be at rest
-)
+_AT_REST = 1.5  # restlessness up to which means may be at rest
 _LEAST_LEFT = 0.05  # of a mean or a variance, where noise seems to be nearly all of it
 _LEAST_MEAN = 0.1  # in deviations: of a smaller mean no relative change can be told
 
@@ -104,7 +102,7 @@ class Following:
         now = replace(self, taus=taus)
         moved, noise = now.moved, 1 + common + column @ (taus - self.put)
         rest = (self.ratio / noise.clamp(min=_LEAST_LEFT)).log()
-        beyond = float((moved.square() / self.expected.clamp(min=1e-300)).median()) / CHI2_MEDIAN
+        beyond = restlessness(moved, self.expected)
         trust = max(0.0, 1 - _AT_REST / beyond) if beyond > 0 else 0.0
         strength = float((weight * moved.square()).sum()) + _SPREAD**-2
         gamma = (float((weight * moved * rest).sum()) + _USUAL * _SPREAD**-2) / strength

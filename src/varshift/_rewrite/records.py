@@ -11,7 +11,7 @@ from varshift._engine import unwrapped, walk
 from varshift._rewrite.journal import Journal
 from varshift._rewrite.places import Place
 from varshift._rewrite.rates import tau_now
-from varshift._torch.compiler import compiled_in_place
+from varshift._torch.compiler import compiled
 from varshift._torch.tensors import has_hooks
 from varshift.results import Line, Patch, Rewrite, Rewritten, Structure
 from varshift.results.structure import alone
@@ -80,15 +80,10 @@ class Draft:
 def compiled_anew(model: nn.Module, journal: Journal) -> list[str]:
     """Let compiled parts be compiled again: they do not look for hooks that came or went."""
     parts = [model, *(module for _, module in walk(unwrapped(model)))]
-    if not any(_compiled(module) for module in parts):
+    if not any(compiled(module) for module in parts):
         return []
     journal.recompile()
     return ["compiled code was dropped (torch.compiler.reset()): the next call compiles again"]
-
-
-def _compiled(module: nn.Module) -> bool:
-    in_place = compiled_in_place(module)  # model.compile()
-    return in_place or type(module).__name__ == "OptimizedModule"
 
 
 def _some(names: list[str]) -> str:

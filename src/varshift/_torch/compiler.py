@@ -13,7 +13,7 @@ from torch import nn
 
 from varshift._torch.state import Part
 
-__all__ = ["compiled_in_place", "loaded", "settings", "stand_aside"]
+__all__ = ["compiled", "loaded", "settings", "stand_aside"]
 
 
 def loaded() -> bool:
@@ -21,9 +21,10 @@ def loaded() -> bool:
     return "torch._dynamo" in sys.modules
 
 
-def compiled_in_place(module: nn.Module) -> bool:
-    """Whether `module.compile()` was called; no where torch keeps that elsewhere."""
-    return getattr(module, "_compiled_call_impl", None) is not None
+def compiled(module: nn.Module) -> bool:
+    """By `torch.compile(module)`, or by `module.compile()` unless torch keeps that elsewhere."""
+    in_place = getattr(module, "_compiled_call_impl", None) is not None
+    return in_place or type(module).__name__ == "OptimizedModule"
 
 
 def stand_aside() -> None:
