@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from varshift._base import Record
+from varshift.theory.spread import median
 
-__all__ = ["Expected", "How", "median", "noise_var"]
+__all__ = ["Expected", "How", "noise_var"]
 
 How = Literal[
     "law (a)", "law (b)", "inverted", "moments", "example", "sampled", "carried", "no noise"
@@ -91,11 +92,6 @@ class Expected(Record):
         if not bool(live.any()):
             return 1e12
         return (bound - 1) / float((noise / self.signal)[live].quantile(0.5))
-
-
-def median(values: Tensor) -> float:
-    """Median over channels, NaN left out."""
-    return float(torch.nanquantile(values, 0.5))
 
 
 def noise_var(energies: Mapping[str, Tensor], taus: Mapping[str, float], like: Tensor) -> Tensor:
