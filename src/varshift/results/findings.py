@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from varshift._base import Result, plain
 from varshift.results.catalogue import Rule, rule
-from varshift.results.grading import Grade, grade_of, worse
+from varshift.results.grading import Grade, grade_of, worse, worst
 from varshift.results.structure import Line, in_a_file
 
 __all__ = ["Basis", "Finding", "Findings"]
@@ -108,10 +108,7 @@ class Findings(Result):
         >>> vs.check(torch.nn.Sequential(torch.nn.BatchNorm1d(3)), torch.randn(64, 3)).grade
         'none'
         """
-        found: Grade = "none"
-        for finding in self.findings:
-            found = worse(found, finding.grade)
-        return found
+        return worst(finding.grade for finding in self.findings)
 
     def __len__(self) -> int:
         return len(self.findings)

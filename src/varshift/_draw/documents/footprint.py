@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from varshift._draw.document import Cell, Column, Document, Missing, Row, Table, Tone
+from varshift._draw.document import Cell, Column, Document, Missing, Row, Table
 from varshift._draw.documents.base import document
 from varshift._draw.documents.cells import (
     by_reason,
@@ -19,7 +19,7 @@ from varshift._draw.documents.parts import GRADED, MEASURE, add_calculator
 from varshift._draw.figures import counted, figure, fixed, noise_names, stood
 from varshift._draw.pictures.described import Interval, Intervals, Pattern
 from varshift.results import Footprint, FootprintSite, Instead
-from varshift.results.grading import Grade, worse
+from varshift.results.grading import worst
 
 __all__: list[str] = []
 
@@ -38,7 +38,7 @@ def _footprint(result: Footprint) -> Document:
         return Document("No norm could be judged.", notes=notes, missing=[_ROUTES, MEASURE])
     made = Document(
         _head(result, claims),
-        tone=_tone(claims),
+        tone=worst(record.grade for record in claims),
         detail=_detail(result, claims),
         points=[_undecided(record) for record in claims if record.instead][:_POINTS],
         picture=_intervals(records),
@@ -105,13 +105,6 @@ def _detail(result: Footprint, claims: Sequence[FootprintSite]) -> str:
         f"The misfit is up to {figure(result.misfits[0].misfit, 3)}, where 1 is a perfect fit. "
         "Noise may have stood elsewhere (places=), or the weights moved since."
     )
-
-
-def _tone(claims: Sequence[FootprintSite]) -> Tone:
-    found: Grade = "none"
-    for record in claims:
-        found = worse(found, record.grade)
-    return found
 
 
 def _undecided(record: FootprintSite) -> str:

@@ -9,7 +9,7 @@ from varshift._draw.documents.parts import GRADED, SEVERITY
 from varshift._draw.figures import counted, fixed, measured
 from varshift._draw.pictures.described import Line, Lines
 from varshift.results import Monitored, MonitoredNorm, Monitoring
-from varshift.results.grading import Grade, worse
+from varshift.results.grading import worst
 
 __all__: list[str] = []
 
@@ -21,13 +21,11 @@ def _monitoring(result: Monitoring) -> Document:
         return Document(said, notes=result.notes)
     made = Document(
         _head(result, result.last),
-        tone=_worst(result.last),
+        tone=worst(norm.grade for norm in result.last.norms.values()),
         detail=f"{counted(len(result.history), 'look')} in {counted(result.steps, 'step')} took "
         f"{fixed(100 * result.overhead, 1)} % of the time.",
         picture=_lines(result),
-        meanings=[
-            f"{GRADED}. ±: one standard error, from how the looks differ.",
-        ],
+        meanings=[f"{GRADED}. ±: one standard error, from how the looks differ."],
         notes=result.notes,
         facts={"steps": f"{result.steps:,}", "looks": f"{len(result.history):,}"},
     )
@@ -55,13 +53,6 @@ def _head(result: Monitoring, look: Monitored) -> str:
         f"surely {'shifts' if beyond < 2 else 'shift'} by more than severity "
         f"{result.threshold:g}{largest}."
     )
-
-
-def _worst(look: Monitored) -> Grade:
-    found: Grade = "none"
-    for norm in look.norms.values():
-        found = worse(found, norm.grade)
-    return found
 
 
 def _lines(result: Monitoring) -> Lines:

@@ -12,7 +12,7 @@ from varshift._draw.documents.cells import known, name, words
 from varshift._draw.documents.parts import MEASURE, add_routes
 from varshift._draw.figures import counted, figure, fixed
 from varshift.results import Patch, Rewrite
-from varshift.results.grading import Grade, grade_of, worse
+from varshift.results.grading import grade_of, worst
 
 __all__: list[str] = []
 
@@ -60,10 +60,7 @@ def _head(result: Rewrite) -> str:
 def _tone(result: Rewrite) -> Tone | None:
     if result.clean and result.reached_before:
         return "good"
-    found: Grade = "none"
-    for severity in result.severities.values():
-        found = worse(found, grade_of(severity))
-    return found if result.severities else None
+    return worst(map(grade_of, result.severities.values())) if result.severities else None
 
 
 def _detail(result: Rewrite) -> str:
