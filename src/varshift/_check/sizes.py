@@ -20,8 +20,8 @@ from varshift._engine import Batch, Session
 from varshift._measure.shift import site_of
 from varshift._predict.predicting import predict
 from varshift.results import Expected, Site
-from varshift.results.expected import median
 from varshift.results.findings import Basis
+from varshift.theory.spread import median
 
 __all__ = ["Size", "drawn_again", "from_checkpoint", "measured", "predicted", "unattributed"]
 

@@ -1,0 +1,11 @@
+"""One builder per kind of result. Importing this registers them all."""
+
+from varshift._draw.documents import (  # noqa: F401  each registers its kind of result
+    explanation,
+    measurement,
+    prediction,
+    structure,
+)
+from varshift._draw.documents.base import document
+
+__all__ = ["document"]
