@@ -17,7 +17,7 @@ from varshift._draw.document import (
 )
 from varshift._draw.documents.base import document
 from varshift._draw.documents.cells import name, names, words
-from varshift._draw.documents.parts import GRADED, add_calculator
+from varshift._draw.documents.parts import LEVELS, add_calculator
 from varshift._draw.figures import counted, fixed
 from varshift._draw.pictures.described import Interval, Intervals
 from varshift.results import Finding, Findings, Rule
@@ -26,16 +26,17 @@ __all__: list[str] = []
 
 _MOST = 40  # findings in the picture; the tables have all
 _POINTS = 3
+_GRADED = f"Grades of the lower end of the band: {LEVELS}; no finding is below mild."
 
 
 @document.register
 def _findings(result: Findings) -> Document:
     made = Document(
         _head(result),
-        tone=result.grade,
+        tone=result.grade if result.findings else None,
         detail=_silenced(result),
         points=[f"{finding.message}." for finding in result.findings[:_POINTS]],
-        meanings=[f"{GRADED}, here of the lower end of the band."] if result.findings else [],
+        meanings=[_GRADED] if result.findings else [],
         notes=result.notes,
     )
     parts: list[Part] = [_picture(result)] if result.findings else []

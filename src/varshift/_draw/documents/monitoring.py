@@ -5,7 +5,7 @@ from __future__ import annotations
 from varshift._draw.document import Cell, Column, Document, Row, Table
 from varshift._draw.documents.base import document
 from varshift._draw.documents.cells import error, known, name, named
-from varshift._draw.documents.parts import GRADED, SEVERITY
+from varshift._draw.documents.parts import LEVELS, SEVERITY
 from varshift._draw.figures import counted, fixed, measured
 from varshift._draw.pictures.described import Line, Lines
 from varshift.results import Monitored, MonitoredNorm, Monitoring
@@ -25,7 +25,10 @@ def _monitoring(result: Monitoring) -> Document:
         detail=f"{counted(len(result.history), 'look')} in {counted(result.steps, 'step')} took "
         f"{fixed(100 * result.overhead, 1)} % of the time.",
         picture=_lines(result),
-        meanings=[f"{GRADED}. ±: one standard error, from how the looks differ."],
+        meanings=[
+            f"Grades of the severity that is sure: {LEVELS}.",
+            "±: one standard error, from how the looks differ.",
+        ],
         notes=result.notes,
         facts={"steps": f"{result.steps:,}", "looks": f"{len(result.history):,}"},
     )
@@ -45,13 +48,12 @@ def _head(result: Monitoring, look: Monitored) -> str:
     largest = (
         ""
         if worst is None
-        else f"; the largest severity is {measured(worst.severity, worst.severity_se, 2)}, at "
+        else f"; the largest is {measured(worst.severity, worst.severity_se, 2)}, at "
         f"{named(worst.path)}"
     )
     return (
         f"At step {look.step}, {beyond or 'none'} of {counted(len(look.norms), 'watched norm')} "
-        f"surely {'shifts' if beyond < 2 else 'shift'} by more than severity "
-        f"{result.threshold:g}{largest}."
+        f"surely {'has' if beyond < 2 else 'have'} a severity above {result.threshold:g}{largest}."
     )
 
 

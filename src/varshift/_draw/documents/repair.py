@@ -131,7 +131,7 @@ def _table(result: Repair) -> Table:
     columns = [
         Column("repair", numeric=False),
         Column("loss", f"mean {_measure(result)}"),
-        Column("± error", "one standard error of that mean", wide=True),
+        Column("±", "one standard error of that mean", wide=True),
         *([Column("right", "share of right answers")] if right else []),
         Column("change", "of the loss, paired over samples; negative is better"),
         Column("95 %", "interval of that change"),
