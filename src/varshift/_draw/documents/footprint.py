@@ -66,7 +66,7 @@ def _footprint(result: Footprint) -> Document:
         "A norm trained behind dropout has stored a variance that is too large for its noise-free "
         "input. By how much says the drop_p. An interval that holds 0 claims nothing; nor does "
         "negligible noise, or what chance gives among so many norms.",
-        [_intervals(records), _table(records)],
+        [*([made.picture] if made.picture else []), _table(records)],
     )
     made.add(
         "pattern",
@@ -191,23 +191,21 @@ def _pattern(record: FootprintSite, beside: str) -> Pattern:
 def _table(records: Sequence[FootprintSite]) -> Table:
     columns = {
         "norm": Column("norm", numeric=False),
-        "drop_p": Column(
-            "drop_p", "of a dropout that explains the stored variance; *: claimed to be noise"
-        ),
+        "drop_p": Column("drop_p", "of a dropout that explains the stored variance"),
         "code": Column("code", "drop_p of the dropout that the model still has there"),
         "95 %": Column("95 %", "confidence interval of drop_p"),
+        "claimed": Column("claimed", "taken for noise, beyond chance", False),
         "placed": Column(
             "placed",
-            "where the noise is taken to have stood; +1: one more place fits as well; maps: whole "
-            "ones were dropped, as by Dropout2d",
+            "where it is taken to have stood; +1: one more place fits as well; maps: whole ones "
+            "were dropped, as by Dropout2d",
             False,
         ),
         "misfit": Column(
             "misfit",
-            "1 is as good as sampling allows; much more: the noise stood elsewhere, or the weights "
-            "still moved",
+            "1 is as good as sampling allows; much more: noise stood elsewhere, or weights still "
+            "moved",
         ),
-        "grade": Column("grade", "of the shift that this noise makes at its norm", False, True),
         "added": Column("added", "what the noise adds to the noise-free variance", wide=True),
         "p-value": Column("p-value", "how often no noise looks like this much", wide=True),
         "channels": Column("channels", "used of all", wide=True),
@@ -248,15 +246,14 @@ def _cells(record: FootprintSite) -> dict[str, Cell]:
     others = record.instead if record.claimed else ()
     before, place, after = stood(record.place, record.noise, record.path)
     after += f" +{len(others)}" if others else ""
-    drop_p = Cell(fixed(record.drop_p), sort=record.drop_p, after=" *" if record.claimed else "")
     return {
         "norm": name(record.path),
-        "drop_p": drop_p,
+        "drop_p": Cell(fixed(record.drop_p), sort=record.drop_p),
         "code": number(record.coded, 3),
         "95 %": Cell(f"{fixed(record.low)} to {fixed(record.high)}", sort=record.low),
+        "claimed": Cell("yes" if record.claimed else "no"),
         "placed": name(place, before, after) if place else words(before + after),
         "misfit": Cell(fixed(record.misfit, 1), sort=record.misfit),
-        "grade": Cell(record.grade if record.claimed else "—"),
         "added": number(record.added, 3),
         "p-value": chance(record.p_value),
         "channels": Cell(f"{record.used} of {record.channels}", sort=float(record.channels)),

@@ -37,7 +37,7 @@ def _monitoring(result: Monitoring) -> Document:
         "Shift over the steps",
         "The variance with the noise off against that in training, on batches of the training "
         "itself.",
-        [_lines(result), _table(result, result.last)],
+        [*([made.picture] if made.picture else []), _table(result, result.last)],
     )
     return made
 
@@ -76,11 +76,10 @@ def _table(result: Monitoring, look: Monitored) -> Table:
             "variance with noise off ÷ variance in training, median over channels",
         ),
         SEVERITY,
-        Column("grade", "of the severity that is sure", False, True),
         Column("largest", f"severity of any look that was surely above {result.threshold:g}"),
         Column("looks", "that the figures rest on", wide=True),
-        Column("rule", "of check that this breaks", False),
-        Column("noise behind", "that reaches the norm", False),
+        Column("rule", "the rule of check that this breaks", False),
+        Column("noise behind", "the first source that reaches it, and how many more", False),
     ]
     rows = [_row(result, path, norm) for path, norm in look.norms.items()]
     looks = max(norm.looks for norm in look.norms.values())
@@ -97,7 +96,6 @@ def _row(result: Monitoring, path: str, norm: MonitoredNorm) -> Row:
             name(path),
             error(norm.shift, norm.shift_se),
             error(norm.severity, norm.severity_se, 2),
-            Cell(norm.grade),
             Cell("—", sort="") if largest is None else Cell(fixed(largest, 2), sort=largest),
             Cell(str(norm.looks), sort=float(norm.looks)),
             Cell(result.codes.get(path, "")),
