@@ -69,7 +69,7 @@ class Rewrote(Record):
     >>> import torch
     >>> change = Rewrote(torch.tensor([1.0, 2.0, 0.0]), torch.tensor([3.0, 8.0, 1.0]))
     >>> change.moved, change.ratio, change.ratios
-    (2.0, 3.0, (3.05, 3.25, 3.5, 3.75, 3.95))
+    (2.0, 3.5, (3.05, 3.25, 3.5, 3.75, 3.95))
     """
 
     before: Tensor

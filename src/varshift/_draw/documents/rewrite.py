@@ -107,11 +107,10 @@ def _severities(severities: Mapping[str, float]) -> list[Table]:
     columns = [
         Column("norm", numeric=False),
         Column("severity", "Δ or 1/Δ, whichever is larger; median over channels"),
-        Column("grade", numeric=False, wide=True),
     ]
     rows = [
         Row(
-            [name(path), Cell(fixed(severity, 2), sort=severity), Cell(grade_of(severity))],
+            [name(path), Cell(fixed(severity, 2), sort=severity)],
             known(severity),
             grade_of(severity),
         )

@@ -153,7 +153,9 @@ def _ordered(document: Document) -> Sequence[Section]:
 def _section(section: Section, shown: Sequence[object]) -> LaidSection | None:
     """Without the parts that are shown elsewhere; None where nothing is left."""
     parts = [
-        part for part in section.parts if not any(part is each for each in shown if each is not None)
+        part
+        for part in section.parts
+        if not any(part is each for each in shown if each is not None)
     ]
     if not parts:
         return None
