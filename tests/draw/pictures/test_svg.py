@@ -196,17 +196,6 @@ def test_routes_say_how_many_they_stand_for():
     assert "layers.*.drop  0.5" in told
 
 
-def test_of_many_routes_the_worst_norms_are_drawn():
-    picture = routes(120)
-    canvas = svg(picture)
-    names = [mark.text for mark in words(canvas)]
-    assert any("stages.119." in name for name in names)
-    assert not any("stages.50." in name for name in names)
-    assert canvas.caption == (
-        "40 of 200 direct routes are drawn, those to the norms that shift most."
-    )
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_image_stands_for_itself(kind):
     for narrow in (False, True):

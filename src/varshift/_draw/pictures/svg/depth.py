@@ -30,13 +30,11 @@ def breadth(norms: int, narrow: bool) -> float:
 def _(picture: Depth, *, narrow: bool = False) -> Canvas:
     """Dots over the norms, coloured by grade where grades are given, and the level of no shift."""
     width = breadth(len(picture.names), narrow)
-    graded = any(one.grades for one in picture.series)
-    lead = "severity:" if graded else ""
-    heading = Heading(width, picture.label, _entries(picture), lead)
+    heading = Heading(width, picture.label, _entries(picture), _lead(picture))
     columns = Columns(picture.names, heading.bottom, HIGH, width)
     scale = log(_drawn(picture), columns.bottom, columns.top)
     canvas = Canvas(width, columns.height, picture.about, picture.caption)
-    if picture.level is not None and graded:
+    if picture.level is not None and all(one.grades for one in picture.series):
         _zones(canvas, columns, scale, picture.level)
     heading.draw(canvas)
     columns.draw(canvas, scale, picture.level)
@@ -71,6 +69,14 @@ def _entries(picture: Depth) -> list[tuple[str, str]]:
     plain = [one for one in picture.series if not one.grades]
     roles = [(one.role, one.label) for one in plain] if len(picture.series) > 1 else []
     return [*grades, *roles]
+
+
+def _lead(picture: Depth) -> str:
+    """What it is that the colours of grades tell, and of which series where there are several."""
+    graded = [one.label for one in picture.series if one.grades]
+    if not graded:
+        return ""
+    return "severity:" if len(picture.series) == 1 else f"{', '.join(graded)}, by severity:"
 
 
 def _zones(canvas: Canvas, columns: Columns, scale: Scale, level: float) -> None:
