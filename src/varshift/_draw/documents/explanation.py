@@ -125,7 +125,8 @@ def _meanings(result: Explanation, tells: bool) -> Iterator[str]:
         yield (
             f"Shares come from {counted(result.blame.passes, 'pass')}; each {result.blame.unit} "
             "carried its own subset of the sources. A negative share: with that noise the "
-            "variance is smaller. (rest): what stays with every source silenced."
+            "variance is smaller. (interaction): all together beyond the sum of each. (rest): what "
+            "stays with every source silenced."
         )
 
 
@@ -250,8 +251,8 @@ def _culprits(result: Explanation) -> Table:
     """What is worth a row: by place the strongest sources, and what is nobody's."""
     rows = [row for place_ in _places(result) for row in _rows(result, place_)]
     columns = [
-        Column("place", "a norm, or an output", False),
-        Column("source", "(interaction): all together beyond the sum of each", False),
+        Column("place", numeric=False),
+        Column("source", numeric=False),
         Column("share", "of the variance in training, each source alone; from 1 % on"),
         Column("line", numeric=False),
     ]
@@ -298,7 +299,7 @@ def _shares(result: Explanation) -> Table:
         Column("place", numeric=False),
         Column("source", numeric=False),
         Column("share", "of the variance in training, ± one standard error"),
-        Column("line", "of your code", False),
+        Column("line", numeric=False),
     ]
     title = counted(len(blame.share), "share")
     return Table(title, columns, rows, len(blame.share), wide=True)

@@ -160,13 +160,13 @@ def _noises(noises: Iterable[Noise], *, wide: bool) -> Table:
         for noise in noises
     ]
     columns = [
-        Column("source", "path of the module that drew", False),
+        Column("source", numeric=False),
         Column("operation", numeric=False),
         Column("drop_p", "chance of a zero, torch's p"),
         Column("τ", "relative variance of the noise", wide=True),
         Column("shared by", "what shares one random number", False),
         Column("drew", numeric=False),
-        Column("line", "of your code", False),
+        Column("line", numeric=False),
     ]
     return Table("Noise sources", columns, rows, wide=wide)
 

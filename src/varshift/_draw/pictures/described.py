@@ -40,7 +40,8 @@ class Series:
 class Depth:
     """Figures over the norms in the model's order, on a logarithmic scale.
 
-    `level` is where nothing shifts; `named` are the indices whose names matter most.
+    `level` is where nothing shifts; `named` are the indices whose names matter most; the scale
+    has room for the values in `covers` too, so that two pictures can share it.
     """
 
     about: str
@@ -50,6 +51,7 @@ class Depth:
     level: float | None = 1.0
     named: Sequence[int] = ()
     caption: str = ""
+    covers: Sequence[float] = ()
 
 
 @dataclass(frozen=True)

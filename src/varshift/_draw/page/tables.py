@@ -1,0 +1,120 @@
+"""Tables as a page shows them: every column, names cut together, a mark of the grade in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from varshift._draw.document import Cell, Column, Row, Table, Tone
+from varshift._draw.names import fitted
+
+__all__ = ["LaidCell", "LaidRow", "LaidTable", "lay_table"]
+
+_MOST = 400  # rows; nobody reads more of them on a page
+_NAME = 40  # characters of a name; its title has all of it
+_SEARCHED = 20  # rows beyond which a page offers a search
+_PRINTED = 60  # rows on paper
+_PLACE = Column("#", "place in the model")
+
+
+@dataclass(frozen=True)
+class LaidCell:
+    """What is written, what a table sorts by where that is not the text, and what was cut."""
+
+    text: str
+    kind: str
+    sort: str | float | None = None
+    title: str = ""
+
+
+@dataclass(frozen=True)
+class LaidRow:
+    """Cells under the columns; `marked` is the cell that says the row's tone."""
+
+    cells: Sequence[LaidCell]
+    tone: Tone
+
+
+@dataclass(frozen=True)
+class LaidTable:
+    """A table with its caption, its columns' kinds and its rows."""
+
+    caption: str
+    columns: Sequence[tuple[Column, str]]
+    rows: Sequence[LaidRow]
+    below: Sequence[str]
+    marked: int
+
+    @property
+    def searched(self) -> bool:
+        """Whether there are so many rows that a reader looks for one."""
+        return len(self.rows) > _SEARCHED
+
+    @property
+    def cut_on_paper(self) -> str:
+        """What paper leaves out."""
+        if len(self.rows) <= _PRINTED:
+            return ""
+        return f"On paper: the first {_PRINTED} of {len(self.rows)} rows."
+
+    @property
+    def explained(self) -> Sequence[Column]:
+        """The columns whose meaning is told."""
+        return [column for column, _ in self.columns if column.meaning]
+
+
+def lay_table(table: Table) -> LaidTable:
+    """The table with all of its columns, and with 400 of its rows at most."""
+    shown = table.heaviest(_MOST)
+    caption = shown.title
+    if shown.selection:
+        caption = f"{caption}. {shown.selection}; to_dict() has all".removeprefix(". ")
+    columns, rows = list(shown.columns), list(shown.rows)
+    if table.numbered:
+        columns = [_PLACE, *columns]
+        rows = [_placed(row, table) for row in rows]
+    cells = [_column([row.cells[index] for row in rows]) for index in range(len(columns))]
+    laid = [
+        LaidRow([column[index] for column in cells], row.tone) for index, row in enumerate(rows)
+    ]
+    kinds = [_kind(column, rows, index) for index, column in enumerate(columns)]
+    named = [index for index, column in enumerate(columns) if not column.numeric]
+    toned = any(row.tone != "none" for row in rows)
+    return LaidTable(
+        caption,
+        list(zip(columns, kinds, strict=True)),
+        laid,
+        shown.below,
+        (named[0] if named else 0) if toned else -1,
+    )
+
+
+def _placed(row: Row, table: Table) -> Row:
+    """With the row's place in the model in front; the heaviest rows keep their own places."""
+    place = next(index for index, each in enumerate(table.rows, 1) if each is row)
+    return Row([Cell(str(place), sort=float(place)), *row.cells], row.weight, row.tone)
+
+
+def _kind(column: Column, rows: Sequence[Row], index: int) -> str:
+    """The class of a column's cells."""
+    if column.numeric:
+        return "number"
+    return "wraps" if any(row.cells[index].kind == "words" for row in rows) else ""
+
+
+def _column(column: Sequence[Cell]) -> list[LaidCell]:
+    """Names are cut together, so that no two that differ come out alike."""
+    names = dict.fromkeys(cell.text for cell in column if cell.kind == "name")
+    cut = fitted(names, _NAME)
+    return [_cell(cell, cut[cell.text] if cell.kind == "name" else cell.text) for cell in column]
+
+
+def _cell(cell: Cell, text: str) -> LaidCell:
+    written = f"{cell.before}{text}{cell.after}"
+    if cell.kind == "name" and not written:
+        written = "(the model itself)"
+    sort = cell.sort if cell.sort != written else None
+    if text != cell.text:
+        sort = cell.text if sort is None else sort
+        return LaidCell(written, cell.style, sort, cell.text)
+    return LaidCell(written, cell.style, sort)
