@@ -13,9 +13,9 @@ from matplotlib.ft2font import FT2Font
 
 from problems.pictures import curves, depth, every, heat, routes
 from varshift._draw.pictures.described import Cloud, Depth, Series
+from varshift._draw.pictures.placing import apart
 from varshift._draw.pictures.svg import STYLE, element, image, svg
 from varshift._draw.pictures.svg.canvas import Canvas
-from varshift._draw.pictures.svg.placing import apart
 
 SIZES = [1, 4, 20, 34, 121, 300]
 KINDS = list(every(2))

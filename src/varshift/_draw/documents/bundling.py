@@ -58,7 +58,7 @@ def _named(names: Iterable[tuple[str, Hashable]]) -> dict[str, str]:
         alike.setdefault((_pattern(name), kind), []).append(name)
     common = {group: _common(members) for group, members in alike.items()}
     times = Counter(common.values())
-    made = {}
+    made: dict[str, str] = {}
     for group, members in alike.items():
         # Two kinds whose numbers alternate would have one name.
         several = times[common[group]] > 1 and len(members) > 1

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from varshift._draw.figures import shortened
 from varshift._draw.pictures.described import Routes
+from varshift._draw.pictures.placing import LINE, Box, wide
 from varshift._draw.pictures.svg.axes import beside, room
-from varshift._draw.pictures.svg.canvas import LINE, Canvas, said, wide
+from varshift._draw.pictures.svg.canvas import Canvas, said
 from varshift._draw.pictures.svg.drawing import svg
-from varshift._draw.pictures.svg.placing import Box
 
 __all__: list[str] = []
 
@@ -63,8 +63,9 @@ def _source(name: str, rate: str, most: int) -> str:
 
 
 def _norm(name: str, severity: float | None, most: int) -> str:
-    known = severity is not None and severity == severity
-    return shortened(name, most) + (f"  {brief(severity)}" if known else "")
+    if severity is None or severity != severity:
+        return shortened(name, most)
+    return f"{shortened(name, most)}  {brief(severity)}"
 
 
 def brief(severity: float) -> str:
