@@ -79,7 +79,12 @@ def _measurement(result: Measurement) -> Document:
         "the diagonal) nothing shifts.",
         _channels(ranked, sites),
     )
-    add_routes(made, result.structure, {site.path: site.severity for site in sites})
+    add_routes(
+        made,
+        result.structure,
+        {site.path: site.severity for site in sites},
+        grades={site.path: site.grade for site in sites},
+    )
     add_calculator(made, _presets(result, ranked))
     return made
 

@@ -83,7 +83,13 @@ def _prediction(result: Prediction) -> Document:
         _channels(sites) if ranked else [],
     )
     made.add("asked", "Noise asked for", "", _noises(result))
-    add_routes(made, result.structure, {site.path: site.severity for site in sites}, rates)
+    add_routes(
+        made,
+        result.structure,
+        {site.path: site.severity for site in sites},
+        rates,
+        grades={site.path: site.grade for site in sites},
+    )
     add_calculator(made, _presets(ranked), "expected")
     return made
 
