@@ -117,7 +117,7 @@ def view_of_two(before: Document, after: Document) -> View:
 def _compared(before: Document, after: Document) -> Iterator[LaidSection]:
     table = changed(before, after)
     if table is not None:
-        lead = "Row by row, matched by name; a click on a heading sorts."
+        lead = "The same names in both; what changed comes first."
         yield LaidSection("changed", "What changed", lead, [_drawn(table)])
     labels = ("before", "after")
     if before.picture is not None and after.picture is not None:
@@ -153,7 +153,9 @@ def _ordered(document: Document) -> Sequence[Section]:
 def _section(section: Section, shown: Sequence[object]) -> LaidSection | None:
     """Without the parts that are shown elsewhere; None where nothing is left."""
     parts = [
-        part for part in section.parts if not any(part is each for each in shown if each is not None)
+        part
+        for part in section.parts
+        if not any(part is each for each in shown if each is not None)
     ]
     if not parts:
         return None

@@ -50,7 +50,8 @@ def _(picture: Depth, *, narrow: bool = False) -> Canvas:
 
 def _drawn(picture: Depth) -> list[float]:
     """What the scale must show: all values, and of their intervals what is not too far away."""
-    values = [value for one in picture.series for value in one.values if 0 < value < math.inf]
+    every = [value for one in picture.series for value in one.values]
+    values = [value for value in (*every, *picture.covers) if 0 < value < math.inf]
     if picture.level is not None:
         values.append(picture.level)
     ends = [end for one in picture.series for end in (*one.low, *one.high)]
