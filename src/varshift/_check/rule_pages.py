@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 from varshift.results.catalogue import rule
 
-__all__ = ["rule_page"]
+__all__ = ["rule_address", "rule_page"]
 
 _SITE = "https://varshift.github.io/varshift"
 _INSTALLED = Path(__file__).parents[1] / "_rules"
@@ -32,6 +32,15 @@ def rule_page(code: str) -> str:
             text = (folder / name).read_text(encoding="utf-8")
             return _LINK.sub(_address, text.split("\n", 1)[1].rsplit("\n[All rules]", 1)[0]).strip()
     return ""
+
+
+def rule_address(code: str) -> str:
+    """Where the page stands on the documentation's site.
+
+    >>> rule_address("VS101")
+    'https://varshift.github.io/varshift/rules/VS101.html'
+    """
+    return f"{_SITE}/rules/{rule(code).code}.html"
 
 
 def _address(link: re.Match[str]) -> str:

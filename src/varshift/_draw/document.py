@@ -79,6 +79,7 @@ class Table:
         wide: left out where room is short: the result's other tables say enough.
         below: sentences that belong to this table and stand below it everywhere.
         numbered: a page puts each row's place in the model first, as its pictures have it.
+        grouped: rows whose first cell is the same belong together, and only the first shows it.
     """
 
     title: str
@@ -88,6 +89,7 @@ class Table:
     wide: bool = False
     below: Sequence[str] = ()
     numbered: bool = False
+    grouped: bool = False
 
     @property
     def count(self) -> int:
@@ -212,7 +214,7 @@ class Document:
         steps: what to do, in this order.
         sections: tables and pictures, the most telling first.
         picture: the one that stands for the result where there is room for one.
-        meanings: what the figures of the tables mean, for those who show no column's own meaning.
+        meanings: what else the figures of the tables mean; columns have their own meanings.
         following: which verb comes next, in names that are functions and commands alike.
         notes: what could not be seen, and what else a reader must know.
         missing: what other verbs would show.

@@ -16,13 +16,13 @@ from varshift._footprint.silence import silence
 from varshift._footprint.verdict import judged
 from varshift.errors import DataError, ModelError, UsageError
 from varshift.results import Footprint, FootprintSite
+from varshift.results.footprint import POOR_FIT
 
 __all__ = ["read"]
 
 T = TypeVar("T")
 
 _LEAST_BATCHES = 4
-_POOR_FIT = 4.0
 _POOR = (
     "at {} of {} norms ({}) the channels agree on no one noise: it stood elsewhere (name the "
     "place in places=), the data are others than those of training, or the weights still moved "
@@ -195,5 +195,5 @@ def _notes(estimate: Settling, sites: dict[str, FootprintSite]) -> Iterator[str]
         yield _SUPPOSED.format(len(supposed), supposed[0])
     if estimate.moved > SETTLED:
         yield f"the estimates still moved after {estimate.passes} passes"
-    if odd := [path for path, site in sites.items() if site.misfit > _POOR_FIT]:
+    if odd := [path for path, site in sites.items() if site.misfit > POOR_FIT]:
         yield _POOR.format(len(odd), len(sites), ", ".join(odd[:5]))

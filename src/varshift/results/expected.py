@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from varshift._base import Record
+from varshift.results.grading import Grade, grade_of
 from varshift.theory.spread import median
 
 __all__ = ["Expected", "How", "noise_var"]
@@ -80,6 +81,11 @@ class Expected(Record):
     def severity(self) -> float:
         """Median over live channels of max(Δ, 1/Δ)."""
         return median(torch.maximum(self.delta, 1 / self.delta))
+
+    @property
+    def grade(self) -> Grade:
+        """How bad the expected shift is; its band is not taken off."""
+        return grade_of(self.severity)
 
     def local(self) -> Tensor:
         """Δ by the direct noise alone: (C,)."""

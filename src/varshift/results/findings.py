@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from varshift._base import Result, plain
 from varshift.results.catalogue import Rule, rule
+from varshift.results.grading import Grade, grade_of, worse, worst
 from varshift.results.structure import Line, in_a_file
 
 __all__ = ["Basis", "Finding", "Findings"]
@@ -58,6 +59,11 @@ class Finding:
         """What the code stands for."""
         return rule(self.code)
 
+    @property
+    def grade(self) -> Grade:
+        """How bad the lower end of its band is; at least "mild", for it is more than is allowed."""
+        return worse("mild", grade_of(self.severity if self.low is None else self.low))
+
 
 @dataclass(frozen=True, repr=False)
 class Findings(Result):
@@ -93,6 +99,16 @@ class Findings(Result):
     notes: tuple[str, ...] = ()
     docs: str = field(default="", compare=False)
     subject: str = field(default="", compare=False)
+
+    @property
+    def grade(self) -> Grade:
+        """That of the worst finding; "none" without any.
+
+        >>> import torch, varshift as vs
+        >>> vs.check(torch.nn.Sequential(torch.nn.BatchNorm1d(3)), torch.randn(64, 3)).grade
+        'none'
+        """
+        return worst(finding.grade for finding in self.findings)
 
     def __len__(self) -> int:
         return len(self.findings)

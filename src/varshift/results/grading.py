@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Literal
 
-__all__ = ["GRADES", "Grade", "grade_of", "worse"]
+__all__ = ["GRADES", "Grade", "grade_of", "worse", "worst"]
 
 Grade = Literal["none", "mild", "clear", "severe"]
 
@@ -37,5 +37,14 @@ def worse(one: Grade, other: Grade) -> Grade:
     >>> worse("mild", "none"), worse("clear", "severe")
     ('mild', 'severe')
     """
+    return worst((one, other))
+
+
+def worst(grades: Iterable[Grade]) -> Grade:
+    """The worst of several grades; "none" without any.
+
+    >>> worst(["mild", "none"]), worst([])
+    ('mild', 'none')
+    """
     order = ("none", *GRADES)
-    return max(one, other, key=order.index)
+    return max(("none", *grades), key=order.index)

@@ -24,12 +24,14 @@ _BELOW = "norms, in the order data reaches them"
 class Heading:
     """What stands above a picture: what its colours mean, then what its scale counts.
 
-    Both go over several lines where the picture is narrow.
+    `entries` are colours with a word each, `lead` stands before the first. Both go over several
+    lines where the picture is narrow.
     """
 
     width: float
     label: str = ""
     entries: Sequence[tuple[str, str]] = ()
+    lead: str = ""
 
     @property
     def bottom(self) -> float:
@@ -39,6 +41,8 @@ class Heading:
     def draw(self, canvas: Canvas) -> None:
         """Write it."""
         y = LINE
+        if self.lead:
+            canvas.text(4, y, self.lead, "quiet")
         for row in self._rows():
             for x, role, word in row:
                 canvas.dot(x + 4, y - 4, role)
@@ -56,8 +60,8 @@ class Heading:
         x = math.inf
         for role, word in self.entries:
             if x + 12 + wide(word) > self.width:
+                x = 4.0 if rows or not self.lead else 14.0 + wide(self.lead)
                 rows.append([])
-                x = 4.0
             rows[-1].append((x, role, word))
             x += 28 + wide(word)
         return rows

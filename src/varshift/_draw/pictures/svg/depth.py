@@ -30,11 +30,13 @@ def breadth(norms: int, narrow: bool) -> float:
 def _(picture: Depth, *, narrow: bool = False) -> Canvas:
     """Dots over the norms, coloured by grade where grades are given, and the level of no shift."""
     width = breadth(len(picture.names), narrow)
-    heading = Heading(width, picture.label, _entries(picture))
+    graded = any(one.grades for one in picture.series)
+    lead = "severity:" if graded else ""
+    heading = Heading(width, picture.label, _entries(picture), lead)
     columns = Columns(picture.names, heading.bottom, HIGH, width)
     scale = log(_drawn(picture), columns.bottom, columns.top)
     canvas = Canvas(width, columns.height, picture.about, picture.caption)
-    if picture.level is not None and any(one.grades for one in picture.series):
+    if picture.level is not None and graded:
         _zones(canvas, columns, scale, picture.level)
     heading.draw(canvas)
     columns.draw(canvas, scale, picture.level)
@@ -62,17 +64,14 @@ def _drawn(picture: Depth) -> list[float]:
 
 
 def _entries(picture: Depth) -> list[tuple[str, str]]:
-    """What the colours mean: grades with where they begin, and roles where there are several."""
+    """What the colours mean: roles where there are several, grades with where they begin."""
     met = {grade for one in picture.series for grade in one.grades}
-    grades = [(f"grade-{grade}", _word(grade)) for grade in ("none", *GRADES) if grade in met]
+    begins: dict[Grade, str] = {grade: f"{grade} > {least:g}" for grade, least in GRADES.items()}
+    words = {"none": "none", **begins}
+    grades = [(f"grade-{grade}", word) for grade, word in words.items() if grade in met]
     plain = [one for one in picture.series if not one.grades]
     roles = [(one.role, one.label) for one in plain] if len(picture.series) > 1 else []
-    return [*roles, *grades]
-
-
-def _word(grade: str) -> str:
-    least = GRADES.get(grade)  # type: ignore[call-overload]
-    return f"{grade}, above {least:g}" if least is not None else grade
+    return [*grades, *roles]
 
 
 def _zones(canvas: Canvas, columns: Columns, scale: Scale, level: float) -> None:

@@ -11,6 +11,7 @@ __all__ = ["Box", "Labels", "apart"]
 
 _UP, _DOWN = 10.0, 3.0  # units of a line of text above and below where it is written
 _ASIDE = 9.0  # units from a dot to its words
+_BOLD = 1.06  # bold letters are that much wider
 _STEPS = 12  # lines up or down at most, until words are left out
 
 
@@ -53,21 +54,21 @@ class Labels:
         free = [place for place in self._places(x, y, words) if self._free(place[0])]
         if not free:
             return False
-        box, shift = min(free, key=lambda place: self._covered(place[0]) + 0.3 * abs(place[1]))
+        box, shift = min(free, key=lambda place: self._covered(place[0]) + 0.6 * abs(place[1]))
         self._taken.append(box)
-        right = box.left > x
-        at, anchor = (box.left, "start") if right else (box.right, "end")
-        baseline = box.bottom - _DOWN
         if shift:
-            canvas.line(x, y, at - 2 if right else at + 2, baseline - 4, "leader")
-        canvas.text(at, baseline, words, "strong", anchor=anchor, hint=hint)
+            edge = box.bottom if shift < 0 else box.top
+            canvas.line(x, y, min(max(x, box.left), box.right), edge, "leader")
+        canvas.text(box.left, box.bottom - _DOWN, words, "strong", hint=hint)
         return True
 
     def _places(self, x: float, y: float, words: str) -> Iterator[tuple[Box, int]]:
-        long = 1.06 * wide(words)  # bold letters are wider
+        """Rectangles and how many lines each is up or down: beside the dot, or centred there."""
+        long = _BOLD * wide(words)
+        middle = max(min(x - long / 2, self._area.right - long), self._area.left)
         for shift in sorted(range(-_STEPS, _STEPS + 1), key=abs):
             baseline = y + 4 + LINE * shift
-            for left in (x + _ASIDE, x - _ASIDE - long):
+            for left in (x + _ASIDE, x - _ASIDE - long, *([middle] if shift else [])):
                 yield Box(left, baseline - _UP, left + long, baseline + _DOWN), shift
 
     def _free(self, box: Box) -> bool:

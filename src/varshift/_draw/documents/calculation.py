@@ -1,12 +1,16 @@
-"""What a calculation is called by, number by number, and its account for a notebook."""
+"""The document of a calculation: the numbers asked for, and a table over rates or widths."""
 
 from __future__ import annotations
 
-from varshift._draw.accounts.parts import MOST, Account, Row, Sheet, Words, account
+from varshift._draw.document import Cell, Column, Document, Row, Table
+from varshift._draw.documents.base import document
+from varshift._draw.documents.cells import words
+from varshift._draw.documents.parts import add_calculator
 from varshift._draw.figures import figure
+from varshift.results.grading import Grade, grade_of
 from varshift.theory.calculator import Calculation
 
-__all__ = ["answer", "given", "meaning", "over", "sign"]
+__all__: list[str] = []
 
 # What a calculation calls its numbers: the sign of each, and in words.
 _SIGNS = {
@@ -58,47 +62,62 @@ _WORDS = {
 }
 
 
-@account.register
-def _calculation(result: Calculation, most: int = MOST) -> Account:
-    numbers = [
-        Row((sign(key), figure(value), Words(meaning(key))))
+@document.register
+def _calculation(result: Calculation) -> Document:
+    made = Document(
+        f"{', '.join(f'{_sign(key)} = {figure(result.outputs[key])}' for key in result.headline)}.",
+        detail=f"{result.formula}, at {_given(result)}.",
+        notes=result.notes,
+    )
+    made.add("numbers", "The numbers", "", [_numbers(result)])
+    made.add("table", f"Over {_over(result)}", "", [_lines(result)])
+    add_calculator(made)
+    return made
+
+
+def _numbers(result: Calculation) -> Table:
+    columns = [
+        Column("number", numeric=False),
+        Column("value"),
+        Column("what it is", numeric=False),
+    ]
+    rows = [
+        Row([Cell(_sign(key)), _cell(value, 6), words(_WORDS.get(key, ""))])
         for key, value in result.outputs.items()
     ]
-    lines = [
-        Row(tuple(figure(value, 4) for value in line.values())) for line in result.lines[:most]
+    return Table("", columns, rows)
+
+
+def _lines(result: Calculation) -> Table:
+    columns = [Column(_sign(key), _WORDS.get(key, "")) for key in result.lines[0]]
+    rows = [
+        Row([_cell(value, 4) for value in line.values()], tone=_grade(line.get("severity")))
+        for line in result.lines
     ]
-    headings = [sign(key) for key in result.lines[0]]
-    sheets = [
-        Sheet("", ("", "", ""), numbers, len(numbers)),
-        Sheet(f"Over {over(result)}", headings, lines, len(result.lines)),
-    ]
-    said = f"{result.formula}, at {given(result)}"
-    return Account(f"{answer(result)}.", sheets, notes=list(result.notes), detail=said)
+    return Table(f"Over {_over(result)}", columns, rows)
 
 
-def answer(result: Calculation) -> str:
-    """The numbers that were asked for."""
-    return ", ".join(f"{sign(key)} = {figure(result.outputs[key])}" for key in result.headline)
+def _grade(severity: float | None) -> Grade:
+    return "none" if severity is None else grade_of(severity)
 
 
-def given(result: Calculation) -> str:
+def _cell(value: float | None, digits: int) -> Cell:
+    return Cell(figure(value, digits), sort="" if value is None or value != value else value)
+
+
+def _given(result: Calculation) -> str:
     """The numbers that went in."""
     return ", ".join(
-        f"{sign(key)} {value if isinstance(value, str) else figure(value)}"
+        f"{_sign(key)} {value if isinstance(value, str) else figure(value)}"
         for key, value in result.inputs.items()
     )
 
 
-def over(result: Calculation) -> str:
+def _over(result: Calculation) -> str:
     """What the table runs over."""
     return "widths" if "d" in result.lines[0] else "drop rates"
 
 
-def sign(key: str) -> str:
+def _sign(key: str) -> str:
     """The symbol of a number, or its name where it has none."""
     return _SIGNS.get(key, key)
-
-
-def meaning(key: str) -> str:
-    """A number in words."""
-    return _WORDS.get(key, "")

@@ -1,0 +1,106 @@
+"""The document of what a monitor has seen: the last look, and each norm over the steps."""
+
+from __future__ import annotations
+
+from varshift._draw.document import Cell, Column, Document, Row, Table
+from varshift._draw.documents.base import document
+from varshift._draw.documents.cells import error, known, name, named
+from varshift._draw.documents.parts import GRADED, SEVERITY
+from varshift._draw.figures import counted, fixed, measured
+from varshift._draw.pictures.described import Line, Lines
+from varshift.results import Monitored, MonitoredNorm, Monitoring
+from varshift.results.grading import worst
+
+__all__: list[str] = []
+
+
+@document.register
+def _monitoring(result: Monitoring) -> Document:
+    if result.last is None:
+        said = f"No look was taken in {counted(result.steps, 'step')}."
+        return Document(said, notes=result.notes)
+    made = Document(
+        _head(result, result.last),
+        tone=worst(norm.grade for norm in result.last.norms.values()),
+        detail=f"{counted(len(result.history), 'look')} in {counted(result.steps, 'step')} took "
+        f"{fixed(100 * result.overhead, 1)} % of the time.",
+        picture=_lines(result),
+        meanings=[f"{GRADED}. ±: one standard error, from how the looks differ."],
+        notes=result.notes,
+        facts={"steps": f"{result.steps:,}", "looks": f"{len(result.history):,}"},
+    )
+    made.add(
+        "course",
+        "Shift over the steps",
+        "The variance with the noise off against that in training, on batches of the training "
+        "itself.",
+        [_lines(result), _table(result, result.last)],
+    )
+    return made
+
+
+def _head(result: Monitoring, look: Monitored) -> str:
+    beyond = sum(norm.low > result.threshold for norm in look.norms.values())
+    worst = look.worst
+    largest = (
+        ""
+        if worst is None
+        else f"; the largest severity is {measured(worst.severity, worst.severity_se, 2)}, at "
+        f"{named(worst.path)}"
+    )
+    return (
+        f"At step {look.step}, {beyond or 'none'} of {counted(len(look.norms), 'watched norm')} "
+        f"surely {'shifts' if beyond < 2 else 'shift'} by more than severity "
+        f"{result.threshold:g}{largest}."
+    )
+
+
+def _lines(result: Monitoring) -> Lines:
+    lines = []
+    for path in result.paths():
+        course = result.course(path)
+        steps, values = [step for step, _ in course], [norm.severity for _, norm in course]
+        lines.append(Line(path, steps, values))
+    return Lines(
+        "Severity of each norm over the steps of the run", "severity", lines, result.threshold
+    )
+
+
+def _table(result: Monitoring, look: Monitored) -> Table:
+    columns = [
+        Column("norm", numeric=False),
+        Column(
+            "Δ off/train",
+            "variance with noise off ÷ variance in training, median over channels",
+        ),
+        SEVERITY,
+        Column("grade", "of the severity that is sure", False, True),
+        Column("largest", f"severity of any look that was surely above {result.threshold:g}"),
+        Column("looks", "that the figures rest on", wide=True),
+        Column("rule", "of check that this breaks", False),
+        Column("noise behind", "that reaches the norm", False),
+    ]
+    rows = [_row(result, path, norm) for path, norm in look.norms.items()]
+    looks = max(norm.looks for norm in look.norms.values())
+    title = f"Step {look.step}, over the last {counted(looks, 'look')}"
+    return Table(title, columns, rows, numbered=True)
+
+
+def _row(result: Monitoring, path: str, norm: MonitoredNorm) -> Row:
+    largest = result.largest(path)
+    sources = result.behind.get(path, ())
+    more = f" +{len(sources) - 1}" if len(sources) > 1 else ""
+    return Row(
+        [
+            name(path),
+            error(norm.shift, norm.shift_se),
+            error(norm.severity, norm.severity_se, 2),
+            Cell(norm.grade),
+            Cell("—", sort="") if largest is None else Cell(fixed(largest, 2), sort=largest),
+            Cell(str(norm.looks), sort=float(norm.looks)),
+            Cell(result.codes.get(path, "")),
+            name(sources[0], after=more) if sources else name("—"),
+        ],
+        known(norm.low),
+        norm.grade,
+    )
