@@ -236,6 +236,11 @@ class Passes:
             return meeting.noisy
         return meeting.silent
 
+    @property
+    def settles(self) -> bool:
+        """Whether `at_test` has been asked for, and so has been run."""
+        return "at_test" in self.__dict__
+
     @cached_property
     def expected(self) -> Mapping[str, Expected]:
         """What theory says of each norm in these noisy passes, against settled evaluation."""
