@@ -71,7 +71,7 @@ def _measurement(result: Measurement) -> Document:
     parts: list[Part] = [made.picture] if made.picture else []
     if sites:
         parts += [_tree(result), _table(result, title)]
-    made.add("shift", "Shift, norm by norm", lead, parts)
+    made.add("depth", "Shift, norm by norm", lead, parts)
     made.add(
         "channels",
         "Channel by channel",

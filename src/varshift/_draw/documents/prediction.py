@@ -70,7 +70,7 @@ def _prediction(result: Prediction) -> Document:
     if sites:
         parts += [Tree([_leaf(site) for site in sites], "expected Δ test/train"), _table(result)]
     made.add(
-        "shift",
+        "depth",
         "Shift that theory expects",
         "The weights are held fixed: what the noise asked for does to the variance in training, "
         "against the variance at test.",
