@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
-from varshift._diagnose.places import Seen, extent_at
+from varshift._diagnose.places import Seen
+from varshift._diagnose.severities import extent_at
 from varshift._explain.rest import tells
-from varshift.results import Contribution, Explanation, Figure
+from varshift.results import Contribution, Explanation
 from varshift.results.explanation import CAUSES, FOUND, Cause
 
 __all__ = ["contributions"]
@@ -41,7 +41,7 @@ def _sources(seen: Seen, place: str) -> Iterator[Contribution]:
             cause="noise",
             source=source,
             place=place,
-            displacement=_displacement(seen.explanation, "noise", place),
+            displacement=extent.displacement,
             severity=extent.severity,
             share=share,
             line=origin.line,
@@ -53,12 +53,13 @@ def _sources(seen: Seen, place: str) -> Iterator[Contribution]:
 
 def _left(explanation: Explanation, place: str) -> Contribution:
     """What no source was shown to do there: the draws that could not be silenced, as a rule."""
+    extent = extent_at(explanation, place, "noise")
     return Contribution(
         cause="unattributed",
         source="",
         place=place,
-        displacement=_displacement(explanation, "noise", place),
-        severity=extent_at(explanation, place, "noise").severity,
+        displacement=extent.displacement,
+        severity=extent.severity,
         share=explanation.blame.rest[place],
         names=_names(explanation, "unattributed"),
     )
@@ -66,27 +67,17 @@ def _left(explanation: Explanation, place: str) -> Contribution:
 
 def _of_cause(seen: Seen, cause: Cause, place: str) -> Contribution:
     explanation = seen.explanation
+    extent = extent_at(explanation, place, cause)
     return Contribution(
         cause=cause,
         source="",
         place=place,
-        displacement=_displacement(explanation, cause, place),
-        severity=extent_at(explanation, place, cause).severity,
+        displacement=extent.displacement,
+        severity=extent.severity,
         share=explanation.blame.rest.get(place) if cause == "unattributed" else None,
         why=explanation.stale.get(place) if cause == "staleness" else None,
         names=_names(explanation, cause),
     )
-
-
-def _displacement(explanation: Explanation, cause: Cause, place: str) -> Figure:
-    if place in explanation.factors:
-        return explanation.factors[place].displacement[cause]
-    if cause == "noise":
-        return explanation.outputs[place].mean_shift
-    others = explanation.other_norms
-    if cause == "other-norms" and others is not None and place in others.displacement:
-        return others.displacement[place]
-    return Figure(explanation.scores[cause], math.nan)
 
 
 def _names(explanation: Explanation, cause: Cause) -> tuple[str, ...]:

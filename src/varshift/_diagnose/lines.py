@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import linecache
+import os
+
+import torch
 from torch import nn
 
 from varshift._check.places import class_line
-from varshift._engine import walk
-from varshift._rewrite.origins import constructor_line
-from varshift.results import Noise, Origin, Structure
+from varshift._engine import unwrapped, walk
+from varshift._rewrite.constructing import Constructions
+from varshift._rewrite.origins import constructor_line, is_layer
+from varshift.results import Line, Noise, Origin, Structure
 from varshift.results.structure import in_a_file
 
-__all__ = ["origins_of"]
+__all__ = ["built_origins", "origins_of"]
+
+_TORCH = os.path.dirname(torch.__file__) + os.sep
 
 
 def origins_of(model: nn.Module, structure: Structure) -> dict[str, Origin]:
@@ -19,6 +26,22 @@ def origins_of(model: nn.Module, structure: Structure) -> dict[str, Origin]:
     return {
         noise.name: _origin(model, noise, modules.get(noise.path)) for noise in structure.noises
     }
+
+
+def built_origins(
+    model: nn.Module, structure: Structure, built: Constructions
+) -> dict[str, Origin]:
+    """By name of a source, the call that made its layer, where that was watched."""
+    inner = unwrapped(model)
+    modules, found = dict(walk(inner)), {}
+    for noise in structure.noises:
+        module = modules.get(noise.path)
+        made = None if module is None or not is_layer(module, noise) else built.of(module)
+        if made is not None and not made.file.startswith(_TORCH):
+            code = linecache.getline(made.file, made.line).strip()
+            line = Line(made.file, made.line, made.function, code)
+            found[noise.name] = Origin(line, "constructor")
+    return found
 
 
 def _origin(model: nn.Module, noise: Noise, module: nn.Module | None) -> Origin:

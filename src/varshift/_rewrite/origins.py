@@ -16,7 +16,7 @@ from torch import nn
 from varshift._rewrite.classes import Body, bodies_of, last_name
 from varshift.results import Line, Noise
 
-__all__ = ["constructor_line"]
+__all__ = ["constructor_line", "is_layer"]
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 _HOLDING = ("Sequential", "ModuleList", "ModuleDict", "OrderedDict", "__init__")
@@ -30,7 +30,7 @@ def constructor_line(model: nn.Module, noise: Noise) -> Line | None:
     one that holds its rate as a number.
     """
     chain = _chain(model, noise.path)
-    if len(chain) < 2 or not _is_layer(chain[-1][1], noise):
+    if len(chain) < 2 or not is_layer(chain[-1][1], noise):
         return None
     end = len(chain) - 1
     for depth in range(end - 1, -1, -1):
@@ -61,7 +61,7 @@ def _is_torchs(module: nn.Module) -> bool:
     return type(module).__module__.startswith("torch.")
 
 
-def _is_layer(module: nn.Module, noise: Noise) -> bool:
+def is_layer(module: nn.Module, noise: Noise) -> bool:
     """Whether its rate is said where it is made, not in its own forward."""
     if _is_torchs(module):
         return True

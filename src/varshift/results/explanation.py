@@ -97,6 +97,12 @@ class Factors(Record):
     channels: Mapping[str, Tensor]
     live: Tensor
 
+    @property
+    def apart(self) -> bool:
+        """Whether norms before it, or small batches, change the factor `noise` by a tenth."""
+        noise, alone = self.noise.value, self.alone.value
+        return alone > 0 and noise > 0 and max(noise / alone, alone / noise) > 1.1
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Blame(Record):
