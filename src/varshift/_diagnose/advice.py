@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from varshift._diagnose.gains import Gains
 from varshift._diagnose.places import STORED, Seen
@@ -247,7 +247,9 @@ def _data(case: Case, place: str) -> Iterator[Step]:
 
 
 def _other_norms(case: Case, place: str) -> Iterator[Step]:
-    yield from _recalibrate(case, "other-norms")
+    """What those norms receive in evaluation has no figure: training never runs them."""
+    for step in _recalibrate(case, "other-norms"):
+        yield replace(step, place=place, before=None, after=None)
 
 
 def _unattributed(case: Case, place: str) -> Iterator[Step]:
