@@ -10,7 +10,7 @@ import varshift as vs
 from diagnose.nets import direct, features, settled
 from varshift._diagnose.lines import built_origins
 from varshift._rewrite.constructing import constructions
-from varshift.results import Line, Origin
+from varshift.results import Line, OriginLine
 
 
 class Held(nn.Module):
@@ -83,7 +83,7 @@ def test_who_watched_the_model_being_made_knows_the_line():
 
 
 def test_lines_can_be_given():
-    origin = Origin(Line("net.py", 3, "make", "nn.Dropout(0.5)"), "constructor")
+    origin = OriginLine(Line("net.py", 3, "make", "nn.Dropout(0.5)"), "constructor")
     d = diagnosed(direct())
     assert d.at({"0": origin}).worst[0].line == origin.line
     assert d.at({"elsewhere": origin}).worst == d.worst

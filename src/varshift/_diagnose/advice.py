@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from varshift._diagnose.gains import Gains
-from varshift._diagnose.places import STORED, Seen
+from varshift._diagnose.places import STORED, Observed
 from varshift._explain.verdict import LEAST, sure
 from varshift.results import Figure, Norm, StaleCause, Step
 from varshift.results.explanation import CAUSES, FOUND, Cause
@@ -32,7 +32,7 @@ class Case:
         trained: whether any norm holds other statistics than it was made with.
     """
 
-    seen: Seen
+    seen: Observed
     gains: Gains
     trained: bool
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from varshift._diagnose.places import Seen
+from varshift._diagnose.places import Observed
 from varshift._diagnose.severities import extent_at
 from varshift._explain.rest import tells
 from varshift.results import Contribution, Explanation
@@ -15,7 +15,7 @@ __all__ = ["contributions"]
 _LEAST = 0.01  # of a displacement, or of a training variance: less is not worth a line
 
 
-def contributions(seen: Seen) -> tuple[Contribution, ...]:
+def contributions(seen: Observed) -> tuple[Contribution, ...]:
     """Every cause that is sure to do anything worth a line, the largest first; then its sources."""
     explanation = seen.explanation
     found: list[Contribution] = []
@@ -27,7 +27,7 @@ def contributions(seen: Seen) -> tuple[Contribution, ...]:
     return tuple(found)
 
 
-def _sources(seen: Seen, place: str) -> Iterator[Contribution]:
+def _sources(seen: Observed, place: str) -> Iterator[Contribution]:
     """Of noise, the sources that surely have a share there."""
     blame = seen.explanation.blame
     if place not in blame.places:
@@ -65,7 +65,7 @@ def _left(explanation: Explanation, place: str) -> Contribution:
     )
 
 
-def _of_cause(seen: Seen, cause: Cause, place: str) -> Contribution:
+def _of_cause(seen: Observed, cause: Cause, place: str) -> Contribution:
     explanation = seen.explanation
     extent = extent_at(explanation, place, cause)
     return Contribution(

@@ -12,7 +12,7 @@ from varshift.results.figure import Figure
 from varshift.results.findings import Findings
 from varshift.results.grading import Grade
 from varshift.results.measurement import Measurement
-from varshift.results.origin import LineOf, Origin
+from varshift.results.origin import LineOf, OriginLine
 from varshift.results.score import Score
 from varshift.results.staleness import Staleness
 from varshift.results.steps import Step
@@ -167,7 +167,7 @@ class Diagnosis(Result):
         """The verdict in a sentence or two, as `explain` says it."""
         return self.explanation.reason
 
-    def at(self, origins: Mapping[str, Origin]) -> Diagnosis:
+    def at(self, origins: Mapping[str, OriginLine]) -> Diagnosis:
         """The same, with these lines of noise sources, by name: whoever made the model knows them.
 
         Sources that are not named keep their lines.

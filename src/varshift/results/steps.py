@@ -9,7 +9,7 @@ from typing import Any, Literal
 from varshift._base import Record, plain
 from varshift.results.explanation import Cause
 from varshift.results.figure import Figure
-from varshift.results.origin import LineOf, Origin
+from varshift.results.origin import LineOf, OriginLine
 from varshift.results.repair import Candidate
 from varshift.results.structure import Line
 
@@ -75,7 +75,7 @@ class Step(Record):
             return 0.0
         return self.before.value - self.after.value
 
-    def at(self, origins: Mapping[str, Origin]) -> Step:
+    def at(self, origins: Mapping[str, OriginLine]) -> Step:
         """The same, with the line of its first source from these, by name."""
         origin = next((origins[name] for name in self.sources if name in origins), None)
         return (
