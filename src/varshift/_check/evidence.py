@@ -15,8 +15,8 @@ from varshift._check.sizes import (
     Size,
     drawn_again,
     from_checkpoint,
+    left_by_blame,
     measured,
-    nothing_left,
     predicted,
     unattributed,
 )
@@ -171,12 +171,11 @@ class Evidence:
         """
         if not self.seen.sites:
             return {}
-        known = self.explanation
-        if known is not None and known.blame.complete:
-            return nothing_left(self.passes)
+        if self.explanation is not None:
+            return left_by_blame(self.explanation.blame, self.passes)
         found = unattributed(self.passes)
         undecided = any(s.low <= self.max_severity < s.severity for s in found.values())
-        if self.real and known is None and undecided:
+        if self.real and undecided:
             self.passes.silence_all()
             found = unattributed(self.passes)
         return found

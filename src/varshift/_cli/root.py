@@ -12,6 +12,7 @@ import typer
 
 from varshift._cli.check import check
 from varshift._cli.demo_command import demo
+from varshift._cli.diagnose import diagnose
 from varshift._cli.explain import explain
 from varshift._cli.footprint import footprint
 from varshift._cli.inspect import inspect
@@ -43,7 +44,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 fine, 1 findings, 2 usage, 3 the model or the data failed.",
 )
 for _command in (
-    *(demo, check, inspect, measure, explain, predict, footprint),
+    *(diagnose, demo, check, inspect, measure, explain, predict, footprint),
     *(repair, recalibrate, reproduce),
 ):
     app.command()(_command)

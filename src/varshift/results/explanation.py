@@ -126,6 +126,12 @@ class Factors(Record):
         error = self.total.se / self.total.value * self.severity if self.total.value else math.nan
         return grade_of(self.severity, error)
 
+    @property
+    def apart(self) -> bool:
+        """Whether norms before it, or small batches, change the factor `noise` by a tenth."""
+        noise, alone = self.noise.value, self.alone.value
+        return alone > 0 and noise > 0 and max(noise / alone, alone / noise) > 1.1
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Blame(Record):
@@ -183,12 +189,6 @@ class Blame(Record):
     steady: bool | None = None
     otherwise: tuple[str, ...] = ()
     in_evaluation: bool = False
-
-    @property
-    def complete(self) -> bool:
-        """Whether the sources account for all that tells training from evaluation, exactly."""
-        whole = not any(rest.value or rest.se for rest in self.rest.values())
-        return whole and not self.unsilenced and self.unit == "sample"
 
     def __getitem__(self, pair: tuple[str, str]) -> Figure:
         return self.at(*pair)
