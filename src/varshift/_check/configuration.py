@@ -182,11 +182,14 @@ def _strings(key: str, value: Any, file: Path) -> tuple[str, ...]:
 def _keywords(value: Any, file: Path) -> tuple[str, ...]:
     """As the command line writes them; a table's values as Python's literals."""
     if isinstance(value, dict):
-        return tuple(f"{name}={held!r}" for name, held in value.items())
-    items = _strings("model-kwargs", value, file)
-    if wrong := [item for item in items if not item.partition("=")[0].isidentifier()]:
-        raise UsageError(
-            f"{file}: model-kwargs holds {wrong[0]!r}; write "
-            "model-kwargs = { classes = 10, drop = 0.3 }"
-        )
+        items = tuple(f"{name}={held!r}" for name, held in value.items())
+    else:
+        items = _strings("model-kwargs", value, file)
+    for item in items:
+        name, equals, _ = item.partition("=")
+        if not (equals and name.isidentifier()):
+            raise UsageError(
+                f"{file}: model-kwargs holds {item!r}; write "
+                "model-kwargs = { classes = 10, drop = 0.3 }"
+            )
     return items

@@ -16,7 +16,8 @@ __all__ = ["explain"]
 
 @examples(
     "varshift explain net.py:make --checkpoint weights.pt --data data.py:train",
-    "varshift explain timm:resnet18 --data pictures:train --test-data pictures:val",
+    "varshift explain net.py:make --checkpoint weights.pt --data pictures:train \\",
+    "    --test-data pictures:val --image-size 64",
 )
 def explain(
     *,

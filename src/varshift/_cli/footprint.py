@@ -25,8 +25,9 @@ _KINDS: dict[str, Literal["training", "similar"]] = {
 
 @examples(
     "varshift footprint net.py:make --checkpoint weights.pt --data data.py:train",
-    "varshift footprint timm:resnet18 --checkpoint weights.pt --data pictures:train \\",
-    "    --place layer4 --data-is similar",
+    "varshift footprint net.py:make --checkpoint weights.pt \\",
+    "    --data pictures:train --place body.0 \\",
+    "    --data-is similar --batch-size 16 --image-size 64",
 )
 def footprint(
     *,

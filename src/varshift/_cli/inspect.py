@@ -17,7 +17,8 @@ __all__ = ["inspect"]
 
 @examples(
     "varshift inspect net.py:make --input-shape 3,64,64",
-    "varshift inspect timm:resnet18 --model-kwargs drop_rate=0.3 --input-shape 3,224,224",
+    "varshift inspect timm:resnet18 --model-kwargs drop_rate=0.3 \\",
+    "    --input-shape 3,224,224",
 )
 def inspect(
     *,

@@ -18,7 +18,7 @@ _SEVERE = 1.1  # severity, two standard errors taken off, from which `measure` e
 
 @examples(
     "varshift measure net.py:make --checkpoint weights.pt --data data.py:train",
-    "varshift measure timm:resnet18 --data pictures/ --max-samples 2000",
+    "varshift measure timm:resnet18 --data pictures:train --max-samples 2000",
 )
 def measure(
     *,

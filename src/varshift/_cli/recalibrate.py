@@ -15,8 +15,8 @@ __all__ = ["recalibrate"]
 
 
 @examples(
-    "varshift recalibrate net.py:make --checkpoint weights.pt --data data.py:train \\",
-    "    --out fixed.safetensors",
+    "varshift recalibrate net.py:make --checkpoint weights.pt \\",
+    "    --data data.py:train --out fixed.safetensors",
 )
 def recalibrate(
     *,

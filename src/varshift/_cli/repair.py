@@ -17,7 +17,8 @@ __all__ = ["repair"]
 @examples(
     "varshift repair net.py:make --checkpoint weights.pt --data data.py:train \\",
     "    --held-out data.py:test --out repaired.safetensors",
-    "varshift repair timm:resnet18 --data pictures:train --method recalibrate",
+    "varshift repair net.py:make --checkpoint weights.pt --data data.py:train \\",
+    "    --method recalibrate --report repair.html",
 )
 def repair(
     *,

@@ -67,7 +67,10 @@ def direct(*, mean: Mean, var: Var, rates: Rates, bound: Bound = 0.95, told: Tol
     told.show(calculator.direct(rates.amount, mean, var, bound))
 
 
-@examples("varshift theory width --drop-p 0.5 --mean 0.4 --var 0.34 --rho 0.1 --d-cos2 15")
+@examples(
+    "varshift theory width --drop-p 0.5 --mean 0.4 --var 0.34 --rho 0.1 \\",
+    "    --d-cos2 15",
+)
 def width(
     *,
     mean: Mean,
@@ -80,7 +83,10 @@ def width(
     bound: Bound = 0.95,
     told: Told,
 ) -> None:
-    """The paper's Δ(p, d) after weights; with a fit of d·cos²θ, the smallest width."""
+    """The paper's Δ(p, d) after weights.
+
+    With a fit of d·cos²θ over d (--slope, --intercept) also the smallest width.
+    """
     from varshift.theory import calculator
 
     told.show(calculator.width(rates.amount, mean, var, rho, d_cos2, slope, intercept, bound))
@@ -95,7 +101,7 @@ def after(
     bound: Bound = 0.95,
     told: Told,
 ) -> None:
-    """Weights between noise and norm, placement (b), from the noise energy."""
+    """Weights between noise and norm, placement (b)."""
     from varshift.theory import calculator
 
     told.show(calculator.after(rates.amount, var_test, energy, bound))
@@ -109,7 +115,7 @@ def invert(
     rates: Rates,
     told: Told,
 ) -> None:
-    """From stored statistics back to the noise-free variance, placement (a)."""
+    """From stored statistics to the noise-free variance."""
     from varshift.theory import calculator
 
     told.show(calculator.invert(rates.amount, mean, stored_var))
@@ -123,7 +129,10 @@ def angle(
     level: Annotated[float, typer.Option(help="probability inside the band")] = 0.95,
     told: Told,
 ) -> None:
-    """What d·cos²θ is for random filters, the null beside trained ones."""
+    """What d·cos²θ is for random filters.
+
+    That is what trained ones are compared with.
+    """
     from varshift.theory import calculator
 
     told.show(calculator.angle(d, filters, level))
@@ -137,7 +146,7 @@ def moments(
     var: Annotated[float, typer.Option(help="of the Gaussian input")] = 1.0,
     told: Told,
 ) -> None:
-    """Moments of a Gaussian after an activation, and what dropout then does."""
+    """A Gaussian after an activation, and dropout after that."""
     from varshift.theory import calculator
 
     told.show(calculator.moments(activation, mean, var))

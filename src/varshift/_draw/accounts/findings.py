@@ -38,7 +38,7 @@ def head(result: Findings) -> str:
     looked = f"{counted(result.norms, 'norm')}, {sources}"
     allowed = f"severity {result.max_severity:g}"
     if not result.findings:
-        return f"Nothing above {allowed}: {looked}."
+        return f"Nothing{' new' * bool(result.known)} above {allowed}: {looked}."
     return f"{counted(len(result.findings), 'finding')} above {allowed}: {looked}."
 
 

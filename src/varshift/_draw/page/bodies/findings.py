@@ -71,7 +71,8 @@ def _summary(result: Findings) -> list[str]:
     )
     allowed = f"severity {result.max_severity:g}"
     if not result.findings:
-        return [f"Nothing shifts the variance by more than {allowed}. {looked}"]
+        nothing = "Nothing new" if result.known else "Nothing"
+        return [f"{nothing} shifts the variance by more than {allowed}. {looked}"]
     worst = result.findings[0]
     codes = ", ".join(
         f"{len(held)} × {code} {held[0].rule.name}" for code, held in result.by_code().items()
