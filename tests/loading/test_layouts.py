@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections import OrderedDict
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -205,6 +207,37 @@ def test_what_almost_fits_is_told_where_it_stands(tmp_path):
     refused({"net": wide}, tmp_path, match)
     missing = {name: value for name, value in RAW.items() if name != "head.bias"}
     refused({"net": missing | {"extra": torch.ones(1)}}, tmp_path, "1 key is missing.*unexpected")
+
+
+@pytest.mark.skipif(not hasattr(torch.serialization, "safe_globals"), reason="before torch 2.5")
+def test_settings_beside_the_weights(tmp_path):
+    args = Namespace(lr=0.1, milestones=[30, 60])
+    best = {"acc": np.float64(0.91), "epoch": np.int64(7), "loss": np.float32(0.3)}
+    torch.save({"model": RAW, "args": args, **best}, tmp_path / "net.pth")
+    model = Net()
+    assert load_checkpoint(model, tmp_path / "net.pth") == (
+        "weights taken from 'model' of the checkpoint",
+    )
+
+
+def test_a_file_that_lightning_writes(tmp_path):
+    lightning = pytest.importorskip("lightning", reason="no lightning; '.[lightning]'")
+
+    class Trained(lightning.LightningModule):
+        def __init__(self, classes=2):
+            super().__init__()
+            self.save_hyperparameters()
+            self.model = Net()
+            self.loss = nn.CrossEntropyLoss(weight=torch.ones(classes))
+
+    trainer = lightning.Trainer(logger=False, accelerator="cpu", barebones=True)
+    trainer.strategy.connect(made := Trained())
+    trainer.save_checkpoint(tmp_path / "last.ckpt")
+    model = Net()
+    notes = load_checkpoint(model, tmp_path / "last.ckpt")
+    assert torch.equal(model.head.weight, made.model.head.weight)
+    assert notes[0] == "weights taken from 'state_dict' of the checkpoint"
+    assert "1 key of the checkpoint without the prefix 'model.'" in notes[2]
 
 
 def test_a_file_that_holds_itself_ends(tmp_path):

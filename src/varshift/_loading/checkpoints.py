@@ -5,10 +5,13 @@ from __future__ import annotations
 import copy
 import pickle
 import re
+from argparse import Namespace
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
@@ -92,7 +95,8 @@ def _read(path: Path) -> Any:
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with _settings_allowed():
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if "Weights only load failed" in str(error) or "Unsupported" in str(error):
             held = re.search(r"GLOBAL ([\w.]+)", str(error))
@@ -109,6 +113,17 @@ def _read(path: Path) -> Any:
             f"{str(path)!r} is no torch checkpoint, or a broken one: reading it raised "
             f"{type(error).__name__}: {_line(error)}"
         ) from error
+
+
+def _settings_allowed() -> AbstractContextManager[Any]:
+    """Lets in what trainers keep beside the weights: argparse's Namespace, and numpy's numbers.
+
+    Making these runs no code. Before torch 2.5 a file with them is refused.
+    """
+    allow = getattr(torch.serialization, "safe_globals", None)
+    kinds = {type(np.dtype(each)) for each in (bool, np.int32, np.int64, np.float32, np.float64)}
+    number = np.float64(0).__reduce__()[0]
+    return nullcontext() if allow is None else allow([Namespace, np.dtype, number, *kinds])
 
 
 def _read_safetensors(path: Path) -> Any:
