@@ -40,10 +40,12 @@ def check(
     *,
     target: Annotated[
         str,
-        typer.Argument(help=f"{TARGET}; else from pyproject.toml", show_default=False),
+        typer.Argument(
+            metavar="TARGET", help=f"{TARGET}; else from pyproject.toml", show_default=False
+        ),
     ] = "",
     input_shape: InputShape = None,
-    data: Annotated[str | None, typer.Option(help=f"measure on it: {DATA}")] = None,
+    data: Annotated[str | None, typer.Option(metavar="SPEC", help=f"measure on it: {DATA}")] = None,
     max_severity: Annotated[
         float | None, typer.Option(help="largest max(Δ, 1/Δ) allowed  [default: 1.1]")
     ] = None,

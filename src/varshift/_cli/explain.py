@@ -22,7 +22,9 @@ __all__ = ["explain"]
 def explain(
     *,
     data: TrainingData,
-    test_data: Annotated[str | None, typer.Option(help="data the model is evaluated on")] = None,
+    test_data: Annotated[
+        str | None, typer.Option(metavar="SPEC", help="data the model is evaluated on")
+    ] = None,
     max_samples: MaxSamples = 4096,
     lent: Lent,
     answer: FileAnswer,

@@ -42,14 +42,14 @@ def footprint(
         str,
         typer.Option(
             metavar="training|similar",
-            help="similar: like those of training and not the same, so that only patterns count",
+            help="similar: not the training data but like them, so that only patterns count",
         ),
     ] = "training",
     momentum: Annotated[
         str | None,
         typer.Option(
             metavar="NUMBER|unknown",
-            help="of the norms in training, torch's (1 minus Keras'), where the file has lost it",
+            help="torch's momentum of the norms in training (1 minus Keras'), for files without it",
         ),
     ] = None,
     max_samples: MaxSamples = 4096,

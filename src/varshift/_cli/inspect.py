@@ -23,7 +23,9 @@ __all__ = ["inspect"]
 def inspect(
     *,
     input_shape: InputShape = None,
-    data: Annotated[str | None, typer.Option(help=f"its first batch: {DATA}")] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="SPEC", help=f"its first batch: {DATA}")
+    ] = None,
     batch_size: BatchSize = 2,
     lent: Lent,
     answer: FileAnswer,

@@ -29,7 +29,10 @@ def measure(
     lent: Lent,
     answer: FileAnswer,
 ) -> None:
-    """How far the variance shifts at each norm. Exits with 1 if severity − 2 s.e. exceeds 1.1."""
+    """How far the variance shifts at each norm.
+
+    Exits with 1 if a severity, less two standard errors, exceeds 1.1.
+    """
     from varshift._measure.measuring import measure as verb
 
     measurement = verb(

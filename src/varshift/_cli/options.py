@@ -15,9 +15,11 @@ __all__ = [
 TARGET = "package.module:factory, file.py:factory, timm:NAME, torchvision:NAME or hf:FOLDER"
 DATA = "module:loader, a file of inputs, a folder of pictures or of datasets, or a named set"
 
-Target = Annotated[str, typer.Argument(help=TARGET)]
-Data = Annotated[str, typer.Option(help=DATA)]
-TrainingData = Annotated[str, typer.Option(help="training data, in the batch size of training")]
+Target = Annotated[str, typer.Argument(metavar="TARGET", help=TARGET)]
+Data = Annotated[str, typer.Option(metavar="SPEC", help=DATA)]
+TrainingData = Annotated[
+    str, typer.Option(metavar="SPEC", help="training data, in the batch size of training")
+]
 InputShape = Annotated[
     list[str] | None,
     typer.Option(
@@ -33,7 +35,9 @@ ModelKwargs = Annotated[
 ]
 ImageSize = Annotated[
     int | None,
-    typer.Option(metavar="N", help="of pictures from a folder; else the model's own, or 224"),
+    typer.Option(
+        metavar="N", help="size of pictures from a folder; by default the model's own, or 224"
+    ),
 ]
 Checkpoint = Annotated[
     str | None,

@@ -28,7 +28,7 @@ __all__ = ["predict"]
 )
 def predict(
     *,
-    data: Annotated[str | None, typer.Option(help=DATA)] = None,
+    data: Annotated[str | None, typer.Option(metavar="SPEC", help=DATA)] = None,
     input_shape: InputShape = None,
     noise: Annotated[
         list[str] | None,
@@ -42,7 +42,7 @@ def predict(
         typer.Option(metavar="SOURCE=MODULE", help="put the noise before the module; repeatable"),
     ] = None,
     width: Annotated[
-        float | None, typer.Option(help="layers so many times as wide; needs --data")
+        float | None, typer.Option(help="as if layers were so many times as wide; needs --data")
     ] = None,
     max_severity: Annotated[
         float, typer.Option(help="severity above which the exit code is 1")
@@ -51,7 +51,10 @@ def predict(
     lent: Lent,
     answer: FileAnswer,
 ) -> None:
-    """What the shift would be, weights fixed. Exits with 1 if a severity exceeds --max-severity."""
+    """What the shift would be, with the weights as they are.
+
+    Exits with 1 if a severity exceeds --max-severity.
+    """
     from varshift._loading import example_from_shapes
     from varshift._predict.predicting import predict as verb
 

@@ -24,7 +24,8 @@ def repair(
     *,
     data: Data,
     held_out: Annotated[
-        str | None, typer.Option(help="data to judge by; else part of --data is held out")
+        str | None,
+        typer.Option(metavar="SPEC", help="data to judge by; else part of --data is held out"),
     ] = None,
     method: Annotated[
         str, typer.Option(help="auto, or recalibrate, correct, distill … joined by +")
@@ -38,26 +39,29 @@ def repair(
     ] = "affine",
     kind: Annotated[
         str | None,
-        typer.Option(help="outputs are logits, probabilities or values; else read off the first"),
+        typer.Option(
+            help="what outputs are: logits, probabilities or values; else told from the first"
+        ),
     ] = None,
     labels: Annotated[bool, typer.Option(help="judge by labels where there are any")] = True,
-    passes: Annotated[int, typer.Option(help="noisy passes that are averaged")] = 8,
+    passes: Annotated[int, typer.Option(help="noisy forward passes to average")] = 8,
     level: Annotated[
-        float, typer.Option(help="how often a repair that does not help may be kept")
+        float, typer.Option(help="largest chance of keeping a repair that does not help")
     ] = 0.05,
     max_samples: Annotated[int, typer.Option(metavar="N", help="samples to repair with")] = 2048,
     max_held_out: Annotated[int, typer.Option(metavar="N", help="samples to judge by")] = 4096,
     include_frozen: Annotated[
         bool, typer.Option("--include-frozen", help="also change norms in eval mode")
     ] = False,
-    seed: Annotated[int, typer.Option(help="of the split, the noise and the fit")] = 0,
+    seed: Annotated[int, typer.Option(help="seed of the split, the noise and the fit")] = 0,
     exit_zero: ExitZero = False,
     lent: Lent,
     answer: Answer,
 ) -> None:
-    """Repair trained weights, kept only if measured to help. Exits with 1 if no repair helped.
+    """Repair trained weights; keep only what is measured to help.
 
-    With 0 where a repair was kept (and written to --out), or where no noise reaches a norm.
+    Exits with 0 where a repair was kept (and written to --out), or where no noise reaches a norm;
+    with 1 where no repair helped.
     """
     from varshift._loading import save_checkpoint
     from varshift._repair.repairing import repair as verb

@@ -39,10 +39,10 @@ def reproduce(
         str, typer.Option(help="smoke (seconds), cpu (hours on two cores) or paper")
     ] = "smoke",
     seeds: Annotated[
-        int | None, typer.Option(help="networks of each kind; 1, 3 and 5 by scale if not said")
+        int | None, typer.Option(help="networks of each kind; by default 1, 3 or 5 by scale")
     ] = None,
     folder: Annotated[
-        str, typer.Option(help="where runs are kept, and taken up again")
+        str, typer.Option(help="where runs are kept, and continued")
     ] = "varshift-reproduce",
     out: Annotated[
         str | None, typer.Option(help="where page and pictures go; by default FOLDER/SCALE/NAME")
@@ -66,7 +66,7 @@ def reproduce(
     """Train the paper's networks; make its tables and figures.
 
     The paper's own figures stand beside what comes out.
-    Networks already trained are not trained again; a killed run goes on where it was.
+    Networks already trained are not trained again; a run that was killed is continued.
     """
     from varshift.reproduce import chosen, imagenet_recipe, imagenet_sheet, scale_named, scale_of
     from varshift.reproduce.slips import slip_sheet

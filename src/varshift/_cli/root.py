@@ -126,5 +126,5 @@ def _asked() -> str:
 
 def _interrupted() -> str:
     # A reproduction saves its state every few seconds; all else is written at the very end.
-    what = "the same command goes on where it was" * (_asked() == "reproduce")
+    what = "the same command continues" * (_asked() == "reproduce")
     return f"interrupted: {what or 'nothing was written'}"
