@@ -104,7 +104,7 @@ def check(
     elif baseline is not None:
         earlier = read_baseline(baseline)
     shapes, data = _named(input_shape, data, said)
-    codes = {"select": select or said.select, "ignore": ignore or said.ignore}
+    codes: dict[str, Any] = {"select": select or said.select, "ignore": ignore or said.ignore}
     with _beside(said.file), shaped(shapes):
         seed_all(0)  # a linter says the same twice, whatever weights a factory draws
         with constructions() as built:

@@ -58,7 +58,7 @@ class Lent:
         return model
 
     def batches(self, data: str, *, labelled: bool = False) -> Any:
-        """Batches of what `data` names, this rank's own; of two calls the second has its own."""
+        """Batches of what `data` names, those of this rank."""
         from varshift._loading import load_data
 
         notes: list[str] = []

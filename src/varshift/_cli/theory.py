@@ -42,8 +42,8 @@ class Rates:
 
 
 @dataclass(frozen=True)
-class Told:
-    """The options by which a calculation is told."""
+class TheoryAnswer:
+    """The options by which a calculation is shown."""
 
     format: TextOrJson = "text"
     debug: Debug = False
@@ -60,11 +60,13 @@ class Told:
     "varshift theory direct --drop-p 0.5 --mean 1 --var 2",
     "varshift theory direct --beta 0.1 --mean 0 --var 1",
 )
-def direct(*, mean: Mean, var: Var, rates: Rates, bound: Bound = 0.95, told: Told) -> None:
+def direct(
+    *, mean: Mean, var: Var, rates: Rates, bound: Bound = 0.95, answer: TheoryAnswer
+) -> None:
     """Noise straight into the norm, placement (a)."""
     from varshift.theory import calculator
 
-    told.show(calculator.direct(rates.amount, mean, var, bound))
+    answer.show(calculator.direct(rates.amount, mean, var, bound))
 
 
 @examples(
@@ -81,7 +83,7 @@ def width(
     slope: Annotated[float | None, typer.Option(help="of d·cos²θ over d")] = None,
     intercept: Annotated[float | None, typer.Option(help="of d·cos²θ over d")] = None,
     bound: Bound = 0.95,
-    told: Told,
+    answer: TheoryAnswer,
 ) -> None:
     """The paper's Δ(p, d) after weights.
 
@@ -89,7 +91,7 @@ def width(
     """
     from varshift.theory import calculator
 
-    told.show(calculator.width(rates.amount, mean, var, rho, d_cos2, slope, intercept, bound))
+    answer.show(calculator.width(rates.amount, mean, var, rho, d_cos2, slope, intercept, bound))
 
 
 @examples("varshift theory after --drop-p 0.5 --var-test 2 --energy 3")
@@ -99,12 +101,12 @@ def after(
     energy: Annotated[float, typer.Option(help="noise energy N of the layer between")],
     rates: Rates,
     bound: Bound = 0.95,
-    told: Told,
+    answer: TheoryAnswer,
 ) -> None:
     """Weights between noise and norm, placement (b)."""
     from varshift.theory import calculator
 
-    told.show(calculator.after(rates.amount, var_test, energy, bound))
+    answer.show(calculator.after(rates.amount, var_test, energy, bound))
 
 
 @examples("varshift theory invert --drop-p 0.5 --mean 1 --stored-var 5")
@@ -113,12 +115,12 @@ def invert(
     mean: Annotated[float, typer.Option(help="running_mean of the norm")],
     stored_var: Annotated[float, typer.Option(help="running_var of the norm")],
     rates: Rates,
-    told: Told,
+    answer: TheoryAnswer,
 ) -> None:
     """From stored statistics to the noise-free variance."""
     from varshift.theory import calculator
 
-    told.show(calculator.invert(rates.amount, mean, stored_var))
+    answer.show(calculator.invert(rates.amount, mean, stored_var))
 
 
 @examples("varshift theory angle --d 576 --filters 64")
@@ -127,7 +129,7 @@ def angle(
     d: Annotated[int, typer.Option(help="weights of one filter: channels × k × k")],
     filters: Annotated[int | None, typer.Option(help="how many, for the band of the mean")] = None,
     level: Annotated[float, typer.Option(help="probability inside the band")] = 0.95,
-    told: Told,
+    answer: TheoryAnswer,
 ) -> None:
     """What d·cos²θ is for random filters.
 
@@ -135,7 +137,7 @@ def angle(
     """
     from varshift.theory import calculator
 
-    told.show(calculator.angle(d, filters, level))
+    answer.show(calculator.angle(d, filters, level))
 
 
 @examples("varshift theory moments relu --mean 0 --var 1")
@@ -144,12 +146,12 @@ def moments(
     activation: Annotated[str, typer.Argument(help="from torch.nn.functional, such as relu")],
     mean: Annotated[float, typer.Option(help="of the Gaussian input")] = 0.0,
     var: Annotated[float, typer.Option(help="of the Gaussian input")] = 1.0,
-    told: Told,
+    answer: TheoryAnswer,
 ) -> None:
     """A Gaussian after an activation, and dropout after that."""
     from varshift.theory import calculator
 
-    told.show(calculator.moments(activation, mean, var))
+    answer.show(calculator.moments(activation, mean, var))
 
 
 theory = typer.Typer(
