@@ -190,13 +190,19 @@ def test_two_that_have_the_same_right_are_not_chosen_from(tmp_path):
 def test_what_the_file_holds_and_what_the_model_wants(tmp_path):
     wants = r"the model wants 9 tensors, first 'body.0.weight' \(4, 3, 3, 3\)"
     refused(
-        {"epoch": 3, "lr": 0.1}, tmp_path, rf"no tensors by name \(but 'epoch', 'lr'\); {wants}"
+        {"epoch": 3, "lr": 0.1},
+        tmp_path,
+        rf"no tensors with names \(it holds 'epoch', 'lr'\); {wants}",
     )
-    refused({"ema": {"shadow_params": [torch.ones(2)]}}, tmp_path, f"no tensors by name.*{wants}")
+    refused(
+        {"ema": {"shadow_params": [torch.ones(2)]}}, tmp_path, f"no tensors with names.*{wants}"
+    )
     other = {"features.0.weight": torch.ones(64, 3), "features.0.bias": torch.ones(64)}
     match = rf"it holds 2 tensors at 'net', first 'features.0.weight' \(64, 3\); {wants}"
     refused({"net": other}, tmp_path, match)
-    refused({"net": RAW}, tmp_path, rf"no tensors under 'model' by name.*{wants}", "#model")
+    refused(
+        {"net": RAW}, tmp_path, "no weights of the model under 'model', but under 'net'$", "#model"
+    )
 
 
 def test_what_almost_fits_is_told_where_it_stands(tmp_path):

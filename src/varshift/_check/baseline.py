@@ -73,12 +73,17 @@ def _told(finding: Finding) -> dict[str, Any]:
             "place": finding.place,
             "also": sorted(finding.also),
             "noises": sorted(finding.noises),
-            "severity": finding.severity,
-            "low": finding.low,
-            "high": finding.high,
+            "severity": _rounded(finding.severity),
+            "low": _rounded(finding.low),
+            "high": _rounded(finding.high),
         }
     )
     return told
+
+
+def _rounded(value: float | None) -> float | None:
+    """To six digits: the file is to change where a figure does, not where its rounding does."""
+    return None if value is None else float(f"{value:.6g}")
 
 
 def read_baseline(path: str | Path, option: str = "--baseline") -> Baseline:

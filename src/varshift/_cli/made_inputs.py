@@ -39,6 +39,7 @@ def note_on_made_inputs(example: Any) -> Note:
     shapes = " and ".join(",".join(map(str, each.shape[1:])) for each in inputs)
     return Note(
         f"the inputs are made up: {len(inputs[0])} samples of random normal numbers, shape "
-        f"{shapes}. What is sized on the example is sized on them; give data to size it on yours",
+        f"{shapes}. Figures that rest on the example can be others on your data; give data to "
+        "measure",
         NoteKind.MADE_INPUTS,
     )

@@ -46,7 +46,7 @@ def fitting_set(found: Any, own: Mapping[str, Any], path: Path, key: str = "") -
         keys = [taken.key, *(held.key for held in rivals)]
         raise CheckpointError(
             f"{str(path)!r} holds {len(keys)} sets of weights that fit the model: {listed(keys)}. "
-            f"Say which by its key: {path}#{keys[0]}"
+            f"Say which by its key: --checkpoint {path}#{keys[0]}"
         )
     return replace(taken, others=tuple(held.key for held in ranked[1:] if held in whole))
 
@@ -71,7 +71,7 @@ def told(taken: WeightSet, path: Path) -> list[str]:
         said.append(
             f"the checkpoint also holds {listed(taken.others)}, which fits too: weights as trained "
             f"go before averages, and those nearer to the top before others; "
-            f"{path}#{taken.others[0]} takes it"
+            f"--checkpoint {path}#{taken.others[0]} takes it"
         )
     return said
 
@@ -91,19 +91,22 @@ def _same(one: WeightSet, other: WeightSet) -> bool:
 
 def _nothing_fits(found: Any, own: Mapping[str, Any], path: Path, key: str) -> str:
     """What the file holds, and what the model wants."""
+    if key and (there := [held.key for held in sets_in(found, own) if held.key]):
+        return (
+            f"{str(path)!r} holds no weights of the model under {key!r}, but under {listed(there)}"
+        )
     held = [
         (place, inner)
         for place, inner in mappings(found)
-        if any(isinstance(value, Tensor) for value in inner.values()) and _under(place, key)
+        if any(isinstance(value, Tensor) for value in inner.values())
     ]
     name, tensor = next(iter(own.items()), ("", None))
     first = f", first {name!r} {_shape(tensor)}" if own else ""
     wants = f"the model wants {_count(len(own), 'tensor')}{first}"
-    where = f"under {key!r} " if key else ""
     if not held:
         keys = listed(found) if isinstance(found, Mapping) else f"a {type(found).__name__}"
         return (
-            f"{str(path)!r} holds no tensors {where}by name (but {keys}); {wants}. Save "
+            f"{str(path)!r} holds no tensors with names (it holds {keys}); {wants}. Save "
             "model.state_dict()"
         )
     place, inner = max(held, key=lambda each: len(each[1]))
