@@ -13,9 +13,9 @@ from matplotlib.ft2font import FT2Font
 
 from problems.pictures import curves, depth, every, heat, routes
 from varshift._draw.pictures.described import Cloud, Depth, Series
+from varshift._draw.pictures.placing import apart
 from varshift._draw.pictures.svg import STYLE, element, image, svg
 from varshift._draw.pictures.svg.canvas import Canvas
-from varshift._draw.pictures.svg.placing import apart
 
 SIZES = [1, 4, 20, 34, 121, 300]
 KINDS = list(every(2))
@@ -194,17 +194,6 @@ def test_routes_say_how_many_they_stand_for():
     told = [mark.text for mark in words(svg(routes(4)))]
     assert told.count("×40") == 2
     assert "layers.*.drop  0.5" in told
-
-
-def test_of_many_routes_the_worst_norms_are_drawn():
-    picture = routes(120)
-    canvas = svg(picture)
-    names = [mark.text for mark in words(canvas)]
-    assert any("stages.119." in name for name in names)
-    assert not any("stages.50." in name for name in names)
-    assert canvas.caption == (
-        "40 of 200 direct routes are drawn, those to the norms that shift most."
-    )
 
 
 @pytest.mark.parametrize("kind", KINDS)

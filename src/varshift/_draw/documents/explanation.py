@@ -92,7 +92,12 @@ def _explanation(result: Explanation) -> Document:
         "follows, also where there is no norm.",
         [_outputs(result)] if result.outputs else [],
     )
-    add_routes(made, result.structure, {p: site.severity for p, site in result.factors.items()})
+    add_routes(
+        made,
+        result.structure,
+        {path: site.severity for path, site in result.factors.items()},
+        grades={path: site.grade for path, site in result.factors.items()},
+    )
     add_calculator(made)
     return made
 

@@ -19,12 +19,11 @@ from varshift._draw.document import (
     Section,
     Table,
 )
-from varshift._draw.documents.bundling import bundled
 from varshift._draw.documents.cells import name, number, words
+from varshift._draw.documents.routes import routes_picture
 from varshift._draw.figures import behind, counted, drop, place, shortened, through
-from varshift._draw.pictures.described import Routes
 from varshift.results import Noise, Route, Structure
-from varshift.results.grading import GRADES, Grade, grade_of
+from varshift.results.grading import GRADES, Grade
 
 __all__ = [
     *("EXPLAIN", "GRADED", "LEVELS", "MEASURE", "REPAIR", "SEVERITY", "SHIFT", "add_calculator"),
@@ -60,7 +59,6 @@ REPAIR = Missing(
     "vs.repair(model, data).to_html(path)",
 )
 _MOST = 400  # rows of a table that may grow with the square of the model
-_SHOWN = 40  # bundles of a picture
 
 
 def shifting(graded: Iterable[Grade], total: int) -> str:
@@ -104,6 +102,7 @@ def add_routes(
     rates: Mapping[str, str] | None = None,
     tables: Sequence[Table] = (),
     *,
+    grades: Mapping[str, Grade] | None = None,
     wide: bool = True,
 ) -> None:
     """The picture of routes, every route as a row, every noise source as a row.
@@ -114,7 +113,7 @@ def add_routes(
         "Each line is a path of the data from an operation that draws at random in training to a "
         "norm whose statistics remember it, with no other norm between."
     )
-    picture = routes_picture(structure, severities, rates or {})
+    picture = routes_picture(structure, severities, rates or {}, grades)
     if picture is None:
         said = "No noise source reaches a norm without another norm between."
     parts: list[Part] = [*([picture] if picture else []), *tables, *_routes(structure)]
@@ -126,40 +125,6 @@ def add_routes(
         "and did not draw.",
         [_noises(structure.noises, wide=wide)] if structure.noises else [],
     )
-
-
-def routes_picture(
-    structure: Structure, severities: Mapping[str, float], rates: Mapping[str, str]
-) -> Routes | None:
-    """The direct routes; of many the bundles whose norms shift most. None without any."""
-    every = bundled(structure)
-    if not every:
-        return None
-    size = {path: value for path, value in severities.items() if value == value}
-    order = sorted(every, key=lambda bundle: -size.get(bundle.norm, 0.0))
-    kept = [bundle for bundle in every if bundle in order[:_SHOWN]]
-    through_norms = len(structure.routes) - len(structure.direct())
-    said = []
-    if len(kept) < len(every):
-        which = "those to the norms that shift most" if size else "the first ones"
-        said.append(f"{len(kept)} of {len(every)} bundles of routes are drawn, {which}.")
-    if through_norms:
-        said.append(f"{through_norms} more routes lead through another norm and are not drawn.")
-    drawn = {noise.name: rates.get(noise.name, drop(noise)) for noise in structure.noises}
-    return Routes(
-        "Routes from noise sources to norms",
-        kept,
-        drawn,
-        dict(severities),
-        {path: grade_of(value) for path, value in severities.items()},
-        {noise.name: _hint(noise) for noise in structure.noises},
-        " ".join(said),
-    )
-
-
-def _hint(noise: Noise) -> str:
-    said = f"{noise.operation}, one draw per {noise.sharing}"
-    return said if noise.line is None else f"{said}\n{place(noise, 120)}\n{noise.line.code}"
 
 
 def _routes(structure: Structure) -> list[Table]:

@@ -13,9 +13,9 @@ from varshift._draw.documents.parts import (
     add_routes,
     behind_cell,
     direct_routes,
-    routes_picture,
     sources,
 )
+from varshift._draw.documents.routes import routes_picture
 from varshift._draw.figures import counted, through
 from varshift.results import Structure
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from textwrap import wrap
 
 from varshift._draw.figures import shortened
-from varshift._draw.pictures.svg.canvas import LINE, Canvas, said, wide
+from varshift._draw.pictures.placing import LINE, wide
+from varshift._draw.pictures.svg.canvas import Canvas, said
 from varshift._draw.pictures.svg.scales import Scale
 
 __all__ = ["NARROW", "Columns", "Heading", "beside", "level", "one_in", "room", "upright"]

@@ -9,12 +9,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from varshift._draw.figures import cells, shortened
+from varshift._draw.figures import shortened
 
-__all__ = ["LINE", "Canvas", "Mark", "said", "wide"]
+__all__ = ["Canvas", "Mark", "said"]
 
-LINE = 16.0  # units from a line of text to the next
-_LETTER = 6.9  # units of an average letter at 12 units of size, a little more than most fonts have
 
 _TOLD = 300  # characters of a name in a picture's hint; the tables have it in full
 
@@ -116,11 +114,6 @@ class Canvas:
         self, tag: str, role: str, attributes: dict[str, str], *, text: str = "", hint: str = ""
     ) -> None:
         self.marks.append(Mark(tag, {"class": role, **attributes}, text, hint))
-
-
-def wide(words: str) -> float:
-    """About how many units a text takes; a Chinese character takes two letters' room."""
-    return _LETTER * cells(words)
 
 
 def said(name: str, *figures: str) -> str:

@@ -6,8 +6,9 @@ import math
 
 from varshift._draw.figures import shortened
 from varshift._draw.pictures.described import Heat
+from varshift._draw.pictures.placing import wide
 from varshift._draw.pictures.svg.axes import beside, room
-from varshift._draw.pictures.svg.canvas import Canvas, said, wide
+from varshift._draw.pictures.svg.canvas import Canvas, said
 from varshift._draw.pictures.svg.drawing import svg
 
 __all__: list[str] = []

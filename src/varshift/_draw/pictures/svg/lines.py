@@ -7,10 +7,10 @@ import math
 from varshift._draw.figures import shortened
 from varshift._draw.pictures.colours import CYCLE
 from varshift._draw.pictures.described import Line, Lines
+from varshift._draw.pictures.placing import LINE, apart
 from varshift._draw.pictures.svg.axes import Heading, beside, level, room, upright
-from varshift._draw.pictures.svg.canvas import LINE, Canvas, said
+from varshift._draw.pictures.svg.canvas import Canvas, said
 from varshift._draw.pictures.svg.drawing import svg
-from varshift._draw.pictures.svg.placing import apart
 from varshift._draw.pictures.svg.scales import Scale, linear, log
 
 __all__: list[str] = []

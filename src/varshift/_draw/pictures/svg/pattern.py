@@ -6,8 +6,9 @@ import math
 
 from varshift._draw.figures import figure, shortened
 from varshift._draw.pictures.described import Pattern
+from varshift._draw.pictures.placing import wide
 from varshift._draw.pictures.svg.axes import level, one_in, upright
-from varshift._draw.pictures.svg.canvas import Canvas, said, wide
+from varshift._draw.pictures.svg.canvas import Canvas, said
 from varshift._draw.pictures.svg.drawing import svg
 from varshift._draw.pictures.svg.scales import Scale, linear
 

@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from varshift._draw.figures import shortened
-from varshift._draw.pictures.described import Bundle, Routes
+from varshift._draw.pictures.described import Routes
+from varshift._draw.pictures.placing import LINE, Box, wide
 from varshift._draw.pictures.svg.axes import beside, room
-from varshift._draw.pictures.svg.canvas import LINE, Canvas, said, wide
+from varshift._draw.pictures.svg.canvas import Canvas, said
 from varshift._draw.pictures.svg.drawing import svg
-from varshift._draw.pictures.svg.placing import Box
 
 __all__: list[str] = []
 
 Point = tuple[float, float]
 
-_ROW, _TOP, _MOST = 24.0, 44.0, 40
+_ROW, _TOP = 24.0, 44.0
 _END = 12.0  # units between a dot and its words
 _WAYS = (0.5, 0.4, 0.6, 0.3, 0.7, 0.2, 0.8)  # along a line, where its count may stand
 
 
 @svg.register
 def _(picture: Routes, *, narrow: bool = False) -> Canvas:
-    """The bundles; of many norms those that are known to be worst."""
-    bundles = _chosen(picture)
+    """Sources and norms spread over the height, with the count of each bundle on its line."""
+    bundles = picture.bundles
     sources = list(dict.fromkeys(bundle.source for bundle in bundles))
     norms = list(dict.fromkeys(bundle.norm for bundle in bundles))
     most = 14 if narrow else 28
@@ -35,8 +35,7 @@ def _(picture: Routes, *, narrow: bool = False) -> Canvas:
     width = room(narrow, max(here + after + 170.0, 560.0))
     there = max(width - after, here + 40)
     rows = max(len(sources), len(norms))
-    caption = " ".join(filter(None, [picture.caption, _left_out(picture, bundles)]))
-    canvas = Canvas(width, _TOP + _ROW * rows + 60, picture.about, caption)
+    canvas = Canvas(width, _TOP + _ROW * rows + 60, picture.about, picture.caption)
     canvas.text(here - _END, 20, titles[0], "strong", anchor="end")
     canvas.text(there + _END, 20, titles[1], "strong")
     starts = {name: (here, y) for name, y in _heights(sources, rows).items()}
@@ -64,8 +63,9 @@ def _source(name: str, rate: str, most: int) -> str:
 
 
 def _norm(name: str, severity: float | None, most: int) -> str:
-    known = severity is not None and severity == severity
-    return shortened(name, most) + (f"  {brief(severity)}" if known else "")
+    if severity is None or severity != severity:
+        return shortened(name, most)
+    return f"{shortened(name, most)}  {brief(severity)}"
 
 
 def brief(severity: float) -> str:
@@ -77,22 +77,6 @@ def brief(severity: float) -> str:
     if severity >= 1e6:
         return "> 1e6"
     return f"{severity:.{2 if severity < 10 else 1 if severity < 100 else 0}f}"
-
-
-def _chosen(picture: Routes) -> list[Bundle]:
-    known = {norm: size for norm, size in picture.severities.items() if size == size}
-    reached = dict.fromkeys(bundle.norm for bundle in picture.bundles)
-    kept = set(sorted(reached, key=lambda norm: -known.get(norm, 0.0))[:_MOST])
-    return [bundle for bundle in picture.bundles if bundle.norm in kept][: 4 * _MOST]
-
-
-def _left_out(picture: Routes, bundles: Sequence[Bundle]) -> str:
-    drawn = sum(bundle.count for bundle in bundles)
-    every = sum(bundle.count for bundle in picture.bundles)
-    if drawn == every:
-        return ""
-    which = "those to the norms that shift most" if picture.severities else "the first ones"
-    return f"{drawn} of {every} direct routes are drawn, {which}."
 
 
 def _heights(names: Sequence[str], rows: int) -> dict[str, float]:

@@ -16,7 +16,7 @@ from matplotlib.ticker import Formatter, Locator, LogLocator, MaxNLocator
 
 __all__ = ["EveryFew", "Magnitudes", "Names", "Number", "Plain"]
 
-_BETWEEN = 10.0  # points between two labels of a log axis
+_BETWEEN = {"x": 24.0, "y": 10.0}  # points between two labels of a log axis
 # Multiples of a power of ten, from many to few: the narrowest step of each, in decades.
 _KEPT = (
     (range(2, 10), math.log10(10 / 9)),
@@ -64,7 +64,11 @@ class Magnitudes(LogLocator):
         if low <= 0 or high >= 10 * low:
             return super().tick_values(vmin, vmax)
         # As many that the last two, the nearest to each other on a log axis, stay apart.
-        most = (1 - low / high) * _decade(self.axis, low, high) / (_BETWEEN * math.log(10))
+        most = (
+            (1 - low / high)
+            * _decade(self.axis, low, high)
+            / (_BETWEEN[self.axis.axis_name] * math.log(10))  # type: ignore[union-attr]
+        )
         return MaxNLocator(nbins=int(min(max(most, 2), 8)), steps=[1, 2, 5, 10]).tick_values(
             low, high
         )
@@ -85,7 +89,8 @@ class Plain(Formatter):
         if low <= 0 or high < 10 * low:  # the round steps of `Magnitudes` are enough
             return False
         decade = _decade(self.axis, low, high)
-        kept: Iterable[int] = next((kept for kept, step in _KEPT if step * decade >= _BETWEEN), ())
+        apart = _BETWEEN[self.axis.axis_name]  # type: ignore[union-attr]
+        kept: Iterable[int] = next((kept for kept, step in _KEPT if step * decade >= apart), ())
         return round(x / 10 ** math.floor(math.log10(x) + 1e-9)) in kept
 
 

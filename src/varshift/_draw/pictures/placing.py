@@ -1,14 +1,16 @@
-"""Words beside dots, where they cover no other words and as few dots as can be."""
+"""How much room words take, and where beside dots they find it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from varshift._draw.pictures.svg.canvas import LINE, Canvas, wide
+from varshift._draw.figures import cells
 
-__all__ = ["Box", "Labels", "apart"]
+__all__ = ["LINE", "Box", "Labels", "apart", "wide"]
 
+LINE = 16.0  # units from a line of text to the next
+_LETTER = 6.9  # units of an average letter at 12 units of size, a little more than most fonts have
 _UP, _DOWN = 10.0, 3.0  # units of a line of text above and below where it is written
 _ASIDE = 9.0  # units from a dot to its words
 _BOLD = 1.06  # bold letters are that much wider
@@ -39,28 +41,34 @@ class Box:
 
 
 class Labels:
-    """Words that are put beside dots, one after the other; the first has the free choice."""
+    """Words that are put beside dots, one after the other; the first has the free choice.
 
-    def __init__(self, area: Box, dots: Sequence[tuple[float, float]]) -> None:
+    All stay within `area` and off what is `taken`.
+    """
+
+    def __init__(
+        self, area: Box, dots: Sequence[tuple[float, float]], taken: Sequence[Box] = ()
+    ) -> None:
         self._area = area
         self._dots = dots
-        self._taken: list[Box] = []
+        self._taken = list(taken)
 
-    def put(self, canvas: Canvas, x: float, y: float, words: str, *, hint: str = "") -> bool:
-        """Write them near (x, y), tied to it by a line where they are further off.
+    def place(
+        self, x: float, y: float, words: str
+    ) -> tuple[tuple[float, float], tuple[float, float] | None] | None:
+        """Where words about the dot at (x, y) begin; and where a line from it meets them.
 
-        False where every place near it has words already: nothing is written then.
+        The line is for words that are not right beside their dot. None where every place near the
+        dot has words already.
         """
         free = [place for place in self._places(x, y, words) if self._free(place[0])]
         if not free:
-            return False
+            return None
         box, shift = min(free, key=lambda place: self._covered(place[0]) + 0.6 * abs(place[1]))
         self._taken.append(box)
-        if shift:
-            edge = box.bottom if shift < 0 else box.top
-            canvas.line(x, y, min(max(x, box.left), box.right), edge, "leader")
-        canvas.text(box.left, box.bottom - _DOWN, words, "strong", hint=hint)
-        return True
+        edge = box.bottom if shift < 0 else box.top
+        tie = (min(max(x, box.left), box.right), edge) if shift else None
+        return (box.left, box.bottom - _DOWN), tie
 
     def _places(self, x: float, y: float, words: str) -> Iterator[tuple[Box, int]]:
         """Rectangles and how many lines each is up or down: beside the dot, or centred there."""
@@ -76,6 +84,11 @@ class Labels:
 
     def _covered(self, box: Box) -> int:
         return sum(box.holds(x, y) for x, y in self._dots)
+
+
+def wide(words: str) -> float:
+    """About how many units a text takes; a Chinese character takes two letters' room."""
+    return _LETTER * cells(words)
 
 
 def apart(places: Sequence[float], least: float, top: float, bottom: float) -> list[float]:
