@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from varshift._check.rule_pages import rule_address, rule_page
+from varshift._check.rule_pages import rule_page
 from varshift._draw.document import (
     Cell,
     Column,
@@ -103,11 +103,11 @@ def _table(code: str, found: Sequence[Finding]) -> Table:
         Column("output" if code == "VS301" else "norm", numeric=False),
         _SEVERITY,
         *(
-            [Column("noise", "the sources behind it, the strongest first", False)]
+            [Column("noise", "the strongest source behind it; +1: one more", False)]
             if found[0].noises
             else []
         ),
-        Column("line", "where it is drawn, or where the layer is made", False),
+        Column("line", "where it draws, or where the layer is made", False),
         Column("known by", "measured, or how it was predicted", False, True),
     ]
     rows = [Row(_cells(finding), finding.severity, finding.grade) for finding in found]
@@ -118,7 +118,7 @@ def _table(code: str, found: Sequence[Finding]) -> Table:
 _SEVERITY = Column(
     "severity",
     "variance at test ÷ in training, or its inverse, whichever is larger; median over channels, "
-    "with its band where it has one",
+    "with its band",
 )
 
 
@@ -140,7 +140,7 @@ def _listed(found: Sequence[Finding]) -> Table:
         Column("where", "path of the norm, or name of the output", False),
         _SEVERITY,
         Column("noise", "the sources behind it, the strongest first", False),
-        Column("line", "where it is drawn, or where the layer is made", False),
+        Column("line", "where it draws, or where the layer is made", False),
     ]
     rows = [
         Row(
@@ -179,6 +179,6 @@ def _entry(rule: Rule, docs: str) -> Entry:
         [],
         rule.why,
         f"{rule.code} in the documentation",
-        f"{docs.rstrip('/')}/{rule.code}.md" if own else rule_address(rule.code),
+        f"{docs.rstrip('/')}/{rule.code}.md" if own else rule.page,
         rule_page(rule.code),
     )
