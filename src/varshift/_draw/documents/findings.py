@@ -14,6 +14,7 @@ from varshift._draw.document import (
     Part,
     Row,
     Table,
+    Tone,
 )
 from varshift._draw.documents.base import document
 from varshift._draw.documents.cells import name, names, words
@@ -53,7 +54,13 @@ def _findings(result: Findings) -> Document:
         "silenced",
         "Silenced",
         "Found all the same; a choice of codes or a pattern asked not to hear of it.",
-        [_listed(result.silenced)] if result.silenced else [],
+        [_listed(result.silenced, "silenced finding")] if result.silenced else [],
+    )
+    made.add(
+        "known",
+        "Known",
+        "Found all the same; the baseline has them, and none is worse than there.",
+        [_listed(result.known, "known finding", "known")] if result.known else [],
     )
     if result.findings:
         add_calculator(made)
@@ -64,6 +71,8 @@ def _head(result: Findings) -> str:
     """How many findings, of how many norms and sources."""
     looked = f"{counted(result.norms, 'norm')}, {counted(result.sources, 'active noise source')}"
     found = counted(len(result.findings), "finding") if result.findings else "Nothing"
+    if result.known and not result.findings:
+        found = "Nothing new"
     return f"{found} above severity {result.max_severity:g}: {looked}."
 
 
@@ -133,7 +142,7 @@ def _cells(finding: Finding) -> list[Cell]:
     ]
 
 
-def _listed(found: Sequence[Finding]) -> Table:
+def _listed(found: Sequence[Finding], noun: str, tone: Tone = "none") -> Table:
     """Findings of any code in one table."""
     columns = [
         Column("code", numeric=False),
@@ -152,10 +161,11 @@ def _listed(found: Sequence[Finding]) -> Table:
                 name("—" if finding.line is None else finding.line.near),
             ],
             finding.severity,
+            tone,
         )
         for finding in found
     ]
-    return Table(counted(len(rows), "silenced finding"), columns, rows, wide=True)
+    return Table(counted(len(rows), noun), columns, rows, wide=True)
 
 
 def _further(count: int) -> str:
