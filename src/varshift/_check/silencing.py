@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 from varshift.errors import UsageError, listed
 from varshift.results import RULES, Finding
+from varshift.results.catalogue import DOCUMENTATION
 
 __all__ = ["Silence"]
 
@@ -76,6 +77,6 @@ def _prefixes(given: Iterable[str], where: str, *, empty: bool = True) -> tuple[
         if not prefix or not any(code.startswith(prefix) for code in RULES):
             raise UsageError(
                 f"{where}: {prefix!r} is no code and no beginning of one; there are {listed(RULES)}"
-                " and more in docs/rules/index.md"
+                f"; what each is stands at {DOCUMENTATION}/rules"
             )
     return found
