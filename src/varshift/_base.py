@@ -99,10 +99,20 @@ class Result:
         """A pandas DataFrame, one row per entry of `rows()`. Needs the `report` extra."""
         return drawing().frame(self)
 
-    def to_html(self, path: str | Path) -> Path:
+    def to_html(self, path: str | Path, beside: Self | None = None) -> Path:
         """Write one self-contained HTML file and return its path. Needs the `report` extra.
 
-        It works offline: pictures, sortable tables, a calculator, and where its numbers come from.
+        It works offline: the answer and what to do, pictures, the model's tree, tables to sort and
+        search, and where its numbers come from.
+
+        Args:
+            path: the file to write.
+            beside: a result of the same kind from before a change, of training for instance. It
+                stands to the left, this one to the right, and a table says norm by norm what
+                changed.
+
+        Raises:
+            UsageError: `beside` is another kind of result.
 
         >>> import tempfile, torch
         >>> from varshift import inspect
@@ -111,7 +121,12 @@ class Result:
         ...     inspect(net, torch.randn(4, 3)).to_html(f"{folder}/routes.html").name
         'routes.html'
         """
-        return Path(drawing().write_html(self, Path(path)))
+        if beside is not None and type(beside) is not type(self):
+            raise UsageError(
+                f"a {type(self).__name__} cannot stand beside a {type(beside).__name__}; pass two "
+                "results of the same verb"
+            )
+        return Path(drawing().write_html(self, Path(path), beside))
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """One static picture on matplotlib axes, for papers. Needs the `report` extra.

@@ -61,7 +61,8 @@ def meanings(shown: Iterable[Table]) -> list[str]:
 
 
 def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    """Words begin with a capital letter; symbols and names of code stay as they are."""
+    return text[:1].upper() + text[1:] if text[:1].isascii() and "_" not in text else text
 
 
 def numbered_steps(steps: Iterable[Step]) -> Iterator[tuple[str, list[str]]]:

@@ -89,7 +89,7 @@ def _numbers(result: Calculation) -> Table:
 
 
 def _lines(result: Calculation) -> Table:
-    columns = [Column(_sign(key), _WORDS.get(key, "")) for key in result.lines[0]]
+    columns = [Column(_sign(key)) for key in result.lines[0]]
     rows = [
         Row([_cell(value, 4) for value in line.values()], tone=_grade(line.get("severity")))
         for line in result.lines

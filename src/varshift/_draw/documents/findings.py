@@ -17,7 +17,7 @@ from varshift._draw.document import (
 )
 from varshift._draw.documents.base import document
 from varshift._draw.documents.cells import name, names, words
-from varshift._draw.documents.parts import GRADED, add_calculator
+from varshift._draw.documents.parts import LEVELS, add_calculator
 from varshift._draw.figures import counted, fixed
 from varshift._draw.pictures.described import Interval, Intervals
 from varshift.results import Finding, Findings, Rule
@@ -26,16 +26,17 @@ __all__: list[str] = []
 
 _MOST = 40  # findings in the picture; the tables have all
 _POINTS = 3
+_GRADED = f"Grades of the lower end of the band: {LEVELS}; no finding is below mild."
 
 
 @document.register
 def _findings(result: Findings) -> Document:
     made = Document(
         _head(result),
-        tone=result.grade,
+        tone=result.grade if result.findings else None,
         detail=_silenced(result),
         points=[f"{finding.message}." for finding in result.findings[:_POINTS]],
-        meanings=[f"{GRADED}, here of the lower end of the band."] if result.findings else [],
+        meanings=[_GRADED] if result.findings else [],
         notes=result.notes,
     )
     parts: list[Part] = [_picture(result)] if result.findings else []
@@ -101,9 +102,12 @@ def _table(code: str, found: Sequence[Finding]) -> Table:
     columns = [
         Column("output" if code == "VS301" else "norm", numeric=False),
         _SEVERITY,
-        Column("grade", numeric=False, wide=True),
-        *([Column("noise", "behind it, the strongest first", False)] if found[0].noises else []),
-        Column("line", "that draws, or that makes the layer", False),
+        *(
+            [Column("noise", "the sources behind it, the strongest first", False)]
+            if found[0].noises
+            else []
+        ),
+        Column("line", "where it is drawn, or where the layer is made", False),
         Column("known by", "measured, or how it was predicted", False, True),
     ]
     rows = [Row(_cells(finding), finding.severity, finding.grade) for finding in found]
@@ -123,7 +127,6 @@ def _cells(finding: Finding) -> list[Cell]:
     return [
         name(finding.place, after=_further(len(finding.also))),
         Cell(_banded(finding), sort=finding.severity),
-        Cell(finding.grade),
         *([name(noises[0], after=_further(len(noises) - 1))] if noises else []),
         name("—" if finding.line is None else finding.line.near),
         words(f"{finding.how}, on the {finding.basis}"),
@@ -136,8 +139,8 @@ def _listed(found: Sequence[Finding]) -> Table:
         Column("code", numeric=False),
         Column("where", "path of the norm, or name of the output", False),
         _SEVERITY,
-        Column("noise", "behind it, the strongest first", False),
-        Column("line", "that draws, or that makes the layer", False),
+        Column("noise", "the sources behind it, the strongest first", False),
+        Column("line", "where it is drawn, or where the layer is made", False),
     ]
     rows = [
         Row(
@@ -175,7 +178,7 @@ def _entry(rule: Rule, docs: str) -> Entry:
         f"Why {rule.code} counts",
         [],
         rule.why,
-        f"varshift check --explain {rule.code}",
+        f"{rule.code} in the documentation",
         f"{docs.rstrip('/')}/{rule.code}.md" if own else rule_address(rule.code),
         rule_page(rule.code),
     )

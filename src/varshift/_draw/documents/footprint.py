@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from varshift._draw.document import Cell, Column, Document, Missing, Row, Table
 from varshift._draw.documents.base import document
@@ -15,16 +15,21 @@ from varshift._draw.documents.cells import (
     number,
     words,
 )
-from varshift._draw.documents.parts import GRADED, MEASURE, add_calculator
+from varshift._draw.documents.parts import LEVELS, MEASURE, add_calculator
 from varshift._draw.figures import counted, figure, fixed, noise_names, stood
 from varshift._draw.pictures.described import Interval, Intervals, Pattern
 from varshift.results import Footprint, FootprintSite, Instead
-from varshift.results.grading import worst
+from varshift.results.grading import worst_grade
 
 __all__: list[str] = []
 
 _POINTS = 3
+_UNDECIDED = 5  # noises whose other places get a sentence
 _PATTERNS = 6  # pictures over channels: the largest noises show what one looks like
+_GRADED = (
+    "Grades of the shift that noise makes at its norm, two standard errors taken off its severity: "
+    f"{LEVELS}."
+)
 _ROUTES = Missing(
     "the routes from noise source to norm", "vs.inspect(model, example).to_html(path)"
 )
@@ -38,14 +43,11 @@ def _footprint(result: Footprint) -> Document:
         return Document("No norm could be judged.", notes=notes, missing=[_ROUTES, MEASURE])
     made = Document(
         _head(result, claims),
-        tone=worst(record.grade for record in claims),
+        tone=worst_grade(*(record.grade for record in claims)) if claims else None,
         detail=_detail(result, claims),
-        points=[_undecided(record) for record in claims if record.instead][:_POINTS],
+        points=[_point(record) for record in claims[:_POINTS]],
         picture=_intervals(records),
-        meanings=[
-            f"{counted(result.samples, 'sample')} in {counted(result.batches, 'batch')}, "
-            f"{counted(result.passes, 'pass')}. {GRADED}; here of the noise at its norm."
-        ],
+        meanings=[_passed(result), _GRADED] if claims else [_passed(result)],
         following="Next: predict with that noise (what it shifts), repair (what helps)."
         if claims
         else "",
@@ -64,7 +66,7 @@ def _footprint(result: Footprint) -> Document:
         "A norm trained behind dropout has stored a variance that is too large for its noise-free "
         "input. By how much says the drop_p. An interval that holds 0 claims nothing; nor does "
         "negligible noise, or what chance gives among so many norms.",
-        [_intervals(records), _table(records)],
+        [*([made.picture] if made.picture else []), _table(records)],
     )
     made.add(
         "pattern",
@@ -83,19 +85,23 @@ def _footprint(result: Footprint) -> Document:
 def _head(result: Footprint, claims: Sequence[FootprintSite]) -> str:
     total = counted(len(result.sites), "norm")
     if not claims and result.misfits:
+        odd = len(result.misfits)
         return (
-            f"No noise is claimed: at {len(result.misfits)} of {total} no single noise fits what "
-            "is stored."
+            f"No noise in training is claimed: at {odd} of {total} no single noise fits what is "
+            "stored."
         )
     if not claims:
-        return f"None of {total} claims noise: what they store fits training without dropout."
-    norms = len(result.claimed)
-    verb = "claims" if norms == 1 else "claim"
-    noise = "noise" if len(claims) == norms else counted(len(claims), "noise")
-    most = claims[0]
-    what = "" if len(claims) == 1 else "most at "
-    at = f"{what}{named(most.path)}, drop_p {_ends(most)} {_where(most, most.path)}"
-    return f"{norms} of {total} {verb} {noise}; {at}."
+        return (
+            f"No noise in training is claimed at any of {total}: what they store fits training "
+            "without dropout."
+        )
+    norms, most = len(result.claimed), claims[0]
+    more = "" if len(claims) == norms else f", {counted(len(claims), 'noise')} in all"
+    where = "at" if len(claims) == 1 else "most at"
+    return (
+        f"Noise in training is claimed at {norms} of {total}{more}; {where} {named(most.path)}, "
+        f"drop_p {_ends(most)} {_where(most, most.path)}."
+    )
 
 
 def _detail(result: Footprint, claims: Sequence[FootprintSite]) -> str:
@@ -107,12 +113,31 @@ def _detail(result: Footprint, claims: Sequence[FootprintSite]) -> str:
     )
 
 
-def _undecided(record: FootprintSite) -> str:
-    """Of a claimed noise, the places that explain it as well."""
-    others = ", ".join(f"or {_where(each, record.path)}: {_ends(each)}" for each in record.instead)
-    either = "either" if len(record.instead) == 1 else "any of them"
-    here = _where(record, record.path)
-    return f"{named(record.path)}: {here}, {others}; its channels fit {either}."
+def _point(record: FootprintSite) -> str:
+    said = f"{named(record.path)}: drop_p {_ends(record)} {_where(record, record.path)}"
+    return said if record.coded is None else f"{said}; in the code now {figure(record.coded, 3)}"
+
+
+def _passed(result: Footprint) -> str:
+    return (
+        f"{counted(result.samples, 'sample')} in {counted(result.batches, 'batch')}, "
+        f"{counted(result.passes, 'pass')}."
+    )
+
+
+def _undecided(records: Sequence[FootprintSite]) -> Iterator[str]:
+    """Of claimed noises, the places that explain them as well."""
+    several = [record for record in records if record.claimed and record.instead]
+    for record in several[:_UNDECIDED]:
+        others = ", ".join(
+            f"or {_where(each, record.path)}: {_ends(each)}" for each in record.instead
+        )
+        either = "either" if len(record.instead) == 1 else "any of them"
+        here = _where(record, record.path)
+        yield f"{named(record.path)}: {here}, {others}; its channels fit {either}."
+    if len(several) > _UNDECIDED:
+        more = len(several) - _UNDECIDED
+        yield f"{more} more fit another place as well; to_dict() has all."
 
 
 def _intervals(records: Sequence[FootprintSite]) -> Intervals:
@@ -166,40 +191,42 @@ def _pattern(record: FootprintSite, beside: str) -> Pattern:
 def _table(records: Sequence[FootprintSite]) -> Table:
     columns = {
         "norm": Column("norm", numeric=False),
-        "drop_p": Column(
-            "drop_p", "of a dropout that explains the stored variance; *: claimed to be noise"
-        ),
+        "drop_p": Column("drop_p", "of a dropout that explains the stored variance"),
         "code": Column("code", "drop_p of the dropout that the model still has there"),
         "95 %": Column("95 %", "confidence interval of drop_p"),
+        "claimed": Column("claimed", "taken for noise, beyond chance", False),
         "placed": Column(
             "placed",
-            "where the noise is taken to have stood; +1: one more place fits as well; maps: whole "
-            "ones were dropped, as by Dropout2d",
+            "where it is taken to have stood; +1: one more place fits as well; maps: whole ones "
+            "were dropped, as by Dropout2d",
             False,
         ),
         "misfit": Column(
             "misfit",
-            "1 is as good as sampling allows; much more: the noise stood elsewhere, or the weights "
-            "still moved",
+            "1 is as good as sampling allows; much more: noise stood elsewhere, or weights still "
+            "moved",
         ),
-        "grade": Column("grade", "of the shift that this noise makes at its norm", False, True),
         "added": Column("added", "what the noise adds to the noise-free variance", wide=True),
         "p-value": Column("p-value", "how often no noise looks like this much", wide=True),
         "channels": Column("channels", "used of all", wide=True),
         "alike": Column("the same at", "places where noise does just the same", False, True),
-        "instead": Column("or else", "places that fit as well, and drop_p there", False, True),
     }
     empty = {
         "code": all(record.coded is None for record in records),
         "alike": not any(record.alike for record in records),
-        "instead": not any(record.claimed and record.instead for record in records),
     }
     kept = [key for key in columns if not empty.get(key)]
     rows = []
     for record in records:
         cells = _cells(record)
         rows.append(Row([cells[key] for key in kept], _weight(record), record.grade))
-    return Table(_title(records), [columns[key] for key in kept], rows, numbered=True)
+    return Table(
+        _title(records),
+        [columns[key] for key in kept],
+        rows,
+        below=list(_undecided(records)),
+        numbered=True,
+    )
 
 
 def _weight(record: FootprintSite) -> float:
@@ -208,29 +235,29 @@ def _weight(record: FootprintSite) -> float:
 
 
 def _title(records: Sequence[FootprintSite]) -> str:
-    norms = counted(len({record.path for record in records}), "norm")
-    return f"{counted(len(records), 'reading')} at {norms}"
+    norms = len({record.path for record in records})
+    said = "Noise that each norm remembers"
+    if norms == len(records):
+        return said
+    return f"{said}: {counted(len(records), 'noise')} at {counted(norms, 'norm')}"
 
 
 def _cells(record: FootprintSite) -> dict[str, Cell]:
     others = record.instead if record.claimed else ()
     before, place, after = stood(record.place, record.noise, record.path)
     after += f" +{len(others)}" if others else ""
-    told = "; ".join(f"{_where(each, record.path)}: {_ends(each)}" for each in others)
-    drop_p = Cell(fixed(record.drop_p), sort=record.drop_p, after=" *" if record.claimed else "")
     return {
         "norm": name(record.path),
-        "drop_p": drop_p,
+        "drop_p": Cell(fixed(record.drop_p), sort=record.drop_p),
         "code": number(record.coded, 3),
         "95 %": Cell(f"{fixed(record.low)} to {fixed(record.high)}", sort=record.low),
+        "claimed": Cell("yes" if record.claimed else "no"),
         "placed": name(place, before, after) if place else words(before + after),
         "misfit": Cell(fixed(record.misfit, 1), sort=record.misfit),
-        "grade": Cell(record.grade if record.claimed else "—"),
         "added": number(record.added, 3),
         "p-value": chance(record.p_value),
         "channels": Cell(f"{record.used} of {record.channels}", sort=float(record.channels)),
         "alike": names(record.alike),
-        "instead": words(told or "—"),
     }
 
 

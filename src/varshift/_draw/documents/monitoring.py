@@ -5,11 +5,11 @@ from __future__ import annotations
 from varshift._draw.document import Cell, Column, Document, Row, Table
 from varshift._draw.documents.base import document
 from varshift._draw.documents.cells import error, known, name, named
-from varshift._draw.documents.parts import GRADED, SEVERITY
+from varshift._draw.documents.parts import LEVELS, SEVERITY
 from varshift._draw.figures import counted, fixed, measured
 from varshift._draw.pictures.described import Line, Lines
 from varshift.results import Monitored, MonitoredNorm, Monitoring
-from varshift.results.grading import worst
+from varshift.results.grading import worst_grade
 
 __all__: list[str] = []
 
@@ -21,11 +21,14 @@ def _monitoring(result: Monitoring) -> Document:
         return Document(said, notes=result.notes)
     made = Document(
         _head(result, result.last),
-        tone=worst(norm.grade for norm in result.last.norms.values()),
+        tone=worst_grade(*(norm.grade for norm in result.last.norms.values())),
         detail=f"{counted(len(result.history), 'look')} in {counted(result.steps, 'step')} took "
         f"{fixed(100 * result.overhead, 1)} % of the time.",
         picture=_lines(result),
-        meanings=[f"{GRADED}. ±: one standard error, from how the looks differ."],
+        meanings=[
+            f"Grades of the severity that is sure: {LEVELS}.",
+            "±: one standard error, from how the looks differ.",
+        ],
         notes=result.notes,
         facts={"steps": f"{result.steps:,}", "looks": f"{len(result.history):,}"},
     )
@@ -34,7 +37,7 @@ def _monitoring(result: Monitoring) -> Document:
         "Shift over the steps",
         "The variance with the noise off against that in training, on batches of the training "
         "itself.",
-        [_lines(result), _table(result, result.last)],
+        [*([made.picture] if made.picture else []), _table(result, result.last)],
     )
     return made
 
@@ -45,13 +48,12 @@ def _head(result: Monitoring, look: Monitored) -> str:
     largest = (
         ""
         if worst is None
-        else f"; the largest severity is {measured(worst.severity, worst.severity_se, 2)}, at "
+        else f"; the largest is {measured(worst.severity, worst.severity_se, 2)}, at "
         f"{named(worst.path)}"
     )
     return (
         f"At step {look.step}, {beyond or 'none'} of {counted(len(look.norms), 'watched norm')} "
-        f"surely {'shifts' if beyond < 2 else 'shift'} by more than severity "
-        f"{result.threshold:g}{largest}."
+        f"surely {'has' if beyond < 2 else 'have'} a severity above {result.threshold:g}{largest}."
     )
 
 
@@ -74,11 +76,10 @@ def _table(result: Monitoring, look: Monitored) -> Table:
             "variance with noise off ÷ variance in training, median over channels",
         ),
         SEVERITY,
-        Column("grade", "of the severity that is sure", False, True),
         Column("largest", f"severity of any look that was surely above {result.threshold:g}"),
         Column("looks", "that the figures rest on", wide=True),
-        Column("rule", "of check that this breaks", False),
-        Column("noise behind", "that reaches the norm", False),
+        Column("rule", "the rule of check that this breaks", False),
+        Column("noise behind", "the first source that reaches it, and how many more", False),
     ]
     rows = [_row(result, path, norm) for path, norm in look.norms.items()]
     looks = max(norm.looks for norm in look.norms.values())
@@ -95,7 +96,6 @@ def _row(result: Monitoring, path: str, norm: MonitoredNorm) -> Row:
             name(path),
             error(norm.shift, norm.shift_se),
             error(norm.severity, norm.severity_se, 2),
-            Cell(norm.grade),
             Cell("—", sort="") if largest is None else Cell(fixed(largest, 2), sort=largest),
             Cell(str(norm.looks), sort=float(norm.looks)),
             Cell(result.codes.get(path, "")),

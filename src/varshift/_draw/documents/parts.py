@@ -26,7 +26,7 @@ from varshift.results import Noise, Route, Structure
 from varshift.results.grading import GRADES, Grade
 
 __all__ = [
-    *("EXPLAIN", "GRADED", "MEASURE", "REPAIR", "SEVERITY", "SHIFT", "add_calculator"),
+    *("EXPLAIN", "GRADED", "LEVELS", "MEASURE", "REPAIR", "SEVERITY", "SHIFT", "add_calculator"),
     *(
         "add_routes",
         "behind_cell",
@@ -44,9 +44,8 @@ SHIFT = Column(
     "too much",
 )
 SEVERITY = Column("severity", "Δ or 1/Δ, whichever is larger; median over channels")
-GRADED = "Grades, two standard errors taken off the severity: " + ", ".join(
-    f"{grade} above {least:g}" for grade, least in GRADES.items()
-)
+LEVELS = ", ".join(f"{grade} above {least:g}" for grade, least in GRADES.items())
+GRADED = f"Grades, two standard errors taken off the severity: {LEVELS}"
 MEASURE = Missing(
     "the variance in training and at test, norm by norm and channel by channel",
     "vs.measure(model, data).to_html(path)",

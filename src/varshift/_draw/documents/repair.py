@@ -61,10 +61,7 @@ def _head(result: Repair) -> str:
             f"(95 %: {_interval(kept, 3)})."
         )
     if _compared(result):
-        tried = len(result.candidates)
-        none = "the one repair tried" if tried == 1 else f"none of the {tried} repairs tried"
-        helped = "did not help" if tried == 1 else "helped"
-        return f"Not repaired: {none} {helped}; the model is untouched."
+        return "Not repaired: no repair helped. The model is untouched."
     return "Not repaired:"
 
 
@@ -130,8 +127,8 @@ def _table(result: Repair) -> Table:
     right = result.before.accuracy is not None
     columns = [
         Column("repair", numeric=False),
-        Column("loss", f"mean {_measure(result)}"),
-        Column("± error", "one standard error of that mean", wide=True),
+        Column("loss", "mean over the held-out samples"),
+        Column("±", "one standard error of that mean", wide=True),
         *([Column("right", "share of right answers")] if right else []),
         Column("change", "of the loss, paired over samples; negative is better"),
         Column("95 %", "interval of that change"),

@@ -12,7 +12,7 @@ from varshift._draw.documents.cells import known, name, words
 from varshift._draw.documents.parts import MEASURE, add_routes
 from varshift._draw.figures import counted, figure, fixed
 from varshift.results import Patch, Rewrite
-from varshift.results.grading import grade_of, worst
+from varshift.results.grading import grade_of, worst_grade
 
 __all__: list[str] = []
 
@@ -60,7 +60,7 @@ def _head(result: Rewrite) -> str:
 def _tone(result: Rewrite) -> Tone | None:
     if result.clean and result.reached_before:
         return "good"
-    return worst(map(grade_of, result.severities.values())) if result.severities else None
+    return worst_grade(*map(grade_of, result.severities.values())) if result.severities else None
 
 
 def _detail(result: Rewrite) -> str:
@@ -107,11 +107,10 @@ def _severities(severities: Mapping[str, float]) -> list[Table]:
     columns = [
         Column("norm", numeric=False),
         Column("severity", "Δ or 1/Δ, whichever is larger; median over channels"),
-        Column("grade", numeric=False, wide=True),
     ]
     rows = [
         Row(
-            [name(path), Cell(fixed(severity, 2), sort=severity), Cell(grade_of(severity))],
+            [name(path), Cell(fixed(severity, 2), sort=severity)],
             known(severity),
             grade_of(severity),
         )

@@ -16,11 +16,12 @@ _P = TypeVar("_P", Tree, Table)
 
 _ORDER: Sequence[Tone] = ("none", "known", "good", "mild", "clear", "severe")
 _FIGURES = 3  # columns of a table that are compared where there is no tree
+_ALIKE = "alike"
 _CHANGE = "by the grade; where that stayed, moved is an interval of Δ clear of the other"
 
 
 def changed(before: Document, after: Document) -> Table | None:
-    """A row per norm that either has: its grade and figures before and after.
+    """A row per norm that either has, those that changed first: grade and figures of both.
 
     Results without a tree are compared by the first table that both have. None where they share
     none.
@@ -43,6 +44,7 @@ def _parts(document: Document) -> Iterator[Part]:
 def _of_trees(before: Tree, after: Tree) -> Table:
     old, new = ({leaf.path: leaf for leaf in tree.leaves} for tree in (before, after))
     rows = [_norm(path, old.get(path), new.get(path)) for path in {**new, **old}]
+    rows.sort(key=lambda row: row.cells[1].text == _ALIKE)
     columns = [
         Column("norm", numeric=False),
         Column("change", _CHANGE, numeric=False),
@@ -78,7 +80,7 @@ def _word(old: Leaf | None, new: Leaf | None) -> str:
     if step:
         return "worse" if step > 0 else "better"
     apart = new.low > old.high or new.high < old.low
-    return "moved" if apart else "alike"
+    return "moved" if apart else _ALIKE
 
 
 def _rank(leaf: Leaf | None) -> float | str:

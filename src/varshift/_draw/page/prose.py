@@ -30,9 +30,9 @@ class Block:
 
 
 def blocks(markdown: str) -> Iterator[Block]:
-    """What the pages of the rules use of Markdown; all else stays as it is written.
+    r"""What the pages of the rules use of Markdown; all else stays as it is written.
 
-    >>> [block.kind for block in blocks("Text of `two`\\nlines.\\n\\n## Why\\n\\n    Δ = 1\\n")]
+    >>> [block.kind for block in blocks("Text of `two`\nlines.\n\n## Why\n\n    Δ = 1\n")]
     ['paragraph', 'heading', 'code']
     """
     for paragraph in _paragraphs(markdown.splitlines()):

@@ -14,6 +14,7 @@ _MOST = 400  # rows; nobody reads more of them on a page
 _NAME = 40  # characters of a name; its title has all of it
 _SEARCHED = 20  # rows beyond which a page offers a search
 _PRINTED = 60  # rows on paper
+_COLUMNS = 24  # that the style sheet knows by number
 _PLACE = Column("#", "place in the model")
 
 
@@ -22,14 +23,14 @@ class LaidCell:
     """What is written, what a table sorts by where that is not the text, and what was cut."""
 
     text: str
-    kind: str
-    sort: str | float | None = None
+    style: str
+    sort: str | None = None
     title: str = ""
 
 
 @dataclass(frozen=True)
 class LaidRow:
-    """Cells under the columns; `marked` is the cell that says the row's tone."""
+    """Cells under the columns."""
 
     cells: Sequence[LaidCell]
     tone: Tone
@@ -37,10 +38,15 @@ class LaidRow:
 
 @dataclass(frozen=True)
 class LaidTable:
-    """A table with its caption, its columns' kinds and its rows."""
+    """A table with its caption, columns and rows; the column `marked` has the grade.
+
+    `kinds` are classes that say which columns hold numbers (`n2`) and which wrap (`w3`): one for a
+    column, not one for a cell.
+    """
 
     caption: str
-    columns: Sequence[tuple[Column, str]]
+    columns: Sequence[Column]
+    kinds: str
     rows: Sequence[LaidRow]
     below: Sequence[str]
     marked: int
@@ -60,7 +66,7 @@ class LaidTable:
     @property
     def explained(self) -> Sequence[Column]:
         """The columns whose meaning is told."""
-        return [column for column, _ in self.columns if column.meaning]
+        return [column for column in self.columns if column.meaning]
 
 
 def lay_table(table: Table) -> LaidTable:
@@ -77,16 +83,24 @@ def lay_table(table: Table) -> LaidTable:
     laid = [
         LaidRow([column[index] for column in cells], row.tone) for index, row in enumerate(rows)
     ]
-    kinds = [_kind(column, rows, index) for index, column in enumerate(columns)]
-    named = [index for index, column in enumerate(columns) if not column.numeric]
-    toned = any(row.tone != "none" for row in rows)
+    kinds = [_kind(column, rows, index) for index, column in enumerate(columns[:_COLUMNS])]
     return LaidTable(
         caption,
-        list(zip(columns, kinds, strict=True)),
+        columns,
+        " ".join(filter(None, kinds)),
         laid,
         shown.below,
-        (named[0] if named else 0) if toned else -1,
+        _marked(columns, rows),
     )
+
+
+def _marked(columns: Sequence[Column], rows: Sequence[Row]) -> int:
+    """The column that says the grade, or else the first with words; -1 where no row has any."""
+    if all(row.tone == "none" for row in rows):
+        return -1
+    worded = [index for index, column in enumerate(columns) if not column.numeric]
+    graded = [index for index in worded if columns[index].name == "grade"]
+    return next(iter([*graded, *worded]), 0)
 
 
 def _placed(row: Row, table: Table) -> Row:
@@ -96,10 +110,10 @@ def _placed(row: Row, table: Table) -> Row:
 
 
 def _kind(column: Column, rows: Sequence[Row], index: int) -> str:
-    """The class of a column's cells."""
+    """The class by which a table knows how this column's cells stand."""
     if column.numeric:
-        return "number"
-    return "wraps" if any(row.cells[index].kind == "words" for row in rows) else ""
+        return f"n{index + 1}"
+    return f"w{index + 1}" if any(row.cells[index].kind == "words" for row in rows) else ""
 
 
 def _column(column: Sequence[Cell]) -> list[LaidCell]:
@@ -113,8 +127,7 @@ def _cell(cell: Cell, text: str) -> LaidCell:
     written = f"{cell.before}{text}{cell.after}"
     if cell.kind == "name" and not written:
         written = "(the model itself)"
-    sort = cell.sort if cell.sort != written else None
+    sort = f"{cell.sort:.7g}" if isinstance(cell.sort, float) else cell.sort
     if text != cell.text:
-        sort = cell.text if sort is None else sort
-        return LaidCell(written, cell.style, sort, cell.text)
-    return LaidCell(written, cell.style, sort)
+        return LaidCell(written, cell.style, cell.text if sort is None else sort, cell.text)
+    return LaidCell(written, cell.style, None if sort == written else sort)

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from os.path import commonprefix
+from itertools import takewhile
 
 from varshift._draw.document import Leaf, Tone, Tree
 from varshift._draw.figures import counted, figure, shortened
@@ -15,7 +15,8 @@ from varshift._draw.pictures.svg.scales import Scale, log
 __all__ = ["Bar", "Group", "LaidTree", "Norm", "axis", "lay_tree"]
 
 _NAME = 40  # characters of a name; its title has all of it
-_FLAT = 12  # clean siblings that are still shown one by one where nothing beside them shifts
+_APIECE = 2  # clean norms beside each other that need no line for themselves
+_FEW = 12  # norms of a tree that need no folding
 _SEARCHED = 20  # norms beyond which a page offers a search
 _APART = 17.0  # percent of the axis between two of its numbers
 _WHISKER = 1.3  # factor beyond the outermost Δ to which intervals are drawn
@@ -62,24 +63,20 @@ class Norm:
 
 @dataclass(frozen=True)
 class Group:
-    """Norms below one part of the path, or clean ones beside each other, said in one line."""
+    """Norms below one part of the path, or clean ones beside each other; `folded` to one line."""
 
     name: str
     inside: Sequence[Group | Norm]
     tone: Tone
     told: str
     bar: Bar | None
+    folded: bool
     title: str = ""
 
     @property
     def leaves(self) -> Sequence[Leaf]:
         """All norms in it."""
         return [leaf for each in self.inside for leaf in each.leaves]
-
-    @property
-    def clean(self) -> bool:
-        """Whether nothing in it shifts, so that it begins folded."""
-        return self.tone == "none"
 
 
 @dataclass(frozen=True)
@@ -100,25 +97,22 @@ class LaidTree:
     @property
     def folds(self) -> bool:
         """Whether some of it is folded and some is not."""
-        groups = [each for each in self.inside if isinstance(each, Group)]
-        return any(_folds(group) for group in groups)
+        return any(map(_folds, self.inside))
 
 
 def lay_tree(tree: Tree, scale: Scale | None = None) -> LaidTree:
     """The tree's groups and bars; `scale` is that of two trees beside each other.
 
-    >>> leaves = [Leaf(f"stage.{i}.bn", "none", "1.00", 1.0, 0.99, 1.01) for i in range(3)]
+    >>> leaves = [Leaf(f"stage.{i}.bn", "none", "1.00", 1.0, 0.99, 1.01) for i in range(20)]
     >>> leaves.append(Leaf("head.bn", "severe", "2.40", 0.42, 0.40, 0.44))
     >>> [(each.name, each.tone) for each in lay_tree(Tree(leaves, "severity")).inside]
     [('stage', 'none'), ('head.bn', 'severe')]
     >>> lay_tree(Tree(leaves, "severity")).inside[0].told
-    '3 norms, none shifts: Δ 1'
+    '20 norms, none shifts: Δ 1'
     """
-    across = scale or axis(tree.leaves)
-    inside = _inside(tree.leaves, 0, across)
-    return LaidTree(
-        _runs(inside, _FLAT), tree.figure, _ticks(across), across(1.0), len(tree.leaves)
-    )
+    across, count = scale or axis(tree.leaves), len(tree.leaves)
+    inside = _inside(tree.leaves, 0, across, count > _FEW)
+    return LaidTree(inside, tree.figure, _ticks(across), across(1.0), count)
 
 
 def axis(leaves: Iterable[Leaf]) -> Scale:
@@ -130,49 +124,50 @@ def axis(leaves: Iterable[Leaf]) -> Scale:
     return log([*shifts, *ends], 0.0, 100.0)
 
 
-def _inside(leaves: Sequence[Leaf], depth: int, scale: Scale) -> list[Group | Norm]:
+def _inside(leaves: Sequence[Leaf], depth: int, scale: Scale, folding: bool) -> list[Group | Norm]:
     """Groups and norms in the model's order, by the part of their paths at this depth."""
     found: dict[str | int, list[Leaf]] = {}
     for index, leaf in enumerate(leaves):
         parts = leaf.path.split(".")
         found.setdefault(parts[depth] if depth < len(parts) else index, []).append(leaf)
-    return [_one(held, depth, scale) for held in found.values()]
+    made = [_one(held, depth, scale, folding) for held in found.values()]
+    return _runs(made) if folding else made
 
 
-def _one(held: Sequence[Leaf], depth: int, scale: Scale) -> Group | Norm:
+def _one(held: Sequence[Leaf], depth: int, scale: Scale, folding: bool) -> Group | Norm:
     split = [leaf.path.split(".") for leaf in held]
     if len(held) == 1:
         name = ".".join(split[0][depth:]) or split[0][-1] or "the model itself"
         return Norm(shortened(name, _NAME), held[0], _bar(held[0], scale))
     # Parts that all of them share make one name: `backbone.stages`, not a group in a group.
-    shared = len(commonprefix(split))
+    shared = sum(1 for _ in takewhile(_alike, zip(*split, strict=False)))
     path = ".".join(split[0][:shared])
     name = shortened(".".join(split[0][depth:shared]), _NAME)
-    inside = _inside(held, shared, scale)
-    folded = inside if _worst(held) == "none" else _runs(inside, 1)
-    return _group(name, path if path != name else "", folded, scale)
+    folded = folding and _worst(held) == "none"
+    inside = _inside(held, shared, scale, folding and not folded)
+    return _group(name, inside, folded, path if path != name else "")
 
 
-def _group(name: str, title: str, inside: Sequence[Group | Norm], scale: Scale | None) -> Group:
+def _alike(parts: Sequence[str]) -> bool:
+    return len(set(parts)) == 1
+
+
+def _group(name: str, inside: Sequence[Group | Norm], folded: bool, title: str = "") -> Group:
     leaves = [leaf for each in inside for leaf in each.leaves]
-    return Group(name, inside, _worst(leaves), _told(leaves), _span(inside), title)
+    return Group(name, inside, _worst(leaves), _told(leaves), _span(inside), folded, title)
 
 
-def _runs(inside: Sequence[Group | Norm], most: int) -> list[Group | Norm]:
-    """Clean siblings beside each other as one line each time, where anything else shifts.
-
-    Where nothing does, they are one line only if they are more than `most`.
-    """
-    mixed = any(each.tone != "none" for each in inside)
+def _runs(inside: Sequence[Group | Norm]) -> list[Group | Norm]:
+    """Clean siblings beside each other as one line each time."""
     made: list[Group | Norm] = []
     run: list[Group | Norm] = []
     for each in [*inside, None]:
         if each is not None and each.tone == "none":
             run.append(each)
             continue
-        if len(run) > (1 if mixed else most):
+        if len(run) > 1 and sum(len(one.leaves) for one in run) > _APIECE:
             name = shortened(f"{run[0].name} … {run[-1].name}", _NAME)
-            made.append(_group(name, "", run, None))
+            made.append(_group(name, run, True))
         else:
             made += run
         run = []
@@ -215,10 +210,8 @@ def _span(inside: Sequence[Group | Norm]) -> Bar | None:
     return Bar(min(low for low, _ in ends), max(high for _, high in ends))
 
 
-def _folds(group: Group) -> bool:
-    if group.clean:
-        return True
-    return any(isinstance(each, Group) and _folds(each) for each in group.inside)
+def _folds(each: Group | Norm) -> bool:
+    return isinstance(each, Group) and (each.folded or any(map(_folds, each.inside)))
 
 
 def _ticks(scale: Scale) -> list[tuple[str, float]]:

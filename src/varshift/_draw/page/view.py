@@ -22,11 +22,12 @@ from varshift._draw.page.prose import Block, blocks
 from varshift._draw.page.tables import lay_table
 from varshift._draw.page.tree import axis, lay_tree
 from varshift._draw.pictures.described import Depth, Picture
-from varshift._draw.pictures.svg import element, svg
+from varshift._draw.pictures.svg import Canvas, element, svg
 
 __all__ = ["Drawn", "LaidSection", "View", "view_of", "view_of_two"]
 
 _SMALL = 400  # units of width up to which pictures stand beside each other
+_TOUCHED = 400  # marks
 _ENLARGED = 1.3  # pixels a unit where there is room for them
 
 
@@ -117,7 +118,7 @@ def view_of_two(before: Document, after: Document) -> View:
 def _compared(before: Document, after: Document) -> Iterator[LaidSection]:
     table = changed(before, after)
     if table is not None:
-        lead = "Row by row, matched by name; a click on a heading sorts."
+        lead = "The same names in both; what changed comes first."
         yield LaidSection("changed", "What changed", lead, [_drawn(table)])
     labels = ("before", "after")
     if before.picture is not None and after.picture is not None:
@@ -153,7 +154,9 @@ def _ordered(document: Document) -> Sequence[Section]:
 def _section(section: Section, shown: Sequence[object]) -> LaidSection | None:
     """Without the parts that are shown elsewhere; None where nothing is left."""
     parts = [
-        part for part in section.parts if not any(part is each for each in shown if each is not None)
+        part
+        for part in section.parts
+        if not any(part is each for each in shown if each is not None)
     ]
     if not parts:
         return None
@@ -182,7 +185,14 @@ def _pictured(picture: Picture) -> Pictured:
         wide.about,
         wide.caption,
         element(wide),
-        element(narrow) if differs else "",
+        element(_brief(narrow)) if differs else "",
         _ENLARGED * wide.width,
         wide.width < _SMALL,
     )
+
+
+def _brief(narrow: Canvas) -> Canvas:
+    """Without hints where marks are so many that no finger hits the one that is meant."""
+    if len(narrow.marks) <= _TOUCHED:
+        return narrow
+    return replace(narrow, marks=[replace(mark, hint="") for mark in narrow.marks])

@@ -58,6 +58,8 @@ CYCLE: tuple[Colour, ...] = (
 def variables(selector: str = ":root") -> str:
     """A style sheet that names every colour: `var(--train)`, `var(--grade-severe)` and so on.
 
+    Paper is light, whatever the screen is.
+
     >>> print(variables(".picture")[:39])
     .picture { color-scheme: light dark; --
     """
@@ -66,5 +68,5 @@ def variables(selector: str = ":root") -> str:
     dark = " ".join(f"--{name}: {colour.dark};" for name, colour in named.items())
     return (
         f"{selector} {{ color-scheme: light dark; {light} }}\n"
-        f"@media (prefers-color-scheme: dark) {{ {selector} {{ {dark} }} }}\n"
+        f"@media screen and (prefers-color-scheme: dark) {{ {selector} {{ {dark} }} }}\n"
     )
