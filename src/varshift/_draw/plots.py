@@ -38,6 +38,5 @@ def _why(made: Document) -> str:
     """What a result without a picture says of itself: nothing else would tell why."""
     if made.picture is not None:
         return ""
-    notes = [] if made.sections else made.notes[:1]
-    said = " ".join(filter(None, (made.head, made.detail, *notes)))
+    said = " ".join(filter(None, (made.head, made.detail, *made.notes[:1])))
     return f" ({flat(said).rstrip('.')})" if said else ""
