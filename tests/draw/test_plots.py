@@ -118,7 +118,8 @@ def test_a_repair_draws_the_change_of_each(every, ax):
     r.plot(ax)
     names = [label.get_text() for label in ax.get_yticklabels()]
     tried = [candidate for candidate in r.candidates if candidate.trial is not None]
-    assert names[: 1 + len(tried)] == ["as trained", *(c.method for c in tried)]
+    methods = [f"{c.method}, kept" if c.method == r.method else c.method for c in tried]
+    assert names[: 1 + len(tried)] == ["as trained", *methods]
     ends = [tuple(bar.get_segments()[0][:, 0]) for bar in ax.collections[1:]]
     assert ends == [pytest.approx((c.trial.loss.low, c.trial.loss.high)) for c in tried]
     assert "change of held-out" in ax.get_xlabel().replace("\n", " ")

@@ -28,7 +28,7 @@ _LEGEND, _LINE = 330.0, 13.0  # points: width of a legend in one row, height of 
 _LABELS = 0.7  # of the height of axes stays beside the names, where a layout gives them room
 # Told apart in grey and by every eye.
 _MARKERS = {"none": "o", "mild": "^", "clear": "s", "severe": "D"}
-_ROLES = {"train": "o-", "test": "s-", "stored": "D--", "data": "v-"}
+_ROLES = {"train": "o-", "test": "s-", "stored": "D--", "data": "v-", "good": "P-"}
 
 
 @draw.register(Depth)
