@@ -81,7 +81,9 @@ class Result:
         return str(drawing().text(self))
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | dict.fromkeys(self._LIVE)
+        # What was worked out from the fields is worked out again.
+        kept = {each.name: getattr(self, each.name) for each in fields(self)}  # type: ignore[arg-type]
+        return kept | dict.fromkeys(self._LIVE)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: numbers, strings, lists and dicts, with a versioned `schema` on top."""
