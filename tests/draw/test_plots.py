@@ -147,18 +147,22 @@ def test_a_monitor_draws_a_line_for_each_norm(every, ax):
 )
 def test_what_has_no_one_picture_says_where_there_are_some(every, name):
     kind = type(every[name]).__name__
-    with pytest.raises(vs.UsageError, match=rf"this {kind} has no picture.*to_html\(path\)"):
+    with pytest.raises(
+        vs.UsageError, match=rf"this {kind} has no one picture to plot.*to_html\(path\)"
+    ):
         every[name].plot()
 
 
 def test_without_a_figure_for_any_norm_it_says_why(every):
     for name in ("measurement", "prediction", "footprint"):
         empty = replace(every[name], sites={}, skipped={"norm": "no batch reached it"})
-        with pytest.raises(vs.UsageError, match=r"no picture to plot \(.*no batch reached it\)"):
+        with pytest.raises(
+            vs.UsageError, match=r"no one picture to plot \(.*no batch reached it\)"
+        ):
             empty.plot()
     net = nn.Sequential(nn.Linear(3, 3), nn.BatchNorm1d(3))
     unjudged = vs.repair(net, torch.randn(40, 3).split(10))
-    with pytest.raises(vs.UsageError, match=r"no picture to plot \(Not repaired: .+\)"):
+    with pytest.raises(vs.UsageError, match=r"no one picture to plot \(Not repaired: .+\)"):
         unjudged.plot()
 
 

@@ -28,7 +28,7 @@ def plot(result: Result, ax: Axes | None = None) -> Axes:
     picture = made.picture
     if picture is None or isinstance(picture, Routes):
         raise UsageError(
-            f"this {type(result).__name__} has no picture to plot{_why(made)}; to_html(path) "
+            f"this {type(result).__name__} has no one picture to plot{_why(made)}; to_html(path) "
             "draws all there is, and measure(…).plot() the shift"
         )
     return draw(picture, fresh_axes(picture) if ax is None else ax)
