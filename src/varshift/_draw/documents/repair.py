@@ -118,8 +118,10 @@ def _change(result: Repair, candidate: Candidate) -> Interval:
     assert candidate.trial is not None
     loss = candidate.trial.loss
     told = f"{_signed(loss.mean, 3)}, {_interval(candidate, 2)}, {_verdict(result, candidate)}"
-    role: Role = "test" if candidate.method == result.method else "stored"
-    return Interval(candidate.method, loss.mean, loss.low, loss.high, role, told)
+    kept = candidate.method == result.method
+    role: Role = "good" if kept else "stored"
+    label = f"{candidate.method}, kept" if kept else ""
+    return Interval(candidate.method, loss.mean, loss.low, loss.high, role, told, label)
 
 
 def _table(result: Repair) -> Table:
