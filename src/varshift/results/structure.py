@@ -351,7 +351,7 @@ class Structure(Result):
 
     def behind(self, path: str) -> tuple[Route, ...]:
         """The direct routes that end at the norm site `path`."""
-        return tuple(route for route in self.direct() if route.norm == path)
+        return tuple(route for route in self.routes if route.norm == path and route.direct)
 
     def prove(self, route: Route) -> Proof:
         """Draw the route's one noise source anew and see whether the norm's input moves.

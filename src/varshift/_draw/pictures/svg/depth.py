@@ -6,12 +6,13 @@ import math
 
 from varshift._draw.figures import figure, shortened
 from varshift._draw.pictures.described import Depth, Series
+from varshift._draw.pictures.grades import entries, zones
+from varshift._draw.pictures.placing import Box, Labels
 from varshift._draw.pictures.svg.axes import NARROW, Columns, Heading, room
 from varshift._draw.pictures.svg.canvas import Canvas, said
 from varshift._draw.pictures.svg.drawing import svg
-from varshift._draw.pictures.svg.placing import Box, Labels
 from varshift._draw.pictures.svg.scales import Scale, log
-from varshift.results.grading import GRADES, Grade
+from varshift.results.grading import Grade
 
 __all__ = ["HIGH", "breadth"]
 
@@ -30,13 +31,11 @@ def breadth(norms: int, narrow: bool) -> float:
 def _(picture: Depth, *, narrow: bool = False) -> Canvas:
     """Dots over the norms, coloured by grade where grades are given, and the level of no shift."""
     width = breadth(len(picture.names), narrow)
-    graded = any(one.grades for one in picture.series)
-    lead = "severity:" if graded else ""
-    heading = Heading(width, picture.label, _entries(picture), lead)
+    heading = Heading(width, picture.label, _entries(picture), _lead(picture))
     columns = Columns(picture.names, heading.bottom, HIGH, width)
     scale = log(_drawn(picture), columns.bottom, columns.top)
     canvas = Canvas(width, columns.height, picture.about, picture.caption)
-    if picture.level is not None and graded:
+    if picture.level is not None and all(one.grades for one in picture.series):
         _zones(canvas, columns, scale, picture.level)
     heading.draw(canvas)
     columns.draw(canvas, scale, picture.level)
@@ -52,8 +51,8 @@ def _(picture: Depth, *, narrow: bool = False) -> Canvas:
 
 def _drawn(picture: Depth) -> list[float]:
     """What the scale must show: all values, and of their intervals what is not too far away."""
-    every = [value for one in picture.series for value in one.values]
-    values = [value for value in (*every, *picture.covers) if 0 < value < math.inf]
+    values = [value for one in picture.series for value in one.values if 0 < value < math.inf]
+    values += [value for value in picture.covers if 0 < value < math.inf]
     if picture.level is not None:
         values.append(picture.level)
     ends = [end for one in picture.series for end in (*one.low, *one.high)]
@@ -64,27 +63,27 @@ def _drawn(picture: Depth) -> list[float]:
 
 
 def _entries(picture: Depth) -> list[tuple[str, str]]:
-    """What the colours mean: roles where there are several, grades with where they begin."""
-    met = {grade for one in picture.series for grade in one.grades}
-    begins: dict[Grade, str] = {grade: f"{grade} > {least:g}" for grade, least in GRADES.items()}
-    words = {"none": "none", **begins}
-    grades = [(f"grade-{grade}", word) for grade, word in words.items() if grade in met]
+    """What the colours mean: grades with where they begin, and roles where there are several."""
     plain = [one for one in picture.series if not one.grades]
     roles = [(one.role, one.label) for one in plain] if len(picture.series) > 1 else []
-    return [*grades, *roles]
+    return [*((f"grade-{grade}", words) for grade, words in entries(picture.series)), *roles]
+
+
+def _lead(picture: Depth) -> str:
+    """What it is that the colours of grades tell, and of which series where there are several."""
+    graded = [one.label for one in picture.series if one.grades]
+    if not graded:
+        return ""
+    return "severity:" if len(picture.series) == 1 else f"{', '.join(graded)}, by severity:"
 
 
 def _zones(canvas: Canvas, columns: Columns, scale: Scale, level: float) -> None:
     """Behind the dots, where each grade begins, above the level and below it."""
-    begins = [(grade, least) for grade, least in GRADES.items()]
-    ends = [least for _, least in begins[1:]] + [math.inf]
-    for (grade, least), end in zip(begins, ends, strict=True):
-        for low, high in ((level * least, level * end), (level / end, level / least)):
-            low, high = max(low, scale.low), min(high, scale.high)
-            if low < high:
-                y = scale(high)
-                wide = columns.right - columns.left
-                canvas.box(columns.left, y, wide, scale(low) - y, f"zone grade-{grade}")
+    for grade, low, high in zones(level):
+        low, high = max(low, scale.low), min(high, scale.high)
+        if low < high:
+            top, wide = scale(high), columns.right - columns.left
+            canvas.box(columns.left, top, wide, scale(low) - top, f"zone grade-{grade}")
 
 
 def _one(canvas: Canvas, columns: Columns, scale: Scale, one: Series) -> None:
@@ -121,4 +120,10 @@ def _named(canvas: Canvas, columns: Columns, scale: Scale, picture: Depth) -> No
         x, y = places[index]
         if math.isfinite(y):
             name = picture.names[index]
-            labels.put(canvas, x, y, f"{index + 1}: {shortened(name, most)}", hint=said(name))
+            words = f"{index + 1}: {shortened(name, most)}"
+            placed = labels.place(x, y, words)
+            if placed is not None:
+                at, tie = placed
+                if tie is not None:
+                    canvas.line(x, y, *tie, "leader")
+                canvas.text(*at, words, "strong", hint=said(name))
