@@ -9,10 +9,10 @@ import pytest
 import torch
 from rich.console import Console
 from torch import nn
+from varshift._draw.accounts import account
 
 import varshift as vs
 from varshift._base import Record, Result, Undoable
-from varshift._draw.accounts import account
 from varshift.theory import calculator
 
 

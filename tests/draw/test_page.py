@@ -12,10 +12,10 @@ from html.parser import HTMLParser
 import pytest
 import torch
 from torch import nn
+from varshift._draw.page.bodies import body
 
 import varshift as vs
 from varshift._draw.page import render, writing
-from varshift._draw.page.bodies import body
 from varshift._draw.page.scales import linear, log
 from varshift._visible import visible
 from varshift.results.catalogue import RULES

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import nn
+from varshift._draw.page.bodies import body
 
 import varshift as vs
 from problems.settling import settled
 from varshift._draw.page import render
-from varshift._draw.page.bodies import body
 from varshift._draw.page.clean import clipped
 from varshift._visible import visible
 

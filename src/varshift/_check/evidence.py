@@ -16,13 +16,14 @@ from varshift._check.sizes import (
     drawn_again,
     from_checkpoint,
     measured,
+    nothing_left,
     predicted,
     unattributed,
 )
 from varshift._check.staleness import against
 from varshift._engine import Handle, Session, Silenced, norm_handles
 from varshift._measure.staleness import looks_trained
-from varshift.results import Finding, Line, Noise, Route, Structure
+from varshift.results import Explanation, Finding, Line, Noise, Route, Structure
 from varshift.results.findings import Basis
 from varshift.results.structure import in_a_file
 
@@ -35,7 +36,8 @@ Task = Literal["regression"]
 class Evidence:
     """A borrowed model, the passes over its batches, and what has been found out so far.
 
-    `notes` is what rules could not analyse.
+    `notes` is what rules could not analyse. Where the same batches have been explained already,
+    `explanation` spares the passes that it has made.
     """
 
     run: Session
@@ -43,6 +45,7 @@ class Evidence:
     max_severity: float
     task: Task | None = None
     notes: list[str] = field(default_factory=list)
+    explanation: Explanation | None = None
 
     @property
     def structure(self) -> Structure:
@@ -168,8 +171,12 @@ class Evidence:
         """
         if not self.seen.sites:
             return {}
+        known = self.explanation
+        if known is not None and known.blame.complete:
+            return nothing_left(self.passes)
         found = unattributed(self.passes)
-        if self.real and any(s.low <= self.max_severity < s.severity for s in found.values()):
+        undecided = any(s.low <= self.max_severity < s.severity for s in found.values())
+        if self.real and known is None and undecided:
             self.passes.silence_all()
             found = unattributed(self.passes)
         return found

@@ -23,7 +23,10 @@ from varshift.results import Expected, Site
 from varshift.results.findings import Basis
 from varshift.theory.spread import median
 
-__all__ = ["Size", "drawn_again", "from_checkpoint", "measured", "predicted", "unattributed"]
+__all__ = [
+    *("Size", "drawn_again", "from_checkpoint", "measured", "nothing_left", "predicted"),
+    "unattributed",
+]
 
 _NOTHING = 1e-6  # of the variance at test: a signal of rounding
 
@@ -47,8 +50,7 @@ class Size:
 
 def measured(passes: Passes) -> dict[str, Size]:
     """Measured on the batches, norms settled on them. Theory says whose share is which."""
-    test = passes.at_test
-    expected = passes.noise.sites(passes.run.structure, passes.samples, passes.calm_groups)
+    test, expected = passes.at_test, passes.expected
     found = {}
     for path, met in passes.seen.sites.items():
         if met.train.count and path in test.at:
@@ -87,11 +89,20 @@ def unattributed(passes: Passes) -> dict[str, Size]:
     return found
 
 
+def nothing_left(passes: Passes) -> dict[str, Size]:
+    """The same where it is known that silenced training is evaluation, number by number."""
+    even = Size(1.0, 1.0, 1.0, 1.0, "measured", "data" if passes.real else "example", {})
+    varies = {
+        path: bool((met.train.total().var() > 0).any())
+        for path, met in passes.seen.sites.items()
+        if met.train.count and met.test.count
+    }
+    return {path: even for path, live in varies.items() if live}
+
+
 def predicted(passes: Passes) -> dict[str, Size]:
     """By theory on the example, norms settled on it."""
-    assert passes.at_test is passes.calm
-    expected = passes.noise.sites(passes.run.structure, passes.samples, passes.calm_groups)
-    sizes = {path: _expected(site) for path, site in expected.items()}
+    sizes = {path: _expected(site) for path, site in passes.expected.items()}
     return {path: size for path, size in sizes.items() if _finite(size.shift)}
 
 

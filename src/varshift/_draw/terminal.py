@@ -136,12 +136,12 @@ def _made(held: Table, width: int) -> Grid:
         made.add_column(escape(column.name), header_style="dim", overflow="fold")
     widths, fits = _widths(held, width), _fits(held, width)
     texts = []
-    for index, (column, room) in enumerate(zip(made.columns, widths, strict=True)):
+    for index, (grown, room) in enumerate(zip(made.columns, widths, strict=True)):
         cells_ = _column(held, index)
         # A figure over two lines is no figure; where there is no room at all rich may fold it.
-        column.no_wrap = fits and not _flexible(cells_)
+        grown.no_wrap = fits and not _flexible(cells_)
         if fits and _flexible(cells_):
-            column.max_width = room
+            grown.max_width = room
         texts.append(_texts(cells_, room))
     for row, cells_in_line in zip(held.rows, zip(*texts, strict=True), strict=True):
         made.add_row(*cells_in_line, style=_style(row))

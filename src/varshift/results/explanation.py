@@ -184,6 +184,12 @@ class Blame(Record):
     otherwise: tuple[str, ...] = ()
     in_evaluation: bool = False
 
+    @property
+    def complete(self) -> bool:
+        """Whether the sources account for all that tells training from evaluation, exactly."""
+        whole = not any(rest.value or rest.se for rest in self.rest.values())
+        return whole and not self.unsilenced and self.unit == "sample"
+
     def __getitem__(self, pair: tuple[str, str]) -> Figure:
         return self.at(*pair)
 

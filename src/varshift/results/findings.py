@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from varshift._base import Result, plain
 from varshift.results.catalogue import Rule, rule
-from varshift.results.grading import Grade, grade_of, worse, worst
+from varshift.results.grading import Grade, grade_of, worst_grade
 from varshift.results.structure import Line, in_a_file
 
 __all__ = ["Basis", "Finding", "Findings"]
@@ -62,7 +62,7 @@ class Finding:
     @property
     def grade(self) -> Grade:
         """How bad the lower end of its band is; at least "mild", for it is more than is allowed."""
-        return worse("mild", grade_of(self.severity if self.low is None else self.low))
+        return worst_grade("mild", grade_of(self.severity if self.low is None else self.low))
 
 
 @dataclass(frozen=True, repr=False)
@@ -108,7 +108,7 @@ class Findings(Result):
         >>> vs.check(torch.nn.Sequential(torch.nn.BatchNorm1d(3)), torch.randn(64, 3)).grade
         'none'
         """
-        return worst(finding.grade for finding in self.findings)
+        return worst_grade(*(finding.grade for finding in self.findings))
 
     def __len__(self) -> int:
         return len(self.findings)

@@ -1,50 +1,67 @@
-"""How bad a shift is, in one word: the same thresholds for every verb, table and picture."""
+"""How bad a shift is, in four words: the same ones wherever a severity is judged or coloured."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
-__all__ = ["GRADES", "Grade", "grade_of", "worse", "worst"]
+__all__ = ["GRADES", "Grade", "at_least", "grade_of", "severity_of", "worst_grade"]
 
 Grade = Literal["none", "mild", "clear", "severe"]
 
 GRADES: Mapping[Grade, float] = MappingProxyType({"mild": 1.1, "clear": 1.25, "severe": 2.0})
-"""From which sure severity on a shift has that grade; below the first it has "none"."""
+"""By grade above "none", the severity, max(Δ, 1/Δ) less two standard errors, that it exceeds.
 
-_ERRORS = 2.0  # standard errors that are taken off: what is left is sure
+Mild: a variance off by more than a tenth, which `check` allows by default. Clear: by more than a
+quarter. Severe: by more than a factor of two, which dropout 0.5 makes of centred inputs.
+"""
+
+_ORDER: tuple[Grade, ...] = ("none", *GRADES)
 
 
 def grade_of(severity: float, se: float = math.nan) -> Grade:
-    """The grade of a severity, max(Δ, 1/Δ), less two standard errors where its error is known.
+    """The grade of a severity, two standard errors taken off.
 
-    >>> grade_of(1.3), grade_of(1.3, 0.05), grade_of(4.0), grade_of(float("nan"))
+    An error that is not known takes nothing off: predicted figures and single numbers have none.
+    NaN, as of a norm without live channels, has the grade "none".
+
+    >>> grade_of(1.3), grade_of(1.3, se=0.04), grade_of(2.5, se=0.1), grade_of(float("nan"))
     ('clear', 'mild', 'severe', 'none')
     """
-    sure = severity - (_ERRORS * se if se == se else 0.0)
+    sure = severity - 2 * se if math.isfinite(se) else severity
     found: Grade = "none"
-    for grade, least in GRADES.items():
-        if sure > least:
+    for grade, bound in GRADES.items():
+        if sure > bound:
             found = grade
     return found
 
 
-def worse(one: Grade, other: Grade) -> Grade:
-    """The worse of two grades.
+def at_least(grade: Grade, bound: Grade) -> bool:
+    """Whether a grade is as bad as another one, or worse.
 
-    >>> worse("mild", "none"), worse("clear", "severe")
-    ('mild', 'severe')
+    >>> at_least("severe", "clear"), at_least("mild", "clear")
+    (True, False)
     """
-    return worst((one, other))
+    return _ORDER.index(grade) >= _ORDER.index(bound)
 
 
-def worst(grades: Iterable[Grade]) -> Grade:
-    """The worst of several grades; "none" without any.
+def worst_grade(*grades: Grade) -> Grade:
+    """The worst of several.
 
-    >>> worst(["mild", "none"]), worst([])
-    ('mild', 'none')
+    >>> worst_grade("mild", "severe", "none")
+    'severe'
     """
-    order = ("none", *GRADES)
-    return max(("none", *grades), key=order.index)
+    return max(grades, key=_ORDER.index, default="none")
+
+
+def severity_of(displacement: float) -> float:
+    """The severity of a displacement in deviations, e^{2d}: exact where a variance alone is off.
+
+    The displacement of a variance that is off by Δ is half the logarithm of Δ.
+
+    >>> round(severity_of(0.5 * math.log(2.0)), 6)
+    2.0
+    """
+    return math.exp(2 * displacement)

@@ -57,6 +57,11 @@ class Candidate:
     notes: tuple[str, ...] = ()
     verdict: Verdict = "failed"
 
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        held: dict[str, Any] = plain(asdict(self))
+        return held | {"score": _score(self.score)}
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Rewrote(Record):
@@ -207,10 +212,7 @@ class Repair(Undoable):
             "calibration": self.calibration,
             "held_out": self.held_out,
             "split_seed": self.split_seed,
-            "candidates": [
-                plain(asdict(candidate)) | {"score": _score(candidate.score)}
-                for candidate in self.candidates
-            ],
+            "candidates": [candidate.to_dict() for candidate in self.candidates],
             "changes": {
                 name: {"before": plain(change.before), "after": plain(change.after)}
                 for name, change in self.changes.items()

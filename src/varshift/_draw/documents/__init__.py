@@ -2,6 +2,7 @@
 
 from varshift._draw.documents import (  # noqa: F401  each registers its kind of result
     calculation,
+    diagnosis,
     explanation,
     findings,
     footprint,

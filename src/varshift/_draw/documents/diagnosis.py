@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from varshift._draw.document import Cell, Column, Document, Missing, Row, Section, Step, Table
+from varshift._draw.document import Cell, Column, Document, Missing, Row, Section, Table
 from varshift._draw.documents.base import document
 from varshift._draw.documents.cells import error, known, name, named, words
 from varshift._draw.documents.parts import REPAIR
@@ -101,13 +101,13 @@ def _head(result: Diagnosis) -> str:
         return f"{head}."
     worst = result.worst[0]
     shift = (
-        f", its variance × {measured(worst.shift.value, worst.shift.se)}"
+        f" (variance × {measured(worst.shift.value, worst.shift.se)})"
         if worst.shift.value == worst.shift.value
         else ""
     )
-    places = sum(each.cause == worst.cause for each in result.worst)
-    more = f" and at {places - 1} more" if places > 1 else ""
-    return f"{head}: at {named(worst.place)}{shift}{more}."
+    others = sum(each.cause == worst.cause for each in result.worst) - 1
+    more = f", and at {counted(others, 'other place')}" if others else ""
+    return f"{head}, most at {named(worst.place)}{shift}{more}."
 
 
 def _point(worst: WorstPlace) -> str:
@@ -200,8 +200,9 @@ def _meanings(result: Diagnosis) -> Iterator[str]:
     if any(cause.share is not None and cause.share.value < 0 for cause in result.causes):
         yield "A negative share: with that noise the variance is smaller than without."
     if result.settled:
+        store = "stores" if len(result.settled) == 1 else "store"
         yield (
-            f"{counted(len(result.settled), 'norm')} {'stores' if len(result.settled) == 1 else 'store'} "
+            f"{counted(len(result.settled), 'norm')} {store} "
             "the statistics of evaluation, as after recalibrate: evaluation is right as it is, and "
             "training on will shift it again."
         )

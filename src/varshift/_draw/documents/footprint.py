@@ -19,7 +19,7 @@ from varshift._draw.documents.parts import LEVELS, MEASURE, add_calculator
 from varshift._draw.figures import counted, figure, fixed, noise_names, stood
 from varshift._draw.pictures.described import Interval, Intervals, Pattern
 from varshift.results import Footprint, FootprintSite, Instead
-from varshift.results.grading import worst
+from varshift.results.grading import worst_grade
 
 __all__: list[str] = []
 
@@ -43,7 +43,7 @@ def _footprint(result: Footprint) -> Document:
         return Document("No norm could be judged.", notes=notes, missing=[_ROUTES, MEASURE])
     made = Document(
         _head(result, claims),
-        tone=worst(record.grade for record in claims) if claims else None,
+        tone=worst_grade(*(record.grade for record in claims)) if claims else None,
         detail=_detail(result, claims),
         points=[_point(record) for record in claims[:_POINTS]],
         picture=_intervals(records),

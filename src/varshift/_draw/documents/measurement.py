@@ -26,7 +26,7 @@ from varshift._draw.documents.parts import (
 from varshift._draw.figures import counted, figure, measured
 from varshift._draw.pictures.described import Boxes, Cloud, Depth, Series
 from varshift.results import Measurement, Route, Site
-from varshift.results.grading import worse
+from varshift.results.grading import worst_grade
 from varshift.theory.spread import median, quantiles
 
 __all__: list[str] = []
@@ -46,7 +46,7 @@ def _measurement(result: Measurement) -> Document:
     shifted = [site for site in ranked if site.grade != "none"]
     made = Document(
         _head(result, ranked),
-        tone=_worst_grade(sites) if ranked else None,
+        tone=worst_grade(*(site.grade for site in sites)) if ranked else None,
         detail=_UNTRAINED if sites and all(s.stored.untouched for s in sites) else "",
         points=[_point(result, site) for site in shifted[:3]],
         picture=_depth(sites, ranked) if ranked else None,
@@ -71,7 +71,7 @@ def _measurement(result: Measurement) -> Document:
     parts: list[Part] = [made.picture] if made.picture else []
     if sites:
         parts += [_tree(result), _table(result, title)]
-    made.add("shift", "Shift, norm by norm", lead, parts)
+    made.add("depth", "Shift, norm by norm", lead, parts)
     made.add(
         "channels",
         "Channel by channel",
@@ -91,13 +91,6 @@ def _measurement(result: Measurement) -> Document:
 
 def _ranks(site: Site) -> bool:
     return site.severity == site.severity
-
-
-def _worst_grade(sites: list[Site]) -> Any:
-    found: Any = "none"
-    for site in sites:
-        found = worse(found, site.grade)
-    return found
 
 
 def _head(result: Measurement, ranked: list[Site]) -> str:

@@ -9,7 +9,7 @@ from varshift._draw.documents.parts import LEVELS, SEVERITY
 from varshift._draw.figures import counted, fixed, measured
 from varshift._draw.pictures.described import Line, Lines
 from varshift.results import Monitored, MonitoredNorm, Monitoring
-from varshift.results.grading import worst
+from varshift.results.grading import worst_grade
 
 __all__: list[str] = []
 
@@ -21,7 +21,7 @@ def _monitoring(result: Monitoring) -> Document:
         return Document(said, notes=result.notes)
     made = Document(
         _head(result, result.last),
-        tone=worst(norm.grade for norm in result.last.norms.values()),
+        tone=worst_grade(*(norm.grade for norm in result.last.norms.values())),
         detail=f"{counted(len(result.history), 'look')} in {counted(result.steps, 'step')} took "
         f"{fixed(100 * result.overhead, 1)} % of the time.",
         picture=_lines(result),

@@ -33,7 +33,7 @@ from varshift._draw.documents.parts import (
 from varshift._draw.figures import counted, drop, figure, fixed, shortened
 from varshift._draw.pictures.described import Boxes, Depth, Series
 from varshift.results import Expected, Prediction
-from varshift.results.grading import Grade, worse
+from varshift.results.grading import worst_grade
 from varshift.theory.spread import median, quantiles
 
 __all__: list[str] = []
@@ -53,7 +53,7 @@ def _prediction(result: Prediction) -> Document:
     rates = _rates(result)
     made = Document(
         _head(result, ranked),
-        tone=_worst(ranked) if ranked else None,
+        tone=worst_grade(*(site.grade for site in ranked)) if ranked else None,
         detail=_asked(rates),
         points=[_point(site) for site in ranked[:3] if site.grade != "none"],
         picture=_depth(sites) if ranked else None,
@@ -70,7 +70,7 @@ def _prediction(result: Prediction) -> Document:
     if sites:
         parts += [Tree([_leaf(site) for site in sites], "expected Δ test/train"), _table(result)]
     made.add(
-        "shift",
+        "depth",
         "Shift that theory expects",
         "The weights are held fixed: what the noise asked for does to the variance in training, "
         "against the variance at test.",
@@ -118,13 +118,6 @@ def _source(result: Prediction) -> str:
         return counted(result.samples, "sample")
     shown = any(site.how == "example" for site in result.sites.values())
     return "the checkpoint and an example" if shown else "the checkpoint alone"
-
-
-def _worst(ranked: list[Expected]) -> Grade:
-    found: Grade = "none"
-    for site in ranked:
-        found = worse(found, site.grade)
-    return found
 
 
 def _point(site: Expected) -> str:

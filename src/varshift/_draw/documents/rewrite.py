@@ -12,7 +12,7 @@ from varshift._draw.documents.cells import known, name, words
 from varshift._draw.documents.parts import MEASURE, add_routes
 from varshift._draw.figures import counted, figure, fixed
 from varshift.results import Patch, Rewrite
-from varshift.results.grading import grade_of, worst
+from varshift.results.grading import grade_of, worst_grade
 
 __all__: list[str] = []
 
@@ -60,7 +60,7 @@ def _head(result: Rewrite) -> str:
 def _tone(result: Rewrite) -> Tone | None:
     if result.clean and result.reached_before:
         return "good"
-    return worst(map(grade_of, result.severities.values())) if result.severities else None
+    return worst_grade(*map(grade_of, result.severities.values())) if result.severities else None
 
 
 def _detail(result: Rewrite) -> str:

@@ -8,7 +8,7 @@ from varshift._draw.documents.bundling import bundled, gathered
 from varshift._draw.figures import counted, drop, place
 from varshift._draw.pictures.described import Bundle, Routes
 from varshift.results import Noise, Structure
-from varshift.results.grading import Grade, grade_of, worse
+from varshift.results.grading import Grade, grade_of, worst_grade
 
 __all__ = ["routes_picture"]
 
@@ -66,7 +66,7 @@ def _members(names: Mapping[str, str]) -> dict[str, list[str]]:
 def _worst(grades: Iterable[Grade]) -> Grade:
     found: Grade = "none"
     for grade in grades:
-        found = worse(found, grade)
+        found = worst_grade(found, grade)
     return found
 
 

@@ -21,7 +21,6 @@ _WORDS: dict[StepKind, str] = {
     "larger-batches": "Train in larger batches.",
     "separate-norms": "Give each run of the reused norm a norm of its own.",
     "drop-running-statistics": "Let the norm keep no running statistics.",
-    "same-norms": "Run the same norms in training and in evaluation.",
     "compare-data": "Compare the test data with the training data: no statistics are at fault.",
     "find-draw": "Find what differs between the modes: code under self.training, or a draw that "
     "was not seen.",
@@ -33,7 +32,8 @@ def step_of(step: Advice, result: Diagnosis) -> Step:
     words = _WORDS[step.kind]
     if step.sources:
         more = f" and {len(step.sources) - 3} more" if len(step.sources) > 3 else ""
-        words += f" It is {', '.join(map(named, step.sources[:3]))}{more}"
+        which = "Source" if len(step.sources) == 1 else "Sources"
+        words += f" {which}: {', '.join(map(named, step.sources[:3]))}{more}"
         words += f", {step.at_line.near}." if step.at_line is not None else "."
     return Step(words, step.line, step.command, " ".join(_gains(step)))
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from varshift.results.grading import GRADES
+from varshift._draw.documents.parts import LEVELS
 
 __all__ = ["WORDS"]
-
-_GRADED = ", ".join(f"{grade} above {least:g}" for grade, least in GRADES.items())
 
 WORDS = {
     "norm": "a layer with running statistics, such as BatchNorm: in training it divides by its "
@@ -17,7 +15,7 @@ WORDS = {
     "shift Δ": "variance at test ÷ variance in training, per channel; a norm's figure is the "
     "median over its live channels; 1 is no shift",
     "severity": "Δ or 1/Δ, whichever is larger; 1 is no shift",
-    "grade": f"how bad a severity is, less two standard errors: {_GRADED}; none is all below",
+    "grade": f"how bad a severity is, less two standard errors: {LEVELS}; none is all below",
     "τ": "relative variance of the noise's multiplier: drop_p/(1 − drop_p) for dropout, β²/3 for "
     "Uout, σ² for Gaussian noise; equal τ shifts equally",
     "drop_p": "torch's p, the chance that a value is zeroed; the paper's p is 1 − drop_p",

@@ -67,8 +67,8 @@ class Magnitudes(LogLocator):
         most = (
             (1 - low / high)
             * _decade(self.axis, low, high)
-            / (_BETWEEN[self.axis.axis_name] * math.log(10))
-        )  # type: ignore[union-attr]
+            / (_BETWEEN[self.axis.axis_name] * math.log(10))  # type: ignore[union-attr]
+        )
         return MaxNLocator(nbins=int(min(max(most, 2), 8)), steps=[1, 2, 5, 10]).tick_values(
             low, high
         )
