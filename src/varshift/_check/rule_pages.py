@@ -7,9 +7,10 @@ from pathlib import Path, PurePosixPath
 
 from varshift.results.catalogue import rule
 
-__all__ = ["rule_address", "rule_page"]
+__all__ = ["SITE", "rule_address", "rule_page"]
 
-_SITE = "https://varshift.github.io/varshift"
+SITE = "https://varshift.github.io/varshift"
+"""The address of the documentation."""
 _INSTALLED = Path(__file__).parents[1] / "_rules"
 _CHECKOUT = Path(__file__).parents[3] / "docs/rules"
 _LINK = re.compile(r"\]\((?!https?://)([^)#]*?)(?:\.md)?(#[^)]*)?\)")
@@ -40,7 +41,7 @@ def rule_address(code: str) -> str:
     >>> rule_address("VS101")
     'https://varshift.github.io/varshift/rules/VS101.html'
     """
-    return f"{_SITE}/rules/{rule(code).code}.html"
+    return f"{SITE}/rules/{rule(code).code}.html"
 
 
 def _address(link: re.Match[str]) -> str:
@@ -49,4 +50,4 @@ def _address(link: re.Match[str]) -> str:
     while ".." in place:
         at = place.index("..")
         del place[at - 1 : at + 1]
-    return f"]({_SITE}/{'/'.join(place)}.html{part})"
+    return f"]({SITE}/{'/'.join(place)}.html{part})"

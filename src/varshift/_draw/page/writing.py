@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from varshift._base import Result
+from varshift._check.rule_pages import SITE
 from varshift._draw.document import Document
 from varshift._draw.documents import document
 from varshift._draw.page.clean import clipped
-from varshift._draw.page.provenance import DOCUMENTATION, provenance
+from varshift._draw.page.provenance import provenance
 from varshift._draw.page.view import view_of, view_of_two
 from varshift._draw.page.words import WORDS
 from varshift._draw.pictures.colours import variables
@@ -56,7 +57,7 @@ def render(document: Document, title: str, beside: Document | None = None) -> st
         title=title if beside is None else f"{title}, before and after",
         view=view,
         words=WORDS,
-        documentation=DOCUMENTATION,
+        documentation=SITE,
         provenance={**view.facts, **provenance(view.facts)},
         style="\n".join((variables(), STYLE, *map(_asset, _STYLES))),
         script=script,
