@@ -140,6 +140,8 @@ def _sort(value: float | str, written: str) -> str | None:
     """What a table sorts by; None where that is the number that the cell begins with."""
     if isinstance(value, str):
         return value if value != written else None
+    if math.isnan(value):
+        return ""  # last, whichever way a table is sorted
     first = _NUMBER.match(written)
     if first and math.isclose(float(first[0].replace("−", "-")), value, rel_tol=_SAME):
         return None
