@@ -1,4 +1,4 @@
-"""Where a page comes from: what wrote it, when, and on what; and where to read on."""
+"""Where a page comes from: what wrote it, when, and on what."""
 
 from __future__ import annotations
 
