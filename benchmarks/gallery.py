@@ -166,8 +166,8 @@ standard errors.
 [Scripts that assert](gallery/index.md) check what the theory claims.
 """
 
-_PAGE = """`m.to_html("shift.html")` writes one page that works offline ([what is on it](report.md)). Its first
-screen:
+_PAGE = """`m.to_html("shift.html")` writes one page that works offline
+([what is on it](report.md)). Its first screen:
 
 ![first screen of the page](pictures/page.png)
 """

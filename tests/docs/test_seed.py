@@ -51,7 +51,3 @@ def test_a_block_that_runs_stands_beside_every_formula(page):
     assert languages[-1] != "math"
     for (first, second), third in zip(pairwise(languages), languages[2:], strict=False):
         assert (first, second, third) != ("math", "math", "math")
-
-
-def test_no_space_stands_before_a_percent_sign_in_chinese():
-    assert not re.search(r"\d %", _FENCE.sub("", CHINESE))
