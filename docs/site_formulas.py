@@ -15,7 +15,7 @@ from latex2mathml.converter import convert
 _BLOCK = re.compile(r'<pre class="math"><code>(.*?)</code></pre>', re.DOTALL)
 _INLINE = re.compile(r"\$<code>([^<]*)</code>\$")
 # What the converter leaves as it was: a command it does not know, or an alignment it does not read.
-_LEFT_OVER = re.compile(r"\\[a-zA-Z]+|<mi>&</mi>")
+_LEFT_OVER = re.compile(r"\\[a-zA-Z]*|<mi>&</mi>")
 
 
 def on_page_content(html: str, page: Any, **_: Any) -> str:
@@ -34,7 +34,9 @@ def mathml(latex: str, display: str) -> str:
         ValueError: LaTeX of which the converter leaves something as it was.
     """
     latex = unescape(latex).strip()
-    made = convert(latex, display=display)
+    made = convert(latex, display=display).replace(
+        r"\_", "_"
+    )  # it keeps the backslash within \text
     if left := _LEFT_OVER.search(made):
         raise ValueError(
             f"latex2mathml does not read {left[0]} in {latex!r}; write it with commands it knows"

@@ -148,6 +148,7 @@ def test_a_formula_is_escaped_and_keeps_its_latex(mathml):
     assert "<mfrac>" in made
     assert 'alttext="a &lt; \\frac{1}{2}"' in made
     assert 'display="inline"' in made
+    assert "<mtext>drop_p</mtext>" in mathml(r"\text{drop\_p}", "block")
 
 
 @pytest.mark.parametrize(
