@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from varshift._counting import counted
 from varshift._loading.batched import Shard
 from varshift._loading.datasets import NAMES, load_images
 from varshift._loading.factories import load_factory
@@ -179,7 +180,8 @@ def _checked(labels: Any, inputs: int, path: Path) -> Tensor:
             "whole numbers for classes, or leave them out"
         )
     if len(labels) != inputs:
-        raise DataError(f"{str(path)!r} holds {inputs} inputs but {len(labels)} labels")
+        said = f"{counted(inputs, 'input')} but {counted(len(labels), 'label')}"
+        raise DataError(f"{str(path)!r} holds {said}")
     return labels
 
 

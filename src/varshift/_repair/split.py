@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from varshift._counting import counted, verb
 from varshift._engine import Batch, Data, Session, piece, tensors_of
 from varshift._repair.labels import labels_of
 from varshift.errors import DataError, UsageError
@@ -66,8 +67,9 @@ def split_data(
     shared = _shared(run, ours, theirs)
     if held_out is not None and shared > _MOST_SHARED * judged:
         raise DataError(
-            f"{shared} of {judged} held-out samples are calibration samples too, so they cannot "
-            "judge the repair; pass other data as held_out, or leave it out to have data split"
+            f"{shared} of {counted(judged, 'held-out sample')} {verb(shared, 'are')} among the "
+            "calibration samples too, so they cannot judge the repair; pass other data as "
+            "held_out, or leave it out to have data split"
         )
     seeded = seed if held_out is None else None
     return Split(ours, theirs, seeded, shared, (calibration, judged))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from varshift._counting import counted
 from varshift._loading.foreign.bundle.crc32c import crc32c, extended, masked
 from varshift._loading.foreign.bundle.table import entries
 from varshift._loading.foreign.bundle.wire import fields, number, signed, varint
@@ -105,7 +106,7 @@ def opened(prefix: str) -> Bundle:
     header = dict(fields(found.pop(b"", b"")))
     count = number(header.get(1, 0))
     if not 0 < count <= 99999:
-        raise ValueError(f"its header tells of {count} data files")
+        raise ValueError(f"its header tells of {counted(count, 'data file')}")
     shards = tuple(Path(f"{prefix}.data-{each:05d}-of-{count:05d}") for each in range(count))
     held = {key.decode("utf-8"): _entry(value) for key, value in found.items() if key[:1] != b"\0"}
     return Bundle(prefix, held, shards, number(header.get(2, 0)) == 1)
