@@ -142,7 +142,7 @@ def test_domains_in_turn_of_which_one_is_given():
     finding, _ = told(net, one)
     assert finding.code == "VS206"
     assert "The numbers do not tell why" in finding.message
-    assert "another domain in turn" in finding.message
+    assert "domains that come in turns" in finding.message
 
 
 @pytest.mark.parametrize("momentum", [0.9, 0.99])

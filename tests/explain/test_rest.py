@@ -69,7 +69,7 @@ def test_a_draw_that_cannot_be_silenced_comes_before_the_dropout():
     assert rest.value > 2 * share.value
     assert x.blame.unsilenced == ("(model)",)
     assert x.verdict == "noise"
-    told = f"{100 * rest.value:.0f} % of its training variance is attributed to no source"
+    told = f"{100 * rest.value:.2g} % of its training variance, which no source explains"
     assert told in x.reason
     assert x.reason.index("'(model)'") < x.reason.index("'drop'")
     assert "code under self.training" in x.reason
@@ -232,7 +232,7 @@ def test_noise_that_evaluation_alone_draws_is_said():
     assert x.verdict == "unattributed"
     assert x.blame.in_evaluation
     assert x.blame.rest["norm"].value < -0.5
-    assert "a draw of evaluation alone" in x.reason
+    assert "a draw in evaluation alone" in x.reason
 
 
 class ByBatch(nn.Module):
@@ -276,4 +276,4 @@ def test_norms_in_their_own_way_are_named_where_something_is_left():
             net(batch)
     x = vs.explain(net, data)
     assert x.blame.otherwise == ("1",)
-    assert "norms that answer in their own way ('1')" in " ".join([x.reason, *x.notes])
+    assert "norms that normalise in their own way ('1')" in " ".join([x.reason, *x.notes])

@@ -106,7 +106,7 @@ def _means(tally: Tally, stored: Statistics, norm: Norm) -> tuple[float, float, 
 def of_one_batch(tally: Tally, norm: Norm) -> Stale | None:
     """How far off a running average is as a rule, by what it keeps of the scatter between batches.
 
-    A normal deviation is beyond 0.674 of its standard deviation every second time; that is known
+    Half of all normal deviations are beyond 0.674 of their standard deviation; that is known
     to 1/√(2(n − 1)) of itself from n batches, of which two are taken off. None below three batches.
     """
     batches = sum(stretch.batches for stretch in tally.series)

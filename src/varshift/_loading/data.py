@@ -94,7 +94,7 @@ def _as_model(inputs: Tensor, pictures: Pictures | None, notes: list[str]) -> Te
     kind = next(kinds, inputs.dtype)
     if kind != inputs.dtype:
         given, wanted = (str(each).removeprefix("torch.") for each in (inputs.dtype, kind))
-        notes.append(f"the inputs are {given} in the file and taken as {wanted}, the model's")
+        notes.append(f"the inputs are {given} in the file and become {wanted}, the model's dtype")
     return inputs.to(kind)
 
 

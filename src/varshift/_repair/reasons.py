@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from varshift._counting import counted, verb
+from varshift._counting import counted
 from varshift._repair.choosing import Labels
 from varshift._repair.labels import Item
 from varshift.results import Candidate, Score, Trial
@@ -83,8 +83,8 @@ def nothing_to_do(sources: int, norms: int) -> str:
     elif sources == 0:
         there = "the model draws no noise in training"
     else:
-        reach = f"{counted(sources, 'noise source')} {verb(sources, 'reach')}"
-        there = f"its {reach} none of its {counted(norms, 'norm')}"
+        held = f"{counted(sources, 'source')}, {counted(norms, 'norm')}"
+        there = f"none of its noise reaches a norm ({held})"
     return (
         f"{there}, so noise shifts no statistics and there is nothing to repair; the model is "
         "untouched. If it is worse in eval() all the same, call explain"

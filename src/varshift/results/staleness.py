@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 
 from varshift._base import plain
-from varshift._counting import counted
+from varshift._counting import counted, plural
 
 __all__ = ["StaleCause", "Staleness"]
 
@@ -95,6 +95,11 @@ def _momentum(held: Staleness) -> str:
     return "None" if held.momentum is None else f"{held.momentum:g}"
 
 
+def _batches(held: Staleness) -> str:
+    number = f"{held.remembers:.2g}"
+    return f"about {number} {plural(1 if number == '1' else 2, 'batch')}"
+
+
 def _frozen(held: Staleness) -> str:
     return "The norm is in eval mode while the model trains, so no step updates them."
 
@@ -123,8 +128,8 @@ def _few_steps(held: Staleness) -> str:
 
 def _from_the_start(held: Staleness) -> str:
     return (
-        f"Momentum is None: the first of {held.steps or 'all'} steps weighs as much as the last, "
-        "while the weights moved."
+        f"Momentum is None: the first of {held.steps or 'all'} {plural(held.steps, 'step')} weighs "
+        "as much as the last, while the weights moved."
     )
 
 
@@ -132,8 +137,8 @@ def _large_momentum(held: Staleness) -> str:
     momentum = held.momentum or 0.0
     if momentum < 0.5:
         return (
-            f"At momentum {_momentum(held)} the average remembers about {held.remembers:.2g} "
-            "batches and keeps their scatter."
+            f"At momentum {_momentum(held)} the average remembers {_batches(held)} and keeps their "
+            "scatter."
         )
     return (
         f"Momentum {_momentum(held)} keeps little but the last batch: what other frameworks call "
@@ -149,8 +154,8 @@ def _last_batches(held: Staleness) -> str:
     )
     return (
         f"They are those of the last few batches, not of all data: {which} fits to "
-        f"{held.left or 0.0:.2f} deviations (momentum {_momentum(held)} remembers about "
-        f"{held.remembers:.2g} batches)."
+        f"{held.left or 0.0:.2f} deviations (momentum {_momentum(held)} remembers "
+        f"{_batches(held)})."
     )
 
 
@@ -165,7 +170,7 @@ def _unknown(held: Staleness) -> str:
     after = f" after {counted(held.steps, 'step')}" if held.steps else ""
     said = f"The numbers do not tell why (momentum {_momentum(held)}{after}"
     if held.steps and held.initial < 0.01:
-        said += f", which remembers about {held.remembers:.2g} batches and nothing of the initial 1"
+        said += f", which remembers {_batches(held)} and nothing of the initial 1"
     return (
         f"{said}). Possible causes: last batches of other data, domains that come in turns, or "
         "weights that were averaged, edited or moved fast since."
