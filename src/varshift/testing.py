@@ -10,7 +10,6 @@ from torch import nn
 
 from varshift._check.checking import check
 from varshift._check.evidence import Task
-from varshift._counting import counted
 from varshift._engine import Data, Forward
 from varshift._visible import flat
 from varshift.results.findings import Findings
@@ -69,7 +68,7 @@ def assert_no_variance_shift(
 
 
 def _sentence(found: Findings) -> str:
-    lines = [f"{counted(len(found), 'finding')} above severity {found.max_severity:g}:"]
+    lines = [f"{len(found)} above severity {found.max_severity:g}:"]
     for finding in found:
         where = "" if finding.line is None else f" ({finding.line})"
         lines.append(flat(f"  {finding.code} {finding.message}{where}; {finding.rule.fix}"))

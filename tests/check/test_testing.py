@@ -13,7 +13,7 @@ def test_the_message_lists_what_was_found():
     with pytest.raises(AssertionError) as told:
         assert_no_variance_shift(Mlp(), torch.randn(256, 8))
     said = str(told.value)
-    assert said.startswith("3 findings above severity 1.1:\n")
+    assert said.startswith("3 above severity 1.1:\n")
     assert "VS102 dropout 'body.3' (drop_p 0.5) reaches the norm 'body.5' through Linear" in said
     assert "noisy_nets.py:" in said
     assert "varshift.relocate" in said

@@ -69,7 +69,7 @@ def test_a_draw_that_cannot_be_silenced_comes_before_the_dropout():
     assert rest.value > 2 * share.value
     assert x.blame.unsilenced == ("(model)",)
     assert x.verdict == "noise"
-    told = f"{100 * rest.value:.2g} % of its training variance, which no source explains"
+    told = f"{100 * rest.value:.0f} % of its training variance, which no source explains"
     assert told in x.reason
     assert x.reason.index("'(model)'") < x.reason.index("'drop'")
     assert "code under self.training" in x.reason

@@ -153,7 +153,8 @@ def rest_in_words(rest: float) -> str:
     >>> rest_in_words(0.12), rest_in_words(-0.004)
     ('12 % of its training variance', '0.4 % of its training variance (less than in evaluation)')
     """
-    part = f"{100 * abs(rest):.2g} % of its training variance"
+    percent = 100 * abs(rest)
+    part = f"{percent:{'.0f' if percent >= 1 else '.2g'}} % of its training variance"
     return part if rest >= 0 else f"{part} (less than in evaluation)"
 
 
