@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from varshift._counting import counted
 from varshift._draw.accounts.parts import (
     MOST,
     Account,
@@ -15,7 +16,7 @@ from varshift._draw.accounts.parts import (
     by_reason,
     worst,
 )
-from varshift._draw.figures import counted, displaced, fixed, measured, place
+from varshift._draw.figures import displaced, fixed, measured, place
 from varshift.results import Blame, Explanation, Factors, Figure
 
 __all__: list[str] = []

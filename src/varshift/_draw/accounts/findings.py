@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from varshift._counting import counted
 from varshift._draw.accounts.parts import MOST, Account, Name, Row, Sheet, Words, account
-from varshift._draw.figures import counted, fixed
+from varshift._draw.figures import fixed
 from varshift.results import Finding, Findings
 
 __all__ = ["banded", "head", "silenced"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from varshift._counting import counted
 from varshift._draw.accounts.parts import (
     MOST,
     Account,
@@ -17,7 +18,7 @@ from varshift._draw.accounts.parts import (
     named,
     worst,
 )
-from varshift._draw.figures import counted, figure, fixed, stood
+from varshift._draw.figures import figure, fixed, stood
 from varshift.results import Footprint, FootprintSite
 
 __all__: list[str] = []

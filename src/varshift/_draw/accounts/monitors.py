@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from varshift._counting import counted
 from varshift._draw.accounts.parts import MOST, Account, Name, Row, Sheet, account, named, worst
-from varshift._draw.figures import counted, fixed, measured
+from varshift._draw.figures import fixed, measured
 from varshift.results import Monitoring
 from varshift.results.monitor import MonitoredNorm
 

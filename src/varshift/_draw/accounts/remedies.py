@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator
 
+from varshift._counting import counted
 from varshift._draw.accounts.parts import (
     MOST,
     Account,
@@ -18,7 +19,7 @@ from varshift._draw.accounts.parts import (
     by_reason,
     named,
 )
-from varshift._draw.figures import counted, figure, fixed
+from varshift._draw.figures import figure, fixed
 from varshift.results import Candidate, Patch, Recalibration, Repair, Rewrite, Score
 
 __all__ = ["by_labels"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from varshift._counting import counted
 from varshift._draw.accounts.parts import (
     MOST,
     Account,
@@ -16,7 +17,7 @@ from varshift._draw.accounts.parts import (
     named,
     worst,
 )
-from varshift._draw.figures import behind, counted, drop, fixed, measured, place, through
+from varshift._draw.figures import behind, drop, fixed, measured, place, through
 from varshift.results import Expected, Measurement, Prediction, Site, Structure
 
 __all__ = ["routes"]

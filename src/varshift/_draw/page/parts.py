@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from varshift._draw.figures import figure, plural, shortened
+from varshift._counting import plural
+from varshift._draw.figures import figure, shortened
 from varshift._draw.page.canvas import Canvas
 
 __all__ = [

@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from varshift._draw.figures import counted, figure, shortened
+from varshift._counting import counted
+from varshift._draw.figures import figure, shortened
 from varshift._draw.page.canvas import Canvas, said
 from varshift._draw.page.pictures.axes import level, upright
 from varshift._draw.page.scales import Scale, linear
