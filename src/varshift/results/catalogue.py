@@ -45,7 +45,7 @@ RULES: dict[str, Rule] = {
         Rule(
             "VS101",
             "noise-before-norm",
-            "Noise per element reaches a norm directly: no layer with weights lies between.",
+            "Noise per element stands before a norm, and no layer with weights lies between.",
             "Δ = v / (v + τ(c² + v)), placement (a) [li2019disharmony, eq. 8]",
             f"{_BEFORE_LAST} (varshift.replace with max_severity)",
         ),
