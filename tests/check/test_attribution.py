@@ -37,7 +37,7 @@ def test_what_noise_does_not_explain_is_said_and_not_blamed_on_it():
         note.startswith("5: severity ") and "the noise found explains 1.0" in note
         for note in found.notes
     )
-    assert any("(first 2): in training nothing arrives there" in note for note in found.notes)
+    assert any("norm (2): in training nothing arrives there" in note for note in found.notes)
 
 
 class Scaled(nn.Module):

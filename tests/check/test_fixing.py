@@ -240,7 +240,7 @@ def test_noise_that_reaches_no_norm_gets_a_sentence():
     both = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(8), *net)
     made = fix(both, vs.check(both, X), X)
     assert any(step.startswith("0: Dropout(p=0.5") for step in made.steps)
-    assert any(step.startswith("3: moves an output") for step in made.steps)
+    assert any(step.startswith("3: it moves an output") for step in made.steps)
 
 
 def test_a_subclass_keeps_its_other_arguments(tmp_path, monkeypatch):

@@ -103,7 +103,7 @@ def test_mistakes_are_refused():
         vs.UsageError, match=r"select: 'VS9' is neither a code nor the beginning of one"
     ):
         vs.check(model(), X, select=["VS9"])
-    with pytest.raises(vs.UsageError, match=r"per-module-ignores 'drop': 'E501' is no code"):
+    with pytest.raises(vs.UsageError, match=r"per-module-ignores 'drop': 'E501' is neither a code"):
         vs.check(model(), X, per_module_ignores={"drop": ["E501"]})
     with pytest.raises(vs.UsageError, match=r"at least 1, as in 1\.1"):
         vs.check(model(), X, max_severity=0.5)

@@ -112,7 +112,7 @@ def test_what_is_the_same_in_every_pass_is_no_draw(drop_p):
     assert x.blame.unsilenced == ()
     assert "No draw explains it" in x.reason
     assert "masks drawn ahead of the pass" in x.reason
-    assert any("nobody's blame" in note for note in x.notes)
+    assert any("which no source explains" in note for note in x.notes)
     assert x.scores["unattributed"] > 2 * x.scores["noise"]
 
 
@@ -259,7 +259,7 @@ def test_a_norm_by_its_batch_in_evaluation_too_shifts_nothing():
     assert x.verdict == "none"
     assert set(x.factors) == {"last"}
     assert "by its batch in evaluation too" in x.skipped["norm"]
-    assert any("depends on the batch" in note for note in x.notes)
+    assert any("depends on the whole batch" in note for note in x.notes)
     # What it hands on has the same variance with noise and without.
     assert x.factors["last"].alone.value == pytest.approx(1, abs=0.05)
 

@@ -98,7 +98,7 @@ def test_the_last_batches_are_told_from_all_of_the_data():
     assert (stale.batch, stale.batches) == (20, 20)
     assert stale.left == pytest.approx(0, abs=1e-7)
     assert "ends with batch 20 of 20" in stale.sentence
-    assert "some 10 batches" in stale.sentence
+    assert "about 10 batches" in stale.sentence
 
 
 def test_domains_in_turn_by_chance_are_told_by_a_batch_of_their_own():

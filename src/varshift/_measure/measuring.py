@@ -161,7 +161,7 @@ def _refuse_nothing(run: Session, train: Recording) -> None:
     held = run.held_norms()
     if held:
         raise ModelError(
-            f"the first batch reached none of {counted(len(held), 'BatchNorm layer')} (the first "
-            f"is {held[0]!r}); check forward= and the part of the model that is used"
+            f"the first batch reached none of the {counted(len(held), 'BatchNorm layer')} (the "
+            f"first is {held[0]!r}); check forward= and the part of the model that is used"
         )
     raise ModelError(no_norm(run.structure, "to measure"))
