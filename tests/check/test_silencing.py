@@ -100,10 +100,10 @@ def test_what_is_silenced_is_kept():
 
 def test_mistakes_are_refused():
     with pytest.raises(
-        vs.UsageError, match=r"select: 'VS9' is neither a code nor the beginning of one"
+        vs.UsageError, match=r"select: 'VS9' is no code, and no code begins with it"
     ):
         vs.check(model(), X, select=["VS9"])
-    with pytest.raises(vs.UsageError, match=r"per-module-ignores 'drop': 'E501' is neither a code"):
+    with pytest.raises(vs.UsageError, match=r"per-module-ignores 'drop': 'E501' is no code"):
         vs.check(model(), X, per_module_ignores={"drop": ["E501"]})
     with pytest.raises(vs.UsageError, match=r"at least 1, as in 1\.1"):
         vs.check(model(), X, max_severity=0.5)

@@ -77,7 +77,7 @@ def _prefixes(given: Iterable[str], where: str, *, empty: bool = True) -> tuple[
     for prefix in found:
         if not prefix or not any(code.startswith(prefix) for code in RULES):
             raise UsageError(
-                f"{where}: {prefix!r} is neither a code nor the beginning of one; the codes are "
+                f"{where}: {prefix!r} is no code, and no code begins with it; the codes are "
                 f"{', '.join(RULES)}"
             )
     return found
