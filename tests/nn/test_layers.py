@@ -84,7 +84,7 @@ def test_a_wrong_sharing_is_refused(make):
         make(0.5, sharing="batch")
     with pytest.raises(vs.UsageError, match="sharing is 'batch'"):
         vs.nn.functional.uout(torch.ones(2), sharing="batch")
-    with pytest.raises(vs.UsageError, match="x has 1 dimension; sharing channel needs at least 2"):
+    with pytest.raises(vs.UsageError, match="x has 1 dimensions; sharing channel needs at least 2"):
         make(0.5, sharing="channel")(torch.ones(3))
     with pytest.raises(vs.UsageError, match="x has 0 dimensions; sharing sample needs at least 1"):
         make(0.5, sharing="sample")(torch.tensor(1.0))

@@ -13,7 +13,6 @@ from typing import ClassVar
 from torch import Tensor
 from torch.jit import is_scripting  # type: ignore[attr-defined]
 
-from varshift._counting import counted
 from varshift.errors import UsageError
 from varshift.nn.functional import gaussian_dropout, uout
 from varshift.nn.layers import GaussianDropout, Uout
@@ -132,6 +131,6 @@ def _sharing(x: Tensor, spatial: int) -> str:
     if x.dim() == spatial + 1:
         return "sample"  # without a batch, dimension 0 holds the channels
     raise UsageError(
-        f"x has {counted(x.dim(), 'dimension')}; pass (N, C, ...) with {spatial + 2} or (C, ...) "
-        f"with {spatial + 1}, or use the layer with sharing='channel' for any number"
+        f"x has {x.dim()} dimensions; pass (N, C, ...) with {spatial + 2} or (C, ...) with "
+        f"{spatial + 1}, or use the layer with sharing='channel' for any number"
     )

@@ -6,7 +6,6 @@ import torch
 from torch import Tensor
 from torch.jit import is_scripting  # type: ignore[attr-defined]
 
-from varshift._counting import counted
 from varshift.errors import UsageError
 from varshift.nn._check import check_beta, check_sharing, check_sigma
 
@@ -100,8 +99,7 @@ def _blank(x: Tensor, sharing: str) -> Tensor:
     kept = 2 if sharing == "channel" else 1
     if x.dim() < kept:
         raise UsageError(
-            f"x has {counted(x.dim(), 'dimension')}; sharing {sharing} needs at least {kept}, "
-            "samples first"
+            f"x has {x.dim()} dimensions; sharing {sharing} needs at least {kept}, samples first"
         )
     return x.new_empty(list(x.shape[:kept]) + [1] * (x.dim() - kept))
 
