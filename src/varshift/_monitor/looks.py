@@ -71,18 +71,19 @@ class Looks:
 
     def _taken(self, batch: Any, step: int) -> dict[str, NormLook]:
         before, self._before = self._before, None
-        if self.watch is None:
+        watched = self.watch
+        if watched is None:
             return {}
-        if self.watch.glance is None:
+        if watched.glance is None:
             train, off = both(self._model, batch, self._forward)
-            paths = [path for path in self.watch.handles if path in train and path in off]
+            paths = [path for path in watched.handles if path in train and path in off]
             return {path: NormLook.of(train[path].var, off[path]) for path in paths}
-        if self.watch.stale or before is None:
+        if watched.stale or before is None:
             self.watch = None  # traced anew at the next step
             return {}
         given = before.since()
-        seen = self.watch.glance.off(batch, step)
-        self.notes = self.watch.glance.notes
+        seen = watched.glance.off(batch, step)
+        self.notes = watched.glance.notes
         return {path: NormLook.of(given[path], seen[path]) for path in given if path in seen}
 
     def warning(self, step: int, beyond: Sequence[MonitoredNorm], threshold: float) -> str:

@@ -12,7 +12,8 @@ __all__ = ["Pace"]
 _PAUSE = 10.0  # times the usual step: a longer one (validation, a pause) earns no more than that
 _LEARNS = 0.1  # how much of a newer time goes into what is usual
 _UNTIMED = 100  # calls in a row that go by without a look at the clock, at most
-_CALL = 1e-6  # seconds charged for each of these: measured 0.1 to 0.8 between steps of training
+_CALL = 1e-6  # seconds charged for each of these, between steps that empty the caches,
+_CALL_OF_STEP = 5e-4  # or this part of a step, if that is less: short steps leave caches warm
 _AFTER = 2  # steps after a look that are slower: caches hold what the look has read
 _ASSUMED = 0.1  # of a look: how much slower they are together, as long as that is not known
 _ENOUGH, _KEPT = 8, 32  # steps from which it is known, and how many of the last ones are kept
@@ -57,7 +58,7 @@ class Pace:
     def enter(self, steps: int = 1) -> None:
         """A call begins, the first that is timed after so many: what has passed is earned."""
         now = self.clock()
-        self._charge(_CALL * steps)
+        self._charge(self._call * steps)
         if self._left is not None:
             self._earned(now - self._left, steps)
         self._left = now
@@ -113,9 +114,14 @@ class Pace:
             return min(_UNTIMED, max(0, following - step - 2))
         if self._usual is None:
             return 0
-        earned = self._budget * self._usual - _CALL
+        earned = self._budget * self._usual - self._call
         missing = (self._cost or 0.0) - self._credit
         return min(_UNTIMED, max(0, int(missing / earned / 2))) if earned > 0 else _UNTIMED
+
+    @property
+    def _call(self) -> float:
+        """Seconds that a call takes which reads no clock."""
+        return min(_CALL, _CALL_OF_STEP * (self._usual or 0.0))
 
     def _earned(self, passed: float, steps: int) -> None:
         self.seconds += passed
