@@ -43,9 +43,11 @@ class Monitor:
     Args:
         model: the network, plain, compiled or wrapped by DistributedDataParallel. Each rank
             watches its own batches and keeps its own record.
-        budget: what part of the elapsed time looks may take. The trace, at the first step, and the
-            first look, as soon as running statistics have forgotten what they were made with (44
-            batches at momentum 0.1), come as a debt; no other look comes before it is paid off.
+        budget: what part of the elapsed time watching may take. Paid from it are looks, calls that
+            do nothing, and what steps right after a look take longer than others, as far as that
+            shows in their time. The trace, at the first step, and the first look, as soon as
+            running statistics have forgotten what they were made with (44 batches at momentum 0.1),
+            come as a debt; no other look comes before it is paid off.
         every: look at every so many steps instead, whatever that costs. Needed for sharded models
             (FSDP), whose ranks must look at the same steps.
         forward: `lambda model, batch: …` for batches of any form; put autocast in there, unless
@@ -122,7 +124,7 @@ class Monitor:
 
     @property
     def overhead(self) -> float:
-        """What part of the time since the first step the trace and the looks have taken."""
+        """What part of the time since the first step watching has taken, as in `budget`."""
         return self._pace.share
 
     def metrics(self, prefix: str = "varshift") -> dict[str, float]:
