@@ -22,6 +22,12 @@ def halve(held: torch.Tensor) -> None:
     held.mul_(0.5)
 
 
+@torch.library.custom_op("varshift_tests::halve_silently", mutates_args=())
+def halve_silently(held: torch.Tensor) -> torch.Tensor:
+    held.mul_(0.5)
+    return held.sum()
+
+
 def rebound(weight):
     weight.data = torch.zeros_like(weight)
 
@@ -44,6 +50,7 @@ WRITES = {
     "an initialiser": nn.init.normal_,
     "other data": rebound,
     "an operation of another library": halve,
+    "one that does not say that it writes": halve_silently,
 }
 
 
