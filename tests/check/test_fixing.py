@@ -164,7 +164,7 @@ def test_layers_are_patched_where_they_are_constructed(blocks, tmp_path):
     assert "nn.ReLU(), nn.Dropout(0.0), nn.BatchNorm1d(8)" in text
     assert "self.drop, self.norm = nn.Dropout(p=0.0), nn.BatchNorm1d(8)" in text
     assert [step for step in made.steps if "where it is constructed" in step] == []
-    assert any(step.endswith("the new number is that of every such layer") for step in made.steps)
+    assert any(step.endswith("every such layer has the new number") for step in made.steps)
     fixed, _ = blocks()
     assert not vs.check(fixed, X)
     fixed.load_state_dict(net.state_dict(), strict=True)

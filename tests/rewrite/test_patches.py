@@ -432,7 +432,7 @@ class Net(nn.Sequential):
     net = files.write("x = F.dropout(x, self.p, self.training)", head, tail)
     r = replace(net, X, "gaussian")
     assert [patch.noise for patch in r.patches] == ["0", "2"]
-    assert "self.p says the rate no more: the new number is that of every Block" in r.patches[0].why
+    assert "self.p no longer sets the rate: every Block has the new number" in r.patches[0].why
     assert any(note.startswith("2: ") and "the first change alone" in note for note in r.notes)
     noises = vs.inspect(files.apply(r.diff()), X).noises
     assert [noise.tau for noise in noises] == pytest.approx([1.0] * 3)

@@ -107,7 +107,7 @@ def _computed(text: Text, call: ast.Call) -> str:
     value = given.get("p", call.args[0] if call.args else None)
     if value is None or isinstance(value, ast.Constant):
         return ""
-    return f"{text.cut(value)} says the rate no more: the new number is that of every such layer"
+    return f"{text.cut(value)} no longer sets the rate: every such layer has the new number"
 
 
 def _unpacks(call: ast.Call) -> bool:

@@ -171,7 +171,7 @@ def _common(text: Text, calls: list[Call], wish: Wish, noise: Noise) -> str:
     computed = [text.cut(rate) for rate in rates if not isinstance(rate, ast.Constant)]
     if wish.tau is None or not computed:
         return ""
-    return f"{computed[0]} says the rate no more: the new number is that of every {noise.module}"
+    return f"{computed[0]} no longer sets the rate: every {noise.module} has the new number"
 
 
 def _library(noise: Noise, module: nn.Module) -> str:
