@@ -38,6 +38,12 @@ class Piece:
 
 PIECES = (
     Piece(
+        "diagnose",
+        "d = vs.diagnose(model, loader, validation, held_out=validation)",
+        "The front door: what is wrong and how bad, where, whose doing it is, and what to do, each step "
+        "with what to expect. Recalibration was tried on the held-out images, and taken back.",
+    ),
+    Piece(
         "inspect",
         "s = vs.inspect(model, example)",
         "Which noise reaches which norm. Placement (a) is straight into the norm.",
@@ -47,7 +53,7 @@ PIECES = (
         "measure",
         "m = vs.measure(model, loader)",
         "At test the second norm of every block receives a quarter of the variance it was trained "
-        "with. The gap between the two curves is the shift.",
+        "with. A dot is a norm, its colour how bad the shift is; on the dashed line nothing shifts.",
     ),
     Piece(
         "explain",

@@ -21,6 +21,7 @@ from varshift._check.sizes import (
     unattributed,
 )
 from varshift._check.staleness import against
+from varshift._counting import counted_names, verb
 from varshift._engine import Handle, Session, Silenced, norm_handles
 from varshift._measure.staleness import looks_trained
 from varshift.results import Explanation, Finding, Line, Noise, Route, Structure
@@ -217,9 +218,10 @@ class Evidence:
         fit = [p for p in found if p not in self.frozen and self.fits_evaluation(p)]
         if fit:
             self.notes.append(
-                f"{len(fit)} norms (first {fit[0]}) store the statistics that evaluation has on "
-                "the example, as after varshift.recalibrate: sized on the example, not from the "
-                "checkpoint; evaluation may be right as it is: pass data to see"
+                f"{counted_names(fit, 'norm')} {verb(len(fit), 'store')} the statistics that "
+                "evaluation has on the example, as after varshift.recalibrate. The severity is "
+                "computed from the example, not from the checkpoint. Evaluation may be right as it "
+                "is: pass data to see"
             )
         return {path: size for path, size in found.items() if path not in fit}
 

@@ -8,22 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from varshift._cli.lending import lent_data, lent_forward, lent_model, pictures_of, shared
-from varshift._cli.options import (
-    BatchSize,
-    Checkpoint,
-    Debug,
-    Device,
-    ExitZero,
-    Format,
-    Forward,
-    ImageSize,
-    ModelKwargs,
-    Out,
-    Root,
-    Target,
-)
-from varshift._cli.output import FORMATS, Report, finish, known, show
+from varshift._cli.command import examples
+from varshift._cli.lending import Lent, shared
+from varshift._cli.options import MaxSamples, TrainingData
+from varshift._cli.output import FileAnswer, finish
 from varshift.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,63 +22,58 @@ __all__ = ["diagnose"]
 _BOUNDS = ("mild", "clear", "severe")
 
 
+@examples(
+    "varshift diagnose net.py:make --checkpoint weights.pt --data data.py:train",
+    "varshift diagnose net.py:make --checkpoint weights.pt --data data.py:train \\",
+    "    --test-data data.py:test --held-out data.py:val --report look.html",
+)
 def diagnose(
-    target: Target,
-    data: Annotated[str, typer.Option(help="training data, in the batch size of training")],
-    test_data: Annotated[str | None, typer.Option(help="data the model is evaluated on")] = None,
+    *,
+    data: TrainingData,
+    test_data: Annotated[
+        str | None, typer.Option(metavar="SPEC", help="data the model is evaluated on")
+    ] = None,
     held_out: Annotated[
-        str | None, typer.Option(help="data to try recalibration on; none of --data")
+        str | None,
+        typer.Option(metavar="SPEC", help="data to try recalibration on; none of --data"),
     ] = None,
     fail_on: Annotated[
         str, typer.Option(help="exit with 1 from this grade on: mild, clear or severe")
     ] = "clear",
-    checkpoint: Checkpoint = None,
-    model_kwargs: ModelKwargs = None,
-    root: Root = None,
-    image_size: ImageSize = None,
-    batch_size: BatchSize = 64,
-    max_samples: Annotated[int, typer.Option(help="stop after so many of each")] = 4096,
-    device: Device = None,
-    forward: Forward = None,
-    format: Format = "text",
-    out: Out = None,
-    report: Report = None,
-    exit_zero: ExitZero = False,
-    debug: Debug = False,
+    max_samples: MaxSamples = 4096,
+    lent: Lent,
+    answer: FileAnswer,
 ) -> None:
-    """Start here: is anything wrong, where, whose doing, what to do. Exits with 1 if it is clear.
+    """Start here: what is wrong, where, whose doing, what to do.
 
-    Nothing is written to the model: repair does that.
+    Nothing is written to the model: repair does that. Exits with 1 from the grade of --fail-on on.
     """
     from varshift._diagnose.diagnosing import diagnose as verb
     from varshift._diagnose.lines import built_origins
     from varshift._rewrite.constructing import constructions
     from varshift.results.grading import at_least
 
-    known(format, FORMATS, report, out)
     if fail_on not in _BOUNDS:
         raise UsageError(f"--fail-on {fail_on!r} is none of {', '.join(_BOUNDS)}")
     with constructions() as built:
-        model, notes = lent_model(target, checkpoint, device, model_kwargs)
-    pictures = pictures_of(model, target, model_kwargs, image_size)
+        model = lent.model
 
-    def lent(spec: str) -> Any:
-        judged = held_out is not None  # by labels, where there are any
-        return lent_data(spec, pictures, root=root, batch_size=batch_size, labelled=judged)
+    def batches(spec: str) -> Any:
+        return lent.batches(spec, labelled=held_out is not None)  # judged by labels, if any
 
     diagnosis = verb(
         model,
-        lent(data),
-        None if test_data is None else lent(test_data),
-        None if held_out is None else lent(held_out),
+        batches(data),
+        None if test_data is None else batches(test_data),
+        None if held_out is None else batches(held_out),
         max_samples=shared(max_samples),
         progress=True,
-        forward=lent_forward(forward),
+        forward=lent.function,
     )
     diagnosis = diagnosis.at(built_origins(model, diagnosis.structure, built))
-    named = _named(target, checkpoint, model_kwargs)
-    show(_filled_in(diagnosis, named, data, test_data), format, out, notes, report)
-    finish(at_least(diagnosis.grade, fail_on), exit_zero)  # type: ignore[arg-type]
+    named = _named(lent.target, lent.checkpoint, lent.model_kwargs)
+    answer.show(_filled_in(diagnosis, named, data, test_data))
+    finish(at_least(diagnosis.grade, fail_on), answer.exit_zero)  # type: ignore[arg-type]
 
 
 def _named(target: str, checkpoint: str | None, model_kwargs: list[str] | None) -> str:

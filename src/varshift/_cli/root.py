@@ -46,6 +46,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 fine, 1 findings, 2 usage, 3 the model or the data failed.\n\n"
     + epilog(
         "varshift demo",
+        "varshift diagnose net.py:make --checkpoint weights.pt --data data.py:train",
         "varshift check net.py:make --input-shape 3,64,64",
         "varshift repair net.py:make --checkpoint weights.pt --data data.py:train",
     ),

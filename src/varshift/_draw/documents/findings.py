@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from varshift._check.rule_pages import rule_page
+from varshift._counting import counted
 from varshift._draw.document import (
     Cell,
     Column,
@@ -19,7 +20,7 @@ from varshift._draw.document import (
 from varshift._draw.documents.base import document
 from varshift._draw.documents.cells import name, names, words
 from varshift._draw.documents.parts import LEVELS, add_calculator
-from varshift._draw.figures import counted, fixed
+from varshift._draw.figures import fixed
 from varshift._draw.pictures.described import Interval, Intervals
 from varshift.results import Finding, Findings, Rule
 

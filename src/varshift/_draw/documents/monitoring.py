@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from varshift._counting import counted
 from varshift._draw.document import Cell, Column, Document, Row, Table
 from varshift._draw.documents.base import document
 from varshift._draw.documents.cells import error, known, name, named
 from varshift._draw.documents.parts import LEVELS, SEVERITY
-from varshift._draw.figures import counted, fixed, measured
+from varshift._draw.figures import fixed, measured
 from varshift._draw.pictures.described import Line, Lines
 from varshift.results import Monitored, MonitoredNorm, Monitoring
 from varshift.results.grading import worst_grade
