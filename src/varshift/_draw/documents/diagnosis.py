@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from varshift._counting import counted
 from varshift._draw.document import Cell, Column, Document, Missing, Row, Section, Table
 from varshift._draw.documents.base import document
 from varshift._draw.documents.cells import error, known, name, named, words
 from varshift._draw.documents.parts import REPAIR
 from varshift._draw.documents.steps import step_of
-from varshift._draw.figures import counted, measured
+from varshift._draw.figures import measured
 from varshift.results import Diagnosis, Figure
 from varshift.results.diagnosis import Contribution, WorstPlace
 from varshift.results.structure import Line

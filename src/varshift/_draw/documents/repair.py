@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from varshift._counting import counted, plural
 from varshift._draw.document import Cell, Column, Document, Part, Row, Table
 from varshift._draw.documents.base import document
 from varshift._draw.documents.cells import chance, name, named, number, words
 from varshift._draw.documents.parts import EXPLAIN, MEASURE, add_routes
-from varshift._draw.figures import counted, figure, plural
+from varshift._draw.figures import figure
 from varshift._draw.pictures.described import Boxes, Interval, Intervals, Role
 from varshift.results import Candidate, Repair, Score
 

@@ -1,4 +1,4 @@
-"""Where a page comes from: what wrote it, when, and on what; and where to read on."""
+"""Where a page comes from: what wrote it, when, and on what."""
 
 from __future__ import annotations
 
@@ -10,10 +10,7 @@ from importlib.metadata import PackageNotFoundError, version
 import numpy
 import torch
 
-__all__ = ["DOCUMENTATION", "provenance"]
-
-DOCUMENTATION = "https://varshift.github.io/varshift"
-"""The address of the documentation, as the package's index names it."""
+__all__ = ["provenance"]
 
 _SEED = "random seed"
 _UNKNOWN = (

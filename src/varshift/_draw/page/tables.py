@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +17,8 @@ _NAME = 40  # characters of a name; its title has all of it
 _SEARCHED = 20  # rows beyond which a page offers a search
 _PRINTED = 60  # rows on paper
 _COLUMNS = 24  # that the style sheet knows by number
+_SAME = 2e-3  # relative; a number that is written says its place in the order
+_NUMBER = re.compile(r"[-−]?\d+(\.\d+)?(e[-+]?\d+)?(?![\d,])")
 _PLACE = Column("#", "place in the model")
 
 
@@ -127,7 +131,18 @@ def _cell(cell: Cell, text: str) -> LaidCell:
     written = f"{cell.before}{text}{cell.after}"
     if cell.kind == "name" and not written:
         written = "(the model itself)"
-    sort = f"{cell.sort:.7g}" if isinstance(cell.sort, float) else cell.sort
-    if text != cell.text:
-        return LaidCell(written, cell.style, cell.text if sort is None else sort, cell.text)
-    return LaidCell(written, cell.style, None if sort == written else sort)
+    title = cell.text if text != cell.text else ""
+    sort = _sort(cell.sort, written) if cell.sort is not None else title or None
+    return LaidCell(written, cell.style, sort, title)
+
+
+def _sort(value: float | str, written: str) -> str | None:
+    """What a table sorts by; None where that is the number that the cell begins with."""
+    if isinstance(value, str):
+        return value if value != written else None
+    if math.isnan(value):
+        return ""  # last, whichever way a table is sorted
+    first = _NUMBER.match(written)
+    if first and math.isclose(float(first[0].replace("−", "-")), value, rel_tol=_SAME):
+        return None
+    return f"{value:.7g}"

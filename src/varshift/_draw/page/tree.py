@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 
+from varshift._counting import counted
 from varshift._draw.document import Leaf, Tone, Tree
-from varshift._draw.figures import counted, figure, shortened
+from varshift._draw.figures import figure, shortened
 from varshift._draw.pictures.svg.scales import Scale, log
 
 __all__ = ["Bar", "Group", "LaidTree", "Norm", "axis", "lay_tree"]

@@ -158,7 +158,7 @@ def _section(section: Section, shown: Sequence[object]) -> LaidSection | None:
         for part in section.parts
         if not any(part is each for each in shown if each is not None)
     ]
-    if not parts:
+    if section.parts and not parts:
         return None
     return LaidSection(section.key, section.title, section.lead, list(map(_drawn, parts)))
 

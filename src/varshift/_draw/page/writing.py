@@ -14,7 +14,7 @@ from varshift._base import Result
 from varshift._draw.document import Document
 from varshift._draw.documents import document
 from varshift._draw.page.clean import clipped
-from varshift._draw.page.provenance import DOCUMENTATION, provenance
+from varshift._draw.page.provenance import provenance
 from varshift._draw.page.view import view_of, view_of_two
 from varshift._draw.page.words import WORDS
 from varshift._draw.pictures.colours import variables
@@ -22,6 +22,7 @@ from varshift._draw.pictures.svg import STYLE
 from varshift._files import replacing
 from varshift._visible import visible
 from varshift.errors import MissingExtraError
+from varshift.results.catalogue import DOCUMENTATION
 
 if TYPE_CHECKING:
     from jinja2 import Template

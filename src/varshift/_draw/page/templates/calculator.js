@@ -12,7 +12,7 @@ const LAWS = {
   b: "Δ = A / (A + τ(c² + v)),  A = v(1 + ρ(d·cos²θ − 1))",
 };
 const NUMBERS = ["drop_p", "beta", "mean", "var", "rho", "d_cos2"];
-const byId = (name) => document.getElementById(name);
+const byId = (name) => document.getElementById(`calculator-${name}`);
 const chosen = (name) => document.querySelector(`input[name="${name}"]:checked`).value;
 const written = (value, digits = 4) =>
   Number.isFinite(value) ? String(Number(value.toPrecision(digits))).replace("-", "−") : "—";
@@ -103,7 +103,7 @@ function start(preset) {
   known(preset.known);
 }
 
-if (byId("calculator")) {
+if (document.getElementById("calculator")) {
   for (const name of NUMBERS) {
     byId(`slide-${name}`).addEventListener("input", (event) => {
       byId(`set-${name}`).value = event.target.value;

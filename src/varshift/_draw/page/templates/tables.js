@@ -4,10 +4,12 @@
 function key(row, index) {
   const cell = row.cells[index];
   const raw = cell.dataset.sort ?? cell.textContent;
-  if (raw === "nan") return "";
-  if (raw === "inf" || raw === "-inf") return raw === "inf" ? Infinity : -Infinity;
-  const number = Number(raw);
-  return raw.trim() !== "" && !Number.isNaN(number) ? number : raw;
+  const words = row.closest("table").classList.contains(`n${index + 1}`) ? /^\s*[^\s±]+/.exec(raw)?.[0] ?? "" : raw;
+  const plain = words.trim().replace("−", "-");
+  if (["", "nan", "—", "n/a"].includes(plain)) return "";
+  if (/^-?(inf|∞)$/.test(plain)) return plain.startsWith("-") ? -Infinity : Infinity;
+  const number = Number(plain);
+  return Number.isNaN(number) ? raw : number;
 }
 
 function compare(one, other) {

@@ -4,6 +4,10 @@ for (const tree of document.querySelectorAll(".tree")) {
   if (!tools) continue;
   const groups = Array.from(tree.querySelectorAll(".group > details"));
   const norms = Array.from(tree.querySelectorAll(".norm"));
+  const paths = norms.map((norm) => {
+    const line = norm.querySelector(".line");
+    return (line.title || line.querySelector(".name").textContent).toLowerCase();
+  });
   const all = tools.querySelector(".all");
   const fold = () => {
     const open = all && all.getAttribute("aria-pressed") === "true";
@@ -23,10 +27,9 @@ for (const tree of document.querySelectorAll(".tree")) {
   search.addEventListener("input", () => {
     const words = search.value.toLowerCase().split(/\s+/);
     const asked = search.value.trim() !== "";
-    for (const norm of norms) {
-      const path = norm.dataset.path.toLowerCase();
-      norm.hidden = !words.every((word) => path.includes(word));
-    }
+    norms.forEach((norm, index) => {
+      norm.hidden = !words.every((word) => paths[index].includes(word));
+    });
     for (const group of groups) {
       const found = group.querySelector(".norm:not([hidden])") !== null;
       group.parentElement.hidden = !found;
