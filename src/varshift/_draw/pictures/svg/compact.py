@@ -9,7 +9,7 @@ from varshift._draw.pictures.svg.canvas import Canvas, Mark
 
 __all__ = ["compact"]
 
-_MANY = 20  # marks alike from which on one path is shorter
+_MANY = 6  # marks alike from which on one path is shorter
 _TOLD = 400  # marks with hints that a pointer still tells apart
 _FINE = 400  # marks to which their places have two decimals
 _PLACES = frozenset(("x", "y", "x1", "x2", "y1", "y2", "cx", "cy", "width", "height"))
