@@ -81,7 +81,9 @@ class Result:
         return str(drawing().text(self))
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | dict.fromkeys(self._LIVE)
+        # What was worked out from the fields is worked out again.
+        kept = {each.name: getattr(self, each.name) for each in fields(self)}  # type: ignore[arg-type]
+        return kept | dict.fromkeys(self._LIVE)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: numbers, strings, lists and dicts, with a versioned `schema` on top."""
@@ -131,9 +133,11 @@ class Result:
     def plot(self, ax: Axes | None = None) -> Axes:
         """One static picture on matplotlib axes, for papers. Needs the `report` extra.
 
-        Measurement and prediction: variance in training and at test, norm by norm. Explanation: the
-        blame as a heat map. Repair: held-out loss before and after. Footprint: drop_p by norm.
-        Other results raise UsageError: they have more than one picture, and `to_html` draws them.
+        Measurement and prediction: the shift Δ norm by norm, coloured by grade. Explanation: the
+        blame as a heat map. Repair: the change of the held-out loss. Footprint: drop_p by norm.
+        Monitoring: severity over the steps. Other results raise UsageError: they have no one
+        picture, and `to_html` draws all of them. As the last line of a notebook's cell the picture
+        shows by itself.
 
         Args:
             ax: where to draw; None makes a figure of its own, which `ax.figure.savefig` saves.

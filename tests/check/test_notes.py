@@ -41,7 +41,7 @@ def test_functional_dropout_of_everything_is_said_with_its_line():
     net = nn.Module()
     net.norm = nn.BatchNorm1d(8)
     net.forward = lambda x: net.norm(F.dropout(x, 1.0, net.training))
-    (note,) = (n for n in vs.check(net, torch.randn(64, 8)).notes if "drop_p 1" in n)
+    (note,) = (n for n in vs.check(net, torch.randn(64, 8)).notes if "drop_p is 1" in n)
     drawn = Line(__file__, 43, "<lambda>", "")  # as the reader sees it from where they stand
     assert note.startswith(f"(model) ({drawn.near}):")
 

@@ -17,10 +17,10 @@ from torch import nn
 
 import varshift as vs
 from problems.pages import Reader, paged
-from varshift._check.rule_pages import SITE
 from varshift._draw.documents import document
 from varshift._draw.page import render, writing
 from varshift._visible import visible
+from varshift.results.catalogue import DOCUMENTATION
 from varshift.theory import dropout_ratio, tau_of
 
 KINDS = [
@@ -64,7 +64,7 @@ def test_a_page_is_one_sound_file(pages, name):
     # What a reader has: addresses, no files of a checkout.
     beyond = links - inside
     assert all(link.startswith(("https://", "http://")) for link in beyond)
-    assert SITE in beyond
+    assert DOCUMENTATION in beyond
     assert not re.search(r"docs/[\w/]+\.md", page)
     fetched = [at for tag, at in tags if "src" in at or (tag == "link" and at["href"] != "data:,")]
     assert fetched == []
@@ -120,10 +120,10 @@ def test_what_is_clean_is_folded_and_what_shifts_is_open():
     page = render(paged(40), "")
     folded = re.findall(r'<details class="clean"><summary.*?</summary>', page)
     assert folded
-    assert all("none shifts" in line for line in folded)
+    assert all("none surely shifts" in line for line in folded)
     opened = re.findall(r"<details open><summary.*?</summary>", page)
     assert opened
-    assert not any("none shifts" in line for line in opened)
+    assert not any("none surely shifts" in line for line in opened)
     few = render(paged(8), "")
     assert '<details class="clean">' not in few
     assert 'class="all"' not in few  # nothing is folded, so nothing unfolds

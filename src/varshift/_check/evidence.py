@@ -15,12 +15,13 @@ from varshift._check.sizes import (
     Size,
     drawn_again,
     from_checkpoint,
+    left_by_blame,
     measured,
-    nothing_left,
     predicted,
     unattributed,
 )
 from varshift._check.staleness import against
+from varshift._counting import counted_names, verb
 from varshift._engine import Handle, Session, Silenced, norm_handles
 from varshift._measure.staleness import looks_trained
 from varshift.results import Explanation, Finding, Line, Noise, Route, Structure
@@ -171,12 +172,11 @@ class Evidence:
         """
         if not self.seen.sites:
             return {}
-        known = self.explanation
-        if known is not None and known.blame.complete:
-            return nothing_left(self.passes)
+        if self.explanation is not None:
+            return left_by_blame(self.explanation.blame, self.passes)
         found = unattributed(self.passes)
         undecided = any(s.low <= self.max_severity < s.severity for s in found.values())
-        if self.real and known is None and undecided:
+        if self.real and undecided:
             self.passes.silence_all()
             found = unattributed(self.passes)
         return found
@@ -218,9 +218,10 @@ class Evidence:
         fit = [p for p in found if p not in self.frozen and self.fits_evaluation(p)]
         if fit:
             self.notes.append(
-                f"{len(fit)} norms (first {fit[0]}) store the statistics that evaluation has on "
-                "the example, as after varshift.recalibrate: sized on the example, not from the "
-                "checkpoint; evaluation may be right as it is: pass data to see"
+                f"{counted_names(fit, 'norm')} {verb(len(fit), 'store')} the statistics that "
+                "evaluation has on the example, as after varshift.recalibrate. The severity is "
+                "computed from the example, not from the checkpoint. Evaluation may be right as it "
+                "is: pass data to see"
             )
         return {path: size for path, size in found.items() if path not in fit}
 

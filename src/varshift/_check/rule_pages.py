@@ -5,12 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePosixPath
 
-from varshift.results.catalogue import rule
+from varshift.results.catalogue import DOCUMENTATION, rule
 
-__all__ = ["SITE", "rule_address", "rule_page"]
+__all__ = ["rule_page"]
 
-SITE = "https://varshift.github.io/varshift"
-"""The address of the documentation."""
 _INSTALLED = Path(__file__).parents[1] / "_rules"
 _CHECKOUT = Path(__file__).parents[3] / "docs/rules"
 _LINK = re.compile(r"\]\((?!https?://)([^)#]*?)(?:\.md)?(#[^)]*)?\)")
@@ -35,19 +33,10 @@ def rule_page(code: str) -> str:
     return ""
 
 
-def rule_address(code: str) -> str:
-    """Where the page stands on the documentation's site.
-
-    >>> rule_address("VS101")
-    'https://varshift.github.io/varshift/rules/VS101.html'
-    """
-    return f"{SITE}/rules/{rule(code).code}.html"
-
-
 def _address(link: re.Match[str]) -> str:
     page, part = link[1], link[2] or ""
     place = [piece for piece in PurePosixPath(f"rules/{page}").parts if piece]
     while ".." in place:
         at = place.index("..")
         del place[at - 1 : at + 1]
-    return f"]({SITE}/{'/'.join(place)}.html{part})"
+    return f"]({DOCUMENTATION}/{'/'.join(place)}.html{part})"

@@ -19,12 +19,12 @@ from varshift._check.passes import Passes
 from varshift._engine import Batch, Session
 from varshift._measure.shift import site_of
 from varshift._predict.predicting import predict
-from varshift.results import Expected, Site
+from varshift.results import Blame, Expected, Site
 from varshift.results.findings import Basis
 from varshift.theory.spread import median
 
 __all__ = [
-    *("Size", "drawn_again", "from_checkpoint", "measured", "nothing_left", "predicted"),
+    *("Size", "drawn_again", "from_checkpoint", "measured", "left_by_blame", "predicted"),
     "unattributed",
 ]
 
@@ -89,15 +89,25 @@ def unattributed(passes: Passes) -> dict[str, Size]:
     return found
 
 
-def nothing_left(passes: Passes) -> dict[str, Size]:
-    """The same where it is known that silenced training is evaluation, number by number."""
-    even = Size(1.0, 1.0, 1.0, 1.0, "measured", "data" if passes.real else "example", {})
-    varies = {
-        path: bool((met.train.total().var() > 0).any())
-        for path, met in passes.seen.sites.items()
-        if met.train.count and met.test.count
-    }
-    return {path: even for path, live in varies.items() if live}
+def left_by_blame(blame: Blame, passes: Passes) -> dict[str, Size]:
+    """The same from an explanation of these batches, which has silenced the noise already.
+
+    Of the variance in training, `rest` stays with every source silenced, beside the signal.
+    """
+    found = {}
+    for path, met in passes.seen.sites.items():
+        rest, total = blame.rest.get(path), blame.total.get(path)
+        if rest is None or total is None or not met.train.count:
+            continue
+        signal, error = 1 - total - rest, 2 * rest.se if _finite(rest.se) else 0.0
+        if not signal > _NOTHING:
+            continue
+        shift = signal / (signal + max(rest, _NOTHING - signal))
+        ends = (signal / max(signal + end, _NOTHING) for end in (rest + error, rest - error))
+        severity = worse(shift)
+        low, high = widened(band_of(*ends), severity, 1.0)
+        found[path] = Size(shift, severity, low, high, "measured", "data", {})
+    return found
 
 
 def predicted(passes: Passes) -> dict[str, Size]:

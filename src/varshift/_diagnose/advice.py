@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from varshift._diagnose.gains import Gains
-from varshift._diagnose.places import Seen, extent_at
+from varshift._diagnose.places import STORED, Observed
 from varshift._explain.verdict import LEAST, sure
 from varshift.results import Figure, Norm, StaleCause, Step
 from varshift.results.explanation import CAUSES, FOUND, Cause
@@ -19,6 +19,7 @@ __all__ = ["Case", "advice"]
 _MOST = 3
 _DONE = Figure(1.0, 0.0)  # what is stored is then what evaluation has, exactly
 _USUAL = 0.1  # torch's own momentum
+_ENOUGH = 32  # values per channel and batch from which small batches are not what parts them
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +32,7 @@ class Case:
         trained: whether any norm holds other statistics than it was made with.
     """
 
-    seen: Seen
+    seen: Observed
     gains: Gains
     trained: bool
 
@@ -72,7 +73,7 @@ def _is_settled(case: Case, cause: Cause) -> bool:
         for path, site in explanation.factors.items()
         if cause in site.displacement and sure(site.displacement[cause]) >= LEAST
     ]
-    return cause != "data" and bool(displaced) and set(displaced) <= set(case.seen.settled)
+    return cause in STORED and bool(displaced) and set(displaced) <= set(case.seen.settled)
 
 
 def _noise(case: Case, place: str) -> Iterator[Step]:
@@ -84,7 +85,7 @@ def _noise(case: Case, place: str) -> Iterator[Step]:
         yield from _recalibrate(case, "noise")
     routed = {route.noise for route in explanation.structure.routes}
     sources = tuple(n.name for n in explanation.structure.noises if n.active and n.name in routed)
-    before = extent_at(explanation, place, "noise").severity
+    before = case.gains.severity(place, {})
     if sources:
         yield _on_sources(
             case,
@@ -223,10 +224,12 @@ def _small_batch(case: Case, place: str) -> Iterator[Step]:
         yield Step("drop-running-statistics", "small-batch", line, place=place)
         return
     yield from _recalibrate(case, "small-batch")
-    if site is not None and abs(site.composition.value - 1) > abs(site.batches.value - 1):
+    explanation, measured = case.seen.explanation, case.seen.measurement.sites.get(place)
+    values = 0.0 if measured is None else measured.train.count / explanation.batches
+    apart = 0.0 if site is None else abs(site.composition.value - 1) - abs(site.batches.value - 1)
+    if values >= _ENOUGH and apart > 0:
         yield _mixed("small-batch", place)
         return
-    explanation = case.seen.explanation
     size = 4 * math.ceil(explanation.samples / explanation.batches)
     line = f"loader = torch.utils.data.DataLoader(dataset, batch_size={size}, shuffle=True)"
     yield Step("larger-batches", "small-batch", line, place=place)
@@ -244,7 +247,9 @@ def _data(case: Case, place: str) -> Iterator[Step]:
 
 
 def _other_norms(case: Case, place: str) -> Iterator[Step]:
-    yield from _recalibrate(case, "other-norms")
+    """What those norms receive in evaluation has no figure: training never runs them."""
+    for step in _recalibrate(case, "other-norms"):
+        yield replace(step, place=place, before=None, after=None)
 
 
 def _unattributed(case: Case, place: str) -> Iterator[Step]:

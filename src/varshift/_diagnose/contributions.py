@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
-from varshift._diagnose.places import Seen, extent_at
+from varshift._diagnose.places import Observed
+from varshift._diagnose.severities import extent_at
 from varshift._explain.rest import tells
-from varshift.results import Contribution, Explanation, Figure
+from varshift.results import Contribution, Explanation
 from varshift.results.explanation import CAUSES, FOUND, Cause
 
 __all__ = ["contributions"]
@@ -15,7 +15,7 @@ __all__ = ["contributions"]
 _LEAST = 0.01  # of a displacement, or of a training variance: less is not worth a line
 
 
-def contributions(seen: Seen) -> tuple[Contribution, ...]:
+def contributions(seen: Observed) -> tuple[Contribution, ...]:
     """Every cause that is sure to do anything worth a line, the largest first; then its sources."""
     explanation = seen.explanation
     found: list[Contribution] = []
@@ -27,7 +27,7 @@ def contributions(seen: Seen) -> tuple[Contribution, ...]:
     return tuple(found)
 
 
-def _sources(seen: Seen, place: str) -> Iterator[Contribution]:
+def _sources(seen: Observed, place: str) -> Iterator[Contribution]:
     """Of noise, the sources that surely have a share there."""
     blame = seen.explanation.blame
     if place not in blame.places:
@@ -41,7 +41,7 @@ def _sources(seen: Seen, place: str) -> Iterator[Contribution]:
             cause="noise",
             source=source,
             place=place,
-            displacement=_displacement(seen.explanation, "noise", place),
+            displacement=extent.displacement,
             severity=extent.severity,
             share=share,
             line=origin.line,
@@ -53,40 +53,31 @@ def _sources(seen: Seen, place: str) -> Iterator[Contribution]:
 
 def _left(explanation: Explanation, place: str) -> Contribution:
     """What no source was shown to do there: the draws that could not be silenced, as a rule."""
+    extent = extent_at(explanation, place, "noise")
     return Contribution(
         cause="unattributed",
         source="",
         place=place,
-        displacement=_displacement(explanation, "noise", place),
-        severity=extent_at(explanation, place, "noise").severity,
+        displacement=extent.displacement,
+        severity=extent.severity,
         share=explanation.blame.rest[place],
         names=_names(explanation, "unattributed"),
     )
 
 
-def _of_cause(seen: Seen, cause: Cause, place: str) -> Contribution:
+def _of_cause(seen: Observed, cause: Cause, place: str) -> Contribution:
     explanation = seen.explanation
+    extent = extent_at(explanation, place, cause)
     return Contribution(
         cause=cause,
         source="",
         place=place,
-        displacement=_displacement(explanation, cause, place),
-        severity=extent_at(explanation, place, cause).severity,
+        displacement=extent.displacement,
+        severity=extent.severity,
         share=explanation.blame.rest.get(place) if cause == "unattributed" else None,
         why=explanation.stale.get(place) if cause == "staleness" else None,
         names=_names(explanation, cause),
     )
-
-
-def _displacement(explanation: Explanation, cause: Cause, place: str) -> Figure:
-    if place in explanation.factors:
-        return explanation.factors[place].displacement[cause]
-    if cause == "noise":
-        return explanation.outputs[place].mean_shift
-    others = explanation.other_norms
-    if cause == "other-norms" and others is not None and place in others.displacement:
-        return others.displacement[place]
-    return Figure(explanation.scores[cause], math.nan)
 
 
 def _names(explanation: Explanation, cause: Cause) -> tuple[str, ...]:

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from varshift._diagnose.severities import Extent, displaced, moved, of_site, off
+from varshift._diagnose.severities import extent_at, off
 from varshift._explain.rest import tells
 from varshift._explain.verdict import LEAST, sure
-from varshift.results import Explanation, Figure, Measurement, Origin, WorstPlace
+from varshift.results import Explanation, Figure, Measurement, OriginLine, WorstPlace
 from varshift.results.explanation import CAUSES, FOUND, Cause
 from varshift.results.grading import GRADES, grade_of, worst_grade
 
-__all__ = ["Seen", "extent_at", "worst_places"]
+__all__ = ["STORED", "Observed", "worst_places"]
+
+STORED: tuple[Cause, ...] = ("noise", "staleness", "unattributed")
+"""Causes that do no harm in evaluation where what is stored is what evaluation has."""
 
 _MOST = 10
-_NOWHERE = Origin(None, "nowhere")
+_NOWHERE = OriginLine(None, "nowhere")
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class Observed:
     """What the passes have shown, as the parts of a diagnosis look at it.
 
     Attributes:
@@ -33,19 +35,19 @@ class Seen:
 
     explanation: Explanation
     measurement: Measurement
-    origins: Mapping[str, Origin]
+    origins: Mapping[str, OriginLine]
     off: Mapping[str, Figure]
 
     @classmethod
     def of(
-        cls, explanation: Explanation, measurement: Measurement, origins: Mapping[str, Origin]
-    ) -> Seen:
+        cls, explanation: Explanation, measurement: Measurement, origins: Mapping[str, OriginLine]
+    ) -> Observed:
         """With what stored statistics are off by."""
         sites = measurement.sites
         apart = {p: off(site, sites[p]) for p, site in explanation.factors.items() if p in sites}
         return cls(explanation, measurement, origins, apart)
 
-    def origin(self, source: str | None) -> Origin:
+    def origin(self, source: str | None) -> OriginLine:
         """Where a source comes from."""
         return self.origins.get(source or "", _NOWHERE)
 
@@ -55,13 +57,13 @@ class Seen:
         return tuple(
             path
             for path, site in self.explanation.factors.items()
-            if max(map(sure, site.displacement.values()), default=0.0) >= LEAST
+            if any(sure(site.displacement[c]) >= LEAST for c in STORED if c in site.displacement)
             and path in self.off
             and self.off[path].value <= GRADES["mild"]
         )
 
 
-def worst_places(seen: Seen) -> tuple[WorstPlace, ...]:
+def worst_places(seen: Observed) -> tuple[WorstPlace, ...]:
     """By displacement, of each place by the cause that displaces it most."""
     rows = sorted(_displaced(seen.explanation), key=lambda row: -row[2])
     return tuple(_worst(seen, place, cause) for place, cause, _ in rows[:_MOST])
@@ -82,19 +84,7 @@ def _displaced(explanation: Explanation) -> Iterator[tuple[str, Cause, float]]:
             yield name, cause, scores[cause]
 
 
-def extent_at(explanation: Explanation, place: str, cause: Cause) -> Extent:
-    """What a cause does at a norm site or an output."""
-    if place in explanation.factors:
-        return of_site(explanation.factors[place], cause)
-    others = explanation.other_norms
-    if cause == "noise":
-        return moved(explanation.outputs[place].mean_shift)
-    if cause == "other-norms" and others is not None and place in others.displacement:
-        return displaced(others.displacement[place])
-    return displaced(Figure(explanation.scores[cause], math.nan))  # two errors are off already
-
-
-def _worst(seen: Seen, place: str, cause: Cause) -> WorstPlace:
+def _worst(seen: Observed, place: str, cause: Cause) -> WorstPlace:
     extent = extent_at(seen.explanation, place, cause)
     source, share = _culprit(seen.explanation, place) if cause == "noise" else (None, None)
     origin = seen.origin(source)
@@ -106,7 +96,7 @@ def _worst(seen: Seen, place: str, cause: Cause) -> WorstPlace:
         severity=extent.severity,
         shift=extent.shift,
         mean_shift=extent.mean_shift,
-        grade="mild" if place in seen.settled else grade,
+        grade="mild" if cause in STORED and place in seen.settled else grade,
         source=source,
         share=share,
         line=origin.line,

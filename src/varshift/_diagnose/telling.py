@@ -8,18 +8,20 @@ from varshift._diagnose.advice import Case, advice
 from varshift._diagnose.contributions import contributions
 from varshift._diagnose.gains import Gains
 from varshift._diagnose.looking import Looked
-from varshift._diagnose.places import Seen, worst_places
+from varshift._diagnose.places import Observed, worst_places
 from varshift._diagnose.unseen import unseen
-from varshift.results import Diagnosis, Expected, Origin
+from varshift.results import Diagnosis, Expected, OriginLine
 from varshift.results.grading import worst_grade
 
 __all__ = ["told"]
 
 
-def told(looked: Looked, origins: Mapping[str, Origin], *, tested: bool, judged: bool) -> Diagnosis:
+def told(
+    looked: Looked, origins: Mapping[str, OriginLine], *, tested: bool, judged: bool
+) -> Diagnosis:
     """The diagnosis, before any repair is tried; `tested` and `judged` as in `unseen`."""
     explanation = looked.explanation
-    seen = Seen.of(explanation, looked.measurement, origins)
+    seen = Observed.of(explanation, looked.measurement, origins)
     gains = Gains(_expected(looked), explanation.blame, explanation.structure)
     case = Case(seen, gains, trained=not looked.evidence.seen.fresh)
     worst, steps = worst_places(seen), advice(case)

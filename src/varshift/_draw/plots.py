@@ -28,15 +28,15 @@ def plot(result: Result, ax: Axes | None = None) -> Axes:
     picture = made.picture
     if picture is None or isinstance(picture, Routes):
         raise UsageError(
-            f"a {type(result).__name__}{_why(made)} has no one picture to plot; to_html(path) "
+            f"this {type(result).__name__} has no one picture to plot{_why(made)}; to_html(path) "
             "draws all there is, and measure(…).plot() the shift"
         )
     return draw(picture, fresh_axes(picture) if ax is None else ax)
 
 
 def _why(made: Document) -> str:
-    """What an empty result says of itself: nothing else would tell why it has no picture."""
-    if made.sections:
+    """What a result without a picture says of itself: nothing else would tell why."""
+    if made.picture is not None:
         return ""
-    said = " ".join(filter(None, (made.head, *made.notes[:1])))
-    return f" like this ({flat(said)})" if said else ""
+    said = " ".join(filter(None, (made.head, made.detail, *made.notes[:1])))
+    return f" ({flat(said).rstrip('.')})" if said else ""

@@ -8,6 +8,7 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from varshift._counting import counted, verb
 from varshift._engine import (
     Batch,
     Data,
@@ -128,8 +129,9 @@ def _notes(run: Session, structure: Structure, sites: dict[str, Site]) -> Iterat
     fresh = [p for p, site in sites.items() if site.stored.untouched and not site.by_batch]
     if fresh:
         yield (
-            f"{len(fresh)} of {len(sites)} norms still hold the statistics they were made with "
-            "(mean 0, variance 1): they have not been trained, and evaluation will be far off"
+            f"{len(fresh)} of {counted(len(sites), 'norm')} still {verb(len(fresh), 'hold')} the "
+            "statistics they were made with (mean 0, variance 1), as before any training: "
+            "evaluation will be far off"
         )
     for norm in structure.norms:
         if norm.reused:
@@ -150,10 +152,11 @@ def _without_noise(sites: dict[str, Site]) -> str:
         return f"{start}: no shift by noise is expected"
     worst = max(moved, key=lambda path: moved[path].severity)
     return (
-        f"{start}, and yet {len(moved)} of {len(sites)} norms shift, {worst} most (severity "
-        f"{moved[worst].severity:.2f}): stored statistics before it that do not fit, noise that "
-        "was not seen (a draw in numpy or Python, masks drawn ahead of the pass and kept in an "
-        "attribute), or code under self.training; varshift.explain tells which"
+        f"{start}, and yet {len(moved)} of {counted(len(sites), 'norm')} "
+        f"{verb(len(moved), 'shift')}, {worst} most (severity {moved[worst].severity:.2f}). "
+        "Possible causes: stored statistics before it that do not fit, noise that was not seen (a "
+        "draw in numpy or Python, masks drawn ahead of the pass and kept in an attribute), or code "
+        "under self.training; varshift.explain tells which"
     )
 
 
@@ -164,7 +167,7 @@ def _refuse_nothing(run: Session, train: Recording) -> None:
     held = run.held_norms()
     if held:
         raise ModelError(
-            f"the first batch reached none of the {len(held)} BatchNorm layers (the first is "
-            f"{held[0]!r}); check forward= and the part of the model that is used"
+            f"the first batch reached none of the {counted(len(held), 'BatchNorm layer')} (the "
+            f"first is {held[0]!r}); check forward= and the part of the model that is used"
         )
     raise ModelError(no_norm(run.structure, "to measure"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from varshift._counting import counted
 from varshift._repair.choosing import Labels
 from varshift._repair.labels import Item
 from varshift.results import Candidate, Score, Trial
@@ -80,10 +81,11 @@ def nothing_to_do(sources: int, norms: int) -> str:
     elif sources == 0:
         there = "the model draws no noise in training"
     else:
-        there = f"none of its noise sources ({sources}) reaches any of its norms ({norms})"
+        held = f"{counted(sources, 'source')}, {counted(norms, 'norm')}"
+        there = f"none of its noise reaches a norm ({held})"
     return (
         f"{there}, so noise shifts no statistics and there is nothing to repair; the model is "
-        "untouched. If it is worse in eval() all the same, ask explain"
+        "untouched. If it is worse in eval() all the same, call explain"
     )
 
 

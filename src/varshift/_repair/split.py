@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from varshift._counting import counted, verb
 from varshift._engine import Batch, Data, Session, piece, tensors_of
 from varshift._repair.labels import labels_of
 from varshift.errors import DataError, UsageError
@@ -76,8 +77,9 @@ def split_of(
     shared = _shared(run, ours, theirs)
     if seed is None and shared > _MOST_SHARED * judged:
         raise DataError(
-            f"{shared} of {judged} held-out samples are calibration samples too, so they cannot "
-            "judge the repair; pass other data as held_out, or leave it out to have data split"
+            f"{shared} of {counted(judged, 'held-out sample')} {verb(shared, 'are')} among the "
+            "calibration samples too, so they cannot judge the repair; pass other data as "
+            "held_out, or leave it out to have data split"
         )
     return Split(ours, theirs, seed, shared, (calibration, judged))
 

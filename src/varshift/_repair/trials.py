@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from varshift._counting import counted
 from varshift._engine import Edit, Regime, Reporter, Session
 from varshift._repair.candidates import AVERAGING, Bench
 from varshift._repair.distillation import cost
@@ -174,6 +175,6 @@ def refuse_few(judged: int, ignored: int = 0) -> None:
         return
     beside = f", not counting {ignored} whose label is to be ignored (-100)" if ignored else ""
     raise DataError(
-        f"{judged} held-out sample{'' if judged == 1 else 's'}{beside}: too few to tell a repair "
+        f"{counted(judged, 'held-out sample')}{beside}: too few to tell a repair "
         f"from chance; hold out at least {FEWEST}, by more data or a larger max_held_out"
     )

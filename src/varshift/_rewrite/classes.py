@@ -16,14 +16,14 @@ from torch import nn
 
 from varshift.results import Line
 
-__all__ = ["Body", "bodies_of", "last_name"]
+__all__ = ["ParsedCode", "bodies_of", "last_name"]
 
 _TORCH = os.path.dirname(torch.__file__) + os.sep
 _RATES = ("p", "drop_prob", "drop_p", "dropout")
 
 
 @dataclass(frozen=True, eq=False)
-class Body:
+class ParsedCode:
     """A class or a function.
 
     Attributes:
@@ -79,7 +79,7 @@ class Body:
             and isinstance(node.func.value, ast.Call)
         ]
 
-    def function(self, called: ast.expr) -> Body | None:
+    def function(self, called: ast.expr) -> ParsedCode | None:
         """The function or method of that name, where it is found and not torch's."""
         home = self.owner if isinstance(self.owner, str) else self.owner.__module__
         held: Any = None
@@ -115,7 +115,7 @@ class Body:
                 yield node
 
 
-def bodies_of(kind: type) -> Iterator[Body]:
+def bodies_of(kind: type) -> Iterator[ParsedCode]:
     """A class and those it inherits from, as far as they are not torch's and can be read."""
     for each in kind.__mro__:
         if each is nn.Module or each is object:
@@ -125,7 +125,7 @@ def bodies_of(kind: type) -> Iterator[Body]:
             yield body
 
 
-def _body(held: Any, owner: type | str) -> Body | None:
+def _body(held: Any, owner: type | str) -> ParsedCode | None:
     try:
         file = inspect.getsourcefile(held)
         lines, first = inspect.getsourcelines(held)
@@ -134,7 +134,7 @@ def _body(held: Any, owner: type | str) -> Body | None:
         return None
     if file is None or os.path.abspath(file).startswith(_TORCH):
         return None
-    return Body(tree, file, max(first, 1), lines, owner)
+    return ParsedCode(tree, file, max(first, 1), lines, owner)
 
 
 def last_name(node: ast.expr) -> str:

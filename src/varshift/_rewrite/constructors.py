@@ -38,7 +38,8 @@ def constructor_patch(path: str, built: Built, rate: float | None, new: nn.Modul
     old = text.lines(built.line, built.last)
     edits = _rate(text, call, new, rate) if rate is not None else _other(text, call, new)
     if edits is None:
-        return Patch(path, line, old, None, f"{text.cut(call)} is no plain constructor: by hand")
+        why = f"{text.cut(call)} is no plain constructor: change it by hand"
+        return Patch(path, line, old, None, why)
     start = text.place_of_line(built.line)
     moved = tuple(
         TextEdit(edit.start - start, edit.end - start, edit.text)
@@ -107,7 +108,7 @@ def _computed(text: Text, call: ast.Call) -> str:
     value = given.get("p", call.args[0] if call.args else None)
     if value is None or isinstance(value, ast.Constant):
         return ""
-    return f"{text.cut(value)} says the rate no more: the new number is that of every such layer"
+    return f"{text.cut(value)} no longer sets the rate: the new number holds for every such layer"
 
 
 def _unpacks(call: ast.Call) -> bool:

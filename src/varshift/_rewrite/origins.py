@@ -13,10 +13,10 @@ from typing import Any
 
 from torch import nn
 
-from varshift._rewrite.classes import Body, bodies_of, last_name
+from varshift._rewrite.classes import ParsedCode, bodies_of, last_name
 from varshift.results import Line, Noise
 
-__all__ = ["constructor_line"]
+__all__ = ["constructor_line", "is_layer"]
 
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 _HOLDING = ("Sequential", "ModuleList", "ModuleDict", "OrderedDict", "__init__")
@@ -30,7 +30,7 @@ def constructor_line(model: nn.Module, noise: Noise) -> Line | None:
     one that holds its rate as a number.
     """
     chain = _chain(model, noise.path)
-    if len(chain) < 2 or not _is_layer(chain[-1][1], noise):
+    if len(chain) < 2 or not is_layer(chain[-1][1], noise):
         return None
     end = len(chain) - 1
     for depth in range(end - 1, -1, -1):
@@ -61,7 +61,7 @@ def _is_torchs(module: nn.Module) -> bool:
     return type(module).__module__.startswith("torch.")
 
 
-def _is_layer(module: nn.Module, noise: Noise) -> bool:
+def is_layer(module: nn.Module, noise: Noise) -> bool:
     """Whether its rate is said where it is made, not in its own forward."""
     if _is_torchs(module):
         return True
@@ -70,7 +70,9 @@ def _is_layer(module: nn.Module, noise: Noise) -> bool:
     return any(abs(number - rate) < 1e-6 for number in numbers for rate in rates)
 
 
-def _in_body(body: Body, owner: nn.Module, names: Sequence[str], layer: nn.Module) -> Line | None:
+def _in_body(
+    body: ParsedCode, owner: nn.Module, names: Sequence[str], layer: nn.Module
+) -> Line | None:
     """The call in an owner's class that makes what lies below it by these names."""
     made = [(value, names[1:]) for value in _assigned(body, names[0])]
     if isinstance(owner, nn.Sequential):  # super().__init__(…, nn.Dropout(0.5), …)
@@ -83,7 +85,7 @@ def _in_body(body: Body, owner: nn.Module, names: Sequence[str], layer: nn.Modul
     return None if made else body.only(body.constructions(body.tree, layer), layer)
 
 
-def _assigned(body: Body, name: str) -> Iterator[ast.expr]:
+def _assigned(body: ParsedCode, name: str) -> Iterator[ast.expr]:
     """The values that a class assigns to `self.<name>`, registers by that name, or appends."""
     for node in ast.walk(body.tree):
         if isinstance(node, ast.Assign):
@@ -114,7 +116,9 @@ def _is_own(node: ast.expr, name: str) -> bool:
     return own and node.attr == name  # type: ignore[attr-defined]
 
 
-def _made_by(body: Body, value: ast.expr, names: Sequence[str], layer: nn.Module) -> Line | None:
+def _made_by(
+    body: ParsedCode, value: ast.expr, names: Sequence[str], layer: nn.Module
+) -> Line | None:
     """The call within an expression that makes the layer below it by these names."""
     if names and isinstance(value, ast.Call) and last_name(value.func) in _HOLDING:
         item = _item(value, names[0])

@@ -13,7 +13,7 @@ from varshift.results.grading import GRADES, Grade, grade_of
 from varshift.results.measurement import Measurement, Site, Statistics
 from varshift.results.monitor import Monitored, MonitoredNorm, Monitoring
 from varshift.results.note import Note, NoteKind
-from varshift.results.origin import LineOf, Origin
+from varshift.results.origin import LineOf, OriginLine
 from varshift.results.prediction import Prediction
 from varshift.results.recalibration import Change, Recalibration
 from varshift.results.repair import Candidate, Repair, Rewrote
@@ -63,7 +63,7 @@ __all__ = [
     "NotShown",
     "Note",
     "NoteKind",
-    "Origin",
+    "OriginLine",
     "OtherNorms",
     "Output",
     "Patch",

@@ -12,7 +12,7 @@ from varshift.results.figure import Figure
 from varshift.results.findings import Findings
 from varshift.results.grading import Grade
 from varshift.results.measurement import Measurement
-from varshift.results.origin import LineOf, Origin
+from varshift.results.origin import LineOf, OriginLine
 from varshift.results.score import Score
 from varshift.results.staleness import Staleness
 from varshift.results.steps import Step
@@ -31,13 +31,14 @@ class WorstPlace(Record):
     Attributes:
         place: path of the norm site, or the name of the output.
         cause: what displaces it most.
-        severity: how much that does. Of a noise, of age and of other data: the median over live
-            channels of max(r, 1/r), where r is the variance ratio that the cause makes (`alone`,
-            `age`, `data` of `Factors`); or 1 + the distance of the means in deviations, where that
-            is surely more. Of the other causes: e^{2d} of the displacement d.
-        shift: the geometric mean over channels of that ratio; NaN where the cause has none.
+        severity: how much that does. Of noise, age and other data that of the median channel: where
+            no mean moves max(Δ, 1/Δ), as `measure` has it; means that move by m deviations make of
+            it e^{2√(m² + (½ log Δ)²)}. Of the other causes e^{2d} of their displacement d.
+        shift: the ratio of variances that the cause makes: `noise` (`alone` where that is another),
+            `age` or `data` of `Factors`; NaN where no one ratio is its doing.
         mean_shift: how far the cause moves the means, in deviations; NaN where not known.
-        grade: of the severity; at most "mild" where evaluation fits as it is (`settled`).
+        grade: of the severity, at least "mild"; no more than that where evaluation fits as it is
+            (`settled`).
         source: the noise source to blame most; None where no source is sure to do anything.
         share: of the variance in training that it causes; None without a source.
         line: where the source is constructed, or drawn; None where not known.
@@ -166,7 +167,7 @@ class Diagnosis(Result):
         """The verdict in a sentence or two, as `explain` says it."""
         return self.explanation.reason
 
-    def at(self, origins: Mapping[str, Origin]) -> Diagnosis:
+    def at(self, origins: Mapping[str, OriginLine]) -> Diagnosis:
         """The same, with these lines of noise sources, by name: whoever made the model knows them.
 
         Sources that are not named keep their lines.

@@ -62,7 +62,7 @@ class Factors(Record):
         composition: of `staleness`, train over all values ÷ train within batches. `running_var`
             averages variances within batches: what differs between batches it has never seen.
         age: of `staleness`, train within batches ÷ `running_var`: momentum, few steps, drift.
-        displacement: by cause, how far it moves what the norm hands on, in deviations: root mean
+        displacement: by cause, how far it moves the output of the norm, in deviations: root mean
             square over live channels of mean shift and half log variance ratio, less what their
             sampling errors account for. "other-norms" and "unattributed" (what stays with every
             source silenced, and no draw of the pass explains) are there only where found.
@@ -126,6 +126,12 @@ class Factors(Record):
         error = self.total.se / self.total.value * self.severity if self.total.value else math.nan
         return grade_of(self.severity, error)
 
+    @property
+    def apart(self) -> bool:
+        """Whether norms before it, or small batches, change the factor `noise` by a tenth."""
+        noise, alone = self.noise.value, self.alone.value
+        return alone > 0 and noise > 0 and max(noise / alone, alone / noise) > 1.1
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Blame(Record):
@@ -183,12 +189,6 @@ class Blame(Record):
     steady: bool | None = None
     otherwise: tuple[str, ...] = ()
     in_evaluation: bool = False
-
-    @property
-    def complete(self) -> bool:
-        """Whether the sources account for all that tells training from evaluation, exactly."""
-        whole = not any(rest.value or rest.se for rest in self.rest.values())
-        return whole and not self.unsilenced and self.unit == "sample"
 
     def __getitem__(self, pair: tuple[str, str]) -> Figure:
         return self.at(*pair)
@@ -263,7 +263,7 @@ class Explanation(Result):
             runs other norms than training; "unattributed": training and evaluation differ with
             every source of noise silenced, and no draw of the pass explains it.
         reason: the same in words.
-        scores: by cause, the largest displacement that is sure (two standard errors taken off).
+        scores: by cause, the largest displacement less two standard errors.
         worst: by cause, the place where that is.
         factors: by path of a norm site, its shift taken apart.
         blame: which source causes how much where.

@@ -75,6 +75,7 @@ class Findings(Result):
         max_severity: what is allowed.
         norms: norm sites of the model; `sources` active noise sources.
         notes: what could not be analysed, and what else a reader must know.
+        known: found, but left out of `findings`: a baseline has them, and none is worse there.
         docs: URL of a folder with the rules' pages; "" where none was given.
         subject: the model in a few words, for reports.
     """
@@ -97,6 +98,7 @@ class Findings(Result):
     norms: int
     sources: int
     notes: tuple[str, ...] = ()
+    known: tuple[Finding, ...] = ()
     docs: str = field(default="", compare=False)
     subject: str = field(default="", compare=False)
 
@@ -122,7 +124,8 @@ class Findings(Result):
         def shown(held: tuple[Finding, ...]) -> tuple[Finding, ...]:
             return tuple(f if in_a_file(f.line) else replace(f, line=line or f.line) for f in held)
 
-        return replace(self, findings=shown(self.findings), silenced=shown(self.silenced))
+        held = {name: shown(getattr(self, name)) for name in ("findings", "silenced", "known")}
+        return replace(self, **held)  # type: ignore[arg-type]
 
     def by_code(self) -> Mapping[str, tuple[Finding, ...]]:
         """The findings by code, in the order of the codes."""
@@ -130,7 +133,8 @@ class Findings(Result):
         return {code: tuple(f for f in self.findings if f.code == code) for code in codes}
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready: `findings`, `silenced`, `rules` by code, `notes`."""
+        """JSON-ready: `findings`, `silenced`, `rules` by code, `notes`; `known` where any is."""
+        known = {"known": [_finding(finding) for finding in self.known]} if self.known else {}
         return {
             "schema": SCHEMA,
             "max_severity": self.max_severity,
@@ -140,7 +144,7 @@ class Findings(Result):
             "silenced": [_finding(finding) for finding in self.silenced],
             "rules": {code: _rule(rule(code)) for code in self.by_code()},
             "notes": list(self.notes),
-        }
+        } | known
 
     def rows(self) -> list[dict[str, Any]]:
         """One row per finding."""

@@ -79,7 +79,7 @@ class Site(Record):
         live: (C,) bool; a dead channel has no variance beyond rounding in either mode.
         samples: how many samples passed in each mode.
         by_batch: evaluation normalises by its batch too there, so that nothing stored is read, and
-            the shift of its input changes nothing that it hands on.
+            the shift of its input does not change its output.
 
     >>> import torch, varshift as vs
     >>> _ = torch.manual_seed(0)

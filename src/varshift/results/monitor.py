@@ -80,7 +80,7 @@ class Monitoring(Result):
     Attributes:
         history: the looks, in order; of long runs every second, fourth … of the earlier ones.
         steps: how many steps there were.
-        overhead: what part of the time since the first step the looks and the trace have taken.
+        overhead: what part of the time since the first step watching has taken.
         threshold: the severity from which the monitor warns.
         codes: by path of a norm that noise reaches, the rule of `check` that this breaks.
         behind: by path, the names of the noise sources that reach it.

@@ -7,13 +7,13 @@ from typing import Literal
 
 from varshift.results.structure import Line
 
-__all__ = ["LineOf", "Origin"]
+__all__ = ["LineOf", "OriginLine"]
 
 LineOf = Literal["constructor", "class", "call", "nowhere"]
 
 
 @dataclass(frozen=True)
-class Origin:
+class OriginLine:
     """The line to change for another noise, as near to it as is known.
 
     Attributes:
@@ -21,7 +21,8 @@ class Origin:
         line_of: "constructor": it makes the layer, or makes what makes it; "class": of the class
             that holds the layer; "call": it draws the noise; "nowhere": there is no line.
 
-    >>> Origin(Line("net.py", 12, "__init__", "self.drop = nn.Dropout(0.5)"), "constructor").line_of
+    >>> line = Line("net.py", 12, "__init__", "self.drop = nn.Dropout(0.5)")
+    >>> OriginLine(line, "constructor").line_of
     'constructor'
     """
 

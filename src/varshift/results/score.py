@@ -93,8 +93,12 @@ class Trial:
     loss: Paired
     accuracy: Paired | None
 
+    def passes(self, level: float, tests: int) -> bool:
+        """Whether the loss is lower beyond chance, and accuracy not lower beyond chance."""
+        return self.verdict(level, tests) == "passed"
+
     def verdict(self, level: float, tests: int) -> Verdict:
-        """It passes where the loss is lower beyond chance, and accuracy not lower beyond chance.
+        """What becomes of the candidate; it passes where `passes` says so.
 
         `level` is the chance of accepting what does not help, shared out evenly over all `tests`
         (Bonferroni), so that trying many repairs does not make a lucky one.

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from varshift._base import Record, plain
 from varshift.results.explanation import Cause
 from varshift.results.figure import Figure
-from varshift.results.origin import LineOf, Origin
+from varshift.results.origin import LineOf, OriginLine
 from varshift.results.repair import Candidate
 from varshift.results.structure import Line
 
@@ -44,7 +44,9 @@ class Step(Record):
         sources: the noise sources that it changes, by name.
         at_line: the line of the source to change, where it is about code.
         line_of: what that line is, as in `WorstPlace`.
-        before: severity at `place` as it is; None where the step has no figure.
+        before: severity at `place` as it is, the median over channels as in `measure`: of noise
+            that of training against evaluation, for "recalibrate" that of what is stored against
+            evaluation. None where the step has no figure.
         after: the same once the step is done: predicted from what was recorded, weights held fixed.
         measured: recalibration tried on the held-out samples, paired with the model as lent, and
             taken back; None where it was not tried.
@@ -73,7 +75,7 @@ class Step(Record):
             return 0.0
         return self.before.value - self.after.value
 
-    def at(self, origins: Mapping[str, Origin]) -> Step:
+    def at(self, origins: Mapping[str, OriginLine]) -> Step:
         """The same, with the line of its first source from these, by name."""
         origin = next((origins[name] for name in self.sources if name in origins), None)
         return (

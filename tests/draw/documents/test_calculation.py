@@ -15,7 +15,7 @@ def test_the_answer_comes_first_with_the_law_and_what_went_in():
         "Δ = v / (v + τ(c² + v)), noise straight into the norm, at drop_p 0.5, c 1, v 2, "
         "bound 0.95."
     )
-    numbers, lines = (one.parts[0] for one in made.sections[:2])
+    numbers, lines = made.sections[0].parts
     rows = {row["number"]: row for row in texts(numbers)}
     assert rows["severity"]["value"] == "2.5"
     assert rows["β"]["value"] == "—"
@@ -30,7 +30,7 @@ def test_the_answer_comes_first_with_the_law_and_what_went_in():
 
 def test_a_law_without_a_shift_has_no_grades():
     made = document(calculator.angle(576))
-    lines = made.sections[1].parts[0]
+    lines = made.sections[0].parts[1]
     assert lines.title == "Over widths"
     assert {row.tone for row in lines.rows} == {"none"}
 

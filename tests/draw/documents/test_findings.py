@@ -111,3 +111,15 @@ def test_outputs_are_called_outputs(found):
     held = table(document(replace(found, findings=(one,))), "VS301")
     assert [column.name for column in held.narrow().columns] == ["output", "severity", "line"]
     assert all(len(row.cells) == len(held.columns) for row in held.rows)
+
+
+def test_what_the_baseline_knows_is_counted_apart(found):
+    left = document(replace(found, findings=(), known=found.findings))
+    assert left.head.startswith("Nothing new above severity 1.1: ")
+    assert left.tone is None
+    held = table(left, "2 known findings")
+    assert held.wide
+    assert {row.tone for row in held.rows} == {"known"}
+    assert [row["code"] for row in texts(held)] == [each.code for each in found.findings]
+    some = replace(found, findings=found.findings[:1], known=found.findings[1:])
+    assert document(some).head.startswith("1 finding above severity 1.1: ")

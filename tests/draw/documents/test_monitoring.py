@@ -23,7 +23,12 @@ def test_the_head_counts_norms_that_are_surely_above_the_threshold(seen):
     assert made.head.endswith(f", at {seen.last.worst.path}.")
     assert made.tone == "severe"
     assert made.detail.startswith("4 looks in 5 steps took ")
+    worst = max(seen.last.norms.values(), key=lambda norm: norm.low)
+    assert made.points[0].startswith(f"{worst.path}: Δ ")
+    assert made.points[0].endswith("(severe)")
+    assert "test_statistics" in made.following
     calm = document(replace(seen, threshold=100.0))
+    assert calm.following == ""
     assert calm.head.startswith(
         "At step 5, none of 3 watched norms surely has a severity above 100"
     )

@@ -132,7 +132,7 @@ def test_the_picture_has_the_paired_changes(repaired):
     ]
     assert values["as trained"] == 0.0
     assert values["(noisy average)"] == pytest.approx(0.35 - 0.6)
-    assert [row.role for row in picture.rows] == ["train", "test", "stored", "stored", "data"]
+    assert [row.role for row in picture.rows] == ["train", "good", "stored", "stored", "data"]
     aim = picture.rows[-1]  # it was not scored sample by sample, so it claims no interval
     assert aim.hollow
     assert math.isnan(aim.low)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import pytest
 import torch
 from torch import nn
@@ -144,3 +146,16 @@ def test_of_many_norms_the_worst_are_drawn_and_that_is_said():
 
 def test_without_a_direct_route_there_is_no_picture():
     assert routes_picture(vs.inspect(nn.BatchNorm1d(4), torch.randn(8, 4)), {}, {}) is None
+
+
+def test_the_routes_behind_a_norm_are_found_once_and_leave_no_trace_in_a_file():
+    found = structure([0.5] * 20)
+    slow = {
+        norm.path: tuple(r for r in found.routes if r.direct and r.norm == norm.path)
+        for norm in found.norms
+    }
+    before = len(pickle.dumps(found))
+    assert {path: found.behind(path) for path in slow} == slow
+    assert found.behind("nowhere") == ()
+    assert len(pickle.dumps(found)) == before
+    assert pickle.loads(pickle.dumps(found)).behind("stage_3.norm") == slow["stage_3.norm"]

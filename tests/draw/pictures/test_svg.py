@@ -12,7 +12,7 @@ from matplotlib import font_manager
 from matplotlib.ft2font import FT2Font
 
 from problems.pictures import curves, depth, every, heat, routes
-from varshift._draw.pictures.described import Cloud, Depth, Series
+from varshift._draw.pictures.described import Cloud, Depth, Interval, Intervals, Series
 from varshift._draw.pictures.placing import apart
 from varshift._draw.pictures.svg import STYLE, element, image, svg
 from varshift._draw.pictures.svg.canvas import Canvas
@@ -243,3 +243,16 @@ def test_places_move_apart_within_their_span():
     assert all(b - a >= 14 - 1e-9 for a, b in pairwise(moved))
     assert min(moved) >= 0
     assert max(moved) <= 250
+
+
+def test_a_repair_that_helped_is_green_and_says_so():
+    rows = [
+        Interval("distill", -0.2, -0.3, -0.1, "good", "", "distill, kept"),
+        Interval("adjust", 0.1, -0.1, 0.3, "stored", ""),
+    ]
+    canvas = svg(Intervals("Change under each repair", "change", rows, 0.0))
+    assert [mark.attributes["class"] for mark in canvas.marks if mark.tag == "circle"] == [
+        "good",
+        "stored",
+    ]
+    assert "distill, kept" in {mark.text for mark in words(canvas)}

@@ -69,8 +69,7 @@ def _calculation(result: Calculation) -> Document:
         detail=f"{result.formula}, at {_given(result)}.",
         notes=result.notes,
     )
-    made.add("numbers", "The numbers", "", [_numbers(result)])
-    made.add("table", f"Over {_over(result)}", "", [_lines(result)])
+    made.add("numbers", "The numbers", "", [_numbers(result), _lines(result)])
     add_calculator(made)
     return made
 

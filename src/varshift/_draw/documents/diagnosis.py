@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from varshift._counting import counted
 from varshift._draw.document import (
     Cell,
     Column,
@@ -19,7 +20,7 @@ from varshift._draw.documents.base import document
 from varshift._draw.documents.cells import error, known, name, named, words
 from varshift._draw.documents.parts import REPAIR
 from varshift._draw.documents.steps import step_of
-from varshift._draw.figures import counted, measured
+from varshift._draw.figures import measured
 from varshift._draw.pictures.described import Boxes
 from varshift.results import Diagnosis, Figure
 from varshift.results.diagnosis import Contribution, WorstPlace

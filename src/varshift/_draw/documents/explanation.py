@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
+from varshift._counting import counted
 from varshift._draw.document import (
     Cell,
     Column,
@@ -20,7 +21,7 @@ from varshift._draw.document import (
 from varshift._draw.documents.base import document
 from varshift._draw.documents.cells import by_reason, error, known, name, named
 from varshift._draw.documents.parts import MEASURE, REPAIR, add_calculator, add_routes
-from varshift._draw.figures import counted, fixed, measured, place
+from varshift._draw.figures import fixed, measured, place
 from varshift._draw.pictures.described import Bars, Boxes, Depth, Factor, Heat, Series
 from varshift.results import Explanation, Factors, Figure
 from varshift.theory.spread import quantiles

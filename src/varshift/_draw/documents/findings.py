@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from varshift._check.rule_pages import rule_address, rule_page
+from varshift._check.rule_pages import rule_page
+from varshift._counting import counted
 from varshift._draw.document import (
     Cell,
     Column,
@@ -14,11 +15,12 @@ from varshift._draw.document import (
     Part,
     Row,
     Table,
+    Tone,
 )
 from varshift._draw.documents.base import document
 from varshift._draw.documents.cells import name, names, words
 from varshift._draw.documents.parts import LEVELS, add_calculator
-from varshift._draw.figures import counted, fixed
+from varshift._draw.figures import fixed
 from varshift._draw.pictures.described import Interval, Intervals
 from varshift.results import Finding, Findings, Rule
 
@@ -53,7 +55,13 @@ def _findings(result: Findings) -> Document:
         "silenced",
         "Silenced",
         "Found all the same; a choice of codes or a pattern asked not to hear of it.",
-        [_listed(result.silenced)] if result.silenced else [],
+        [_listed(result.silenced, "silenced finding")] if result.silenced else [],
+    )
+    made.add(
+        "known",
+        "Known",
+        "Found all the same; the baseline has them, and none is worse than there.",
+        [_listed(result.known, "known finding", "known")] if result.known else [],
     )
     if result.findings:
         add_calculator(made)
@@ -64,6 +72,8 @@ def _head(result: Findings) -> str:
     """How many findings, of how many norms and sources."""
     looked = f"{counted(result.norms, 'norm')}, {counted(result.sources, 'active noise source')}"
     found = counted(len(result.findings), "finding") if result.findings else "Nothing"
+    if result.known and not result.findings:
+        found = "Nothing new"
     return f"{found} above severity {result.max_severity:g}: {looked}."
 
 
@@ -103,11 +113,11 @@ def _table(code: str, found: Sequence[Finding]) -> Table:
         Column("output" if code == "VS301" else "norm", numeric=False),
         _SEVERITY,
         *(
-            [Column("noise", "the sources behind it, the strongest first", False)]
+            [Column("noise", "the strongest source behind it; +1: one more", False)]
             if found[0].noises
             else []
         ),
-        Column("line", "where it is drawn, or where the layer is made", False),
+        Column("line", "where it draws, or where the layer is made", False),
         Column("known by", "measured, or how it was predicted", False, True),
     ]
     rows = [Row(_cells(finding), finding.severity, finding.grade) for finding in found]
@@ -118,7 +128,7 @@ def _table(code: str, found: Sequence[Finding]) -> Table:
 _SEVERITY = Column(
     "severity",
     "variance at test ÷ in training, or its inverse, whichever is larger; median over channels, "
-    "with its band where it has one",
+    "with its band",
 )
 
 
@@ -133,14 +143,14 @@ def _cells(finding: Finding) -> list[Cell]:
     ]
 
 
-def _listed(found: Sequence[Finding]) -> Table:
+def _listed(found: Sequence[Finding], noun: str, tone: Tone = "none") -> Table:
     """Findings of any code in one table."""
     columns = [
         Column("code", numeric=False),
         Column("where", "path of the norm, or name of the output", False),
         _SEVERITY,
         Column("noise", "the sources behind it, the strongest first", False),
-        Column("line", "where it is drawn, or where the layer is made", False),
+        Column("line", "where it draws, or where the layer is made", False),
     ]
     rows = [
         Row(
@@ -152,10 +162,11 @@ def _listed(found: Sequence[Finding]) -> Table:
                 name("—" if finding.line is None else finding.line.near),
             ],
             finding.severity,
+            tone,
         )
         for finding in found
     ]
-    return Table(counted(len(rows), "silenced finding"), columns, rows, wide=True)
+    return Table(counted(len(rows), noun), columns, rows, wide=True)
 
 
 def _further(count: int) -> str:
@@ -179,6 +190,6 @@ def _entry(rule: Rule, docs: str) -> Entry:
         [],
         rule.why,
         f"{rule.code} in the documentation",
-        f"{docs.rstrip('/')}/{rule.code}.md" if own else rule_address(rule.code),
+        f"{docs.rstrip('/')}/{rule.code}.md" if own else rule.page,
         rule_page(rule.code),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from varshift._counting import counted
 from varshift._draw.document import Cell, Column, Document, Missing, Row, Table
 from varshift._draw.documents.base import document
 from varshift._draw.documents.cells import (
@@ -16,7 +17,7 @@ from varshift._draw.documents.cells import (
     words,
 )
 from varshift._draw.documents.parts import LEVELS, MEASURE, add_calculator
-from varshift._draw.figures import counted, figure, fixed, noise_names, stood
+from varshift._draw.figures import figure, fixed, noise_names, stood
 from varshift._draw.pictures.described import Interval, Intervals, Pattern
 from varshift.results import Footprint, FootprintSite, Instead
 from varshift.results.grading import worst_grade

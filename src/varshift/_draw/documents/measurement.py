@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from varshift._counting import counted
 from varshift._draw.document import Cell, Column, Document, Leaf, Part, Row, Table, Tree
 from varshift._draw.documents.base import document
 from varshift._draw.documents.cells import by_reason, error, name, named, number
@@ -23,7 +24,7 @@ from varshift._draw.documents.parts import (
     shifting,
     sources,
 )
-from varshift._draw.figures import counted, figure, measured
+from varshift._draw.figures import figure, measured
 from varshift._draw.pictures.described import Boxes, Cloud, Depth, Series
 from varshift.results import Measurement, Route, Site
 from varshift.results.grading import worst_grade

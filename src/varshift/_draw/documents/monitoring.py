@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from varshift._counting import counted
 from varshift._draw.document import Cell, Column, Document, Row, Table
 from varshift._draw.documents.base import document
 from varshift._draw.documents.cells import error, known, name, named
 from varshift._draw.documents.parts import LEVELS, SEVERITY
-from varshift._draw.figures import counted, fixed, measured
+from varshift._draw.figures import fixed, measured
 from varshift._draw.pictures.described import Line, Lines
 from varshift.results import Monitored, MonitoredNorm, Monitoring
 from varshift.results.grading import worst_grade
 
 __all__: list[str] = []
+
+_POINTS = 3
 
 
 @document.register
@@ -24,11 +27,15 @@ def _monitoring(result: Monitoring) -> Document:
         tone=worst_grade(*(norm.grade for norm in result.last.norms.values())),
         detail=f"{counted(len(result.history), 'look')} in {counted(result.steps, 'step')} took "
         f"{fixed(100 * result.overhead, 1)} % of the time.",
+        points=[_point(norm) for norm in _shifted(result.last)[:_POINTS]],
         picture=_lines(result),
         meanings=[
             f"Grades of the severity that is sure: {LEVELS}.",
             "±: one standard error, from how the looks differ.",
         ],
+        following="Next: validate inside test_statistics; recalibrate or repair once trained."
+        if _beyond(result, result.last)
+        else "",
         notes=result.notes,
         facts={"steps": f"{result.steps:,}", "looks": f"{len(result.history):,}"},
     )
@@ -43,7 +50,7 @@ def _monitoring(result: Monitoring) -> Document:
 
 
 def _head(result: Monitoring, look: Monitored) -> str:
-    beyond = sum(norm.low > result.threshold for norm in look.norms.values())
+    beyond = _beyond(result, look)
     worst = look.worst
     largest = (
         ""
@@ -54,6 +61,24 @@ def _head(result: Monitoring, look: Monitored) -> str:
     return (
         f"At step {look.step}, {beyond or 'none'} of {counted(len(look.norms), 'watched norm')} "
         f"surely {'has' if beyond < 2 else 'have'} a severity above {result.threshold:g}{largest}."
+    )
+
+
+def _beyond(result: Monitoring, look: Monitored) -> int:
+    """How many norms are surely above the threshold."""
+    return sum(norm.low > result.threshold for norm in look.norms.values())
+
+
+def _shifted(look: Monitored) -> list[MonitoredNorm]:
+    """The norms that surely shift, the worst first."""
+    shifted = [norm for norm in look.norms.values() if norm.grade != "none"]
+    return sorted(shifted, key=lambda norm: -norm.low)
+
+
+def _point(norm: MonitoredNorm) -> str:
+    return (
+        f"{named(norm.path)}: Δ {measured(norm.shift, norm.shift_se)}, severity "
+        f"{measured(norm.severity, norm.severity_se, 2)} ({norm.grade})"
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from varshift._counting import counted
 from varshift._draw.document import (
     Calculator,
     Cell,
@@ -21,7 +22,7 @@ from varshift._draw.document import (
 )
 from varshift._draw.documents.cells import name, number, words
 from varshift._draw.documents.routes import routes_picture
-from varshift._draw.figures import behind, counted, drop, place, shortened, through
+from varshift._draw.figures import behind, drop, place, shortened, through
 from varshift.results import Noise, Route, Structure
 from varshift.results.grading import GRADES, Grade
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from varshift._counting import counted
 from varshift._draw.document import (
     Cell,
     Column,
@@ -30,7 +31,7 @@ from varshift._draw.documents.parts import (
     preset,
     shifting,
 )
-from varshift._draw.figures import counted, drop, figure, fixed, shortened
+from varshift._draw.figures import drop, figure, fixed, shortened
 from varshift._draw.pictures.described import Boxes, Depth, Series
 from varshift.results import Expected, Prediction
 from varshift.results.grading import worst_grade

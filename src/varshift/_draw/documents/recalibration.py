@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from varshift._counting import counted
 from varshift._draw.document import Cell, Column, Document, Part, Row, Table
 from varshift._draw.documents.base import document
 from varshift._draw.documents.cells import by_reason, name, named, number
 from varshift._draw.documents.parts import MEASURE
-from varshift._draw.figures import counted, fixed
+from varshift._draw.figures import fixed
 from varshift._draw.pictures.described import Boxes
 from varshift.results import Recalibration
 from varshift.theory.spread import median

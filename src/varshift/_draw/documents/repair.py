@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from varshift._counting import counted, plural
 from varshift._draw.document import Cell, Column, Document, Part, Row, Table
 from varshift._draw.documents.base import document
 from varshift._draw.documents.cells import chance, name, named, number, words
 from varshift._draw.documents.parts import EXPLAIN, MEASURE, add_routes
-from varshift._draw.figures import counted, figure, plural
+from varshift._draw.figures import figure
 from varshift._draw.pictures.described import Boxes, Interval, Intervals, Role
 from varshift.results import Candidate, Repair, Score
 
@@ -118,8 +119,10 @@ def _change(result: Repair, candidate: Candidate) -> Interval:
     assert candidate.trial is not None
     loss = candidate.trial.loss
     told = f"{_signed(loss.mean, 3)}, {_interval(candidate, 2)}, {_verdict(result, candidate)}"
-    role: Role = "test" if candidate.method == result.method else "stored"
-    return Interval(candidate.method, loss.mean, loss.low, loss.high, role, told)
+    kept = candidate.method == result.method
+    role: Role = "good" if kept else "stored"
+    label = f"{candidate.method}, kept" if kept else ""
+    return Interval(candidate.method, loss.mean, loss.low, loss.high, role, told, label)
 
 
 def _table(result: Repair) -> Table:

@@ -6,11 +6,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from varshift._counting import counted
 from varshift._draw.document import Cell, Column, Document, Row, Table, Tone
 from varshift._draw.documents.base import document
 from varshift._draw.documents.cells import known, name, words
 from varshift._draw.documents.parts import MEASURE, add_routes
-from varshift._draw.figures import counted, figure, fixed
+from varshift._draw.figures import figure, fixed
 from varshift.results import Patch, Rewrite
 from varshift.results.grading import grade_of, worst_grade
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from varshift._counting import counted
 from varshift._draw.documents.bundling import bundled, gathered
-from varshift._draw.figures import counted, drop, place
+from varshift._draw.figures import drop, place
 from varshift._draw.pictures.described import Bundle, Routes
 from varshift.results import Noise, Structure
 from varshift.results.grading import Grade, grade_of, worst_grade

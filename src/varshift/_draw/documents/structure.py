@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from varshift._counting import counted
 from varshift._draw.document import Cell, Column, Document, Row, Table
 from varshift._draw.documents.base import document
 from varshift._draw.documents.cells import name, named, number, words
@@ -16,7 +17,7 @@ from varshift._draw.documents.parts import (
     sources,
 )
 from varshift._draw.documents.routes import routes_picture
-from varshift._draw.figures import counted, through
+from varshift._draw.figures import through
 from varshift.results import Structure
 
 __all__: list[str] = []

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import TypeVar
 
+from varshift._counting import counted
 from varshift._draw.document import Cell, Column, Document, Leaf, Part, Row, Table, Tone, Tree
-from varshift._draw.figures import counted, figure
+from varshift._draw.figures import figure
 
 __all__ = ["changed", "part_of"]
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from varshift._base import Result
-from varshift._check.rule_pages import SITE
 from varshift._draw.document import Document
 from varshift._draw.documents import document
 from varshift._draw.page.clean import clipped
@@ -23,6 +22,7 @@ from varshift._draw.pictures.svg import STYLE
 from varshift._files import replacing
 from varshift._visible import visible
 from varshift.errors import MissingExtraError
+from varshift.results.catalogue import DOCUMENTATION
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -57,7 +57,7 @@ def render(document: Document, title: str, beside: Document | None = None) -> st
         title=title if beside is None else f"{title}, before and after",
         view=view,
         words=WORDS,
-        documentation=SITE,
+        documentation=DOCUMENTATION,
         provenance={**view.facts, **provenance(view.facts)},
         style="\n".join((variables(), STYLE, *map(_asset, _STYLES))),
         script=script,

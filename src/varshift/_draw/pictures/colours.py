@@ -1,7 +1,8 @@
 """What colours stand for, once: for pages, pictures in notebooks, and matplotlib.
 
-Grades go from a quiet grey to a dark red; they also differ in lightness, and a word always stands
-beside them. Every colour is read on its paper: 4.5 to 1 at least.
+Grades go from a quiet grey to a dark plum on light paper, to a bright red on dark. They are far
+apart for every common kind of colour blindness, and a word always stands beside them. Every colour
+is read on its paper: 4.5 to 1 at least.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ COLOURS: Mapping[str, Colour] = MappingProxyType(
         "test": Colour("#1d4ed8", "#7aa7ff"),
         "stored": Colour("#67727f", "#8b97a5"),
         "data": Colour("#0f766e", "#2dd4bf"),
-        "grade-none": Colour("#5f6b7a", "#9aa7b6"),
-        "grade-mild": Colour("#8f6400", "#e3c567"),
-        "grade-clear": Colour("#c2410c", "#fb8b3c"),
-        "grade-severe": Colour("#8c0b3a", "#ff5d7d"),
-        "good": Colour("#0b7a55", "#34d399"),
+        "grade-none": Colour("#5f6e87", "#a8b4cb"),
+        "grade-mild": Colour("#986503", "#f5dc8a"),
+        "grade-clear": Colour("#882612", "#fd8440"),
+        "grade-severe": Colour("#560b34", "#fb4273"),
+        "good": Colour("#0f7a52", "#6fe8b8"),
     }
 )
 """By meaning: roles, grades, a repair that helped, and the paper they stand on."""

@@ -17,8 +17,8 @@ __all__ = [
     *("Line", "Lines", "Pattern", "Picture", "Role", "Routes", "Series"),
 ]
 
-Role = Literal["train", "test", "stored", "data"]
-"""What a colour stands for: training, test, stored statistics or what was kept, other data."""
+Role = Literal["train", "test", "stored", "data", "good"]
+"""What a colour stands for: training, test, stored statistics, other data, a repair that helped."""
 
 
 @dataclass(frozen=True)

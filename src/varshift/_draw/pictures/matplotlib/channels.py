@@ -37,7 +37,7 @@ def _(picture: Pattern, ax: Axes) -> Axes:
         if math.isfinite(slope):
             label = f"τ {figure(slope, 3)}" if style == "-" else None
             ax.axline((0.0, 0.0), slope=slope, color=ink("train"), linestyle=style, label=label)
-    ax.legend(frameon=False, fontsize="small")
+    ax.legend(frameon=False, fontsize="small", loc="upper left")
     ax.tick_params(labelsize="small")
     ax.set_title(literal(picture.name, 40), fontsize="small")
     ax.set_xlabel("a unit of τ adds (of v)", fontsize="small")

@@ -28,7 +28,7 @@ _LEGEND, _LINE = 330.0, 13.0  # points: width of a legend in one row, height of 
 _LABELS = 0.7  # of the height of axes stays beside the names, where a layout gives them room
 # Told apart in grey and by every eye.
 _MARKERS = {"none": "o", "mild": "^", "clear": "s", "severe": "D"}
-_ROLES = {"train": "o-", "test": "s-", "stored": "D--", "data": "v-"}
+_ROLES = {"train": "o-", "test": "s-", "stored": "D--", "data": "v-", "good": "P-"}
 
 
 @draw.register(Depth)
@@ -54,18 +54,24 @@ def _(picture: Boxes, ax: Axes) -> Axes:
     """From 5 to 95 % a line, the middle half a bar, the median a dash."""
     colour = ink("test")
     known = [
-        (place, five)
+        (place, *five)
         for place, five in enumerate(picture.quantiles)
         if all(math.isfinite(value) and value > 0 for value in five)
     ]
-    for place, (least, low, middle, high, most) in known:
-        ax.vlines(place, least, most, color=colour, linewidth=0.8)
-        ax.bar(place, high - low, 0.6, low, color=colour, alpha=0.35)
-        ax.hlines(middle, place - 0.3, place + 0.3, color=colour, linewidth=1.5)
+    if known:
+        places, least, low, middle, high, most = map(list, zip(*known, strict=True))
+        ax.vlines(places, least, most, color=colour, linewidth=0.8)
+        ax.vlines(places, low, high, color=colour, alpha=0.35, linewidth=_wide(ax, picture))
+        ax.plot(places, middle, "_", color=colour, markersize=_wide(ax, picture))
     _upright(ax, picture.label)
     _level(ax, 1.0)
     named(ax, picture.names)
     return ax
+
+
+def _wide(ax: Axes, picture: Boxes) -> float:
+    """Points of a box."""
+    return min(14.0, max(1.0, 0.5 * width(ax) / max(len(picture.names), 1)))
 
 
 def _plain(ax: Axes, one: Series, size: float) -> None:

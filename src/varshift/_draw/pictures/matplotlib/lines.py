@@ -34,5 +34,5 @@ def _(picture: Lines, ax: Axes) -> Axes:
     ax.set_xlabel("step", fontsize="small")
     ax.set_ylabel(folded(picture.label, 0.7 * height(ax)), fontsize="small")
     if picture.lines:
-        ax.legend(frameon=False, fontsize="small", reverse=True)
+        ax.legend(frameon=False, fontsize="small", loc="upper left", reverse=True)
     return ax

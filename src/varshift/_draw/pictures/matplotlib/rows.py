@@ -61,5 +61,6 @@ def _(picture: Bars, ax: Axes) -> Axes:
     ax.axvline(1.0, color="black", linewidth=0.8, linestyle="--")
     ax.set_xlabel("times the stored variance", fontsize="small")
     rows(ax, picture.names)
-    ax.legend(frameon=False, fontsize="small")
+    # Above: bars leave no place free, and looking for the best one takes long where they are many.
+    ax.legend(frameon=False, fontsize="small", loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2)
     return ax
