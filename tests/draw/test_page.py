@@ -120,10 +120,10 @@ def test_what_is_clean_is_folded_and_what_shifts_is_open():
     page = render(paged(40), "")
     folded = re.findall(r'<details class="clean"><summary.*?</summary>', page)
     assert folded
-    assert all("none shifts" in line for line in folded)
+    assert all("none surely shifts" in line for line in folded)
     opened = re.findall(r"<details open><summary.*?</summary>", page)
     assert opened
-    assert not any("none shifts" in line for line in opened)
+    assert not any("none surely shifts" in line for line in opened)
     few = render(paged(8), "")
     assert '<details class="clean">' not in few
     assert 'class="all"' not in few  # nothing is folded, so nothing unfolds
@@ -153,11 +153,11 @@ def test_a_table_of_more_than_twenty_rows_has_a_search():
 
 def test_a_grade_stands_once_in_a_row_as_colour_and_word():
     page = render(paged(4), "")
-    rows = re.findall(r"<tr.*?</tr>", page.partition("<tbody>")[2].partition("</tbody>")[0])
+    rows = page.partition("<tbody>")[2].partition("</tbody>")[0].split("<tr")[1:]
     assert len(rows) == 4
     assert all(row.count('<span class="grade') == 1 for row in rows)
     assert 'class="grade severe">severe</span>' in rows[-1]
-    assert rows[-1].count("severe") == 4  # the row, what it sorts by, the colour and the word
+    assert rows[-1].count("severe") == 3  # the row, the colour and the word
 
 
 def test_rules_are_folded_in():
@@ -179,12 +179,12 @@ def test_two_results_stand_beside_each_other():
     assert page.count('<div class="tree"') == 2
     assert len(set(re.findall(r'class="tree" style="(--one:[\d.]+%)"', page))) == 1
     changed = page.partition('id="changed"')[2].partition("</section>")[0]
-    rows = re.findall(r"<tr.*?</tr>", changed.partition("<tbody>")[2])
+    rows = changed.partition("<tbody>")[2].partition("</tbody>")[0].split("<tr")[1:]
     assert len(rows) == 40
     (last,) = [row for row in rows if "3.39.norm" in row]
     assert 'class="good"' in last
     assert "better" in last
-    words = [re.findall(r"<td[^>]*>(.*?)</td>", row)[1] for row in rows]
+    words = [re.findall(r"<td[^>]*>([^<\n]*)", row)[1] for row in rows]
     assert words == sorted(words, key=lambda word: word == "alike")  # what changed comes first
     assert {"alike", "better"} <= set(words)
 

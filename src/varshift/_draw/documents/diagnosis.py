@@ -6,12 +6,22 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from varshift._counting import counted
-from varshift._draw.document import Cell, Column, Document, Missing, Row, Section, Table
+from varshift._draw.document import (
+    Cell,
+    Column,
+    Document,
+    Missing,
+    Row,
+    Section,
+    Table,
+    Tree,
+)
 from varshift._draw.documents.base import document
 from varshift._draw.documents.cells import error, known, name, named, words
 from varshift._draw.documents.parts import REPAIR
 from varshift._draw.documents.steps import step_of
 from varshift._draw.figures import measured
+from varshift._draw.pictures.described import Boxes
 from varshift.results import Diagnosis, Figure
 from varshift.results.diagnosis import Contribution, WorstPlace
 from varshift.results.structure import Line
@@ -88,11 +98,16 @@ def _diagnosis(result: Diagnosis) -> Document:
 
 
 _LAST = ("routes", "noises", "what-if")
+_SHIFTS = ("depth", "channels")  # sections of the measurement
 
 
 def _wide(section: Section) -> Section:
-    """The same where there is room; a terminal shows what this document says itself."""
-    parts = [replace(p, wide=True) if isinstance(p, Table) else p for p in section.parts]
+    """The same where there is room; a terminal shows what this document says itself.
+
+    One tree and one scatter are enough: those of the shift.
+    """
+    kept = [p for p in section.parts if section.key in _SHIFTS or not isinstance(p, (Tree, Boxes))]
+    parts = [replace(p, wide=True) if isinstance(p, Table) else p for p in kept]
     return replace(section, parts=parts)
 
 

@@ -109,7 +109,7 @@ def lay_tree(tree: Tree, scale: Scale | None = None) -> LaidTree:
     >>> [(each.name, each.tone) for each in lay_tree(Tree(leaves, "severity")).inside]
     [('stage', 'none'), ('head.bn', 'severe')]
     >>> lay_tree(Tree(leaves, "severity")).inside[0].told
-    '20 norms, none shifts: Δ 1'
+    '20 norms, none surely shifts: Δ 1'
     """
     across, count = scale or axis(tree.leaves), len(tree.leaves)
     inside = _inside(tree.leaves, 0, across, count > _FEW)
@@ -182,12 +182,12 @@ def _worst(leaves: Iterable[Leaf]) -> Tone:
 
 
 def _told(leaves: Sequence[Leaf]) -> str:
-    """`24 norms, none shifts: Δ 0.98 to 1.01`."""
+    """`24 norms, none surely shifts: Δ 0.98 to 1.01`."""
     times = Counter(leaf.tone for leaf in leaves)
     bad = [f"{times[tone]} {tone}" for tone in reversed(_ORDER) if tone != "none" and times[tone]]
     known = [leaf.shift for leaf in leaves if math.isfinite(leaf.shift)]
     unknown = f", {len(leaves) - len(known)} not known" if len(known) < len(leaves) else ""
-    words = f"{counted(len(leaves), 'norm')}, {', '.join(bad) or 'none shifts'}{unknown}"
+    words = f"{counted(len(leaves), 'norm')}, {', '.join(bad) or 'none surely shifts'}{unknown}"
     if not known:
         return words
     low, high = figure(min(known), 3), figure(max(known), 3)

@@ -22,12 +22,12 @@ from varshift._draw.page.prose import Block, blocks
 from varshift._draw.page.tables import lay_table
 from varshift._draw.page.tree import axis, lay_tree
 from varshift._draw.pictures.described import Depth, Picture
-from varshift._draw.pictures.svg import Canvas, element, svg
+from varshift._draw.pictures.svg import compact, element, svg
 
 __all__ = ["Drawn", "LaidSection", "View", "view_of", "view_of_two"]
 
 _SMALL = 400  # units of width up to which pictures stand beside each other
-_TOUCHED = 400  # marks
+_TOUCHED = 100  # marks with hints in a picture for a phone
 _ENLARGED = 1.3  # pixels a unit where there is room for them
 
 
@@ -184,15 +184,9 @@ def _pictured(picture: Picture) -> Pictured:
     return Pictured(
         wide.about,
         wide.caption,
-        element(wide),
-        element(_brief(narrow)) if differs else "",
+        element(compact(wide)),
+        # No finger hits the one mark of hundreds that is meant.
+        element(compact(narrow, _TOUCHED)) if differs else "",
         _ENLARGED * wide.width,
         wide.width < _SMALL,
     )
-
-
-def _brief(narrow: Canvas) -> Canvas:
-    """Without hints where marks are so many that no finger hits the one that is meant."""
-    if len(narrow.marks) <= _TOUCHED:
-        return narrow
-    return replace(narrow, marks=[replace(mark, hint="") for mark in narrow.marks])

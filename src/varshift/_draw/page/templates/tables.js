@@ -3,9 +3,9 @@
 // Tables: a click on a heading sorts by it, a second click the other way; what is unknown is last.
 function key(row, index) {
   const cell = row.cells[index];
-  const raw = cell.dataset.sort ?? cell.textContent;
+  const raw = (cell.dataset.sort ?? cell.textContent).trim();
   const words = row.closest("table").classList.contains(`n${index + 1}`) ? /^\s*[^\s±]+/.exec(raw)?.[0] ?? "" : raw;
-  const plain = words.trim().replace("−", "-");
+  const plain = words.replace("−", "-");
   if (["", "nan", "—", "n/a"].includes(plain)) return "";
   if (/^-?(inf|∞)$/.test(plain)) return plain.startsWith("-") ? -Infinity : Infinity;
   const number = Number(plain);
