@@ -40,8 +40,8 @@ PIECES = (
     Piece(
         "diagnose",
         "d = vs.diagnose(model, loader, validation, held_out=validation)",
-        "The front door: what is wrong and how bad, where, whose doing it is, and what to do, each step "
-        "with what to expect. Recalibration was tried on the held-out images, and taken back.",
+        "The front door: what is wrong and how bad, where, whose doing it is, and what to do, each "
+        "step with what to expect. Recalibration was tried on the held-out images, and taken back.",
     ),
     Piece(
         "inspect",

@@ -8,7 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from varshift._check.configuration import Configuration
+from varshift._cli.check import completed
+from varshift._cli.lending import Lent
 from varshift._cli.root import main
+from varshift._loading import keywords_of
 
 NET = """
 import torch
@@ -108,6 +112,25 @@ def test_the_project_names_its_baseline_its_arguments_and_the_size_of_pictures(v
     file.write_text(table + "model-kwargs = { depth = 3 }\n", encoding="utf-8")
     code, _, error = varshift()
     assert (code, "cannot be called with --model-kwargs 'depth'" in error) == (2, True)
+
+
+def test_what_the_table_adds_to_the_options():
+    said = Configuration(
+        target="net.py:make",
+        checkpoint="w.pt",
+        model_kwargs=("drop=0.5", "classes=3"),
+        image_size=96,
+        baseline="known.json",
+        forward="net.py:take",
+    )
+    lent, baseline = completed(Lent("", model_kwargs=["drop=0.1"]), None, said)
+    assert (lent.target, lent.checkpoint, lent.image_size) == ("net.py:make", "w.pt", 96)
+    assert keywords_of(lent.model_kwargs) == {"drop": 0.1, "classes": 3}
+    assert (lent.forward, baseline) == ("net.py:take", "known.json")
+    # Weights, arguments and a baseline are those of the table's own target.
+    lent, baseline = completed(Lent("other.py:make", image_size=32), None, said)
+    assert (lent.checkpoint, lent.model_kwargs, baseline) == (None, None, None)
+    assert (lent.image_size, lent.forward) == (32, "net.py:take")
 
 
 @pytest.mark.parametrize("format", ["text", "json", "sarif", "github", "html"])

@@ -397,7 +397,7 @@ def test_a_norm_without_a_live_channel_has_no_figure():
     nn.init.zeros_(net[1].weight)
     r = replace(net, X, 0.3, max_severity=1.05, data=[torch.randn(50, 8)])
     assert net[0].p == 0.3
-    assert any(note.startswith("2: no predicted figure") for note in r.notes)
+    assert any(note.startswith("2: its severity cannot be predicted") for note in r.notes)
     assert json.dumps(r.to_dict(), allow_nan=False)
 
 

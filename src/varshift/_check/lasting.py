@@ -1,4 +1,4 @@
-"""Random numbers that evaluation draws: as training does too, or a flag the wrong way round."""
+"""Random numbers that evaluation draws: as training does too, or a reversed training flag."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from varshift._check.configuration import Configuration
     from varshift.results import Findings
 
-__all__ = ["check"]
+__all__ = ["check", "completed"]
 
 
 @examples(
@@ -97,7 +97,7 @@ def check(
         print_rule(rule)
         return
     how, said = fix_of(fix, fix_with), _configuration()
-    lent, baseline = _completed(lent, baseline, said)
+    lent, baseline = completed(lent, baseline, said)
     earlier = None
     if write_baseline is not None:
         written("--write-baseline", write_baseline)
@@ -149,7 +149,7 @@ def _configuration() -> Configuration:
     return said
 
 
-def _completed(lent: Lent, baseline: str | None, said: Configuration) -> tuple[Lent, str | None]:
+def completed(lent: Lent, baseline: str | None, said: Configuration) -> tuple[Lent, str | None]:
     """What the command line leaves open, as the project has it.
 
     Its checkpoint, its arguments and its baseline are those of its own target.

@@ -19,7 +19,7 @@ def notes_on_batch_statistics(structure: Structure, by_batch: Iterable[str]) -> 
             else "eval() does not reach this norm"
         )
         yield Note(
-            f"{path}: normalises by its batch in evaluation too ({why}): what it stores is never "
+            f"{path}: normalises by its batch in evaluation too ({why}): nothing that it stores is "
             "read, so it cannot shift, and its output depends on the whole batch",
             NoteKind.BY_BATCH,
             path,

@@ -141,7 +141,7 @@ def _other_norms(
 
 def _why_skipped(path: str, lanes: Lanes, others: OtherNorms | None) -> str:
     if path in lanes.test.by_batch:
-        return "it normalises by its batch in evaluation too: what it stores is never read"
+        return "it normalises by its batch in evaluation too: nothing that it stores is read"
     if others is not None and path in others.training:
         return "training runs it, evaluation does not"
     if others is not None and path in others.evaluation:

@@ -79,6 +79,11 @@ def test_numbers_that_tell_what_a_norm_does_stay():
     assert {b.norm: b.count for b in found} == {"stage_*.bn1": 10, "stage_*.bn2": 10}
 
 
+def test_numbers_that_only_count_do_not():
+    found = bundled(structure([0.5] * 20, norms=tuple(f"bn{index}" for index in range(20))))
+    assert {b.norm: b.count for b in found} == {"stage_*.bn*": 20}
+
+
 def test_numbers_that_do_not_differ_stay():
     class Two(nn.Module):
         def __init__(self):

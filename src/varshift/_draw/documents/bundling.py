@@ -14,8 +14,8 @@ __all__ = ["bundled", "gathered"]
 
 _FEW = 12  # routes that a picture shows one by one
 _NUMBER = re.compile(r"\d+")
-# In the last part a number behind a letter is the name's own: `bn1` and `bn2` do different things.
-_COUNTING = re.compile(r"(?<![A-Za-z#\d])\d+")
+_OWN = re.compile(r"(?<=[A-Za-z#])\d+$")
+_ROLES = 4  # numbers at the end of a name that may tell what it does: `bn1` and `bn2` are no stages
 
 
 def bundled(structure: Structure, rates: Mapping[str, str] | None = None) -> list[Bundle]:
@@ -53,9 +53,15 @@ def _kind(noise: Noise, rates: Mapping[str, str]) -> Hashable:
 
 def _named(names: Iterable[tuple[str, Hashable]]) -> dict[str, str]:
     """Each name, and the one of all that have its pattern and its kind."""
+    every = list(names)
+    own: dict[str, set[str]] = {}
+    for name, _ in every:
+        own.setdefault(_pattern(name), set()).add(_own(name))
     alike: dict[Hashable, list[str]] = {}
-    for name, kind in names:
-        alike.setdefault((_pattern(name), kind), []).append(name)
+    for name, kind in every:
+        pattern = _pattern(name)
+        role = _own(name) if len(own[pattern]) <= _ROLES else ""
+        alike.setdefault((pattern, role, kind), []).append(name)
     common = {group: _common(members) for group, members in alike.items()}
     times = Counter(common.values())
     made: dict[str, str] = {}
@@ -68,9 +74,14 @@ def _named(names: Iterable[tuple[str, Hashable]]) -> dict[str, str]:
 
 
 def _pattern(name: str) -> str:
-    """The name with `*` for the numbers that count."""
-    before, dot, last = name.rpartition(".")
-    return _NUMBER.sub("*", before) + dot + _COUNTING.sub("*", last)
+    """The name with `*` for its numbers."""
+    return _NUMBER.sub("*", name)
+
+
+def _own(name: str) -> str:
+    """The number right behind a word at the end of a name, `2` of `stage3.bn2`."""
+    found = _OWN.search(name)
+    return found.group() if found else ""
 
 
 def _common(members: Sequence[str]) -> str:

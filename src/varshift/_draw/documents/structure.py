@@ -33,7 +33,7 @@ def _structure(result: Structure) -> Document:
         if hit
         else "",
         meanings=[
-            "(a): nothing with weights stands between the noise and the norm. (b): a linear "
+            "(a): no layer with weights stands between the noise and the norm. (b): a linear "
             "or convolution layer does."
         ]
         if hit

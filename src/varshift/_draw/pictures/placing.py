@@ -64,7 +64,7 @@ class Labels:
         free = [place for place in self._places(x, y, words) if self._free(place[0])]
         if not free:
             return None
-        box, shift = min(free, key=lambda place: self._covered(place[0]) + 0.6 * abs(place[1]))
+        box, shift = min(free, key=lambda place: self._covered(place[0]) + 0.4 * abs(place[1]))
         self._taken.append(box)
         edge = box.bottom if shift < 0 else box.top
         tie = (min(max(x, box.left), box.right), edge) if shift else None

@@ -88,7 +88,7 @@ def _log_ticks(scale: Scale) -> list[float]:
             return found[:: math.ceil(len(found) / 7)]
     # Less than a decade and a half: even steps read better than powers.
     even = [tick for tick in _even_ticks(scale) if tick > 0]
-    return even if len(even) >= 2 else found
+    return even if len(even) > max(len(found), 1) else found
 
 
 def _round_step(rough: float) -> float:
