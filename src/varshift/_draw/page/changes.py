@@ -9,7 +9,6 @@ from typing import TypeVar
 
 from varshift._counting import counted
 from varshift._draw.document import Cell, Column, Document, Leaf, Part, Row, Table, Tone, Tree
-from varshift._draw.figures import figure
 
 __all__ = ["changed", "part_of"]
 
@@ -18,7 +17,11 @@ _P = TypeVar("_P", Tree, Table)
 _ORDER: Sequence[Tone] = ("none", "known", "good", "mild", "clear", "severe")
 _FIGURES = 3  # columns of a table that are compared where there is no tree
 _ALIKE = "alike"
-_CHANGE = "by the grade; where that stayed, moved is an interval of Δ clear of the other"
+_CHANGE = (
+    "better: Δ is nearer to 1 than before, by more than 1 % and with intervals that do not touch; "
+    "worse: it is further away; alike: neither is sure"
+)
+_LEAST = 0.01  # of log Δ
 
 
 def changed(before: Document, after: Document) -> Table | None:
@@ -53,8 +56,6 @@ def _of_trees(before: Tree, after: Tree) -> Table:
         Column("grade after", numeric=False),
         Column(f"{after.figure} before"),
         Column(f"{after.figure} after"),
-        Column("Δ before", "variance at test ÷ variance in training"),
-        Column("Δ after", "variance at test ÷ variance in training"),
     ]
     times = [str(row.cells[1]) for row in rows]
     told = ", ".join(f"{times.count(word)} {word}" for word in dict.fromkeys(times))
@@ -68,8 +69,7 @@ def _norm(path: str, old: Leaf | None, new: Leaf | None) -> Row:
         Cell(path, "name"),
         Cell(word),
         *(Cell(leaf.tone if leaf else "—", sort=_rank(leaf)) for leaf in (old, new)),
-        *(Cell(leaf.figure if leaf else "—", sort=_size(leaf)) for leaf in (old, new)),
-        *(_shift(leaf) for leaf in (old, new)),
+        *(Cell(leaf.figure if leaf else "—") for leaf in (old, new)),
     ]
     return Row(cells, _weight(old, new), tone)
 
@@ -77,11 +77,14 @@ def _norm(path: str, old: Leaf | None, new: Leaf | None) -> Row:
 def _word(old: Leaf | None, new: Leaf | None) -> str:
     if old is None or new is None:
         return "only after" if old is None else "only before"
-    step = _ORDER.index(new.tone) - _ORDER.index(old.tone)
-    if step:
-        return "worse" if step > 0 else "better"
+    nearer = _size(old), _size(new)
+    if not isinstance(nearer[0], float) or not isinstance(nearer[1], float):
+        return "not known"
+    step = math.log(nearer[1] / nearer[0])
     apart = new.low > old.high or new.high < old.low
-    return "moved" if apart else _ALIKE
+    if not apart or abs(step) < _LEAST:
+        return _ALIKE
+    return "worse" if step > 0 else "better"
 
 
 def _rank(leaf: Leaf | None) -> float | str:
@@ -92,12 +95,6 @@ def _size(leaf: Leaf | None) -> float | str:
     """How far Δ is from 1, whichever way."""
     known = leaf is not None and math.isfinite(leaf.shift) and leaf.shift > 0
     return max(leaf.shift, 1 / leaf.shift) if leaf is not None and known else ""
-
-
-def _shift(leaf: Leaf | None) -> Cell:
-    if leaf is None or not math.isfinite(leaf.shift):
-        return Cell("—", sort="")
-    return Cell(figure(leaf.shift, 4), sort=leaf.shift)
 
 
 def _weight(old: Leaf | None, new: Leaf | None) -> float:

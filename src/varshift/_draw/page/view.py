@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -26,6 +27,7 @@ from varshift._draw.pictures.svg import compact, element, svg
 
 __all__ = ["Drawn", "LaidSection", "View", "view_of", "view_of_two"]
 
+_WHISKER = 2.0  # factor beyond all values to which intervals widen the scale of two pictures
 _SMALL = 400  # units of width up to which pictures stand beside each other
 _TOUCHED = 100  # marks with hints in a picture for a phone
 _ENLARGED = 1.3  # pixels a unit where there is room for them
@@ -136,8 +138,14 @@ def _alike(before: Picture, after: Picture) -> tuple[Picture, Picture]:
     """On one scale, so that eyes may compare them."""
     if not isinstance(before, Depth) or not isinstance(after, Depth):
         return before, after
-    values = [value for each in (before, after) for one in each.series for value in one.values]
-    return replace(before, covers=values), replace(after, covers=values)
+    series = [*before.series, *after.series]
+    values = [value for one in series for value in one.values if 0 < value < math.inf]
+    if not values:
+        return before, after
+    least, most = min(values) / _WHISKER, max(values) * _WHISKER
+    ends = [end for one in series for end in (*one.low, *one.high) if math.isfinite(end)]
+    covers = [*values, *(min(max(end, least), most) for end in ends)]
+    return replace(before, covers=covers), replace(after, covers=covers)
 
 
 def _ordered(document: Document) -> Sequence[Section]:
