@@ -58,9 +58,9 @@ def diagnose(
     exit_zero: ExitZero = False,
     debug: Debug = False,
 ) -> None:
-    """Start here: is anything wrong, where, whose doing, what to do. Exits with 1 if it is clear.
+    """Start here: what is wrong, where, why, and what to do. Exits with 1 from --fail-on on.
 
-    Nothing is written to the model: repair does that.
+    The model is not changed: repair does that.
     """
     from varshift._diagnose.diagnosing import diagnose as verb
     from varshift._diagnose.lines import built_origins

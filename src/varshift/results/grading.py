@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
-__all__ = ["GRADES", "Grade", "at_least", "grade_of", "severity_of", "worst_grade"]
+__all__ = ["GRADES", "Grade", "at_least", "grade_of", "worst_grade"]
 
 Grade = Literal["none", "mild", "clear", "severe"]
 
@@ -55,14 +55,3 @@ def worst_grade(*grades: Grade) -> Grade:
     'severe'
     """
     return max(grades, key=list(GRADES).index, default="none")
-
-
-def severity_of(displacement: float) -> float:
-    """The severity of a displacement in deviations, e^{2d}: exact where a variance alone is off.
-
-    The displacement of a variance that is off by Δ is half the logarithm of Δ.
-
-    >>> round(severity_of(0.5 * math.log(2.0)), 6)
-    2.0
-    """
-    return math.exp(2 * displacement)
