@@ -74,15 +74,15 @@ def diagnose(
         model, notes = lent_model(target, checkpoint, device, model_kwargs)
     pictures = pictures_of(model, target, model_kwargs, image_size)
 
-    def lent(spec: str) -> Any:
+    def batches(spec: str) -> Any:
         judged = held_out is not None  # by labels, where there are any
         return lent_data(spec, pictures, root=root, batch_size=batch_size, labelled=judged)
 
     diagnosis = verb(
         model,
-        lent(data),
-        None if test_data is None else lent(test_data),
-        None if held_out is None else lent(held_out),
+        batches(data),
+        None if test_data is None else batches(test_data),
+        None if held_out is None else batches(held_out),
         max_samples=shared(max_samples),
         progress=True,
         forward=lent_forward(forward),

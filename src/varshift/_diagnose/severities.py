@@ -15,7 +15,6 @@ from varshift.results.explanation import Cause
 __all__ = ["Extent", "extent_at", "off"]
 
 _MEDIAN = 1.2533  # errors of a mean that a median has, of normal values
-
 _MOST = 700.0  # of an exponent: what a float still holds
 
 _UNKNOWN = Figure(math.nan, math.nan)
@@ -81,7 +80,7 @@ def _of_variance(ratio: Tensor, shift: Figure) -> Figure:
 
 
 def _of_means(means: Figure) -> Figure:
-    """As `check` counts it: a mean off by a tenth of a deviation is as bad as 10 % of a variance."""
+    """As `check` counts them: a tenth of a deviation is as bad as a tenth of a variance."""
     return Figure(1 + means.value, means.se)
 
 
