@@ -139,6 +139,6 @@ def test_findings_are_ordered_counted_and_framed():
     told = found.to_dict()
     assert told["schema"] == "varshift.findings/1"
     assert set(told["rules"]) == {"VS101", "VS102"}
-    assert told["findings"][0]["page"].startswith("docs/rules/VS10")
+    assert told["findings"][0]["page"].startswith("https://")
     json.dumps(told, allow_nan=False)
     assert "<table>" in found._repr_html_()

@@ -19,6 +19,7 @@ from contract.shapes import COLUMNS, SHAPES, differences
 CLASSES = {
     "inspect": vs.Structure,
     "measure": vs.Measurement,
+    "diagnose": vs.Diagnosis,
     "explain": vs.Explanation,
     "predict": vs.Prediction,
     "footprint": vs.Footprint,
@@ -52,6 +53,8 @@ def test_every_part_of_the_json_was_seen(results):
     for name, path in (
         *(("inspect", "noises"), ("inspect", "norms"), ("inspect", "routes"), ("measure", "sites")),
         *(("explain", "factors"), ("explain", "outputs"), ("predict", "sites")),
+        *(("diagnose", "worst"), ("diagnose", "causes"), ("diagnose", "advice")),
+        *(("diagnose", "explanation"), ("diagnose", "measurement"), ("diagnose", "held_out")),
         *(("footprint", "sites"), ("check", "findings"), ("check", "rules")),
         *(("recalibrate", "sites"), ("repair", "candidates"), ("repair", "changes")),
         *(("relocate", "changes"), ("replace", "changes"), ("patch", "patches")),
@@ -103,7 +106,12 @@ def test_a_frame_without_rows_has_its_columns():
     assert tuple(found.to_frame().columns) == COLUMNS["check"]
 
 
-@every_result
+UNDRAWN = pytest.mark.xfail(strict=True, reason="it is drawn as plain rows as yet")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=UNDRAWN if name == "diagnose" else ()) for name in CLASSES]
+)
 def test_drawn_as_text_and_as_a_page(name, results, tmp_path):
     rich = pytest.importorskip("rich.console")
     result = results[name]
@@ -147,6 +155,7 @@ def test_pickles(name, results):
 LENDING = {
     "inspect": lambda found: vs.inspect(found.model, found.batches[0]),
     "measure": lambda found: vs.measure(*found.lent),
+    "diagnose": lambda found: vs.diagnose(*found.lent),
     "explain": lambda found: vs.explain(*found.lent),
     "predict": lambda found: vs.predict(*found.lent),
     "footprint": lambda found: vs.footprint(*found.lent),

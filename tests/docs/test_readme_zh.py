@@ -12,6 +12,8 @@ import re
 from collections import Counter
 from itertools import zip_longest
 
+import pytest
+
 from docs.pages import ROOT
 
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -130,3 +132,16 @@ def test_list_items_and_table_rows_are_as_many():
                 for text in (english, chinese)
             ]
             assert counts[0] == counts[1], f"section {heading!r}, lines of {mark!r}: {counts}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").rglob("*.zh.md"))],
+    ids=lambda path: path.name,
+)
+def test_chinese_is_set_as_chinese_is(path):
+    prose = _FENCE.sub("", path.read_text())
+    assert not re.search(r"\d %", prose), "no space stands before %"
+    # A line that ends between two Chinese characters is drawn with a space there.
+    broken = re.findall(r"[\u4e00-\u9fff，。；：、“”（）]\n *[\u4e00-\u9fff“（]", prose)
+    assert broken == []

@@ -42,6 +42,7 @@ def share(rank, ranks):
 VERBS = {
     "measure": vs.measure,
     "explain": vs.explain,
+    "diagnose": vs.diagnose,
     "predict": vs.predict,
     "predict other noise": lambda model, data: vs.predict(model, data, noise={"2": 0.2}),
     "footprint": lambda model, data: vs.footprint(model, data, places=["3", "6"]),
@@ -96,6 +97,16 @@ def _explained(one, many):
     yield (many["samples"], one["samples"]), 0
 
 
+def _diagnosed(one, many):
+    assert many["verdict"] == one["verdict"]
+    assert many["grade"] == one["grade"]
+    for name in ("place", "cause", "source"):
+        assert [each[name] for each in many["worst"]] == [each[name] for each in one["worst"]]
+    assert [step["kind"] for step in many["advice"]] == [step["kind"] for step in one["advice"]]
+    yield from _noise_off(one["measurement"], many["measurement"])
+    yield from _found(one["findings"], many["findings"])
+
+
 def _read(one, many):
     for path, site in one["sites"].items():
         yield (many["sites"][path]["tau"], site["tau"]), 1e-6
@@ -111,6 +122,7 @@ def _found(one, many):
 COMPARED = {
     "measure": _noise_off,
     "explain": _explained,
+    "diagnose": _diagnosed,
     "predict": _signal,
     "predict other noise": lambda one, many: [],
     "footprint": _read,
@@ -127,7 +139,9 @@ def failing(rank, ranks, name):
     return outcome(lambda: VERBS[name](net(), data))
 
 
-@pytest.mark.parametrize("name", ["measure", "explain", "predict", "footprint", "check"])
+@pytest.mark.parametrize(
+    "name", ["measure", "explain", "diagnose", "predict", "footprint", "check"]
+)
 def test_an_error_on_one_rank_is_an_error_on_all(name):
     (first, message), (second, other) = on_ranks(2, failing, name)
     assert (second, other) == ("OSError", "disk gone")
@@ -143,7 +157,7 @@ def wrapped(rank, ranks, kind, name):
 
 
 @pytest.mark.parametrize("kind", ["ddp", "fsdp2"])
-@pytest.mark.parametrize("name", ["measure", "explain", "predict", "check"])
+@pytest.mark.parametrize("name", ["measure", "explain", "diagnose", "predict", "check"])
 def test_wrapped_models_run_on_all_ranks(kind, name):
     """Weights on several ranks are gathered in every forward, so shards of 7 and 5 keep in step."""
     first, second = on_ranks(2, wrapped, kind, name)

@@ -15,6 +15,7 @@ from varshift._check.sizes import (
     Size,
     drawn_again,
     from_checkpoint,
+    left_by_blame,
     measured,
     predicted,
     unattributed,
@@ -23,7 +24,7 @@ from varshift._check.staleness import against
 from varshift._counting import counted_names, verb
 from varshift._engine import Handle, Session, Silenced, norm_handles
 from varshift._measure.staleness import looks_trained
-from varshift.results import Finding, Line, Noise, Route, Structure
+from varshift.results import Explanation, Finding, Line, Noise, Route, Structure
 from varshift.results.findings import Basis
 from varshift.results.structure import in_a_file
 
@@ -36,7 +37,8 @@ Task = Literal["regression"]
 class Evidence:
     """A borrowed model, the passes over its batches, and what has been found out so far.
 
-    `notes` is what rules could not analyse.
+    `notes` is what rules could not analyse. Where the same batches have been explained already,
+    `explanation` spares the passes that it has made.
     """
 
     run: Session
@@ -44,6 +46,7 @@ class Evidence:
     max_severity: float
     task: Task | None = None
     notes: list[str] = field(default_factory=list)
+    explanation: Explanation | None = None
 
     @property
     def structure(self) -> Structure:
@@ -169,8 +172,11 @@ class Evidence:
         """
         if not self.seen.sites:
             return {}
+        if self.explanation is not None:
+            return left_by_blame(self.explanation.blame, self.passes)
         found = unattributed(self.passes)
-        if self.real and any(s.low <= self.max_severity < s.severity for s in found.values()):
+        undecided = any(s.low <= self.max_severity < s.severity for s in found.values())
+        if self.real and undecided:
             self.passes.silence_all()
             found = unattributed(self.passes)
         return found

@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 
 from varshift.errors import UsageError
 from varshift.results import RULES, Finding
+from varshift.results.catalogue import DOCUMENTATION
 
 __all__ = ["Silence"]
 
@@ -78,6 +79,6 @@ def _prefixes(given: Iterable[str], where: str, *, empty: bool = True) -> tuple[
         if not prefix or not any(code.startswith(prefix) for code in RULES):
             raise UsageError(
                 f"{where}: {prefix!r} is no code, and no code begins with it; the codes are "
-                f"{', '.join(RULES)}"
+                f"{', '.join(RULES)}; what each is stands at {DOCUMENTATION}/rules"
             )
     return found

@@ -79,7 +79,7 @@ def _noise(told: Told, place: str) -> str:
     # Blame is told with every norm at its training statistics, as `alone` is.
     apart = (
         f" ({alone:.3g} with the norms before it at their training statistics)"
-        if _apart(site)
+        if site.apart
         else ""
     )
     return (
@@ -189,12 +189,6 @@ _REASONS: dict[Cause, Callable[[Told, str], str]] = {
     "other-norms": _other_norms,
     "unattributed": _unattributed,
 }
-
-
-def _apart(site: Factors) -> bool:
-    """Whether norms before it, or small batches, change the factor by a tenth."""
-    noise, alone = site.noise.value, site.alone.value
-    return alone > 0 and noise > 0 and max(noise / alone, alone / noise) > 1.1
 
 
 def _off(site: Factors) -> float:

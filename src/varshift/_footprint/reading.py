@@ -17,13 +17,13 @@ from varshift._footprint.silence import silence
 from varshift._footprint.verdict import judged
 from varshift.errors import DataError, ModelError, UsageError
 from varshift.results import Footprint, FootprintSite
+from varshift.results.footprint import POOR_FIT
 
 __all__ = ["read"]
 
 T = TypeVar("T")
 
 _LEAST_BATCHES = 4
-_POOR_FIT = 4.0
 _POOR = (
     "at {} of {} ({}) the channels agree on no single amount of noise. Possible causes: the noise "
     "stood elsewhere (name the place in places=), the data differ from those of training, or the "
@@ -196,5 +196,5 @@ def _notes(estimate: Settling, sites: dict[str, FootprintSite]) -> Iterator[str]
         yield _SUPPOSED.format(counted_names(supposed, "norm"), verb(len(supposed), "have"))
     if estimate.moved > SETTLED:
         yield f"the estimates still moved after {counted(estimate.passes, 'pass')}"
-    if odd := [path for path, site in sites.items() if site.misfit > _POOR_FIT]:
+    if odd := [path for path, site in sites.items() if site.misfit > POOR_FIT]:
         yield _POOR.format(len(odd), counted(len(sites), "norm"), ", ".join(odd[:5]))

@@ -13,6 +13,7 @@ from varshift._engine import (
     Batch,
     Data,
     Forward,
+    Passed,
     Progress,
     Recording,
     Regime,
@@ -26,7 +27,7 @@ from varshift._measure.shift import site_of
 from varshift.errors import ModelError
 from varshift.results import Measurement, Site, Structure
 
-__all__ = ["measure"]
+__all__ = ["measure", "measurement_of"]
 
 _LITTLE = 0.01  # of a variance: no shift worth a word
 
@@ -88,28 +89,33 @@ def measure(
             run.report(done, batches_in_all(data, max_samples, done, batch))
 
         passed = run.run(run.batches(data, max_samples), regimes, step)
-        structure = run.structure
-        sites = {
-            path: replace(
-                site_of(path, train.stored[path], train.at[path], test.at[path], passed.samples),
-                by_batch=path in test.by_batch,
-            )
-            for path in train.at
-            if path in test.at
-        }
-        found = Measurement(
-            sites=sites,
-            structure=structure,
-            samples=passed.samples,
-            batches=passed.batches,
-            skipped={
-                norm.path: "no batch reached it in both modes"
-                for norm in structure.norms
-                if norm.path not in sites
-            },
-            notes=tuple(dict.fromkeys([*structure.notes, *_notes(run, structure, sites)])),
-        )
+        found = measurement_of(run, train, test, passed)
     return run.noted(found)
+
+
+def measurement_of(run: Session, train: Recording, test: Recording, passed: Passed) -> Measurement:
+    """What two recordings of the same batches say; of evaluation the draws must be named."""
+    structure = run.structure
+    sites = {
+        path: replace(
+            site_of(path, stored, train.at[path], test.at[path], passed.samples),
+            by_batch=path in test.by_batch,
+        )
+        for path, stored in train.stored.items()
+        if path in test.stored
+    }
+    return Measurement(
+        sites=sites,
+        structure=structure,
+        samples=passed.samples,
+        batches=passed.batches,
+        skipped={
+            norm.path: "no batch reached it in both modes"
+            for norm in structure.norms
+            if norm.path not in sites
+        },
+        notes=tuple(dict.fromkeys([*structure.notes, *_notes(run, structure, sites)])),
+    )
 
 
 def _notes(run: Session, structure: Structure, sites: dict[str, Site]) -> Iterator[str]:

@@ -14,7 +14,8 @@ from varshift._predict.ledger import Ledger, LedgerEntry
 from varshift._predict.parts import Base, Masked, energy_at
 from varshift.errors import listed
 from varshift.results import Expected
-from varshift.results.expected import How, median, noise_var
+from varshift.results.expected import How, noise_var
+from varshift.theory.spread import median
 
 __all__ = ["HOMELESS", "Checkpoint", "is_fresh"]
 

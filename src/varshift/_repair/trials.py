@@ -90,15 +90,17 @@ class Trials:
         except VarshiftError as error:
             return Candidate(method, False, None, None, math.nan, (), str(error))
         trial = tried(before, after)
+        verdict = trial.verdict(self.level, tests)
         return Candidate(
             method=method,
-            accepted=trial.passes(self.level, tests),
+            accepted=verdict == "passed",
             score=score_of(after),
             trial=trial,
             seconds=self.bench.seconds[method],
             tensors=tuple(sorted(edit.values)),
             reason=why_refused(trial, self.level, tests),
             notes=self.bench.notes.get(method, ()),
+            verdict=verdict,
         )
 
     def _losses(self, edit: Edit, name: str) -> Losses:

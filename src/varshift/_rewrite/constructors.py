@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from torch import nn
 
 from varshift._rewrite.calls import Text
+from varshift._rewrite.classes import last_name
 from varshift._rewrite.constructing import Built
 from varshift.results import Line, Patch
 from varshift.results.edits import SourceText, TextEdit, read_source
@@ -62,7 +63,7 @@ def _by_hand(path: str, built: Built, old: str, why: str) -> Patch:
 def _rate(text: Text, call: ast.Call, layer: nn.Module, rate: float) -> list[TextEdit] | None:
     """Another p for a layer of the same class."""
     position = _position(type(layer))
-    if _last(call.func) != type(layer).__name__ or _unpacks(call) or position is None:
+    if last_name(call.func) != type(layer).__name__ or _unpacks(call) or position is None:
         return None
     said = f"{rate:.6g}" if rate else "0.0"
     for keyword in call.keywords:
@@ -113,9 +114,3 @@ def _computed(text: Text, call: ast.Call) -> str:
 def _unpacks(call: ast.Call) -> bool:
     starred = any(isinstance(arg, ast.Starred) for arg in call.args)
     return starred or any(keyword.arg is None for keyword in call.keywords)
-
-
-def _last(node: ast.expr) -> str:
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    return node.id if isinstance(node, ast.Name) else ""

@@ -10,7 +10,8 @@ from typing import Any
 
 from varshift._predict.noises import Asked
 from varshift.results import Expected, Prediction, Structure
-from varshift.results.expected import median, noise_var
+from varshift.results.expected import noise_var
+from varshift.theory.spread import median
 
 __all__ = ["Limited", "lowered"]
 

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 from varshift.errors import UsageError, listed
 
-__all__ = ["RULES", "Rule", "rule"]
+__all__ = ["DOCUMENTATION", "RULES", "Rule", "rule"]
+
+DOCUMENTATION = "https://varshift.github.io/varshift"
+"""Where the documentation stands, as pyproject.toml names it."""
 
 _PAPER = "https://arxiv.org/abs/1801.05134"
 
@@ -33,8 +36,12 @@ class Rule:
 
     @property
     def page(self) -> str:
-        """The page of the documentation, from the repository's root."""
-        return f"docs/rules/{self.code}.md"
+        """The address of its page in the documentation.
+
+        >>> rule("VS101").page
+        'https://varshift.github.io/varshift/rules/VS101.html'
+        """
+        return f"{DOCUMENTATION}/rules/{self.code}.html"
 
 
 _BEFORE_LAST = "move the noise behind the last norm (varshift.relocate), or draw less of it"

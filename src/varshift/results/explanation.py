@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -12,6 +13,7 @@ from varshift._base import Record, Result, plain
 from varshift.errors import UsageError, listed
 from varshift.results.causes import OtherNorms
 from varshift.results.figure import Figure
+from varshift.results.grading import Grade, grade_of
 from varshift.results.staleness import Staleness
 from varshift.results.structure import Structure
 
@@ -96,6 +98,39 @@ class Factors(Record):
     mean_shift: Mapping[Cause, Figure]
     channels: Mapping[str, Tensor]
     live: Tensor
+
+    @property
+    def by_batches(self) -> float:
+        """What normalising by a batch, and averaging within batches, does: two factors as one."""
+        return self.batches.value * self.composition.value
+
+    @property
+    def by_age(self) -> float:
+        """What stored statistics that do not fit do, here and before: two factors as one."""
+        return self.carried.value * self.age.value
+
+    @property
+    def displaced(self) -> float:
+        """The largest displacement, whatever its cause."""
+        return max(figure.value for figure in self.displacement.values())
+
+    @property
+    def severity(self) -> float:
+        """The total as max(t, 1/t)."""
+        total = self.total.value
+        return max(total, 1 / total) if total > 0 else math.nan
+
+    @property
+    def grade(self) -> Grade:
+        """How far the variance at test surely is from the stored one, whatever the cause."""
+        error = self.total.se / self.total.value * self.severity if self.total.value else math.nan
+        return grade_of(self.severity, error)
+
+    @property
+    def apart(self) -> bool:
+        """Whether norms before it, or small batches, change the factor `noise` by a tenth."""
+        noise, alone = self.noise.value, self.alone.value
+        return alone > 0 and noise > 0 and max(noise / alone, alone / noise) > 1.1
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -35,7 +35,7 @@ def biased_regression(evidence: Evidence) -> Iterator[Finding]:
     # Every norm uses the statistics of training there, so what stale ones do to an output is not
     # put down to noise.
     times = 1 if evidence.real else evidence.passes.rounds
-    found = explain(
+    found = evidence.explanation or explain(
         evidence.run.model,
         [batch.value for batch in evidence.passes.held] * times,
         forward=evidence.run.forward,
