@@ -66,7 +66,7 @@ class Contribution(Record):
         cause: "noise" (once for each source), or another cause of the verdict (once).
         source: the noise source; "" for the other causes.
         place: where it does most.
-        displacement: how far the cause moves what that place hands on, in deviations; for one of
+        displacement: how far the cause moves the output of that place, in deviations; for one of
             several sources that of all of them, whose `share` is its own.
         severity: the same as a severity (`WorstPlace.severity`).
         share: of the variance of training there, that the source causes alone; of "unattributed",
