@@ -104,12 +104,15 @@ def _noise(case: Case, place: str) -> Iterator[Step]:
     ]
     lower = case.gains.lower_rate(displaced)
     if lower is not None:
+        active = {noise.name for noise in explanation.structure.noises if noise.active}
         rates = ", ".join(f"{name!r}: {lower.drop_p:g}" for name in lower.sources)
+        everywhere = len(active) > 1 and active == set(lower.sources)
+        asked = f"{lower.drop_p:g}" if everywhere else f"{{{rates}}}"
         yield _on_sources(
             case,
             "lower-rate",
             lower.sources,
-            line=f"varshift.replace(model, example, {{{rates}}})",
+            line=f"varshift.replace(model, example, {asked})",
             command="varshift check TARGET --data DATA --fix fix.patch --fix-with dropout",
             place=place,
             before=before,
