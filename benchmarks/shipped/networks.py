@@ -51,7 +51,7 @@ def _musicnn(name: str) -> Network:
         truths=musicnn.drops(),
         written=musicnn.WRITTEN,
         momentum=KERAS,
-        batches=8,
+        batches=4,  # some 10 GFLOP a patch
         everywhere=False,
     )
 
