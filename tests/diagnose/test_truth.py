@@ -88,7 +88,7 @@ def test_a_rate_at_any_of_several_sources():
     assert set(step_of(d, "relocate").sources) == {"0", "4"}
     model[4].p = 0.5
     line = step_of(vs.diagnose(settled(model, data), data), "lower-rate").line
-    assert line.startswith("varshift.replace(model, example, 0.")  # the same for all there are
+    assert line.startswith("vs.replace(model, example, 0.")  # the same for all there are
 
 
 def test_recalibrating_does_what_is_predicted():

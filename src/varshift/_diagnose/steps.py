@@ -59,7 +59,7 @@ def _noise(case: Case, place: str) -> Iterator[Step]:
             case,
             "relocate",
             sources,
-            line="varshift.relocate(model, example)",
+            line="vs.relocate(model, example)",
             command="varshift check TARGET --data DATA --fix fix.patch",
             place=place,
             before=before,
@@ -80,7 +80,7 @@ def _noise(case: Case, place: str) -> Iterator[Step]:
             case,
             "lower-rate",
             lower.sources,
-            line=f"varshift.replace(model, example, {asked})",
+            line=f"vs.replace(model, example, {asked})",
             command="varshift check TARGET --data DATA --fix fix.patch --fix-with dropout",
             place=place,
             before=before,
@@ -100,7 +100,7 @@ def _at_an_output(case: Case, place: str) -> Iterator[Step]:
                 case,
                 "lower-rate",
                 (noise.name,),
-                line=f"varshift.replace(model, example, {{{noise.name!r}: {drop_p:g}}})",
+                line=f"vs.replace(model, example, {{{noise.name!r}: {drop_p:g}}})",
                 place=place,
             )
             return
@@ -146,7 +146,7 @@ def _recalibrate(case: Case, cause: Cause) -> Iterator[Step]:
     yield Step(
         "recalibrate",
         cause,
-        f"varshift.recalibrate(model, data{', include_frozen=True' if frozen else ''})",
+        f"vs.recalibrate(model, data{', include_frozen=True' if frozen else ''})",
         f"varshift recalibrate TARGET --data DATA{' --include-frozen' if frozen else ''} "
         "--out recalibrated.pt",
         place or "",

@@ -129,7 +129,7 @@ class Diagnosis(Result):
     >>> [step.kind for step in d.advice]
     ['recalibrate', 'relocate', 'lower-rate']
     >>> d.advice[0].line
-    'varshift.recalibrate(model, data)'
+    'vs.recalibrate(model, data)'
     """
 
     COLUMNS: ClassVar[tuple[str, ...]] = (
