@@ -65,11 +65,11 @@ class Loop:
 def test_the_share_is_held_once_the_first_debt_is_paid():
     loop = Loop(Pace(0.01, None)).run(20_000)
     assert loop.looked[1] >= 400  # 4 s at a hundredth each, and the price of the next
-    assert loop.share <= 0.01
-    assert loop.share > 0.0099 * 0.97
+    assert loop.share <= 0.0095  # a twentieth is kept back for what no clock sees
+    assert loop.share > 0.0094 * 0.97
     gaps = {later - earlier for earlier, later in pairwise(loop.looked[12:])}
-    assert max(gaps) - min(gaps) <= 1  # every 40 steps
-    assert 39 <= min(gaps) <= 41
+    assert max(gaps) - min(gaps) <= 1  # every 42 steps
+    assert 41 <= min(gaps) <= 43
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_the_share_is_held_once_the_first_debt_is_paid():
 def test_the_share_holds_all_that_looks_cost(kinds):
     """What is made ready ahead, calls that do nothing, and steps that are slower after a look."""
     loop = Loop(Pace(0.01, None), **kinds).run(30_000)
-    assert 0.0093 < loop.share <= 0.01
+    assert 0.0088 < loop.share <= 0.0095
     assert loop.pace.share == pytest.approx(loop.share, rel=0.03)
 
 

@@ -9,6 +9,7 @@ from statistics import median
 
 __all__ = ["Pace"]
 
+_SPENT = 0.95  # of the budget; the rest is for what no clock in here sees (calls, memory, garbage)
 _PAUSE = 10.0  # times the usual step: a longer one (validation, a pause) earns no more than that
 _LEARNS = 0.1  # how much of a newer time goes into what is usual
 _UNTIMED = 100  # calls in a row that go by without a look at the clock, at most
@@ -22,10 +23,11 @@ _ENOUGH, _KEPT = 8, 32  # steps from which it is known, and how many of the last
 class Pace:
     """Spends a share of the time that passes, and no more, but for what the first looks cost.
 
-    Every second of training earns `budget` seconds. A look is due when what the last ones cost has
-    been earned; what it really costs is then paid, so that an estimate that was too low delays the
-    next look. The first looks come before anything is earned (nobody knows what they cost), and
-    the debt is paid off before the next one. No more than one look is ever saved up.
+    Every second of training earns `budget` seconds, less a twentieth. A look is due when what the
+    last ones cost has been earned; what it really costs is then paid, so that an estimate that was
+    too low delays the next look. The first looks come before anything is earned (nobody knows what
+    they cost), and the debt is paid off before the next one. No more than one look is ever saved
+    up.
 
     Everything is paid for: looks and what is made ready for them; every other call, those that
     read no clock at a flat price; and the steps after a look, which take longer than others do.
@@ -37,7 +39,7 @@ class Pace:
     clock: Callable[[], float] = staticmethod(time.perf_counter)
 
     def __init__(self, budget: float, every: int | None) -> None:
-        self._budget, self.every = budget, every
+        self._budget, self.every = _SPENT * budget, every
         self._credit = 0.0
         self._cost: float | None = None
         self._usual: float | None = None
