@@ -6,10 +6,12 @@ import base64
 import builtins
 import hashlib
 import json
+import math
 import re
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 import torch
@@ -187,6 +189,30 @@ def test_two_results_stand_beside_each_other():
     words = [re.findall(r"<td[^>]*>([^<\n]*)", row)[1] for row in rows]
     assert words == sorted(words, key=lambda word: word == "alike")  # what changed comes first
     assert {"alike", "better"} <= set(words)
+
+
+def test_two_pictures_stand_on_one_scale():
+    before, after = paged(40, worst=0.05), paged(40, worst=0.9)
+    before.picture = replace(before.picture, series=[_wide(before.picture.series[0])])
+    page = render(after, "", beside=before)
+    pictures = page.partition('id="pictures"')[2].partition("</section>")[0]
+    for kind in ("wide", "narrow"):
+        drawn = re.findall(rf'<div class="{kind}".*?</svg>', pictures, re.DOTALL)
+        numbers = [re.findall(r'text-anchor="end">([\d.e−]+)<', one) for one in drawn]
+        places = [re.findall(r' y="([\d.]+)" text-anchor="end">[\d.e−]+<', one) for one in drawn]
+        levels = [re.search(r'class="level" x1="[\d.]+" y1="([\d.]+)"', one)[1] for one in drawn]
+        heights = [
+            [float(place) - float(level) for place in held]
+            for held, level in zip(places, levels, strict=True)
+        ]  # a legend of more lines moves all of a picture down
+        assert len(drawn) == 2
+        assert numbers[0] == numbers[1] != []
+        assert heights[0] == pytest.approx(heights[1], abs=0.2)
+
+
+def _wide(series):
+    """With one interval that has no end and one that is far too wide."""
+    return replace(series, low=[0.0, 1e-9, *series.low[2:]], high=[9e9, math.inf, *series.high[2:]])
 
 
 def test_a_pair_without_trees_is_compared_by_its_table(every, tmp_path):

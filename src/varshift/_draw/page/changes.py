@@ -25,7 +25,7 @@ _LEAST = 0.01  # of log Δ
 
 
 def changed(before: Document, after: Document) -> Table | None:
-    """A row per norm that either has, those that changed first: grade and figures of both.
+    """A row per norm that either has, what changed most first: grade and figures of both.
 
     Results without a tree are compared by the first table that both have. None where they share
     none.
@@ -48,7 +48,7 @@ def _parts(document: Document) -> Iterator[Part]:
 def _of_trees(before: Tree, after: Tree) -> Table:
     old, new = ({leaf.path: leaf for leaf in tree.leaves} for tree in (before, after))
     rows = [_norm(path, old.get(path), new.get(path)) for path in {**new, **old}]
-    rows.sort(key=lambda row: row.cells[1].text == _ALIKE)
+    rows.sort(key=lambda row: (row.cells[1].text == _ALIKE, -row.weight))
     columns = [
         Column("norm", numeric=False),
         Column("change", _CHANGE, numeric=False),
@@ -71,7 +71,7 @@ def _norm(path: str, old: Leaf | None, new: Leaf | None) -> Row:
         *(Cell(leaf.tone if leaf else "—", sort=_rank(leaf)) for leaf in (old, new)),
         *(Cell(leaf.figure if leaf else "—") for leaf in (old, new)),
     ]
-    return Row(cells, _weight(old, new), tone)
+    return Row(cells, 0.0 if word == _ALIKE else _weight(old, new), tone)
 
 
 def _word(old: Leaf | None, new: Leaf | None) -> str:

@@ -24,10 +24,10 @@ from varshift._draw.page.tables import lay_table
 from varshift._draw.page.tree import axis, lay_tree
 from varshift._draw.pictures.described import Depth, Picture
 from varshift._draw.pictures.svg import compact, element, svg
+from varshift._draw.pictures.svg.depth import BEYOND
 
 __all__ = ["Drawn", "LaidSection", "View", "view_of", "view_of_two"]
 
-_WHISKER = 2.0  # factor beyond all values to which intervals widen the scale of two pictures
 _SMALL = 400  # units of width up to which pictures stand beside each other
 _TOUCHED = 100  # marks with hints in a picture for a phone
 _ENLARGED = 1.3  # pixels a unit where there is room for them
@@ -120,7 +120,7 @@ def view_of_two(before: Document, after: Document) -> View:
 def _compared(before: Document, after: Document) -> Iterator[LaidSection]:
     table = changed(before, after)
     if table is not None:
-        lead = "The same names in both; what changed comes first."
+        lead = "The same names in both; what changed most comes first."
         yield LaidSection("changed", "What changed", lead, [_drawn(table)])
     labels = ("before", "after")
     if before.picture is not None and after.picture is not None:
@@ -142,7 +142,7 @@ def _alike(before: Picture, after: Picture) -> tuple[Picture, Picture]:
     values = [value for one in series for value in one.values if 0 < value < math.inf]
     if not values:
         return before, after
-    least, most = min(values) / _WHISKER, max(values) * _WHISKER
+    least, most = min(values) / BEYOND, max(values) * BEYOND
     ends = [end for one in series for end in (*one.low, *one.high) if math.isfinite(end)]
     covers = [*values, *(min(max(end, least), most) for end in ends)]
     return replace(before, covers=covers), replace(after, covers=covers)

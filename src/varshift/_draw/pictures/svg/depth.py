@@ -14,11 +14,11 @@ from varshift._draw.pictures.svg.drawing import svg
 from varshift._draw.pictures.svg.scales import Scale, log
 from varshift.results.grading import Grade
 
-__all__ = ["HIGH", "breadth"]
+__all__ = ["BEYOND", "HIGH", "breadth"]
 
 HIGH = 250.0
 _LINED = 9.0  # units between norms, below which lines would fill the picture
-_BEYOND = 3.0  # times the largest value: an interval that reaches further ends at the border
+BEYOND = 3.0  # times the largest value: an interval that reaches further ends at the border
 _SIZES: dict[Grade, float] = {"none": 0.8, "mild": 1.0, "clear": 1.15, "severe": 1.3}
 
 
@@ -52,14 +52,14 @@ def _(picture: Depth, *, narrow: bool = False) -> Canvas:
 def _drawn(picture: Depth) -> list[float]:
     """What the scale must show: all values, and of their intervals what is not too far away."""
     values = [value for one in picture.series for value in one.values if 0 < value < math.inf]
-    values += [value for value in picture.covers if 0 < value < math.inf]
     if picture.level is not None:
         values.append(picture.level)
     ends = [end for one in picture.series for end in (*one.low, *one.high)]
     if not values:
         return ends
-    least, most = min(values) / _BEYOND, max(values) * _BEYOND
-    return [*values, *(min(max(end, least), most) for end in ends if math.isfinite(end))]
+    least, most = min(values) / BEYOND, max(values) * BEYOND
+    drawn = [min(max(end, least), most) for end in ends if math.isfinite(end)]
+    return [*values, *drawn, *picture.covers]
 
 
 def _entries(picture: Depth) -> list[tuple[str, str]]:
