@@ -9,7 +9,7 @@ from torch import nn
 import varshift as vs
 from diagnose.nets import chain, direct, features, settled
 from problems.causes import planted
-from varshift._diagnose.advice import _STEPS
+from varshift._diagnose.steps import STEPS
 from varshift.results import UnseenKind
 from varshift.results.explanation import CAUSES, FOUND
 
@@ -19,7 +19,7 @@ def kinds(d):
 
 
 def test_every_cause_has_steps():
-    assert set(_STEPS) == {*CAUSES, *FOUND}
+    assert set(STEPS) == {*CAUSES, *FOUND}
 
 
 def test_three_steps_at_most_the_largest_gain_first():

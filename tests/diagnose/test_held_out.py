@@ -48,7 +48,7 @@ def test_too_few_are_refused(lent):
 
 def test_the_data_itself_judges_nothing(lent):
     model, data, _ = lent
-    with pytest.raises(vs.DataError, match="held-out samples are calibration samples too"):
+    with pytest.raises(vs.DataError, match="held-out samples are among the calibration samples"):
         vs.diagnose(model, data, held_out=data)
 
 

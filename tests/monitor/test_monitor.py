@@ -362,7 +362,7 @@ class _Wrapped(nn.Module):
 @pytest.mark.parametrize(
     ("keywords", "said"),
     [
-        ({"budget": 0}, "budget is 0; pass a part of the time"),
+        ({"budget": 0}, "budget is 0; pass a share of the time"),
         ({"budget": 1.5}, "budget is 1.5"),
         ({"every": 0}, "every is 0; pass a whole number of steps"),
         ({"every": 2.5}, "every is 2.5"),

@@ -39,10 +39,16 @@ def share(rank, ranks):
     return batches()[before : before + DEALT[ranks][rank]]
 
 
+def held_out():
+    generator = torch.Generator().manual_seed(2)
+    return list(torch.randn(120, 8, generator=generator, dtype=torch.float64).split(40))
+
+
 VERBS = {
     "measure": vs.measure,
     "explain": vs.explain,
     "diagnose": vs.diagnose,
+    "diagnose and try": lambda model, data: vs.diagnose(model, data, held_out=held_out()),
     "predict": vs.predict,
     "predict other noise": lambda model, data: vs.predict(model, data, noise={"2": 0.2}),
     "footprint": lambda model, data: vs.footprint(model, data, places=["3", "6"]),
@@ -107,6 +113,15 @@ def _diagnosed(one, many):
     yield from _found(one["findings"], many["findings"])
 
 
+def _tried(one, many):
+    """Each rank lends the same 120 samples, and all of them judge."""
+    for told in (one, many):
+        assert told["advice"][0]["measured"]["score"]["samples"] == told["held_out"]["samples"]
+    assert one["held_out"]["samples"] == 120
+    assert many["held_out"]["samples"] in (120, 240, 360)
+    yield (many["held_out"]["loss"], one["held_out"]["loss"]), 0.2
+
+
 def _read(one, many):
     for path, site in one["sites"].items():
         yield (many["sites"][path]["tau"], site["tau"]), 1e-6
@@ -123,6 +138,7 @@ COMPARED = {
     "measure": _noise_off,
     "explain": _explained,
     "diagnose": _diagnosed,
+    "diagnose and try": _tried,
     "predict": _signal,
     "predict other noise": lambda one, many: [],
     "footprint": _read,

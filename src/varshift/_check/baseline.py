@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from varshift._base import plain
+from varshift._counting import counted, verb
 from varshift.errors import UsageError
 from varshift.results import Finding, Findings, Note, NoteKind
 from varshift.results.findings import SCHEMA as FINDINGS
@@ -196,4 +197,4 @@ def _notes(
 
 
 def _are(count: int) -> str:
-    return "1 finding is" if count == 1 else f"{count} findings are"
+    return f"{counted(count, 'finding')} {verb(count, 'are')}"

@@ -9,23 +9,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from varshift._check.ways import Way, Ways
 from varshift._engine import (
     Batch,
     Fixed,
     Meeting,
     Passed,
-    Recorder,
     Recording,
     Regime,
     Session,
     Tally,
     fixed,
-    outputs_of,
 )
 from varshift._predict.passes import DirectNoise
 from varshift._predict.recorders import AtTest
@@ -85,7 +83,7 @@ class Passes:
         self.calm, self.calm_groups = Recording("settled evaluation"), AtTest()
         self.train = Recording("train", outputs=outputs, scattered=True)
         self.test = Recording("test", outputs=outputs)
-        self._ways = _Ways(run)
+        self._ways = Ways(run)
         self._noisy = self.noise.regime(self.train, self._ways)
         self._quiet = Recording("silenced training"), Recording("settled evaluation")
         self._passed = Passed(0, 0)
@@ -146,7 +144,7 @@ class Passes:
         return self._passed.samples
 
     @property
-    def ways(self) -> Mapping[str, _Way]:
+    def ways(self) -> Mapping[str, Way]:
         """By output, what of it is a number, and which sources reach it around all norms."""
         return self._ways.found
 
@@ -257,48 +255,6 @@ class Passes:
         self.run.report.begin("evaluating with settled statistics")
         self.run.run(batches, {"settled": regime}, self._step)
         return self.calm
-
-
-@dataclass(frozen=True)
-class _Way:
-    """An output: whether it is one number a sample, and the sources that no norm lies before."""
-
-    single: bool
-    sources: tuple[str, ...]
-
-
-class _Ways(Recorder):
-    """Which noise reaches the outputs of the traced pass by a way around all norms."""
-
-    def __init__(self, run: Session) -> None:
-        self.found: dict[str, _Way] = {}
-        self._run = run
-        self._batch: Batch | None = None
-
-    def begin(self, batch: Batch) -> None:
-        """Only the first pass of the session is traced for its structure."""
-        self._batch = None if self.found or self._run.trace is not None else batch
-
-    def end(self, out: Any) -> None:
-        """The outputs are there, and what they carry."""
-        if self._batch is None or self._run.trace is None:
-            return
-        tracer = self._run.trace.tracer
-        for name, value in outputs_of(out, self._batch.samples):
-            free = (
-                tracer.names[index]
-                for index, layers in tracer.ways(value)
-                if not any(layer.role == "norm" and layer.path in tracer.sites for layer in layers)
-            )
-            self.found[name] = _Way(value[0].numel() == 1, tuple(dict.fromkeys(free)))
-
-    def share(self) -> Any:
-        """What it found."""
-        return self.found
-
-    def joined(self, shares: list[Any]) -> None:
-        """That of the first rank that found anything."""
-        self.found = next((found for found in shares if found), {})
 
 
 def _finite(value: Tensor, otherwise: Tensor) -> Tensor:

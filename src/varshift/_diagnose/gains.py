@@ -63,7 +63,7 @@ class Gains:
         return self.severity(place, dict.fromkeys(sources, 0.0))
 
     def lower_rate(self, places: Collection[str]) -> LowerRate | None:
-        """The largest common rate at which none of these norms shifts worth a word.
+        """The largest common rate at which none of these norms shifts worse than mildly.
 
         None where no rate does that, or what reaches them has none.
         """
@@ -87,7 +87,7 @@ class Gains:
         for _ in range(_STEPS):
             middle = (low + high) / 2
             ratios = {noise.name: min(1.0, middle / (noise.tau or 1.0)) for noise in sources}
-            fits = _severity(self._shift(site, ratios)) <= GRADES["mild"]
+            fits = _severity(self._shift(site, ratios)) <= GRADES["clear"]
             low, high = (middle, high) if fits else (low, middle)
         return low
 

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from varshift.results import Explanation, Factors, Figure, Site
 from varshift.results.explanation import Cause
-from varshift.results.grading import severity_of
 from varshift.theory.spread import median
 
 __all__ = ["Extent", "extent_at", "off"]
 
 _MEDIAN = 1.2533  # errors of a mean that a median has, of normal values
+_MOST = 700.0  # of an exponent: what a float still holds
 
 _UNKNOWN = Figure(math.nan, math.nan)
 
@@ -44,27 +44,25 @@ def extent_at(explanation: Explanation, place: str, cause: Cause) -> Extent:
     others = explanation.other_norms
     if cause == "noise":
         means = explanation.outputs[place].mean_shift
-        return Extent(means, _severity(means), mean_shift=means)
+        return Extent(means, _of_means(means), mean_shift=means)
     if cause == "other-norms" and others is not None and place in others.displacement:
-        size = others.displacement[place]
-        return Extent(size, _severity(size), mean_shift=others.mean_shift[place])
+        size, means = others.displacement[place], others.mean_shift[place]
+        severity = _larger(_of_displacement(size, means), _of_means(means))
+        return Extent(size, severity, mean_shift=means)
     size = Figure(explanation.scores[cause], math.nan)  # two errors are off already
-    return Extent(size, _severity(size))
+    return Extent(size, _of_displacement(size, Figure(0.0, 0.0)))
 
 
 def _of_site(site: Factors, cause: Cause) -> Extent:
-    """Of the median channel where one ratio of variances is the cause's doing, else of all."""
+    """Of the variance or of the means, whichever is further away."""
     size, means = site.displacement[cause], site.mean_shift.get(cause, _UNKNOWN)
     name = _factor(site, cause)
     if name is None:
-        return Extent(size, _severity(size), mean_shift=means)
+        severity = _larger(_of_displacement(size, means), _of_means(means))
+        return Extent(size, severity, mean_shift=means)
     shift: Figure = getattr(site, name)
-    ratio = site.channels[name][site.live]
-    half = 0.5 * math.log(_median(ratio))
-    whole = math.hypot(half, means.value)
-    errors = half * 0.5 * _MEDIAN * shift.se / shift.value, means.value * means.se
-    error = math.hypot(*errors) / whole if whole else 0.0
-    return Extent(size, _severity(Figure(whole, error)), shift, means)
+    severity = _of_variance(site.channels[name][site.live], shift)
+    return Extent(size, _larger(severity, _of_means(means)), shift, means)
 
 
 def _factor(site: Factors, cause: Cause) -> str | None:
@@ -75,12 +73,26 @@ def _factor(site: Factors, cause: Cause) -> str | None:
     return {"staleness": "age", "data": "data"}.get(cause)
 
 
-def _severity(displacement: Figure) -> Figure:
-    """As a severity; two errors of either are the same distance."""
-    value, error = severity_of(displacement.value), displacement.se
-    if not math.isfinite(error):
-        return Figure(value, math.nan)
-    return Figure(value, (value - severity_of(displacement.value - 2 * error)) / 2)
+def _of_variance(ratio: Tensor, shift: Figure) -> Figure:
+    """Median over channels of max(r, 1/r), with the error of the mean ratio; 1 where none lives."""
+    severity = median(torch.maximum(ratio, 1 / ratio)) if len(ratio) else 1.0
+    return Figure(severity, _MEDIAN * severity * shift.se / shift.value)
+
+
+def _of_means(means: Figure) -> Figure:
+    """As `check` counts them: a tenth of a deviation is as bad as a tenth of a variance."""
+    return Figure(1 + means.value, means.se)
+
+
+def _of_displacement(size: Figure, means: Figure) -> Figure:
+    """What a displacement leaves for the variance, of which half the log ratio is in it."""
+    square = size.value**2 - (means.value**2 if math.isfinite(means.value) else 0.0)
+    severity = math.exp(min(2 * math.sqrt(max(square, 0.0)), _MOST))
+    return Figure(severity, 2 * severity * size.se)
+
+
+def _larger(one: Figure, other: Figure) -> Figure:
+    return other if other > one else one
 
 
 def off(site: Factors, measured: Site) -> Figure:
@@ -90,15 +102,9 @@ def off(site: Factors, measured: Site) -> Figure:
     channels of the variance, or of the means where they are further away.
     """
     total = (site.channels["total"] / site.channels["data"])[site.live]
-    severity = _median(total)
-    variance = Figure(severity, _MEDIAN * severity * site.total.se / site.total.value)
     live = measured.live & (measured.stored.var > 0)
     unit = measured.stored.var[live].sqrt()
     means = (measured.test.mean - measured.stored.mean)[live].abs() / unit
-    distance = severity_of(median(means)) if len(means) else 1.0
-    return max(variance, Figure(distance, variance.se))
-
-
-def _median(ratio: Tensor) -> float:
-    """Median over channels of max(r, 1/r); 1 where none is live."""
-    return median(torch.maximum(ratio, 1 / ratio)) if len(ratio) else 1.0
+    variance = _of_variance(total, site.total)
+    distance = median(means) if len(means) else 0.0
+    return _larger(variance, _of_means(Figure(distance, site.total.se)))

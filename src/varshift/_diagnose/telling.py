@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from varshift._diagnose.advice import Case, advice
+from varshift._diagnose.advice import advice
 from varshift._diagnose.contributions import contributions
 from varshift._diagnose.gains import Gains
 from varshift._diagnose.looking import Looked
 from varshift._diagnose.places import Observed, worst_places
+from varshift._diagnose.steps import Case
 from varshift._diagnose.unseen import unseen
 from varshift.results import Diagnosis, Expected, OriginLine
 from varshift.results.grading import worst_grade

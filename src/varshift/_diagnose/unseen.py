@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from varshift._diagnose.advice import Case
+from varshift._diagnose.steps import Case
 from varshift.results import Step, Unseen, UnseenKind
 
 __all__ = ["unseen"]

@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor
 from torch.nn.parameter import is_lazy
 
+from varshift._counting import counted
 from varshift._engine import same_bits
 from varshift._loading.fitting import misfits
 from varshift._loading.weight_sets import COMPILED, WeightSet, mappings, sets_in
@@ -64,7 +65,7 @@ def told(taken: WeightSet, path: Path) -> list[str]:
         said.append(f"{COMPILED!r} taken out of the checkpoint's keys")
     if taken.left:
         said.append(
-            f"{_count(len(taken.left), 'key')} of the checkpoint without the prefix "
+            f"{counted(len(taken.left), 'key')} of the checkpoint without the prefix "
             f"{taken.prefix!r} left out (first {taken.left[0]!r})"
         )
     if taken.others:
@@ -102,7 +103,7 @@ def _nothing_fits(found: Any, own: Mapping[str, Any], path: Path, key: str) -> s
     ]
     name, tensor = next(iter(own.items()), ("", None))
     first = f", first {name!r} {_shape(tensor)}" if own else ""
-    wants = f"the model wants {_count(len(own), 'tensor')}{first}"
+    wants = f"the model wants {counted(len(own), 'tensor')}{first}"
     if not held:
         keys = listed(found) if isinstance(found, Mapping) else f"a {type(found).__name__}"
         return (
@@ -116,7 +117,7 @@ def _nothing_fits(found: Any, own: Mapping[str, Any], path: Path, key: str) -> s
     name, tensor = next(iter(tensors.items()))
     at = f" at {place!r}" if place else ""
     return (
-        f"{str(path)!r} does not fit the model: it holds {_count(len(tensors), 'tensor')}{at}, "
+        f"{str(path)!r} does not fit the model: it holds {counted(len(tensors), 'tensor')}{at}, "
         f"first {name!r} {_shape(tensor)}; {wants}. No name is the model's: "
         "let the factory make the model as it was trained, or load the file there"
     )
@@ -133,7 +134,3 @@ def _shape(value: Any) -> str:
     if not isinstance(value, Tensor) or is_lazy(value):
         return "of no shape"
     return str(tuple(value.shape))
-
-
-def _count(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

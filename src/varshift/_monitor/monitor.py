@@ -305,7 +305,7 @@ def _synchronised() -> bool:
 
 def _refuse(budget: float, every: int | None, threshold: float, window: int) -> None:
     if not 0 < budget <= 1:
-        raise UsageError(f"budget is {budget}; pass a part of the time in (0, 1], as 0.01")
+        raise UsageError(f"budget is {budget}; pass a share of the time in (0, 1], as in 0.01")
     if every is not None and (isinstance(every, bool) or every != int(every) or every < 1):
         raise UsageError(f"every is {every}; pass a whole number of steps, 1 or more")
     if not threshold >= 1:

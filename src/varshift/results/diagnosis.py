@@ -31,9 +31,9 @@ class WorstPlace(Record):
     Attributes:
         place: path of the norm site, or the name of the output.
         cause: what displaces it most.
-        severity: how much that does. Of noise, age and other data that of the median channel: where
-            no mean moves max(Δ, 1/Δ), as `measure` has it; means that move by m deviations make of
-            it e^{2√(m² + (½ log Δ)²)}. Of the other causes e^{2d} of their displacement d.
+        severity: how much that does: max(Δ, 1/Δ), the median over channels as `measure` has it, or
+            1 + the distance of means in deviations where that is more, as `check` counts it. Of
+            causes without a ratio of variances of their own, what `displacement` leaves for it.
         shift: the ratio of variances that the cause makes: `noise` (`alone` where that is another),
             `age` or `data` of `Factors`; NaN where no one ratio is its doing.
         mean_shift: how far the cause moves the means, in deviations; NaN where not known.
@@ -66,7 +66,7 @@ class Contribution(Record):
         cause: "noise" (once for each source), or another cause of the verdict (once).
         source: the noise source; "" for the other causes.
         place: where it does most.
-        displacement: how far the cause moves what that place hands on, in deviations; for one of
+        displacement: how far the cause moves the output of that place, in deviations; for one of
             several sources that of all of them, whose `share` is its own.
         severity: the same as a severity (`WorstPlace.severity`).
         share: of the variance of training there, that the source causes alone; of "unattributed",
@@ -129,7 +129,7 @@ class Diagnosis(Result):
     >>> [step.kind for step in d.advice]
     ['recalibrate', 'relocate', 'lower-rate']
     >>> d.advice[0].line
-    'varshift.recalibrate(model, data)'
+    'vs.recalibrate(model, data)'
     """
 
     COLUMNS: ClassVar[tuple[str, ...]] = (

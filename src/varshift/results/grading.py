@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Literal
 
-__all__ = ["GRADES", "Grade", "at_least", "grade_of", "severity_of", "worst_grade"]
+__all__ = ["GRADES", "Grade", "at_least", "grade_of", "worst_grade"]
 
 Grade = Literal["none", "mild", "clear", "severe"]
 
@@ -24,8 +24,9 @@ _ORDER: tuple[Grade, ...] = ("none", *GRADES)
 def grade_of(severity: float, se: float = math.nan) -> Grade:
     """The grade of a severity, two standard errors taken off.
 
-    An error that is not known takes nothing off: predicted figures and single numbers have none.
-    NaN, as of a norm without live channels, has the grade "none".
+    By `GRADES`: mild above 1.1, clear above 1.25, severe above 2. An error that is not known takes
+    nothing off: predicted figures and single numbers have none. NaN, as of a norm without live
+    channels, has the grade "none".
 
     >>> grade_of(1.3), grade_of(1.3, se=0.04), grade_of(2.5, se=0.1), grade_of(float("nan"))
     ('clear', 'mild', 'severe', 'none')
@@ -54,14 +55,3 @@ def worst_grade(*grades: Grade) -> Grade:
     'severe'
     """
     return max(grades, key=_ORDER.index, default="none")
-
-
-def severity_of(displacement: float) -> float:
-    """The severity of a displacement in deviations, e^{2d}: exact where a variance alone is off.
-
-    The displacement of a variance that is off by Δ is half the logarithm of Δ.
-
-    >>> round(severity_of(0.5 * math.log(2.0)), 6)
-    2.0
-    """
-    return math.exp(2 * displacement)

@@ -51,7 +51,7 @@ class Step(Record):
         measured: recalibration tried on the held-out samples, paired with the model as lent, and
             taken back; None where it was not tried.
 
-    >>> step = Step("recalibrate", "noise", "varshift.recalibrate(model, data)", "", "bn")
+    >>> step = Step("recalibrate", "noise", "vs.recalibrate(model, data)", "", "bn")
     >>> step.kind, step.before is None
     ('recalibrate', True)
     """
