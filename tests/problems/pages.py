@@ -21,6 +21,9 @@ from varshift._draw.document import (
 from varshift._draw.pictures.described import Boxes, Depth, Series
 from varshift.results.grading import GRADES, grade_of
 
+FRAME = {"summary", "missing", "notes", "words", "provenance"}  # sections that are no document's
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True}
+SCREEN = {"viewport": {"width": 1280, "height": 800}}
 RULE = "Text with `code` and [a link](https://example.org/x).\n\n## Why\n\n    Δ = v\n"
 
 

@@ -82,6 +82,7 @@ class View:
         sections: its chapters, the main picture first.
         notes: of both, where there are two.
         facts: what the page rests on.
+        compared: how many of the sections are about both.
     """
 
     heads: Sequence[tuple[str, Document]]
@@ -89,6 +90,7 @@ class View:
     sections: Sequence[LaidSection]
     notes: Sequence[str]
     facts: Mapping[str, str]
+    compared: int = 0
 
     @property
     def missing(self) -> Sequence[Missing]:
@@ -105,16 +107,17 @@ def view_of(document: Document) -> View:
 
 def view_of_two(before: Document, after: Document) -> View:
     """Two results of one kind: what they share beside each other, then the rest of the later."""
-    sections = list(_compared(before, after))
+    compared = list(_compared(before, after))
     shown = [after.picture, part_of(after, Tree)]
-    sections += [laid for section in _ordered(after) if (laid := _section(section, shown))]
+    later = [laid for section in _ordered(after) if (laid := _section(section, shown))]
     notes = dict.fromkeys(after.notes)
     notes |= dict.fromkeys(f"before: {note}" for note in before.notes if note not in notes)
     facts = dict(after.facts)
     for key, value in before.facts.items():
         if facts.get(key) != value:
             facts[f"{key}, before"] = value
-    return View([("before", before), ("after", after)], after, sections, list(notes), facts)
+    heads = [("before", before), ("after", after)]
+    return View(heads, after, [*compared, *later], list(notes), facts, len(compared))
 
 
 def _compared(before: Document, after: Document) -> Iterator[LaidSection]:
