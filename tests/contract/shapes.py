@@ -117,7 +117,7 @@ FINDING = leaves(
 ) | {"noises": NUMBERS, "also": NUMBERS, "quiet": NUMBERS, "line": LINE}
 SCORE = leaves("loss", "loss_se", "accuracy", "accuracy_se", "samples")
 PAIRED = leaves("mean", "se", "low", "high", "p_value", "samples")
-CANDIDATE = leaves("method", "accepted", "seconds", "reason") | {
+CANDIDATE = leaves("method", "accepted", "verdict", "seconds", "reason") | {
     "score": SCORE,
     "trial": {"loss": PAIRED, "accuracy": PAIRED},
     "tensors": NUMBERS,

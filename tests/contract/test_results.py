@@ -31,7 +31,7 @@ CLASSES = {
     "replace": vs.Rewrite,
     "patch": vs.Rewrite,
 }
-PLOTS = ("measure", "explain", "predict", "footprint", "repair", "repair with labels")
+PLOTS = ("diagnose", "measure", "explain", "predict", "footprint", "repair", "repair with labels")
 
 every_result = pytest.mark.parametrize("name", CLASSES)
 
@@ -106,12 +106,7 @@ def test_a_frame_without_rows_has_its_columns():
     assert tuple(found.to_frame().columns) == COLUMNS["check"]
 
 
-UNDRAWN = pytest.mark.xfail(strict=True, reason="it is drawn as plain rows as yet")
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=UNDRAWN if name == "diagnose" else ()) for name in CLASSES]
-)
+@every_result
 def test_drawn_as_text_and_as_a_page(name, results, tmp_path):
     rich = pytest.importorskip("rich.console")
     result = results[name]

@@ -42,6 +42,7 @@ def every():
         "structure": vs.inspect(net, x[:2]),
         "measurement": vs.measure(net, x.split(8)),
         "explanation": vs.explain(net, x.split(8), test_data=(1.3 * x).split(8)),
+        "diagnosis": vs.diagnose(net, x.split(8), (1.3 * x).split(8)),
         "same-data": vs.explain(net, x.split(8)),
         "prediction": vs.predict(net, x.split(8), noise={"drop": 0.2}),
         "without-data": vs.predict(settled(copy.deepcopy(net), x.split(8), 20), example=x[:2]),

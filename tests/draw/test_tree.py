@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from problems.pages import leaves
 from varshift._draw.document import Leaf, Tree
-from varshift._draw.page.tree import Group, axis, lay_tree
+from varshift._draw.page.tree import Branch, axis, lay_tree
 
 
 def leaf(path, tone="none", shift=1.0, error=0.01):
@@ -25,7 +25,7 @@ def paths(tree):
 def lines(inside, depth=0):
     """What is in view at first: two spaces a level, and + before what is folded."""
     for each in inside:
-        if isinstance(each, Group):
+        if isinstance(each, Branch):
             yield f"{'  ' * depth}{'+' if each.folded else ''}{each.name}: {each.told}"
             if not each.folded:
                 yield from lines(each.inside, depth + 1)
@@ -106,7 +106,7 @@ def test_every_norm_is_there_once_and_nothing_that_shifts_is_folded(norms):
 
     def check(inside):
         for each in inside:
-            if isinstance(each, Group):
+            if isinstance(each, Branch):
                 assert not each.folded or {one.tone for one in each.leaves} == {"none"}
                 check(each.inside)
 

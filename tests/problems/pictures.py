@@ -8,16 +8,16 @@ from random import Random
 from varshift._draw.pictures.described import (
     Bars,
     Boxes,
-    Bundle,
     Cloud,
+    Curve,
     Depth,
     Factor,
     Heat,
     Interval,
     Intervals,
-    Line,
     Lines,
     Pattern,
+    RouteBundle,
     Routes,
     Series,
 )
@@ -70,11 +70,11 @@ def heat(places, sources):
 def routes(count):
     """So many stages with a drop and a norm each, and a bundle of forty."""
     plain = [
-        Bundle(f"stages.{i}.attention.drop", f"stages.{i}.mlp.norm", "b", "Conv2d → ReLU")
+        RouteBundle(f"stages.{i}.attention.drop", f"stages.{i}.mlp.norm", "b", "Conv2d → ReLU")
         for i in range(count)
     ]
-    many = Bundle("layers.*.drop", "layers.*.norm", "a", "nothing between", 40)
-    across = Bundle("layers.*.drop", "stages.0.mlp.norm", "b", "Linear", 40)
+    many = RouteBundle("layers.*.drop", "layers.*.norm", "a", "nothing between", 40)
+    across = RouteBundle("layers.*.drop", "stages.0.mlp.norm", "b", "Linear", 40)
     bundles = [many, across, *plain]
     severities = {one.norm: 1.0 + 0.1 * index for index, one in enumerate(bundles)}
     return Routes(
@@ -130,7 +130,7 @@ def every(count):
             "Severity over steps",
             "severity",
             [
-                Line(n, range(0, 1000, 50), [1.01 - math.log(v) * t / 1000 for t in range(20)])
+                Curve(n, range(0, 1000, 50), [1.01 - math.log(v) * t / 1000 for t in range(20)])
                 for n, v in zip(names, values, strict=True)
             ],
             1.1,

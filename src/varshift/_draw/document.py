@@ -17,7 +17,7 @@ from varshift.results.grading import Grade
 
 __all__ = [
     *("Calculator", "Cell", "Column", "Document", "Entries", "Entry", "Leaf", "Missing", "Part"),
-    *("Row", "Section", "Step", "Table", "Tone", "Tree", "harmless_table"),
+    *("Row", "Section", "StepText", "Table", "Tone", "Tree", "harmless_table"),
 ]
 
 Tone = Grade | Literal["good", "known"]
@@ -185,7 +185,7 @@ class Section:
 
 
 @dataclass(frozen=True)
-class Step:
+class StepText:
     """One thing to do: in words, as a line of Python and of a shell, and what it is to bring."""
 
     words: str
@@ -225,7 +225,7 @@ class Document:
     tone: Tone | None = None
     detail: str = ""
     points: Sequence[str] = ()
-    steps: Sequence[Step] = ()
+    steps: Sequence[StepText] = ()
     sections: list[Section] = field(default_factory=list)
     picture: Picture | None = None
     meanings: Sequence[str] = ()

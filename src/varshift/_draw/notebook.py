@@ -14,7 +14,7 @@ from varshift._draw.document import Cell, Document, Table
 from varshift._draw.documents import document
 from varshift._draw.names import fitted
 from varshift._draw.pictures.svg import image, svg
-from varshift._draw.telling import ends, graded, meanings, numbered_steps, tables
+from varshift._draw.telling import UNMARKED, ends, graded, meanings, numbered_steps, tables
 from varshift._visible import flat
 
 __all__ = ["fragment"]
@@ -81,7 +81,7 @@ def _table(held: Table, meaning: str) -> str:
         _column([row.cells[index] for row in held.rows]) for index in range(len(held.columns))
     ]
     body = "".join(
-        f"<tr{_BOLD if row.tone not in ('none', 'known') else ''}>"
+        f"<tr{_BOLD if row.tone not in UNMARKED else ''}>"
         f"{''.join(column[index] for column in columns)}</tr>"
         for index, row in enumerate(held.rows)
     )

@@ -10,7 +10,7 @@ from varshift._draw.document import Cell, Table
 from varshift._draw.documents import document
 from varshift._draw.figures import cells
 from varshift._draw.names import fitted
-from varshift._draw.telling import ends, graded, meanings, numbered_steps, tables
+from varshift._draw.telling import UNMARKED, ends, graded, meanings, numbered_steps, tables
 from varshift._visible import flat
 
 __all__ = ["text"]
@@ -57,7 +57,7 @@ def _table(held: Table, meaning: str) -> Iterator[str]:
         yield held.title
     if held.selection:
         yield f"{held.selection}:"
-    marks = ["", *(" *" * (row.tone not in ("none", "known")) for row in held.rows)]
+    marks = ["", *(" *" * (row.tone not in UNMARKED) for row in held.rows)]
     for line, mark in zip(zip(*columns, strict=True), marks, strict=True):
         padded = (
             word + " " * (width - cells(word)) for word, width in zip(line, widths, strict=True)
@@ -66,7 +66,9 @@ def _table(held: Table, meaning: str) -> Iterator[str]:
             yield (" " * _GAP).join(padded).rstrip() + mark
     if held.count > len(held.rows):
         yield f"… and {held.count - len(held.rows)} more (to_dict() has all)"
-    for said in filter(None, (meaning, *held.below)):
+    tones = {row.tone for row in held.rows}
+    starred = "*: kept." if "good" in tones else "*: mild or worse." if tones - UNMARKED else ""
+    for said in filter(None, (starred, meaning, *held.below)):
         yield from _paragraph(said)
 
 

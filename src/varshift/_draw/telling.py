@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from varshift._base import Result
-from varshift._draw.document import Document, Step, Table, harmless_table
+from varshift._draw.document import Document, StepText, Table, Tone, harmless_table
 from varshift._draw.documents import document
 from varshift._visible import flat
 
-__all__ = ["MOST", "ends", "graded", "line", "meanings", "numbered_steps", "tables"]
+__all__ = ["MOST", "UNMARKED", "ends", "graded", "line", "meanings", "numbered_steps", "tables"]
 
 MOST = 25  # rows of a table where room is short; a result's to_dict() has all of them
+UNMARKED: frozenset[Tone] = frozenset({"none", "known"})  # tones of rows that do not stand out
 _REPR = 200  # characters of a sentence in a repr
 _GRADES = {"none": "No shift", "mild": "Mild", "clear": "Clear", "severe": "Severe"}
 
@@ -65,7 +66,7 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:] if text[:1].isascii() and "_" not in text else text
 
 
-def numbered_steps(steps: Iterable[Step]) -> Iterator[tuple[str, list[str]]]:
+def numbered_steps(steps: Iterable[StepText]) -> Iterator[tuple[str, list[str]]]:
     """What to do, one by one: the sentence with its gain, and the lines to copy."""
     for index, step in enumerate(steps, 1):
         gain = f" {step.gain}" if step.gain else ""

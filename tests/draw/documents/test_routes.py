@@ -11,7 +11,7 @@ from torch import nn
 import varshift as vs
 from varshift._draw.documents.bundling import bundled
 from varshift._draw.documents.routes import routes_picture
-from varshift._draw.pictures.described import Bundle
+from varshift._draw.pictures.described import RouteBundle
 
 
 class Stage(nn.Module):
@@ -46,7 +46,7 @@ def structure(*args, **kept):
 
 def test_forty_equal_stages_are_one_bundle():
     assert bundled(structure([0.5] * 40)) == [
-        Bundle("stage_*.drop", "stage_*.norm", "b", "Linear", 40)
+        RouteBundle("stage_*.drop", "stage_*.norm", "b", "Linear", 40)
     ]
 
 

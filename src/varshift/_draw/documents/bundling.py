@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 from varshift._draw.figures import drop, through
-from varshift._draw.pictures.described import Bundle
+from varshift._draw.pictures.described import RouteBundle
 from varshift.results import Noise, Structure
 
 __all__ = ["bundled", "gathered"]
@@ -18,7 +18,7 @@ _OWN = re.compile(r"(?<=[A-Za-z#])\d+$")
 _ROLES = 4  # numbers at the end of a name that may tell what it does: `bn1` and `bn2` are no stages
 
 
-def bundled(structure: Structure, rates: Mapping[str, str] | None = None) -> list[Bundle]:
+def bundled(structure: Structure, rates: Mapping[str, str] | None = None) -> list[RouteBundle]:
     """The direct routes; where they are many, those of a kind as one.
 
     Of a kind are routes from noises of one operation and rate to norms, each with names that differ
@@ -30,7 +30,7 @@ def bundled(structure: Structure, rates: Mapping[str, str] | None = None) -> lis
         (sources[route.noise], norms[route.norm], route.placement, through(route))
         for route in structure.direct()
     )
-    return [Bundle(*ends, count) for ends, count in routes.items()]
+    return [RouteBundle(*ends, count) for ends, count in routes.items()]
 
 
 def gathered(

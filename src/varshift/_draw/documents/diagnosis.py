@@ -64,7 +64,7 @@ def _diagnosis(result: Diagnosis) -> Document:
         tone=result.grade,
         detail=result.reason if result.verdict != "none" else "",
         points=[_point(worst) for worst in result.worst[:_POINTS]],
-        steps=[step_of(step, result) for step in result.advice],
+        steps=[step_of(step) for step in result.advice],
         picture=told[0].picture or told[1].picture,
         meanings=list(_meanings(result)),
         following="Next: repair (tries these on held-out samples, and keeps only what helps)."

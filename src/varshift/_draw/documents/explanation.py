@@ -111,7 +111,7 @@ def _scores(result: Explanation) -> Iterator[str]:
     )
     if scores:
         yield (
-            "How far each cause surely moves what the worst norm gives on, in standard deviations "
+            "How far each cause surely moves what the worst norm passes on, in standard deviations "
             f"of that: {scores}. From 0.1 on a cause is named"
         )
 
@@ -120,7 +120,7 @@ def _meanings(result: Explanation, tells: bool) -> Iterator[str]:
     if result.factors:
         yield (
             "Total = noise × batches × stale × data; the verdict goes by how far each moves what "
-            "a norm gives on, means included. ±: one standard error."
+            "a norm passes on, means included. ±: one standard error."
         )
     if tells:
         yield (

@@ -8,7 +8,7 @@ from varshift._draw.documents.base import document
 from varshift._draw.documents.cells import error, known, name, named
 from varshift._draw.documents.parts import LEVELS, SEVERITY
 from varshift._draw.figures import fixed, measured
-from varshift._draw.pictures.described import Line, Lines
+from varshift._draw.pictures.described import Curve, Lines
 from varshift.results import Monitored, MonitoredNorm, Monitoring
 from varshift.results.grading import worst_grade
 
@@ -87,7 +87,7 @@ def _lines(result: Monitoring) -> Lines:
     for path in result.paths():
         course = result.course(path)
         steps, values = [step for step, _ in course], [norm.severity for _, norm in course]
-        lines.append(Line(path, steps, values))
+        lines.append(Curve(path, steps, values))
     return Lines(
         "Severity of each norm over the steps of the run", "severity", lines, result.threshold
     )

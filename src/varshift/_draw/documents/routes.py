@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from varshift._counting import counted
 from varshift._draw.documents.bundling import bundled, gathered
 from varshift._draw.figures import drop, place
-from varshift._draw.pictures.described import Bundle, Routes
+from varshift._draw.pictures.described import RouteBundle, Routes
 from varshift.results import Noise, Structure
 from varshift.results.grading import Grade, grade_of, worst_grade
 
@@ -86,7 +86,7 @@ def _told(members: Sequence[str], worst: str | None) -> str:
 
 
 def _caption(
-    structure: Structure, every: Sequence[Bundle], kept: Sequence[Bundle], *, ranked: bool
+    structure: Structure, every: Sequence[RouteBundle], kept: Sequence[RouteBundle], *, ranked: bool
 ) -> str:
     direct, drawn = (sum(bundle.count for bundle in some) for some in (every, kept))
     words = []

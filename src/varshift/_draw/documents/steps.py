@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from varshift._draw.document import Step
+from varshift._draw.document import StepText
 from varshift._draw.documents.cells import named
 from varshift._draw.figures import fixed
-from varshift.results import Diagnosis
-from varshift.results.steps import Step as Advice
-from varshift.results.steps import StepKind
+from varshift.results.steps import Step, StepKind
 
 __all__ = ["step_of"]
 
@@ -27,7 +25,7 @@ _WORDS: dict[StepKind, str] = {
 }
 
 
-def step_of(step: Advice, result: Diagnosis) -> Step:
+def step_of(step: Step) -> StepText:
     """One step, as it is told."""
     words = _WORDS[step.kind]
     if step.sources:
@@ -35,10 +33,10 @@ def step_of(step: Advice, result: Diagnosis) -> Step:
         which = "Source" if len(step.sources) == 1 else "Sources"
         words += f" {which}: {', '.join(map(named, step.sources[:3]))}{more}"
         words += f", {step.at_line.near}." if step.at_line is not None else "."
-    return Step(words, step.line, step.command, " ".join(_gains(step)))
+    return StepText(words, step.line, step.command, " ".join(_gains(step)))
 
 
-def _gains(step: Advice) -> list[str]:
+def _gains(step: Step) -> list[str]:
     said = []
     if step.before is not None and step.after is not None:
         said.append(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["Block", "Span", "blocks"]
+__all__ = ["Span", "TextBlock", "blocks"]
 
 _SPAN = re.compile(r"`(?P<code>[^`]+)`|\[(?P<words>[^\]]+)\]\((?P<link>[^)\s]+)\)")
 
@@ -22,14 +22,14 @@ class Span:
 
 
 @dataclass(frozen=True)
-class Block:
+class TextBlock:
     """A heading, a paragraph, a point of a list, or lines of code as they are."""
 
     kind: Literal["heading", "paragraph", "point", "code"]
     spans: Sequence[Span]
 
 
-def blocks(markdown: str) -> Iterator[Block]:
+def blocks(markdown: str) -> Iterator[TextBlock]:
     r"""What the pages of the rules use of Markdown; all else stays as it is written.
 
     >>> [block.kind for block in blocks("Text of `two`\nlines.\n\n## Why\n\n    Δ = 1\n")]
@@ -38,16 +38,16 @@ def blocks(markdown: str) -> Iterator[Block]:
     for paragraph in _paragraphs(markdown.splitlines()):
         first = paragraph[0]
         if first.startswith("```"):
-            yield Block("code", [Span("\n".join(paragraph[1:-1]))])
+            yield TextBlock("code", [Span("\n".join(paragraph[1:-1]))])
         elif first.startswith("    "):
-            yield Block("code", [Span("\n".join(line[4:] for line in paragraph))])
+            yield TextBlock("code", [Span("\n".join(line[4:] for line in paragraph))])
         elif first.startswith("#"):
-            yield Block("heading", list(_spans(first.lstrip("# "))))
+            yield TextBlock("heading", list(_spans(first.lstrip("# "))))
         elif first.startswith(("* ", "- ")):
             for point in re.split(r"\n[*-] ", "\n" + "\n".join(paragraph))[1:]:
-                yield Block("point", list(_spans(" ".join(point.split()))))
+                yield TextBlock("point", list(_spans(" ".join(point.split()))))
         else:
-            yield Block("paragraph", list(_spans(" ".join(paragraph))))
+            yield TextBlock("paragraph", list(_spans(" ".join(paragraph))))
 
 
 def _paragraphs(lines: Sequence[str]) -> Iterator[list[str]]:

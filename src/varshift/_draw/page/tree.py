@@ -13,7 +13,7 @@ from varshift._draw.document import Leaf, Tone, Tree
 from varshift._draw.figures import figure, shortened
 from varshift._draw.pictures.svg.scales import Scale, log
 
-__all__ = ["Bar", "Group", "LaidTree", "Norm", "axis", "lay_tree"]
+__all__ = ["BarSpan", "Branch", "LaidTree", "Twig", "axis", "lay_tree"]
 
 _NAME = 40  # characters of a name; its title has all of it
 _APIECE = 2  # clean norms beside each other that need no line for themselves
@@ -25,7 +25,7 @@ _ORDER: Sequence[Tone] = ("none", "known", "good", "mild", "clear", "severe")
 
 
 @dataclass(frozen=True)
-class Bar:
+class BarSpan:
     """Where Δ and the ends of its interval stand on the common axis, in percent of its length."""
 
     low: float
@@ -39,12 +39,12 @@ class Bar:
 
 
 @dataclass(frozen=True)
-class Norm:
+class Twig:
     """One norm: its name within its group, and its figures."""
 
     name: str
     leaf: Leaf
-    bar: Bar | None
+    bar: BarSpan | None
 
     @property
     def leaves(self) -> Sequence[Leaf]:
@@ -63,14 +63,14 @@ class Norm:
 
 
 @dataclass(frozen=True)
-class Group:
+class Branch:
     """Norms below one part of the path, or clean ones beside each other; `folded` to one line."""
 
     name: str
-    inside: Sequence[Group | Norm]
+    inside: Sequence[Branch | Twig]
     tone: Tone
     told: str
-    bar: Bar | None
+    bar: BarSpan | None
     folded: bool
     title: str = ""
 
@@ -84,7 +84,7 @@ class Group:
 class LaidTree:
     """The tree with its common axis: numbers and where they stand, in percent."""
 
-    inside: Sequence[Group | Norm]
+    inside: Sequence[Branch | Twig]
     figure: str
     ticks: Sequence[tuple[str, float]]
     level: float
@@ -125,7 +125,7 @@ def axis(leaves: Iterable[Leaf]) -> Scale:
     return log([*shifts, *ends], 0.0, 100.0)
 
 
-def _inside(leaves: Sequence[Leaf], depth: int, scale: Scale, folding: bool) -> list[Group | Norm]:
+def _inside(leaves: Sequence[Leaf], depth: int, scale: Scale, folding: bool) -> list[Branch | Twig]:
     """Groups and norms in the model's order, by the part of their paths at this depth."""
     found: dict[str | int, list[Leaf]] = {}
     for index, leaf in enumerate(leaves):
@@ -135,11 +135,11 @@ def _inside(leaves: Sequence[Leaf], depth: int, scale: Scale, folding: bool) -> 
     return _runs(made) if folding else made
 
 
-def _one(held: Sequence[Leaf], depth: int, scale: Scale, folding: bool) -> Group | Norm:
+def _one(held: Sequence[Leaf], depth: int, scale: Scale, folding: bool) -> Branch | Twig:
     split = [leaf.path.split(".") for leaf in held]
     if len(held) == 1:
         name = ".".join(split[0][depth:]) or split[0][-1] or "the model itself"
-        return Norm(shortened(name, _NAME), held[0], _bar(held[0], scale))
+        return Twig(shortened(name, _NAME), held[0], _bar(held[0], scale))
     # Parts that all of them share make one name: `backbone.stages`, not a group in a group.
     shared = sum(1 for _ in takewhile(_alike, zip(*split, strict=False)))
     path = ".".join(split[0][:shared])
@@ -153,15 +153,15 @@ def _alike(parts: Sequence[str]) -> bool:
     return len(set(parts)) == 1
 
 
-def _group(name: str, inside: Sequence[Group | Norm], folded: bool, title: str = "") -> Group:
+def _group(name: str, inside: Sequence[Branch | Twig], folded: bool, title: str = "") -> Branch:
     leaves = [leaf for each in inside for leaf in each.leaves]
-    return Group(name, inside, _worst(leaves), _told(leaves), _span(inside), folded, title)
+    return Branch(name, inside, _worst(leaves), _told(leaves), _span(inside), folded, title)
 
 
-def _runs(inside: Sequence[Group | Norm]) -> list[Group | Norm]:
+def _runs(inside: Sequence[Branch | Twig]) -> list[Branch | Twig]:
     """Clean siblings beside each other as one line each time."""
-    made: list[Group | Norm] = []
-    run: list[Group | Norm] = []
+    made: list[Branch | Twig] = []
+    run: list[Branch | Twig] = []
     for each in [*inside, None]:
         if each is not None and each.tone == "none":
             run.append(each)
@@ -194,25 +194,25 @@ def _told(leaves: Sequence[Leaf]) -> str:
     return f"{words}: Δ {low}" + (f" to {high}" if high != low else "")
 
 
-def _bar(leaf: Leaf, scale: Scale) -> Bar | None:
+def _bar(leaf: Leaf, scale: Scale) -> BarSpan | None:
     at = scale(leaf.shift)
     if not math.isfinite(at):
         return None
     low, high = scale(leaf.low), scale(leaf.high)
-    return Bar(low if low == low else at, high if high == high else at, at)
+    return BarSpan(low if low == low else at, high if high == high else at, at)
 
 
-def _span(inside: Sequence[Group | Norm]) -> Bar | None:
+def _span(inside: Sequence[Branch | Twig]) -> BarSpan | None:
     """From the least Δ of a group to its largest."""
     bars = [each.bar for each in inside if each.bar is not None]
     if not bars:
         return None
     ends = [(bar.low, bar.high) if bar.at is None else (bar.at, bar.at) for bar in bars]
-    return Bar(min(low for low, _ in ends), max(high for _, high in ends))
+    return BarSpan(min(low for low, _ in ends), max(high for _, high in ends))
 
 
-def _folds(each: Group | Norm) -> bool:
-    return isinstance(each, Group) and (each.folded or any(map(_folds, each.inside)))
+def _folds(each: Branch | Twig) -> bool:
+    return isinstance(each, Branch) and (each.folded or any(map(_folds, each.inside)))
 
 
 def _ticks(scale: Scale) -> list[tuple[str, float]]:

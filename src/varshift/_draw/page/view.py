@@ -19,7 +19,7 @@ from varshift._draw.document import (
     Tree,
 )
 from varshift._draw.page.changes import changed, part_of
-from varshift._draw.page.prose import Block, blocks
+from varshift._draw.page.prose import TextBlock, blocks
 from varshift._draw.page.tables import lay_table
 from varshift._draw.page.tree import axis, lay_tree
 from varshift._draw.pictures.described import Depth, Picture
@@ -69,7 +69,7 @@ class LaidEntry:
     """An entry, and what is folded in it as blocks."""
 
     entry: Entry
-    folded: Sequence[Block]
+    folded: Sequence[TextBlock]
 
 
 @dataclass(frozen=True)

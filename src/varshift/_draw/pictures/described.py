@@ -13,8 +13,8 @@ from typing import Literal
 from varshift.results.grading import Grade
 
 __all__ = [
-    *("Bars", "Boxes", "Bundle", "Cloud", "Depth", "Factor", "Heat", "Interval", "Intervals"),
-    *("Line", "Lines", "Pattern", "Picture", "Role", "Routes", "Series"),
+    *("Bars", "Boxes", "RouteBundle", "Cloud", "Depth", "Factor", "Heat", "Interval", "Intervals"),
+    *("Curve", "Lines", "Pattern", "Picture", "Role", "Routes", "Series"),
 ]
 
 Role = Literal["train", "test", "stored", "data", "good"]
@@ -164,7 +164,7 @@ class Pattern:
 
 
 @dataclass(frozen=True)
-class Bundle:
+class RouteBundle:
     """Routes that are the same but for a number in their names: `stage_*.drop ×40`.
 
     `through` are the layers on the way, `told` what else is to be said of them.
@@ -186,7 +186,7 @@ class Routes:
     """
 
     about: str
-    bundles: Sequence[Bundle]
+    bundles: Sequence[RouteBundle]
     rates: Mapping[str, str]
     severities: Mapping[str, float]
     grades: Mapping[str, Grade]
@@ -195,7 +195,7 @@ class Routes:
 
 
 @dataclass(frozen=True)
-class Line:
+class Curve:
     """One norm over the steps of a run."""
 
     name: str
@@ -209,7 +209,7 @@ class Lines:
 
     about: str
     label: str
-    lines: Sequence[Line]
+    lines: Sequence[Curve]
     level: float
     caption: str = ""
 

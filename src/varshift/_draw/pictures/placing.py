@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from varshift._draw.figures import cells
 
-__all__ = ["LINE", "Box", "Labels", "apart", "wide"]
+__all__ = ["LINE", "Box", "PlacedLabels", "apart", "wide"]
 
 LINE = 16.0  # units from a line of text to the next
 _LETTER = 6.9  # units of an average letter at 12 units of size, a little more than most fonts have
@@ -40,7 +40,7 @@ class Box:
         return other.holds(self.left, self.top) and other.holds(self.right, self.bottom)
 
 
-class Labels:
+class PlacedLabels:
     """Words that are put beside dots, one after the other; the first has the free choice.
 
     All stay within `area` and off what is `taken`.

@@ -16,12 +16,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
-from varshift._draw.pictures.placing import Box, Labels
+from varshift._draw.pictures.placing import Box, PlacedLabels
 
 __all__ = ["Beside", "ShownAxes"]
 
 _DOTS = 144.0  # an inch: sharp on screens of twice the usual density
-_SIZE, _UNITS = 7.0, 12.0  # of a name: in points, and in the units that `Labels` counts in
+_SIZE, _UNITS = 7.0, 12.0  # of a name: in points, and in the units that `PlacedLabels` counts in
 
 
 class ShownAxes(Axes):
@@ -65,7 +65,7 @@ class Beside(Artist):
             box = legend.get_window_extent(renderer)
             sides = (box.x0 - area.x0, area.y1 - box.y1, box.x1 - area.x0, area.y1 - box.y0)
             taken.append(Box(*(side / unit for side in sides)))
-        labels = Labels(Box(0.0, 0.0, area.width / unit, area.height / unit), dots, taken)
+        labels = PlacedLabels(Box(0.0, 0.0, area.width / unit, area.height / unit), dots, taken)
         for index, name in self._names:
             placed = labels.place(*dots[index], name)
             if placed is None:

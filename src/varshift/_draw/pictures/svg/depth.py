@@ -7,7 +7,7 @@ import math
 from varshift._draw.figures import figure, shortened
 from varshift._draw.pictures.described import Depth, Series
 from varshift._draw.pictures.grades import entries, zones
-from varshift._draw.pictures.placing import Box, Labels
+from varshift._draw.pictures.placing import Box, PlacedLabels
 from varshift._draw.pictures.svg.axes import NARROW, Columns, Heading, room
 from varshift._draw.pictures.svg.canvas import Canvas, said
 from varshift._draw.pictures.svg.drawing import svg
@@ -114,7 +114,7 @@ def _named(canvas: Canvas, columns: Columns, scale: Scale, picture: Depth) -> No
     values = picture.series[-1].values
     places = [(columns[index], scale(value)) for index, value in enumerate(values)]
     area = Box(columns.left, columns.top, columns.right, columns.bottom)
-    labels = Labels(area, [(x, y) for x, y in places if math.isfinite(y)])
+    labels = PlacedLabels(area, [(x, y) for x, y in places if math.isfinite(y)])
     most = 26 if columns.width > NARROW else 16
     for index in picture.named:
         x, y = places[index]

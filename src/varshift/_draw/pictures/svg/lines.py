@@ -6,7 +6,7 @@ import math
 
 from varshift._draw.figures import shortened
 from varshift._draw.pictures.colours import CYCLE
-from varshift._draw.pictures.described import Line, Lines
+from varshift._draw.pictures.described import Curve, Lines
 from varshift._draw.pictures.placing import LINE, apart
 from varshift._draw.pictures.svg.axes import Heading, beside, level, room, upright
 from varshift._draw.pictures.svg.canvas import Canvas, said
@@ -43,11 +43,11 @@ def _(picture: Lines, *, narrow: bool = False) -> Canvas:
     return canvas
 
 
-def _points(line: Line, across: Scale, up: Scale) -> list[tuple[float, float]]:
+def _points(line: Curve, across: Scale, up: Scale) -> list[tuple[float, float]]:
     return [(across(step), up(value)) for step, value in zip(line.steps, line.values, strict=True)]
 
 
-def _end(line: Line, up: Scale) -> float:
+def _end(line: Curve, up: Scale) -> float:
     """The height of the last value that is known."""
     return next((up(value) for value in reversed(line.values) if math.isfinite(up(value))), up.end)
 
