@@ -14,7 +14,7 @@ from varshift._draw.document import (
     Entry,
     Leaf,
     Row,
-    Step,
+    StepText,
     Table,
     Tree,
 )
@@ -57,8 +57,10 @@ def paged(count=40, *, worst=0.4, seed=0):
         detail="It comes from one dropout.",
         points=[f"{leaf.path}: severity {leaf.figure}" for leaf in ranked[:3]],
         steps=[
-            Step("Store statistics without noise.", "vs.repair(model, data)", "varshift repair m"),
-            Step("Move the dropout.", "vs.relocate(model, x)", "", "predicted severity 1.00"),
+            StepText(
+                "Store statistics without noise.", "vs.repair(model, data)", "varshift repair m"
+            ),
+            StepText("Move the dropout.", "vs.relocate(model, x)", "", "predicted severity 1.00"),
         ],
         picture=picture,
         notes=["One norm was not passed."],
