@@ -61,11 +61,10 @@ class Result:
     >>> import torch, varshift as vs
     >>> net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
     >>> structure = vs.inspect(net, torch.randn(8, 3))
-    >>> structure  # doctest: +NORMALIZE_WHITESPACE
-    <Structure: 0 active and 0 silent noise sources, 1 norm, none of them reached directly
-     by noise. .table(), .to_frame()>
+    >>> structure  # doctest: +ELLIPSIS
+    <Structure: 0 noise sources drew in one training pass. ... .table(), .to_frame()>
     >>> print(structure)  # doctest: +ELLIPSIS
-    0 active and 0 silent noise sources, 1 norm, none of them reached directly by...
+    0 noise sources drew in one training pass. ...
     """
 
     COLUMNS: ClassVar[tuple[str, ...]] = ()

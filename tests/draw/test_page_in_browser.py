@@ -63,13 +63,14 @@ def test_it_fits_a_phone(every, opened, name, scheme):
 def test_a_phone_shows_every_norm_without_moving_sideways(opened, count):
     page = opened(paged(count), **PHONE)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    places = page.evaluate(
-        "Array.from(document.querySelectorAll('#depth .narrow circle'),"
-        " c => c.getBoundingClientRect()).filter(r => r.width > 0).map(r => [r.left, r.right])"
+    dots = page.evaluate(
+        "Array.from(document.querySelectorAll('#depth .narrow :is(circle, .dots)'), dot =>"
+        " [dot.getBoundingClientRect(), (dot.getAttribute('d') || 'h0').split('h0').length - 1])"
+        ".filter(([r]) => r.width > 0).map(([r, count]) => [r.left, r.right, count])"
     )
-    assert len(places) >= count
-    assert min(left for left, _ in places) >= 0
-    assert max(right for _, right in places) <= 390
+    assert sum(many for _, _, many in dots) >= count
+    assert min(left for left, _, _ in dots) >= 0
+    assert max(right for _, right, _ in dots) <= 390
     if page.locator(".tree .all").count():
         page.click(".tree .all")
     lines = page.evaluate(

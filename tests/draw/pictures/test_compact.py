@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from problems.pages import paged
-from varshift._draw.pictures.svg import Canvas, compact, element, svg
+from varshift._draw.pictures.svg import STYLE, Canvas, compact, element, svg
 
 
 def boxes(mark):
@@ -64,3 +64,17 @@ def test_a_dot_keeps_its_place_and_300_norms_take_less_room():
         assert abs(one[0] - other[0]) <= 0.11
         assert abs(one[1] - other[1]) <= 0.11
     assert len(element(short)) < 0.75 * len(element(canvas))
+
+
+def test_filled_dots_are_round_ends_of_strokes_and_outlined_ones_stay():
+    canvas = Canvas(100, 50, "dots")
+    for x in range(30):
+        canvas.dot(x, 7.5, "grade-severe", size=2.5)
+        canvas.dot(x, 9, "test")
+    filled, *outlined = compact(canvas).marks
+    assert filled.tag == "path"
+    assert filled.attributes["class"] == "grade-severe dots"
+    assert filled.attributes["style"] == "stroke-width:5"
+    assert filled.attributes["d"].split("h0")[:3] == ["M0 7.5", "M1 7.5", "M2 7.5"]
+    assert [mark.tag for mark in outlined] == ["circle"] * 30
+    assert f".dots.{filled.attributes['class'].split()[0]} " in STYLE

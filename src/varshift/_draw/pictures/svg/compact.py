@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import replace
 
 from varshift._draw.pictures.svg.canvas import Canvas, Mark
+from varshift.results.grading import GRADES
 
 __all__ = ["compact"]
 
@@ -13,6 +14,7 @@ _MANY = 6  # marks alike from which on one path is shorter
 _TOLD = 400  # marks with hints that a pointer still tells apart
 _FINE = 400  # marks to which their places have two decimals
 _PLACES = frozenset(("x", "y", "x1", "x2", "y1", "y2", "cx", "cy", "width", "height"))
+_FILLED = {"train", "stored", "data", "plain", *(f"grade-{grade}" for grade in ("none", *GRADES))}
 _DEPTHS = 20  # steps of a colour's depth that eyes tell apart
 
 
@@ -35,7 +37,7 @@ def compact(canvas: Canvas, hints: int = _TOLD) -> Canvas:
         marks = [replace(mark, hint="") for mark in marks]
     alike: dict[tuple[str, ...], list[int]] = defaultdict(list)
     for index, mark in enumerate(marks):
-        if mark.tag in ("line", "rect") and not mark.hint:
+        if not mark.hint and (mark.tag in ("line", "rect") or _is_filled_dot(mark)):
             alike[_look(mark)].append(index)
     merged: dict[int, Mark] = {}
     gone: set[int] = set()
@@ -61,8 +63,14 @@ def _coarse(attributes: dict[str, str]) -> dict[str, str]:
 
 def _look(mark: Mark) -> tuple[str, ...]:
     """What marks have in common that look alike."""
-    depth = mark.attributes.get("fill-opacity")
-    return mark.tag, mark.attributes["class"], "" if depth is None else _depth(depth)
+    at = mark.attributes
+    depth = _depth(at["fill-opacity"]) if "fill-opacity" in at else ""
+    return mark.tag, at["class"], depth, at.get("r", "")
+
+
+def _is_filled_dot(mark: Mark) -> bool:
+    """Whether it can be the round end of a stroke; dots with an outline cannot."""
+    return mark.tag == "circle" and mark.attributes["class"] in _FILLED
 
 
 def _depth(written: str) -> str:
@@ -70,14 +78,23 @@ def _depth(written: str) -> str:
 
 
 def _one(marks: list[Mark]) -> Mark:
-    attributes = {"class": marks[0].attributes["class"], "d": "".join(map(_stroke, marks))}
-    if "fill-opacity" in marks[0].attributes:
-        attributes["fill-opacity"] = _depth(marks[0].attributes["fill-opacity"])
+    first = marks[0].attributes
+    attributes = {"class": first["class"], "d": "".join(map(_stroke, marks))}
+    if "fill-opacity" in first:
+        attributes["fill-opacity"] = _depth(first["fill-opacity"])
+    if "r" in first:
+        attributes |= {"class": f"{first['class']} dots", "style": f"stroke-width:{_twice(first)}"}
     return Mark("path", {**attributes, "pointer-events": "none"})
+
+
+def _twice(attributes: dict[str, str]) -> str:
+    return f"{2 * float(attributes['r']):g}"
 
 
 def _stroke(mark: Mark) -> str:
     at = mark.attributes
+    if mark.tag == "circle":
+        return f"M{at['cx']} {at['cy']}h0"
     if mark.tag == "line":
         return f"M{at['x1']} {at['y1']}L{at['x2']} {at['y2']}"
     return f"M{at['x']} {at['y']}h{at['width']}v{at['height']}h-{at['width']}z"
