@@ -36,11 +36,11 @@ def test_lines_run_as_they_stand(kind):
     data = features(8)
     model = settled(chain(0.6), data)
     step = next(step for step in vs.diagnose(model, data).advice if step.kind == kind)
-    eval(step.line, {"varshift": vs, "model": model, "data": data, "example": data[0]})
+    eval(step.line, {"vs": vs, "model": model, "data": data, "example": data[0]})
     again = vs.diagnose(model if kind == "recalibrate" else settled(model, data), data)
     assert again.grade == {"recalibrate": "mild", "relocate": "none"}.get(kind, again.grade)
     if kind == "lower-rate":
-        assert again.measurement[step.place].severity < 1.2 < step.before
+        assert again.measurement[step.place].severity < 1.3 < step.before
 
 
 def test_what_was_never_trained_is_not_told_to_recalibrate_for_noise():
@@ -70,7 +70,7 @@ def test_stale_statistics_have_the_step_of_their_cause(kind):
     frozen = kind == "unfreeze"
     assert ("include_frozen=True" in d.advice[0].line) is frozen
     assert ("--include-frozen" in d.advice[0].command) is frozen
-    eval(d.advice[0].line, {"varshift": vs, "model": model, "data": data})
+    eval(d.advice[0].line, {"vs": vs, "model": model, "data": data})
     assert vs.diagnose(model, data).verdict == "none"
 
 

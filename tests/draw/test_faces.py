@@ -90,7 +90,7 @@ def test_a_structure_says_first_what_it_found(batches):
     text = drawn(vs.inspect(Stack(2), batches[0]))
     assert text.startswith("2 noise sources drew in one training pass. Noise reaches 2 of 2 norms")
     bare = vs.inspect(clean(), torch.randn(4, 3))
-    said = "0 noise sources drew in one training pass. Noise reaches none of 1 norm directly."
+    said = "0 noise sources drew in one training pass. Noise does not reach the one norm directly."
     assert " ".join(drawn(bare).split()) == said
     assert said in bare._repr_html_()
 

@@ -165,4 +165,4 @@ def _percent(share: Figure) -> str:
 
 def _named(structure: Structure, name: str) -> str:
     line = structure.noise(name).line
-    return repr(name) + (f" ({line.near}: {line.code})" if line else "")
+    return repr(name) + (f" ({line.near})" if line else "")

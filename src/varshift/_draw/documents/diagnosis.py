@@ -30,7 +30,7 @@ __all__: list[str] = []
 
 _POINTS = 3
 _HEADS = {
-    "none": "Nothing is wrong that these data could show: every norm divides by the right numbers",
+    "none": "Nothing that these data could show is wrong",
     "noise": "Noise of training shifts what norms receive",
     "staleness": "Stored statistics are not those of what norms receive",
     "small-batch": "Batches are too small, or too unlike each other, for the statistics stored",
@@ -113,7 +113,9 @@ def _wide(section: Section) -> Section:
 
 def _head(result: Diagnosis) -> str:
     head = _HEADS[result.verdict]
-    if result.verdict == "none" or not result.worst:
+    if result.verdict == "none":
+        return f"{head}{_little(result)}."
+    if not result.worst:
         return f"{head}."
     worst = result.worst[0]
     shift = (
@@ -124,6 +126,19 @@ def _head(result: Diagnosis) -> str:
     others = sum(each.cause == worst.cause for each in result.worst) - 1
     more = f", and at {counted(others, 'other place')}" if others else ""
     return f"{head}, most at {named(worst.place)}{shift}{more}."
+
+
+def _little(result: Diagnosis) -> str:
+    """What shifts, though too little to matter: the tree and the table show it."""
+    sites = result.measurement.sites.values()
+    graded = [site for site in sites if site.grade != "none"]
+    if not graded:
+        return ""
+    shift = "shifts" if len(graded) == 1 else "shift"
+    return (
+        f". {counted(len(graded), 'norm')} of {len(sites)} {shift} by more than 10 %, but none "
+        "moves what it passes on by a tenth of a standard deviation"
+    )
 
 
 def _point(worst: WorstPlace) -> str:

@@ -302,7 +302,7 @@ def _shares(result: Explanation) -> Table:
         Column("share", "of the variance in training, ± one standard error"),
         Column("line", numeric=False),
     ]
-    title = counted(len(blame.share), "share")
+    title = f"Every share, {len(blame.share)} in all"
     return Table(title, columns, rows, len(blame.share), wide=True)
 
 

@@ -54,9 +54,13 @@ def _head(result: Structure, hit: int) -> str:
     drew = f"{counted(active, 'noise source')} drew in one training pass"
     if silent:
         drew += f", {silent} {'was' if silent == 1 else 'were'} silent"
-    return (
-        f"{drew}. Noise reaches {hit or 'none'} of {counted(len(result.norms), 'norm')} directly."
-    )
+    return f"{drew}. {_reaching(hit, len(result.norms))}"
+
+
+def _reaching(hit: int, norms: int) -> str:
+    if norms == 1:
+        return f"Noise {'reaches' if hit else 'does not reach'} the one norm directly."
+    return f"Noise reaches {hit or 'none'} of {norms} norms directly."
 
 
 def _reached(result: Structure, hit: list[str]) -> Table:
