@@ -37,7 +37,7 @@ class Row:
 def read(network: Network) -> tuple[list[Row], Footprint]:
     """All norms, in the order of the data."""
     net = network.load()
-    data = batches(net, network.fitted, network.groups(), network.batches)
+    data = batches(net, network.fitted, network.groups(), network.batches, network.size)
     places = None if network.everywhere else weighted(net)
     momentum = network.momentum
     found = vs.footprint(net, data, data="similar", momentum=momentum, places=places)

@@ -13,19 +13,19 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 Array = NDArray[np.float64]
-STEPS, SIZE = 600, 32
+STEPS = 600
 MOMENTS = ("mean", "var")
 
 
 def batches(
-    net: nn.Sequential, norms: tuple[str, ...], groups: list[Array], count: int, seed: int = 0
+    net: nn.Sequential, norms: tuple[str, ...], groups: list[Array], count: int, size: int
 ) -> list[Tensor]:
-    """`count` batches drawn from the groups by the shares that fit these norms, or equal ones."""
+    """`count` batches of `size`, from groups by the shares that fit these norms, or equal ones."""
     share = shares(net, norms, groups) if norms else None
-    rng = np.random.default_rng(seed)
-    chosen = rng.choice(len(groups), count * SIZE, p=share)
+    rng = np.random.default_rng(0)
+    chosen = rng.choice(len(groups), count * size, p=share)
     inputs = np.stack([groups[i][rng.integers(len(groups[i]))] for i in chosen])
-    return list(torch.tensor(inputs, dtype=torch.float32).split(SIZE))
+    return list(torch.tensor(inputs, dtype=torch.float32).split(size))
 
 
 def shares(net: nn.Sequential, norms: tuple[str, ...], groups: list[Array]) -> Array:

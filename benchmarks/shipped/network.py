@@ -34,8 +34,9 @@ class Network:
         truths: by norm, in the order of the data, the dropout since the norm before.
         written: where the truth can be read.
         momentum: of its norms in training, in torch's sense.
-        batches: how many of 32 inputs it gets.
+        batches: how many it gets.
         everywhere: whether all places are tried, which takes long, or inputs of weights alone.
+        size: inputs of a batch.
     """
 
     name: str
@@ -48,3 +49,4 @@ class Network:
     momentum: float
     batches: int
     everywhere: bool = True
+    size: int = 32

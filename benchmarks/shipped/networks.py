@@ -51,7 +51,8 @@ def _musicnn(name: str) -> Network:
         truths=musicnn.drops(),
         written=musicnn.WRITTEN,
         momentum=KERAS,
-        batches=4,  # some 10 GFLOP a patch
+        batches=4,
+        size=16,  # some 10 GFLOP a patch
         everywhere=False,
     )
 
