@@ -29,12 +29,12 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 HEADINGS = {
     "": "",  # what stands above the first heading
     "varshift": "varshift",
-    "Quick start": "快速开始",
-    "What the demo prints": "演示输出什么",
-    "In your own code": "在自己的代码中使用",
+    "Two commands": "两条命令",
+    "One look": "看一眼就够",
+    "Does the repair help? What the demo prints": "修复有用吗？演示输出什么",
+    "The verbs": "各个动词",
     "While it trains": "训练过程中",
     "On the command line": "在命令行上",
-    "What it does": "功能",
     "How exact, how fast": "有多精确，有多快",
     "What it does not do yet": "尚不支持",
     "Documentation": "文档",
