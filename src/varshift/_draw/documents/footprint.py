@@ -28,7 +28,7 @@ _POINTS = 3
 _UNDECIDED = 5  # noises whose other places get a sentence
 _PATTERNS = 6  # pictures over channels: the largest noises show what one looks like
 _GRADED = (
-    "Grades of the shift that noise makes at its norm, less two standard errors its severity: "
+    "Grades of the shift that noise makes at its norm, by its severity less two standard errors: "
     f"{LEVELS}."
 )
 _ROUTES = Missing(
