@@ -23,6 +23,7 @@ from varshift.theory.spread import median
 __all__ = ["Gains", "LowerRate"]
 
 _STEPS = 60  # of a bisection: beyond any rate's digits
+_OF_USE = 0.05  # a rate below regularises next to nothing
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Gains:
     def lower_rate(self, places: Collection[str]) -> LowerRate | None:
         """The largest common rate at which none of these norms shifts worse than mildly.
 
-        None where no rate does that, or what reaches them has none.
+        None where no rate of use does that, or what reaches them has none.
         """
         reaching = {route.noise for route in self.structure.routes if route.norm in places}
         sources = [n for n in self.structure.noises if n.name in reaching and _rated(n)]
@@ -73,7 +74,7 @@ class Gains:
             return None
         tau = min(self._largest_tau(place, sources) for place in places)
         drop_p = math.floor(100 * drop_p_of(tau)) / 100
-        if drop_p <= 0:
+        if drop_p < _OF_USE:
             return None
         above = [noise for noise in sources if (noise.drop_p or 0.0) > drop_p]
         ratios = {noise.name: tau_of(drop_p) / (noise.tau or 1.0) for noise in above}

@@ -70,10 +70,28 @@ def numbered_steps(steps: Iterable[StepText]) -> Iterator[tuple[str, list[str]]]
     """What to do, one by one: the sentence with its gain, and the lines to copy."""
     for index, step in enumerate(steps, 1):
         gain = f" {step.gain}" if step.gain else ""
-        yield (
-            flat(f"{index}. {step.words}{gain}"),
-            [flat(each) for each in (step.line, step.command) if each],
-        )
+        lines = [*_folded(flat(step.line), ", ", ","), *_folded(flat(step.command), " --", " \\")]
+        yield flat(f"{index}. {step.words}{gain}"), lines
+
+
+def _folded(line: str, at: str, end: str, width: int = 74) -> Iterator[str]:
+    r"""A line to copy over several that still run: Python's within brackets, a shell's at options.
+
+    >>> list(_folded("varshift check net.py:make --data data.py:train", " --", " \\", 30))
+    ['varshift check net.py:make \\', '    --data data.py:train']
+    >>> list(_folded("vs.replace(model, example, 0.1)", ", ", ",", 20))
+    ['vs.replace(model,', '    example, 0.1)']
+    """
+    first, *rest = line.split(at)
+    held = first
+    for piece in rest:
+        if len(f"{held}{at}{piece}{end}") <= width:
+            held += at + piece
+        else:
+            yield held + end
+            held = f"    {at.lstrip(' ,')}{piece}"
+    if held:
+        yield held
 
 
 def ends(made: Document) -> list[str]:

@@ -57,11 +57,7 @@ def _head(made: Document) -> Iterator[RenderableType]:
 
 def _step(step: tuple[str, list[str]]) -> RenderableType:
     words, lines = step
-    # What is to be copied is never folded: a terminal marks it as one line.
-    code = [
-        Padding(Text(each, style="cyan", no_wrap=True, overflow="ignore"), (0, 0, 0, 3))
-        for each in lines
-    ]
+    code = [Padding(Text(each, style="cyan", overflow="fold"), (0, 0, 0, 3)) for each in lines]
     return Group(Text(words), *code)
 
 

@@ -230,6 +230,11 @@ def _percent(share: Figure) -> str:
 def _meanings(result: Diagnosis) -> Iterator[str]:
     if any(cause.share is not None and cause.share.value < 0 for cause in result.causes):
         yield "A negative share: with that noise the variance is smaller than without."
+    if any(step.before is not None for step in result.advice):
+        yield (
+            "Severities of the steps are as measure has them, training against test; of "
+            "recalibrating, stored against test."
+        )
     if result.settled:
         store = "stores" if len(result.settled) == 1 else "store"
         yield (
