@@ -50,6 +50,13 @@ def reproduce(
     workers: Annotated[int, typer.Option(help="processes, one thread each")] = 1,
     device: Annotated[str, typer.Option(help="where to train, such as cuda")] = "cpu",
     every: Annotated[float, typer.Option(help="seconds between saved states")] = 20.0,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="of convolutions in training: fp32, bf16, or auto: what a trial favours"),
+    ] = None,
+    ray: Annotated[
+        str | None, typer.Option(help="train on a Ray cluster: its ADDRESS, or auto")
+    ] = None,
     list_: Annotated[bool, typer.Option("--list", help="what there is, and what it takes")] = False,
     format: TextOrJson = "text",
     debug: Debug = False,
@@ -59,6 +66,7 @@ def reproduce(
     Networks already trained are not trained again; a killed run goes on where it was.
     """
     from varshift.reproduce import chosen, imagenet_recipe, imagenet_sheet, scale_named, scale_of
+    from varshift.reproduce.precision import wish_named
     from varshift.reproduce.slips import slip_sheet
     from varshift.reproduce.terminal import listing
 
@@ -87,8 +95,10 @@ def reproduce(
             place,
             roots=_roots(root or [], held),
             workers=workers,
+            ray=ray,
             device=device,
             every=every,
+            precision=wish_named(precision or held.precision),
         )
         _finished(name, scale, made, Path(out) if out else place / name, format)
 
@@ -127,18 +137,25 @@ def _trained(
     *,
     roots: dict[str, str],
     workers: int,
-    device: str,
-    every: float,
+    ray: str | None,
+    **how: Any,
 ) -> list[dict[str, Any]]:
     """The records of all runs, after those that had none."""
     from varshift._draw import bar
-    from varshift.reproduce import Job, Store, runs_of, work
+    from varshift.reproduce import Job, Store, runs_of, work, work_on_ray
 
+    if ray is not None and workers != 1:
+        raise UsageError(
+            "--workers is for this machine alone; with --ray the cluster's cores count"
+        )
     runs = tuple(runs_of(experiments, scale, seeds))
+    job = Job(runs, folder, scale.budget, roots, **how)
     progress = bar("training steps")
     try:
-        job = Job(runs, folder, scale.budget, roots, device=device, every=every)
-        work(job, workers=workers, report=progress)
+        if ray is None:
+            work(job, workers=workers, report=progress)
+        else:
+            work_on_ray(job, ray, report=progress)
     finally:
         progress.close()
     return Store(folder).records(runs)

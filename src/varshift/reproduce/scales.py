@@ -8,6 +8,7 @@ from typing import Any
 
 from varshift.errors import UsageError
 from varshift.reproduce.nets import PAPER, Placing, Shape
+from varshift.reproduce.precision import Wish
 from varshift.reproduce.recipe import PAPER_RECIPES, Recipe
 from varshift.reproduce.run import Images, Run
 
@@ -30,6 +31,7 @@ class Scale:
         widths: further widths of a network, trained with and without Dropout-(b).
         budget: samples for each kind of measurement.
         seeds: networks of each kind, unless said otherwise; the paper has five.
+        precision: of convolutions in training, unless said otherwise.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Scale:
     widths: dict[str, tuple[int, ...]]
     budget: Budget = field(default_factory=lambda: Budget())
     seeds: int = 3
+    precision: Wish = "fp32"
 
     def run(
         self,
