@@ -27,13 +27,13 @@ SCHEMA = "varshift.reproduce/1"
 
 def reproduce(
     name: Annotated[
-        str | None, typer.Argument(help="fig1 … table6, all, table5 (a recipe), or slips")
+        str | None, typer.Argument(help="fig1 … table6, all, table5 (a recipe), slips, or power")
     ] = None,
     scale: Annotated[
-        str, typer.Option(help="smoke (seconds), cpu (hours on two cores) or paper")
+        str, typer.Option(help="smoke (seconds), cpu and converged (hours on two cores) or paper")
     ] = "smoke",
     seeds: Annotated[
-        int | None, typer.Option(help="networks of each kind; 1, 3 and 5 by scale if not said")
+        int | None, typer.Option(help="networks of each kind; what the scale has if not said")
     ] = None,
     folder: Annotated[
         str, typer.Option(help="where runs are kept, and taken up again")
@@ -65,7 +65,15 @@ def reproduce(
 
     Networks already trained are not trained again; a killed run goes on where it was.
     """
-    from varshift.reproduce import chosen, imagenet_recipe, imagenet_sheet, scale_named, scale_of
+    from varshift.reproduce import (
+        Book,
+        chosen,
+        imagenet_recipe,
+        imagenet_sheet,
+        scale_named,
+        scale_of,
+    )
+    from varshift.reproduce.power import power_sheet
     from varshift.reproduce.precision import wish_named
     from varshift.reproduce.slips import slip_sheet
     from varshift.reproduce.terminal import listing
@@ -79,6 +87,10 @@ def reproduce(
         sheet = slip_sheet() if name == "slips" else imagenet_sheet()
         text = imagenet_recipe() if name == "table5" else None
         _told(sheet, text, format)
+    elif name == "power":
+        if records is None:
+            raise UsageError("power needs --from FILE: the records whose spread it goes by")
+        _told(power_sheet(Book(_read(records))), None, format)
     elif records:
         if out is None:
             raise UsageError("--from needs --out FOLDER, where the page goes")
@@ -91,7 +103,7 @@ def reproduce(
         made = _trained(
             chosen(name),
             held,
-            held.seeds if seeds is None else seeds,
+            seeds,
             place,
             roots=_roots(root or [], held),
             workers=workers,
@@ -132,7 +144,7 @@ def _filled(block: str) -> str:
 def _trained(
     experiments: list[Experiment],
     scale: Scale,
-    seeds: int,
+    seeds: int | None,
     folder: Path,
     *,
     roots: dict[str, str],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -23,6 +24,7 @@ __all__ = ["work_on_ray"]
 # taken away at any time, and a run that kills its worker every time must come to an end.
 RETRIES = 10
 OBJECTS = 100 << 20  # bytes of Ray's object store: results are a few megabytes each
+ANSWER = 10.0  # seconds for a cluster to answer
 STALE = 600.0  # seconds to wait for a worker that a killed command has left behind
 
 
@@ -104,12 +106,11 @@ def _cluster(ray: Any, address: str) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    _answers(address)
     quiet = {"log_to_driver": False, "logging_level": "error"}
     try:
         ray.init(address=address, **quiet)
-    except ConnectionError as error:
-        if address != "auto":
-            raise UsageError(f"--ray {address}: no cluster answers there; {error}") from error
+    except ConnectionError:  # "auto", and none runs here
         ray.init(
             address="local",
             include_dashboard=False,
@@ -121,3 +122,16 @@ def _cluster(ray: Any, address: str) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _answers(address: str) -> None:
+    """Raises UsageError where nobody listens: Ray itself would go on trying for minutes."""
+    host, colon, port = address.rpartition(":")
+    if "://" in address or not colon:
+        if address != "auto":
+            raise UsageError(f"--ray {address!r}: pass auto, or HOST:PORT of a cluster's head")
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=ANSWER).close()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"--ray {address}: no cluster answers there ({error})") from error
