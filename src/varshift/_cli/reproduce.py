@@ -44,6 +44,10 @@ def reproduce(
     records: Annotated[
         str | None, typer.Option("--from", help="rebuild from these JSON lines; trains nothing")
     ] = None,
+    finished: Annotated[
+        list[str] | None,
+        typer.Option("--known", help="JSON lines of runs done elsewhere: not repeated"),
+    ] = None,
     root: Annotated[
         list[str] | None, typer.Option(help="local copy of the images: PATH, or NAME=PATH")
     ] = None,
@@ -105,6 +109,7 @@ def reproduce(
             held,
             seeds,
             place,
+            finished=[one for path in finished or [] for one in _read(path, "--known")],
             roots=_roots(root or [], held),
             workers=workers,
             ray=ray,
@@ -147,6 +152,7 @@ def _trained(
     seeds: int | None,
     folder: Path,
     *,
+    finished: list[dict[str, Any]],
     roots: dict[str, str],
     workers: int,
     ray: str | None,
@@ -161,6 +167,7 @@ def _trained(
             "--workers is for this machine alone; with --ray the cluster's cores count"
         )
     runs = tuple(runs_of(experiments, scale, seeds))
+    Store(folder).take(runs, finished)
     job = Job(runs, folder, scale.budget, roots, **how)
     progress = bar("training steps")
     try:
@@ -173,11 +180,11 @@ def _trained(
     return Store(folder).records(runs)
 
 
-def _read(records: str) -> list[dict[str, Any]]:
+def _read(records: str, option: str = "--from") -> list[dict[str, Any]]:
     from varshift.reproduce import read_lines
 
     if not Path(records).is_file():
-        raise UsageError(f"--from: there is no file {records!r}")
+        raise UsageError(f"{option}: there is no file {records!r}")
     return read_lines(Path(records))
 
 

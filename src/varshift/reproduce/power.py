@@ -81,10 +81,10 @@ def seeds_needed(distance: float, deviation: float, weight: float = 1.0) -> int 
 
 
 def _caution(freedom: float) -> float:
-    """√(ν / χ²) at the quantile of χ² that CAUTION leaves above. [wilson1931distribution]"""
+    """√(ν / χ²) at the quantile of χ² that CAUTION leaves above, by Wilson and Hilferty's cube."""
     z = statistics.NormalDist().inv_cdf(1 - CAUTION)
     root = 1 - 2 / (9 * freedom) + z * math.sqrt(2 / (9 * freedom))
-    return root**-1.5
+    return math.pow(root, -1.5)
 
 
 def power_sheet(book: Book) -> Sheet:

@@ -26,8 +26,8 @@ def bf16_available(device: str) -> bool:
     """Whether the device computes in bfloat16 under autocast."""
     kind = torch.device(device).type
     if kind == "cuda":
-        return torch.cuda.is_bf16_supported()
-    return kind == "cpu" and torch.amp.autocast_mode.is_autocast_available(kind)
+        return bool(torch.cuda.is_bf16_supported())
+    return kind == "cpu" and bool(torch.amp.autocast_mode.is_autocast_available(kind))
 
 
 def autocast(precision: Precision, device: str) -> torch.autocast:
