@@ -13,7 +13,7 @@ from varshift.reproduce.precision import Precision, Wish, bf16_available
 from varshift.reproduce.run import Run
 from varshift.reproduce.training import Training
 
-__all__ = ["WORTH", "Choice", "chosen_precision", "speeds"]
+__all__ = ["WORTH", "ChosenPrecision", "chosen_precision", "speeds"]
 
 # bfloat16 is taken from so much on: less is within what a busy machine makes of equal speeds.
 WORTH = 1.2
@@ -22,30 +22,30 @@ PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenPrecision:
     """A number format, and the images a second that it was chosen by; none where it was given."""
 
     precision: Precision
     images_per_second: dict[str, float]
 
 
-def chosen_precision(wish: Wish, run: Run, images: Pixels, device: str) -> Choice:
+def chosen_precision(wish: Wish, run: Run, images: Pixels, device: str) -> ChosenPrecision:
     """What was wished for; for "auto", what a trial of a few steps finds faster.
 
     One trial a process for each network, whatever its noise and seed. Raises UsageError where
     bfloat16 is wished for and the device has none.
     """
     if wish == "fp32":
-        return Choice("fp32", {})
+        return ChosenPrecision("fp32", {})
     if not bf16_available(device):
         if wish == "auto":
-            return Choice("fp32", {})
+            return ChosenPrecision("fp32", {})
         raise UsageError(f"--precision bf16: {device} has no bfloat16; pass fp32 or auto")
     if wish == "bf16":
-        return Choice("bf16", {})
+        return ChosenPrecision("bf16", {})
     tried = _tried(run, images, device)
     worth = tried["bf16"] >= WORTH * tried["fp32"]
-    return Choice("bf16" if worth else "fp32", tried)
+    return ChosenPrecision("bf16" if worth else "fp32", tried)
 
 
 _known: dict[tuple[object, ...], dict[str, float]] = {}
