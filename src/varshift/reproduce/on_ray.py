@@ -61,7 +61,7 @@ def work_on_ray(
             try:
                 result: Done = ray.get(ready)
             except ray.exceptions.RayTaskError as error:
-                raise error.cause from None
+                raise (error.cause or error) from None
             except ray.exceptions.RayError as error:
                 lost.append(f"{run.label} ({type(error).__name__})")
                 continue
@@ -110,7 +110,9 @@ def _cluster(ray: Any, address: str) -> Iterator[None]:
     quiet = {"log_to_driver": False, "logging_level": "error"}
     try:
         ray.init(address=address, **quiet)
-    except ConnectionError:  # "auto", and none runs here
+    except ConnectionError as error:
+        if address != "auto":
+            raise UsageError(f"--ray {address}: no cluster answers there ({error})") from error
         ray.init(
             address="local",
             include_dashboard=False,
