@@ -19,6 +19,7 @@ from varshift.reproduce.trial import WORTH, speeds
 
 RESULTS = Path(__file__).parents[1] / "docs" / "results" / "training_speed.md"
 SIDES = (16, 32)
+ROUNDS = 8
 COUNTS = {"cifar10": 50_000, "fashion-mnist": 60_000}
 Speeds = dict[tuple[Shape, Images], dict[str, float]]
 
@@ -33,8 +34,9 @@ def run(console: Console) -> None:
     parts = [
         "# How fast the networks of `varshift reproduce` train",
         f"Images a second of whole training steps in CPU time of one thread of {_processor()}, "
-        f"torch {torch.__version__}: the best of three rounds. *fp32* is what `varshift reproduce` "
-        "did before it could do otherwise. Written by `python -m benchmarks training_speed`.",
+        f"torch {torch.__version__}: the best of {ROUNDS} rounds. *fp32* is what "
+        "`varshift reproduce` did before it could do otherwise. Written by "
+        "`python -m benchmarks training_speed`.",
     ]
     for title, headings, rows in told:
         table = Table(title=title)
@@ -99,7 +101,7 @@ def measured(shape: Shape, images: Images) -> dict[str, float]:
     if (shape, images) not in _known:
         recipe = replace(SCALES["converged"].recipes[shape.family], batch_size=128)
         one = Run(shape, Placing(), images, recipe, 0)
-        _known[shape, images] = speeds(one, made_up(images))
+        _known[shape, images] = speeds(one, made_up(images), rounds=ROUNDS)
     return _known[shape, images]
 
 
