@@ -15,7 +15,7 @@ WITHOUT_CUDA = test -z "$(CPU_WHEELS)" || $(PIP) --no-deps --retries 0 --timeout
 WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS)
 
-.PHONY: help install demo test check format lint types floors tests doctests bench matrix dist extras docs clean
+.PHONY: help install demo test check format lint types floors tests doctests bench matrix dist extras docs gallery clean
 
 help:
 	@echo "make demo      train a small network twice, find its shift, repair it (half a minute)"
@@ -25,6 +25,7 @@ help:
 	@echo "make dist      build wheel and sdist, and check them as an index would"
 	@echo "make extras    try every extra from that wheel in an empty environment; resumable"
 	@echo "make docs      build the documentation into build/site, readable without a network"
+	@echo "make gallery   write the gallery page and its pictures anew; two minutes"
 	@echo "make format    rewrite the code in the project's format"
 
 install: $(ALL)
@@ -91,6 +92,10 @@ extras: dist
 # The notice that mkdocs-material prints of its own end of life (May 2027) is not about this site.
 docs: install
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+
+# Chromium, where it is there, takes the picture of a page.
+gallery: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.gallery
 
 clean:
 	rm -rf $(VENV) build/site .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -73,7 +73,7 @@ TRIED: dict[str, tuple[str, ...]] = {
     "tensorboard": ("from varshift.integrations.tensorboard import open_writer",),
     "ray": ("import ray.train, varshift",),
     "bench": ("import fvcore, matplotlib, torchlens, varshift",),
-    "docs": ("import mkdocs, material, mkdocstrings, varshift",),
+    "docs": ("import latex2mathml, mkdocs, material, mkdocstrings, varshift",),
 }
 
 

@@ -2,6 +2,8 @@
 
     import varshift as vs
 
+    d = vs.diagnose(model, data)        # first: what is wrong, where, whose doing, what to do
+
     s = vs.inspect(model, example)      # which noise reaches which norm, by which route
     m = vs.measure(model, data)         # how far the statistics shift between training and test
     x = vs.explain(model, data)         # whose fault it is: noise, stale statistics, batches, data
@@ -29,6 +31,7 @@ from varshift._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from varshift._check.checking import check
+    from varshift._diagnose.diagnosing import diagnose
     from varshift._explain.explaining import explain
     from varshift._footprint.estimating import footprint
     from varshift._inspect.inspecting import inspect
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from varshift._rewrite.replacing import replace
     from varshift.errors import VarshiftError
     from varshift.results import (
+        Diagnosis,
         Explanation,
         Findings,
         Footprint,
@@ -55,6 +59,7 @@ if TYPE_CHECKING:
     from varshift.testing import assert_no_variance_shift
 
 __all__ = [
+    "Diagnosis",
     "Explanation",
     "Findings",
     "Footprint",
@@ -68,6 +73,7 @@ __all__ = [
     "VarshiftError",
     "assert_no_variance_shift",
     "check",
+    "diagnose",
     "explain",
     "footprint",
     "inspect",
@@ -87,6 +93,7 @@ _HOMES = {
     "VarshiftError": "errors",
     "assert_no_variance_shift": "testing",
     "check": "_check.checking",
+    "diagnose": "_diagnose.diagnosing",
     "explain": "_explain.explaining",
     "footprint": "_footprint.estimating",
     "inspect": "_inspect.inspecting",
@@ -100,6 +107,7 @@ _HOMES = {
     "update_bn": "_repair.averaging",
     **dict.fromkeys(
         (
+            "Diagnosis",
             "Explanation",
             "Findings",
             "Footprint",

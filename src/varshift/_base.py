@@ -61,11 +61,10 @@ class Result:
     >>> import torch, varshift as vs
     >>> net = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
     >>> structure = vs.inspect(net, torch.randn(8, 3))
-    >>> structure  # doctest: +NORMALIZE_WHITESPACE
-    <Structure: 0 active and 0 silent noise sources, 1 norm, none of them reached directly
-     by noise. .table(), .to_frame()>
+    >>> structure  # doctest: +ELLIPSIS
+    <Structure: 0 noise sources drew in one training pass. ... .table(), .to_frame()>
     >>> print(structure)  # doctest: +ELLIPSIS
-    0 active and 0 silent noise sources, 1 norm, none of them reached directly by...
+    0 noise sources drew in one training pass. ...
     """
 
     COLUMNS: ClassVar[tuple[str, ...]] = ()
@@ -81,7 +80,9 @@ class Result:
         return str(drawing().text(self))
 
     def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | dict.fromkeys(self._LIVE)
+        # What was worked out from the fields is worked out again.
+        kept = {each.name: getattr(self, each.name) for each in fields(self)}  # type: ignore[arg-type]
+        return kept | dict.fromkeys(self._LIVE)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: numbers, strings, lists and dicts, with a versioned `schema` on top."""
@@ -99,10 +100,20 @@ class Result:
         """A pandas DataFrame, one row per entry of `rows()`. Needs the `report` extra."""
         return drawing().frame(self)
 
-    def to_html(self, path: str | Path) -> Path:
+    def to_html(self, path: str | Path, beside: Self | None = None) -> Path:
         """Write one self-contained HTML file and return its path. Needs the `report` extra.
 
-        It works offline: pictures, sortable tables, a calculator, and where its numbers come from.
+        It works offline: the answer and what to do, pictures, the model's tree, tables to sort and
+        search, and where its numbers come from.
+
+        Args:
+            path: the file to write.
+            beside: a result of the same kind from before a change, of training for instance. It
+                stands to the left, this one to the right, and a table says norm by norm what
+                changed.
+
+        Raises:
+            UsageError: `beside` is another kind of result.
 
         >>> import tempfile, torch
         >>> from varshift import inspect
@@ -111,14 +122,21 @@ class Result:
         ...     inspect(net, torch.randn(4, 3)).to_html(f"{folder}/routes.html").name
         'routes.html'
         """
-        return Path(drawing().write_html(self, Path(path)))
+        if beside is not None and type(beside) is not type(self):
+            raise UsageError(
+                f"a {type(self).__name__} cannot stand beside a {type(beside).__name__}; pass two "
+                "results of the same verb"
+            )
+        return Path(drawing().write_html(self, Path(path), beside))
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """One static picture on matplotlib axes, for papers. Needs the `report` extra.
 
-        Measurement and prediction: variance in training and at test, norm by norm. Explanation: the
-        blame as a heat map. Repair: held-out loss before and after. Footprint: drop_p by norm.
-        Other results raise UsageError: they have more than one picture, and `to_html` draws them.
+        Measurement and prediction: the shift Δ norm by norm, coloured by grade. Explanation: the
+        blame as a heat map. Repair: the change of the held-out loss. Footprint: drop_p by norm.
+        Monitoring: severity over the steps. Other results raise UsageError: they have no one
+        picture, and `to_html` draws all of them. As the last line of a notebook's cell the picture
+        shows by itself.
 
         Args:
             ax: where to draw; None makes a figure of its own, which `ax.figure.savefig` saves.

@@ -34,10 +34,10 @@ def test_what_noise_does_not_explain_is_said_and_not_blamed_on_it():
     found = vs.check(silent, torch.randn(256, 8))
     assert len(found) == 0
     assert any(
-        note.startswith("5: shifts by ") and "the noise found explains 1.0" in note
+        note.startswith("5: severity ") and "the noise found explains 1.0" in note
         for note in found.notes
     )
-    assert any("(first 2): training lets nothing pass there" in note for note in found.notes)
+    assert any("norm (2): in training nothing arrives there" in note for note in found.notes)
 
 
 class Scaled(nn.Module):
@@ -59,7 +59,7 @@ def test_a_noises_own_part_is_reported_alone():
     rest, own = found
     assert (rest.code, rest.noises, rest.severity) == ("VS108", (), pytest.approx(9.0))
     assert own.severity == pytest.approx(2.0, rel=0.1)
-    assert any("norm: shifts by 4." in n and "explains 2.0" in n for n in found.notes)
+    assert any("norm: severity 4." in n and "explains 2.0" in n for n in found.notes)
 
 
 def deep():
@@ -78,7 +78,7 @@ def test_very_few_values_give_a_note():
     net = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(8))
     few = vs.check(net, torch.randn(4, 8))
     assert len(few) == 0
-    assert any(note.startswith("1: shifts by ") and "fewer than 8" in note for note in few.notes)
+    assert any(note.startswith("1: severity ") and "fewer than 8" in note for note in few.notes)
     pairs = vs.check(net, data=list(torch.randn(256, 8).split(2)))
     assert len(pairs) == 0
     assert any("fewer than 8 values" in note for note in pairs.notes)

@@ -8,6 +8,7 @@ import pytest
 
 import varshift as vs
 from varshift._check.configuration import configuration, passed_over
+from varshift._loading import keywords_of
 
 
 def write(folder, text):
@@ -25,6 +26,8 @@ select = ["VS1", "VS2"]
 ignore = ["VS106"]
 task = "regression"
 docs-url = "https://example.org/rules"
+image-size = 96
+model-kwargs = { classes = 10, drop = 0.3, act = "relu", widths = [8, 16] }
 
 [tool.varshift.per-module-ignores]
 "encoder.*" = ["VS102", "VS104"]
@@ -42,6 +45,9 @@ def test_every_key_is_read_from_the_nearest_table(tmp_path):
     assert (said.input_shape, said.max_severity) == (("3,8,8",), 2.0)
     assert (said.select, said.ignore, said.task) == (("VS1", "VS2"), ("VS106",), "regression")
     assert said.per_module_ignores == {"encoder.*": ("VS102", "VS104"), "head": ("VS1",)}
+    assert said.image_size == 96
+    found = keywords_of(said.model_kwargs)
+    assert found == {"classes": 10, "drop": 0.3, "act": "relu", "widths": [8, 16]}
     assert said.docs_url == "https://example.org/rules"
     assert configuration(write(tmp_path / "c", "[tool.varshift]\n")).target is None
 
@@ -97,6 +103,12 @@ def test_a_table_of_another_user_is_not_read(tmp_path, monkeypatch):
         ("max-severity = true", "max-severity is True; write a number"),
         ("select = 1", "select is 1; write a list of strings"),
         ("target = 1", "target is 1; write a string"),
+        ("image-size = 0", "image-size is 0; write a whole number"),
+        ("image-size = true", "image-size is True; write a whole number"),
+        ("model-kwargs = 3", "model-kwargs is 3; write a list"),
+        ("model-kwargs = ['a-b=3']", "model-kwargs holds 'a-b=3'; write model-kwargs = {"),
+        ("model-kwargs = ['drop']", "model-kwargs holds 'drop'; write model-kwargs = {"),
+        ("model-kwargs = {a-b = 3}", "model-kwargs holds 'a-b=3'; write model-kwargs = {"),
         ("per-module-ignores = ['VS1']", "per-module-ignores is a table"),
         ("per-module-ignores = { a = 1 }", "per-module-ignores 'a' is 1; write a list"),
         ("=", "is no TOML"),
@@ -125,6 +137,8 @@ def test_a_table_that_is_none(tmp_path):
         ("data", "package.module:loader", False),
         ("checkpoint", "weights.safetensors", True),
         ("checkpoint", "weights", True),
+        ("checkpoint", "weights.pt#ema", True),
+        ("baseline", "known.json", True),
         ("docs-url", "x.py", False),
     ],
 )

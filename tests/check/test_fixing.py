@@ -87,7 +87,7 @@ def test_nothing_to_fix_and_noise_of_a_library():
     found = vs.check(clean, 3 * X)
     assert [f.code for f in found] == ["VS201"]
     made = fix(clean, found, X)
-    assert (made.diff, made.steps) == ("", ("nothing found that another noise would change",))
+    assert (made.diff, made.steps) == ("", ("no finding comes from noise that could be changed",))
 
 
 def test_places(net, tmp_path):
@@ -164,7 +164,7 @@ def test_layers_are_patched_where_they_are_constructed(blocks, tmp_path):
     assert "nn.ReLU(), nn.Dropout(0.0), nn.BatchNorm1d(8)" in text
     assert "self.drop, self.norm = nn.Dropout(p=0.0), nn.BatchNorm1d(8)" in text
     assert [step for step in made.steps if "where it is constructed" in step] == []
-    assert any(step.endswith("the new number is that of every such layer") for step in made.steps)
+    assert any(step.endswith("the new number holds for every such layer") for step in made.steps)
     fixed, _ = blocks()
     assert not vs.check(fixed, X)
     fixed.load_state_dict(net.state_dict(), strict=True)
@@ -187,7 +187,7 @@ def test_one_constructor_of_several_layers(blocks, tmp_path):
     made = fix(net, found, X, built=built)
     assert (
         "blocks.0.body.2: Dropout(p=0.5, inplace=False) → Dropout(p=0.0, inplace=False), but "
-        "net.py:8 constructs 'blocks.1.body.2' too, which is to stay" in made.steps
+        "net.py:8 constructs 'blocks.1.body.2' too, which stays as it is: by hand" in made.steps
     )
     assert "nn.Dropout(p)" in applied(made, tmp_path)
     net, built = blocks("silent")
@@ -235,12 +235,12 @@ def test_noise_that_reaches_no_norm_gets_a_sentence():
         made = fix(net, found, X, how=how)
         assert made.diff == ""
         assert made.steps == (
-            "1: moves an output, and reaches no norm: put it behind the last nonlinearity",
+            "1: it moves an output and reaches no norm; put it behind the last nonlinearity",
         )
     both = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(8), *net)
     made = fix(both, vs.check(both, X), X)
     assert any(step.startswith("0: Dropout(p=0.5") for step in made.steps)
-    assert any(step.startswith("3: moves an output") for step in made.steps)
+    assert any(step.startswith("3: it moves an output") for step in made.steps)
 
 
 def test_a_subclass_keeps_its_other_arguments(tmp_path, monkeypatch):

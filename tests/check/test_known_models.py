@@ -52,7 +52,7 @@ def test_deeplab_is_found_in_its_head():
 def test_efficientnet_with_stochastic_depth():
     models = library("torchvision.models")
     found = vs.check(models.efficientnet_b0(), torch.randn(8, 3, 64, 64))
-    # Each block's own share is small, and what 49 norms hand on is not.
+    # Each block's own share is small, and what 49 norms pass on is not.
     assert set(found.by_code()) == {"VS104", "VS106"}
     own = [f.severity for f in found.by_code()["VS104"]]
     assert 1.1 < max(own) < 1.25

@@ -34,14 +34,14 @@ def test_a_flag_the_wrong_way_round_is_sized(real):
 def test_noise_in_both_modes_is_not_said_to_be_the_wrong_way_round():
     found = vs.check(Dropped(lambda training: True), torch.randn(1024, 8))
     assert any("stays on in eval mode" in n for n in found.notes)
-    assert not any("wrong way round" in n for n in found.notes)
+    assert not any("reversed training flag" in n for n in found.notes)
 
 
 def test_functional_dropout_of_everything_is_said_with_its_line():
     net = nn.Module()
     net.norm = nn.BatchNorm1d(8)
     net.forward = lambda x: net.norm(F.dropout(x, 1.0, net.training))
-    (note,) = (n for n in vs.check(net, torch.randn(64, 8)).notes if "drop_p 1" in n)
+    (note,) = (n for n in vs.check(net, torch.randn(64, 8)).notes if "drop_p is 1" in n)
     drawn = Line(__file__, 43, "<lambda>", "")  # as the reader sees it from where they stand
     assert note.startswith(f"(model) ({drawn.near}):")
 

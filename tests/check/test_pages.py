@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from varshift.results.catalogue import RULES
+from varshift.results.catalogue import DOCUMENTATION, RULES
 
 DOCS = Path(__file__).parents[2] / "docs"
 RULE_PAGES = DOCS / "rules"
@@ -22,7 +23,12 @@ def test_there_is_a_page_for_each_code_and_none_besides():
     index = (RULE_PAGES / "index.md").read_text(encoding="utf-8")
     for rule in RULES.values():
         assert f"[{rule.code}]({rule.code}.md) | {rule.name} | {rule.summary}" in index
-        assert (DOCS.parent / rule.page).is_file()
+        assert rule.page.endswith(f"/rules/{rule.code}.html")
+
+
+def test_addresses_are_those_that_the_package_names():
+    project = tomllib.loads((DOCS.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    assert project["project"]["urls"]["Documentation"] == DOCUMENTATION
 
 
 @pytest.mark.parametrize("code", RULES)

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 import varshift as vs
+from varshift._counting import counted
 
 
 class Head(nn.Module):
@@ -48,5 +49,7 @@ def test_noise_behind_whose_every_way_stands_a_norm_is_the_norms():
 def test_few_samples_give_a_note(samples):
     found = vs.check(Head(False), torch.ones(samples, 4))
     assert len(found) == 0
-    assert any(f"takes 16 samples or more, and there are {samples}" in n for n in found.notes)
+    assert any(
+        f"takes 16 samples or more, and {counted(samples, 'sample')} came" in n for n in found.notes
+    )
     assert not any("VS301" in n for n in vs.check(Head(False), torch.randn(16, 4)).notes)

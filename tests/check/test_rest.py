@@ -53,7 +53,7 @@ def test_a_draw_outside_torch_is_not_blamed_on_the_dropout_beside_it(name, real)
     assert codes["VS108"].noises == (name,)
     # variance 1 and 30 % of 3: 0.7 + 0.3 · 9 − (0.3 · 3)² = 2.59
     assert codes["VS108"].severity == pytest.approx(2.59, rel=0.1)
-    assert "belongs to no noise that was found" in codes["VS108"].message
+    assert "comes from no noise that was found" in codes["VS108"].message
 
 
 class Ahead(nn.Module):

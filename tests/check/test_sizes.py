@@ -328,7 +328,7 @@ def test_a_recalibrated_checkpoint_is_sized_on_the_example():
     vs.recalibrate(net, x)
     alone = vs.check(net, x[0])
     assert {f.basis for f in alone} == {"example"}
-    assert any("sized on the example" in note for note in alone.notes)
+    assert any("computed from the example" in note for note in alone.notes)
     measured = {f.place: f for f in vs.check(net, data=x)}["body.5"].severity
     f = {f.place: f for f in alone}["body.5"]
     assert f.severity == pytest.approx(measured, rel=0.05)
@@ -337,4 +337,4 @@ def test_a_recalibrated_checkpoint_is_sized_on_the_example():
 def test_dropout_of_everything_is_said():
     net = nn.Sequential(nn.Dropout(1.0), nn.BatchNorm1d(4))
     notes = vs.check(net, torch.randn(64, 4)).notes
-    assert any(note.startswith("0: drop_p 1 lets nothing pass") for note in notes)
+    assert any(note.startswith("0: drop_p is 1, so nothing passes") for note in notes)

@@ -146,7 +146,7 @@ def test_errors_speak_of_options():
         ("pass kind='values' if", "repair", "pass --kind values if"),
         ("name it in places=, or", "footprint", "name it in --place, or"),
         ("places names 'x', which", "footprint", "--place names 'x', which"),
-        ("momentum= tells another one", "footprint", "--momentum tells another one"),
+        ("pass momentum= for another", "footprint", "pass --momentum for another"),
         ("momentum is 2.0; pass", "footprint", "--momentum is 2.0; pass"),
         ("pass labels=False to judge", "repair", "pass --no-labels to judge"),
         ("pass max_samples=64 or less", "measure", "pass --max-samples 64 or less"),

@@ -179,6 +179,20 @@ def test_measure_of_a_loader(here):
         assert abs(apart) < 5 * (two["sites"][path]["shift_se"] + site["shift_se"])
 
 
+def test_diagnose_of_a_loader(here):
+    asked = ("diagnose", "net.py:make", "--data", "net.py:batches", "--format", "json")
+    one = json.loads(alone(here, *asked).stdout)
+    (((code, out, err), (other, nothing, silence)),) = on_two(here, asked)
+    assert (code, other) == (1, 1), err
+    assert (nothing, silence) == ("", "")
+    two = json.loads(out)
+    for name in ("verdict", "grade", "samples", "batches", "passes"):
+        assert two[name] == one[name], name
+    assert [each["line"] for each in two["causes"]] == [each["line"] for each in one["causes"]]
+    commands = [[step["command"] for step in told["advice"]] for told in (one, two)]
+    assert commands[0] == commands[1]
+
+
 ERRORS = {
     ("net.py:make", "--data", "y.npy"): (3, "error: there is no file 'y.npy'"),
     ("net.py:mak", "--data", "x.npy"): (2, "error: 'net.py' has no 'mak'; it has make"),

@@ -140,7 +140,7 @@ def test_numpys_float64_becomes_what_the_model_takes(here, monkeypatch, capsys):
     asked = ["recalibrate", "single.py:made", "--data", "x.npy", "--out", "fixed.pt"]
     assert _ended(asked).code == 0
     said = capsys.readouterr().err
-    assert "the inputs are float64 in the file and taken as float32, the model's" in said
+    assert "the inputs are float64 in the file and become float32, the model's dtype" in said
     found = torch.load(here / "fixed.pt")["2.running_var"]
     torch.testing.assert_close(found.double(), expected(here)["2.running_var"], rtol=1e-4, atol=0)
 

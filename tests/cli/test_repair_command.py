@@ -63,7 +63,7 @@ def test_repaired_weights_are_written_and_the_report_says_before_and_after(tmp_p
     page = tmp_path / "report.html"
     done = repair(*trained(tmp_path), "--method", "recalibrate", "--out", str(out))
     assert done.returncode == 0, done.stderr
-    assert "Repaired: recalibrate took the held-out loss from" in done.stdout
+    assert "Repaired by recalibrate: held-out loss " in done.stdout
     assert "as trained" in done.stdout
     assert "kept" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80

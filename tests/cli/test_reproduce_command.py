@@ -58,7 +58,7 @@ def test_slips_and_the_imagenet_recipe_need_no_training(tmp_path):
             "'huge' is none of smoke, cpu, converged, paper",
         ),
         (("table3", "--seeds", "0"), 2, "--seeds 0; at least one is needed"),
-        (("table3", "--workers", "0"), 2, "0 workers; at least 1 is needed"),
+        (("table3", "--workers", "0"), 2, "workers is 0; pass 1 or more"),
         (("table3", "--from", "gone.jsonl", "--out", "x"), 2, "there is no file 'gone.jsonl'"),
         (("table3", "--from", "gone.jsonl"), 2, "--from needs --out FOLDER"),
         (("table3", "--precision", "fp16"), 2, "--precision 'fp16' is none of fp32, bf16, auto"),

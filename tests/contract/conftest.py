@@ -28,12 +28,14 @@ def results():
     """By name, one result of each class, every list in it filled where that is possible."""
     with seeded(0):
         found = case("several", batches=16, samples=128)
+        other = case("several", batches=2, samples=128, seed=5)
         example, lent = found.batches[0], (found.model, found.batches)
         labelled = [(batch, torch.randint(3, (len(batch),))) for batch in found.batches]
         made = {
             "inspect": vs.inspect(found.model, example),
             "measure": vs.measure(*lent),
             "explain": vs.explain(*lent, test_data=found.batches),
+            "diagnose": vs.diagnose(*lent, found.batches, other.batches),
             "predict": vs.predict(*lent),
             "footprint": vs.footprint(*lent),
             "check": vs.check(found.model, data=found.batches),

@@ -117,7 +117,7 @@ FINDING = leaves(
 ) | {"noises": NUMBERS, "also": NUMBERS, "quiet": NUMBERS, "line": LINE}
 SCORE = leaves("loss", "loss_se", "accuracy", "accuracy_se", "samples")
 PAIRED = leaves("mean", "se", "low", "high", "p_value", "samples")
-CANDIDATE = leaves("method", "accepted", "seconds", "reason") | {
+CANDIDATE = leaves("method", "accepted", "verdict", "seconds", "reason") | {
     "score": SCORE,
     "trial": {"loss": PAIRED, "accuracy": PAIRED},
     "tensors": NUMBERS,
@@ -149,10 +149,8 @@ REWRITE = {
     "after": STRUCTURE,
     "notes": NUMBERS,
 }
-SHAPES = {
-    "inspect": STRUCTURE,
-    "measure": STRUCTURE | RUN | {"schema": "varshift.measurement/1", "sites": Each(MEASURED)},
-    "explain": STRUCTURE
+EXPLANATION = (
+    STRUCTURE
     | RUN
     | leaves("verdict", "reason", "passes")
     | {
@@ -164,7 +162,48 @@ SHAPES = {
         "outputs": Each(OUTPUT),
         "other_norms": OTHER_NORMS,
         "stale": Each(STALE),
-    },
+    }
+)
+MEASUREMENT = STRUCTURE | RUN | {"schema": "varshift.measurement/1", "sites": Each(MEASURED)}
+FINDINGS = {
+    "schema": "varshift.findings/1",
+    **leaves("max_severity", "norms", "sources"),
+    "findings": Each(FINDING),
+    "silenced": Each(FINDING),
+    "rules": Each(leaves("code", "name", "summary", "why", "fix", "source", "page")),
+    "notes": NUMBERS,
+}
+PLACED = {"line": LINE, "share": FIGURE, "severity": FIGURE} | leaves("place", "cause", "line_of")
+STEP = leaves("kind", "cause", "line", "command", "place", "line_of") | {
+    "sources": NUMBERS,
+    "at_line": LINE,
+    "before": FIGURE,
+    "after": FIGURE,
+    "measured": CANDIDATE,
+}
+DIAGNOSIS = (
+    STRUCTURE
+    | leaves("verdict", "grade", "reason", "samples", "batches", "passes")
+    | {
+        "schema": "varshift.diagnosis/1",
+        "worst": Each(PLACED | leaves("grade", "source") | {"shift": FIGURE, "mean_shift": FIGURE}),
+        "causes": Each(
+            PLACED | {"source": LEAF, "displacement": FIGURE, "why": STALE, "names": NUMBERS}
+        ),
+        "advice": Each(STEP),
+        "unseen": Each(leaves("kind", "why") | {"about": NUMBERS}),
+        "settled": NUMBERS,
+        "explanation": EXPLANATION,
+        "measurement": MEASUREMENT,
+        "findings": FINDINGS,
+        "held_out": SCORE,
+    }
+)
+SHAPES = {
+    "inspect": STRUCTURE,
+    "measure": MEASUREMENT,
+    "diagnose": DIAGNOSIS,
+    "explain": EXPLANATION,
     "predict": STRUCTURE
     | {
         "schema": "varshift.prediction/1",
@@ -181,14 +220,7 @@ SHAPES = {
         "sites": Each(REMEMBERED),
         "further": Each(REMEMBERED),
     },
-    "check": {
-        "schema": "varshift.findings/1",
-        **leaves("max_severity", "norms", "sources"),
-        "findings": Each(FINDING),
-        "silenced": Each(FINDING),
-        "rules": Each(leaves("code", "name", "summary", "why", "fix", "source", "page")),
-        "notes": NUMBERS,
-    },
+    "check": FINDINGS,
     "recalibrate": RECALIBRATION,
     "repair": REPAIR,
     "repair with labels": REPAIR,
@@ -207,6 +239,10 @@ COLUMNS = {
     "measure": (
         *("site", "channels", "dead", "shift", "shift_se", "severity", "severity_se"),
         *("paper", "paper_se", "noises"),
+    ),
+    "diagnose": (
+        *("place", "cause", "grade", "severity", "severity_se", "shift"),
+        *("source", "share", "line", "line_of"),
     ),
     "explain": (
         *("site", *FACTORS, *(f"{name}_se" for name in FACTORS)),

@@ -11,6 +11,7 @@ from contract.marks import marks
 VERBS = {
     "inspect": lambda found, data: vs.inspect(found.model, next(iter(data)), **found.keywords),
     "measure": lambda found, data: vs.measure(found.model, data, **found.keywords),
+    "diagnose": lambda found, data: vs.diagnose(found.model, data, **found.keywords),
     "explain": lambda found, data: vs.explain(found.model, data, **found.keywords),
     "predict": lambda found, data: vs.predict(found.model, data, **found.keywords),
     "predict without data": lambda found, data: vs.predict(
@@ -24,7 +25,7 @@ WRITING = {
     "recalibrate": lambda found, data: vs.recalibrate(found.model, data, **found.keywords),
     "repair": lambda found, data: vs.repair(found.model, data, **found.keywords),
 }
-READS_ALL = [verb for verb in VERBS if verb in ("measure", "explain", "predict", "footprint")]
+READS_ALL = ["measure", "diagnose", "explain", "predict", "footprint"]
 REFUSED = {  # what has no statistics that could remember noise
     ("footprint", name) for name in ("reused", "functional")
 }

@@ -41,6 +41,7 @@ FORMS = {
 }
 VERBS = {
     "measure": lambda *a, **k: vs.measure(*a, **k)["2"].test.var,
+    "diagnose": lambda *a, **k: vs.diagnose(*a, **k).measurement["2"].test.var,
     "explain": lambda *a, **k: vs.explain(*a, **k).factors["2"].channels["total"],
     "predict": lambda *a, **k: vs.predict(*a, **k)["2"].delta,
     "recalibrate": lambda *a, **k: vs.recalibrate(*a, **k).sites["2"].after.var,

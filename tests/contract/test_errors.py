@@ -12,6 +12,7 @@ from varshift import errors
 
 VERBS = {
     "measure": vs.measure,
+    "diagnose": vs.diagnose,
     "explain": vs.explain,
     "predict": vs.predict,
     "footprint": vs.footprint,

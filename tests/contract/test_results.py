@@ -19,6 +19,7 @@ from contract.shapes import COLUMNS, SHAPES, differences
 CLASSES = {
     "inspect": vs.Structure,
     "measure": vs.Measurement,
+    "diagnose": vs.Diagnosis,
     "explain": vs.Explanation,
     "predict": vs.Prediction,
     "footprint": vs.Footprint,
@@ -30,7 +31,7 @@ CLASSES = {
     "replace": vs.Rewrite,
     "patch": vs.Rewrite,
 }
-PLOTS = ("measure", "explain", "predict", "footprint", "repair", "repair with labels")
+PLOTS = ("diagnose", "measure", "explain", "predict", "footprint", "repair", "repair with labels")
 
 every_result = pytest.mark.parametrize("name", CLASSES)
 
@@ -52,6 +53,8 @@ def test_every_part_of_the_json_was_seen(results):
     for name, path in (
         *(("inspect", "noises"), ("inspect", "norms"), ("inspect", "routes"), ("measure", "sites")),
         *(("explain", "factors"), ("explain", "outputs"), ("predict", "sites")),
+        *(("diagnose", "worst"), ("diagnose", "causes"), ("diagnose", "advice")),
+        *(("diagnose", "explanation"), ("diagnose", "measurement"), ("diagnose", "held_out")),
         *(("footprint", "sites"), ("check", "findings"), ("check", "rules")),
         *(("recalibrate", "sites"), ("repair", "candidates"), ("repair", "changes")),
         *(("relocate", "changes"), ("replace", "changes"), ("patch", "patches")),
@@ -147,6 +150,7 @@ def test_pickles(name, results):
 LENDING = {
     "inspect": lambda found: vs.inspect(found.model, found.batches[0]),
     "measure": lambda found: vs.measure(*found.lent),
+    "diagnose": lambda found: vs.diagnose(*found.lent),
     "explain": lambda found: vs.explain(*found.lent),
     "predict": lambda found: vs.predict(*found.lent),
     "footprint": lambda found: vs.footprint(*found.lent),

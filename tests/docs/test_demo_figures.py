@@ -1,4 +1,4 @@
-"""What `varshift demo` prints, wherever it runs, is what both READMEs and docs/demo.md show."""
+"""What `varshift demo` prints, wherever it runs, is what READMEs, index.md and demo.md show."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ def test_kernels_that_round_otherwise_print_the_same(printed):
     assert demo(**PLAIN) == printed
 
 
-@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
-def test_the_readme_shows_what_is_printed(printed, readme):
-    shown = re.search(r"^```\n\$ make demo\n(.*?)^```$", (ROOT / readme).read_text(), re.M | re.S)
+@pytest.mark.parametrize("page", ["README.md", "README.zh-CN.md", "docs/index.md"])
+def test_a_page_shows_what_is_printed(printed, page):
+    shown = re.search(r"^```\n\$ make demo\n(.*?)^```$", (ROOT / page).read_text(), re.M | re.S)
     lines = [line.rstrip() for line in printed.splitlines()]
     for part in shown[1].strip().split("…\n"):
         wanted = part.strip("\n").split("\n")

@@ -1,4 +1,4 @@
-"""Every block of the tutorial and the how-to pages runs, and prints what the page shows."""
+"""Every block of the tutorial, the note and the how-to pages runs, and prints what is shown."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ import torch
 from docs.pages import DOCS, blocks, differences, run
 from problems.libraries import library
 
-PAGES = [DOCS / "tutorial.md", DOCS / "monitor.md", *sorted((DOCS / "howto").glob("*.md"))]
+PAGES = [
+    *(DOCS / name for name in ("tutorial.md", "monitor.md", "seed.md", "seed.zh.md")),
+    *sorted((DOCS / "howto").glob("*.md")),
+]
 
 
 # What a page cannot do without, and not everybody has.
@@ -52,7 +55,7 @@ def test_every_output_belongs_to_a_block_that_runs(path):
     page = path.read_text()
     found = blocks(page)
     for before, block in zip([None, *found], found, strict=False):
-        assert block.language in {"python", "text", "console"}, f"a {block.language} block"
+        assert block.language in {"python", "text", "console", "math"}, f"a {block.language} block"
         if block.language == "text":
             between = page[before.end : block.start].split() if before else []
             assert between == ["```", "```text"], f"no block right before {block.text[:40]!r}"

@@ -12,6 +12,8 @@ import re
 from collections import Counter
 from itertools import zip_longest
 
+import pytest
+
 from docs.pages import ROOT
 
 _FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -27,12 +29,12 @@ _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 HEADINGS = {
     "": "",  # what stands above the first heading
     "varshift": "varshift",
-    "Quick start": "快速开始",
-    "What the demo prints": "演示输出什么",
-    "In your own code": "在自己的代码中使用",
+    "Two commands": "两条命令",
+    "One look": "看一眼就够",
+    "Does the repair help? What the demo prints": "修复有用吗？演示输出什么",
+    "The verbs": "各个动词",
     "While it trains": "训练过程中",
     "On the command line": "在命令行上",
-    "What it does": "功能",
     "How exact, how fast": "有多精确，有多快",
     "What it does not do yet": "尚不支持",
     "Documentation": "文档",
@@ -130,3 +132,16 @@ def test_list_items_and_table_rows_are_as_many():
                 for text in (english, chinese)
             ]
             assert counts[0] == counts[1], f"section {heading!r}, lines of {mark!r}: {counts}"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").rglob("*.zh.md"))],
+    ids=lambda path: path.name,
+)
+def test_chinese_is_set_as_chinese_is(path):
+    prose = _FENCE.sub("", path.read_text())
+    assert not re.search(r"\d %", prose), "no space stands before %"
+    # A line that ends between two Chinese characters is drawn with a space there.
+    broken = re.findall(r"[\u4e00-\u9fff，。；：、“”（）]\n *[\u4e00-\u9fff“（]", prose)
+    assert broken == []

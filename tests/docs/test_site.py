@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
+import shutil
 import subprocess
 import sys
 from html import unescape
@@ -14,7 +16,8 @@ import pytest
 
 from docs.pages import DOCS, ROOT
 
-for _needed in ("mkdocs", "material", "mkdocstrings", "mkdocstrings_handlers.python"):
+NEEDED = ("mkdocs", "material", "mkdocstrings", "mkdocstrings_handlers.python", "latex2mathml")
+for _needed in NEEDED:
     pytest.importorskip(_needed, reason="no mkdocs; pip install '.[docs]'")
 
 LOADED = {"script": "src", "link": "href", "img": "src", "iframe": "src", "source": "src"}
@@ -102,6 +105,63 @@ def test_the_api_shows_docstrings(built):
                 said = resolve_name(name).__doc__
                 first = said.partition("\n")[0].replace("`", "")
                 assert first in text, f"{name} is on {page.name} without its docstring"
+
+
+@pytest.mark.parametrize("name", ["seed", "seed.zh", "theory"])
+def test_formulas_are_drawn_without_a_network(built, name):
+    page, html = (DOCS / f"{name}.md").read_text(), (built[0] / f"{name}.html").read_text()
+    wanted = page.count("\n```math\n") + len(re.findall(r"\$`[^`\n]+`\$", page))
+    assert html.count("<math ") == html.count("</math>") == wanted > 20
+    text = re.sub(r"<(pre|code|script)\b.*?</\1>", "", html, flags=re.DOTALL)
+    assert "$" not in text
+    assert "```" not in text
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium; apt-get install chromium")
+def test_no_formula_is_wider_than_its_column(built):
+    sync_api = pytest.importorskip(
+        "playwright.sync_api", reason="no playwright; pip install playwright"
+    )
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        for name in ("seed", "theory"):
+            page.goto((built[0] / f"{name}.html").as_uri())
+            widths = page.eval_on_selector_all(
+                "div.math", "all => all.map(one => [one.scrollWidth, one.clientWidth])"
+            )
+            assert len(widths) > 20
+            assert [needed for needed, there in widths if needed > there] == [], name
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def mathml():
+    return runpy.run_path(str(DOCS / "site_formulas.py"))["mathml"]
+
+
+def test_a_formula_is_escaped_and_keeps_its_latex(mathml):
+    made = mathml(r"a &lt; \frac{1}{2}", "inline")
+    assert "<mfrac>" in made
+    assert 'alttext="a &lt; \\frac{1}{2}"' in made
+    assert 'display="inline"' in made
+    assert "<mtext>drop_p</mtext>" in mathml(r"\text{drop\_p}", "block")
+
+
+@pytest.mark.parametrize(
+    "latex", [r"\nosuchcommand x", r"\begin{aligned} a &amp;= b \end{aligned}"]
+)
+def test_latex_that_cannot_be_read_stops_the_build(mathml, latex):
+    with pytest.raises(ValueError, match="latex2mathml does not read"):
+        mathml(latex, "block")
+
+
+def test_a_chinese_page_says_so(built):
+    assert 'lang="zh-CN"' in (built[0] / "seed.zh.html").read_text()
+    assert 'lang="zh-CN"' not in (built[0] / "seed.html").read_text()
 
 
 def test_doctests_are_code(built):

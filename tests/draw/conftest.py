@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+import shutil
 
 import pytest
 import torch
@@ -8,6 +9,8 @@ import torch
 import varshift as vs
 from problems.noisy_nets import Conv
 from problems.settling import settled
+from varshift._draw.document import Document
+from varshift._draw.page import render
 from varshift.theory import calculator
 
 
@@ -39,6 +42,7 @@ def every():
         "structure": vs.inspect(net, x[:2]),
         "measurement": vs.measure(net, x.split(8)),
         "explanation": vs.explain(net, x.split(8), test_data=(1.3 * x).split(8)),
+        "diagnosis": vs.diagnose(net, x.split(8), (1.3 * x).split(8)),
         "same-data": vs.explain(net, x.split(8)),
         "prediction": vs.predict(net, x.split(8), noise={"drop": 0.2}),
         "without-data": vs.predict(settled(copy.deepcopy(net), x.split(8), 20), example=x[:2]),
@@ -51,3 +55,48 @@ def every():
         # Last: what trains draws, and what comes after it draws other noise.
         "monitoring": monitored(copy.deepcopy(net).train(), x.split(8)),
     }
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium."""
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="no playwright; pip install playwright"
+    )
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium; apt-get install chromium")
+    with playwright.sync_playwright() as running:
+        started = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def opened(browser, tmp_path):
+    """Opens the page of a result or of a document on file://, without a network.
+
+    What the console said and what was fetched is on the page object.
+    """
+    contexts = []
+
+    def open_(shown, beside=None, **options):
+        path = tmp_path / "page.html"
+        if isinstance(shown, Document):
+            path.write_text(render(shown, "made by hand", beside), encoding="utf-8")
+        else:
+            shown.to_html(path, beside=beside)
+        contexts.append(browser.new_context(**options))
+        page = contexts[-1].new_page()
+        page.set_default_timeout(120_000)  # two cores, and other work on them
+        page.said, page.fetched = [], []
+        page.on("console", lambda message: page.said.append(message.text))
+        page.on("pageerror", lambda error: page.said.append(str(error)))
+        page.on("dialog", lambda dialog: (page.said.append(dialog.message), dialog.dismiss()))
+        page.on("request", lambda request: page.fetched.append(request.url))
+        page.goto(path.as_uri())
+        return page
+
+    yield open_
+    for context in contexts:
+        context.close()

@@ -21,7 +21,7 @@ HOME = torch.__version__.startswith("2.14.") and platform.machine() == "x86_64"
 
 
 NAMES = (
-    *("structure", "measurement", "explanation", "prediction", "without-data"),
+    *("structure", "measurement", "explanation", "prediction", "without-data", "diagnosis"),
     *("footprint", "recalibration", "repair", "rewrite", "calculation", "findings"),
 )
 

@@ -11,28 +11,28 @@ import torch
 from torch import nn
 
 import varshift as vs
+from varshift._draw.documents import document
 from varshift._draw.figures import cells
+from varshift._draw.telling import tables
 
 KINDS = (
-    *("structure", "measurement", "explanation", "prediction", "without-data"),
+    *("structure", "measurement", "explanation", "prediction", "without-data", "diagnosis"),
     *("footprint", "recalibration", "repair", "rewrite", "calculation", "findings"),
 )
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_printed_says_what_the_terminal_says(every, kind, capsys):
-    """Every word of the account's sentence, every heading and every first name."""
-    from varshift._draw.accounts import told
-
+    """Every word of the document's head, every heading and every note."""
     print(every[kind])
     printed = capsys.readouterr().out
-    said = told(every[kind])
-    assert " ".join(printed.split()).startswith(" ".join(said.head.split()))
-    for sheet in said.sheets:
-        for word in filter(None, (sheet.title, *sheet.headings)):
+    made = document(every[kind])
+    assert " ".join(made.head.split()) in " ".join(printed.split())
+    for held in tables(made):
+        for word in filter(None, (held.title, *(column.name for column in held.columns))):
             assert word in printed
-        assert len(sheet.rows) <= printed.count("\n")
-    for note in said.notes:
+        assert len(held.rows) <= printed.count("\n")
+    for note in made.notes:
         assert f"note: {note}" in " ".join(printed.split())
     assert "\x1b" not in printed
     assert not re.search(r"[ \t]$", printed, re.MULTILINE)
@@ -64,7 +64,8 @@ def test_what_stands_out_has_a_star():
     printed = str(vs.measure(net, torch.randn(256, 4).split(32)))
     assert re.search(r"^3 .* \*$", printed, re.MULTILINE)
     assert not re.search(r"^1 .* \*$", printed, re.MULTILINE)
-    assert "starred above 1.1" in " ".join(printed.split())
+    assert "*: mild or worse." in printed
+    assert "mild above 1.1" in " ".join(printed.split())
 
 
 def test_a_long_table_is_cut_and_says_so():

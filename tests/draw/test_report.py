@@ -67,11 +67,11 @@ def test_a_measurement_fits_and_hides_nothing(results):
             ("Verdict: ", "What became of the variance", "Whose noise it is", "Outputs"),
         ),
         ("prediction", ("Shift that theory expects", "law (b)", "weights are held fixed", "τ = ")),
-        ("footprint", ("Noise the checkpoint remembers", "before conv", "Misfit")),
+        ("footprint", ("Noise in training is claimed at 2 of 4 norms", "before conv", "Misfit")),
         ("repair", ("Not repaired: no repair helped.", "as trained", "no better", "split off by")),
         (
             "rewrite",
-            ("Noise reached 3 norms, directly or through", "Changed in the model", "noise_before"),
+            ("before, it reached 3 norms", "Changed in the model", "noise_before"),
         ),
     ],
 )

@@ -135,6 +135,7 @@ VERBS = {
     "measure": vs.measure,
     "recalibrate": vs.recalibrate,
     "explain": vs.explain,
+    "diagnose": vs.diagnose,
     "predict": vs.predict,
     "predict without data": blind,
     "what if": what_if,
@@ -171,7 +172,9 @@ FAILURES = {
 
 
 @pytest.mark.parametrize("failure", FAILURES)
-@pytest.mark.parametrize("verb", ["measure", "recalibrate", "explain", "predict", "what if"])
+@pytest.mark.parametrize(
+    "verb", ["measure", "recalibrate", "explain", "diagnose", "predict", "what if"]
+)
 def test_failure_leaves_no_trace(verb, failure):
     error, data = FAILURES[failure]
     net = lent(Counting)

@@ -184,7 +184,7 @@ def test_where_samples_act_on_each_other_whole_batches_carry_the_sources():
     truth = naive_shares(net, data, 8)
     x = vs.explain(net, data)
     assert x.blame.unit == "batch"
-    assert any("act on each other" in note for note in x.notes)
+    assert any("influence each other" in note for note in x.notes)
     for pair, (share, se) in truth.items():
         got = x.blame.at(*pair)
         assert got.value == pytest.approx(share, abs=4 * (got.se + se) + 0.01)
@@ -260,7 +260,7 @@ def test_a_norm_that_the_first_batch_left_out_has_fixed_statistics_too():
     x = vs.explain(Skipping(), [torch.randn(64, 8) for _ in range(16)])
     assert any("the example never reached it" in note for note in x.notes)
     assert x.blame.unit == "sample"
-    assert not any("act on each other" in note for note in x.notes)
+    assert not any("influence each other" in note for note in x.notes)
     # Groups that reached a norm in evaluation alone are left out there alone, and errors are known.
     assert len(x.factors) == 6
     assert all(0 < f.noise.se < f.noise.value / 2 for f in x.factors.values())

@@ -131,4 +131,4 @@ def test_a_wide_output_is_left_out_and_named():
     net = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(4), nn.Linear(4, 9000))
     x = vs.explain(net, [torch.randn(16, 4) for _ in range(2)])
     assert x.outputs == {}
-    assert "output: 9000 features, left out" in x.notes
+    assert "output: left out of blame, for it has 9000 features" in x.notes

@@ -69,7 +69,7 @@ def test_a_draw_that_cannot_be_silenced_comes_before_the_dropout():
     assert rest.value > 2 * share.value
     assert x.blame.unsilenced == ("(model)",)
     assert x.verdict == "noise"
-    told = f"{100 * rest.value:.0f} % of its training variance is attributed to no source"
+    told = f"{100 * rest.value:.0f} % of its training variance, which no source explains"
     assert told in x.reason
     assert x.reason.index("'(model)'") < x.reason.index("'drop'")
     assert "code under self.training" in x.reason
@@ -112,7 +112,7 @@ def test_what_is_the_same_in_every_pass_is_no_draw(drop_p):
     assert x.blame.unsilenced == ()
     assert "No draw explains it" in x.reason
     assert "masks drawn ahead of the pass" in x.reason
-    assert any("nobody's blame" in note for note in x.notes)
+    assert any("which no source explains" in note for note in x.notes)
     assert x.scores["unattributed"] > 2 * x.scores["noise"]
 
 
@@ -232,7 +232,7 @@ def test_noise_that_evaluation_alone_draws_is_said():
     assert x.verdict == "unattributed"
     assert x.blame.in_evaluation
     assert x.blame.rest["norm"].value < -0.5
-    assert "a draw of evaluation alone" in x.reason
+    assert "a draw in evaluation alone" in x.reason
 
 
 class ByBatch(nn.Module):
@@ -259,7 +259,7 @@ def test_a_norm_by_its_batch_in_evaluation_too_shifts_nothing():
     assert x.verdict == "none"
     assert set(x.factors) == {"last"}
     assert "by its batch in evaluation too" in x.skipped["norm"]
-    assert any("depends on the batch" in note for note in x.notes)
+    assert any("depends on the whole batch" in note for note in x.notes)
     # What it hands on has the same variance with noise and without.
     assert x.factors["last"].alone.value == pytest.approx(1, abs=0.05)
 
@@ -276,4 +276,4 @@ def test_norms_in_their_own_way_are_named_where_something_is_left():
             net(batch)
     x = vs.explain(net, data)
     assert x.blame.otherwise == ("1",)
-    assert "norms that answer in their own way ('1')" in " ".join([x.reason, *x.notes])
+    assert "norms that normalise in their own way ('1')" in " ".join([x.reason, *x.notes])

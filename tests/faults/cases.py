@@ -26,7 +26,7 @@ FAULTS = (
     "interrupt while borrowing",
     "two interrupts while borrowing",
 )
-_RARE = {"repair": 0.3, "footprint": 0.5, "explain": 0.6}  # dear: fewer of these
+_RARE = {"repair": 0.3, "footprint": 0.5, "explain": 0.6, "diagnose": 0.4}  # dear: fewer of these
 _lines = {}
 
 

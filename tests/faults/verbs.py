@@ -26,6 +26,7 @@ VERBS = {
     "inspect": lambda net, data: vs.inspect(net, _first(data)),
     "measure": lambda net, data: vs.measure(net, data),
     "explain": lambda net, data: vs.explain(net, data),
+    "diagnose": lambda net, data: vs.diagnose(net, data),
     "predict": lambda net, data: vs.predict(net, data),
     "predict without data": lambda net, data: vs.predict(net, example=_first(data)),
     "footprint": lambda net, data: vs.footprint(net, data),

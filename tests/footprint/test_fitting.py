@@ -202,4 +202,4 @@ def test_memory_of_norms_that_have_none():
     assert "not trained" in remembered(nn.BatchNorm1d(3), "unknown")
     young = nn.BatchNorm1d(3)
     young(torch.randn(8, 3))
-    assert "has tracked 1 batches: 90%" in remembered(young)
+    assert "has tracked 1 batch: 90 % of its statistics" in remembered(young)

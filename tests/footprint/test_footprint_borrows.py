@@ -109,7 +109,7 @@ def test_bad_places_are_refused(places, sentence):
 
 
 def test_too_few_batches_are_refused():
-    with pytest.raises(DataError, match="data gave 3 batches, and their scatter"):
+    with pytest.raises(DataError, match="data gave 3 batches, and the error"):
         footprint(lent(), good()[:3])
 
 
@@ -169,4 +169,4 @@ def test_norms_of_too_few_channels_are_skipped_in_a_sentence():
         net(torch.randn(32, 8))
     f = footprint(net, good())
     assert f.sites == {}
-    assert f.skipped == {"1": "fewer than 4 channels vary: no error to tell"}
+    assert f.skipped == {"1": "fewer than 4 channels vary: too few to estimate an error"}

@@ -61,7 +61,7 @@ def test_a_wrong_place_shows_as_misfit(digits):
     assert right.notes == ()
     assert all(site.misfit < 2 for site in right.sites.values())
     assert "norm2" in wrong.notes[0]
-    assert "the channels agree on no one noise" in wrong.notes[0]
+    assert "the channels agree on no single amount of noise" in wrong.notes[0]
     assert wrong["norm2"].misfit > 10
 
 

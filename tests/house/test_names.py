@@ -29,7 +29,7 @@ def test_a_verb_takes_from_few_modules():
     verbs = {
         *("_inspect/inspecting", "_measure/measuring", "_explain/explaining"),
         *("_predict/predicting", "_footprint/estimating", "_check/checking"),
-        *("_repair/recalibration", "_repair/repairing"),
+        *("_repair/recalibration", "_repair/repairing", "_diagnose/diagnosing"),
     }
     for verb in verbs:
         tree = ast.parse((ROOT / f"{verb}.py").read_text(encoding="utf-8"))

@@ -292,7 +292,7 @@ def test_a_wrong_call_ends_training_and_weights_gone_astray_do_not():
             with torch.no_grad():
                 self.net[0].weight.fill_(float("inf"))
 
-    with pytest.warns(UserWarning, match="no noise-off statistics, training's are used: "):
+    with pytest.warns(UserWarning, match="noise-off statistics failed, so training's are used: "):
         fitted(silent(), kind=Astray, max_epochs=1)
 
 

@@ -82,7 +82,10 @@ def test_a_file_that_reads_its_command_line_finds_none(tmp_path, monkeypatch):
 
 
 def test_a_file_or_a_checkpoint_without_a_name(tmp_path):
-    path = written(tmp_path, "def _private(): ...\ndef make_model(): ...\n")
+    text = (
+        "def _private(): ...\nclass Net: ...\ndef block(width): ...\ndef make_model(depth=3): ...\n"
+    )
+    path = written(tmp_path, text)
     with pytest.raises(UsageError, match=r"such as .*theirs.py:make_model$"):
         load_model(path)
     with pytest.raises(UsageError, match=r"'w.pt' is a checkpoint: name the model it is of"):

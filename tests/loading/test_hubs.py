@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+
 import pytest
 import torch
 from torch import nn
@@ -179,3 +181,56 @@ def test_no_target_names_the_kinds():
         load_model("resnet50")
     with pytest.raises(UsageError, match=r"write package.module:factory"):
         load_model("timm:")
+
+
+class TestNoHub:
+    """With arguments, too, a model is made from what is on this machine."""
+
+    @pytest.fixture(autouse=True)
+    def sockets(self, monkeypatch):
+        """What was looked up or connected to; each attempt also fails."""
+        tried = []
+
+        def refuse(*arguments, **keywords):
+            tried.append(arguments)
+            raise OSError("a socket was opened")
+
+        for name in ("connect", "connect_ex", "sendto"):
+            monkeypatch.setattr(socket.socket, name, refuse)
+        for name in ("getaddrinfo", "create_connection", "gethostbyname"):
+            monkeypatch.setattr(socket, name, refuse)
+        yield tried
+        assert tried == []
+
+    def test_a_factory(self, tmp_path):
+        (tmp_path / "net.py").write_text(
+            "from torch import nn\n"
+            "def make(classes, drop=0.5):\n"
+            "    return nn.Sequential(nn.Dropout(drop), nn.Linear(4, classes))\n"
+        )
+        made = load_model(f"{tmp_path}/net.py:make", keywords_of(["classes=10", "drop=0.3"]))
+        assert (made[0].p, made[1].out_features) == (0.3, 10)
+
+    def test_timm(self):
+        pytest.importorskip("timm", reason="no timm; pip install '.[zoo]'")
+        keywords = keywords_of(["num_classes=10", "drop_rate=0.3"])
+        for name in ("test_resnet", "resnet18.a1_in1k"):
+            made = load_model(f"timm:{name}", keywords)
+            assert (made.num_classes, made.drop_rate) == (10, 0.3)
+
+    def test_torchvision(self):
+        pytest.importorskip("torchvision", reason="no torchvision; '.[zoo]'")
+        keywords = keywords_of(["num_classes=10", "dropout=0.3"])
+        made = load_model("torchvision:squeezenet1_1", keywords)
+        assert (made.classifier[0].p, made.classifier[1].out_channels) == (0.3, 10)
+
+    def test_transformers(self, tmp_path):
+        transformers = pytest.importorskip("transformers", reason="no transformers")
+        config = transformers.ResNetConfig(
+            embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic", num_labels=3
+        )
+        transformers.ResNetForImageClassification(config).save_pretrained(tmp_path / "net")
+        made = load_model(f"hf:{tmp_path / 'net'}", keywords_of(["hidden_act=gelu"]))
+        assert (made.config.hidden_act, made.config.num_labels) == ("gelu", 3)
+        with pytest.raises(ModelError, match="nothing is fetched here"):
+            load_model("hf:nobody/nothing", keywords_of(["num_labels=10"]))

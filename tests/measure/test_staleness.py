@@ -70,7 +70,7 @@ def test_the_initial_values_are_found_where_no_steps_were_counted():
     stale = told((1 - weight) * MEAN, weight + (1 - weight) * VAR, steps=0)
     assert stale.cause is StaleCause.FEW_STEPS
     assert stale.initial == pytest.approx(weight, abs=1e-4)  # the finer grid has steps of 2e-5
-    assert "though the steps counted do not say it" in stale.sentence
+    assert "but the steps counted do not explain it" in stale.sentence
 
 
 def test_few_steps_are_no_cause_where_they_explain_nothing():
@@ -98,7 +98,7 @@ def test_the_last_batches_are_told_from_all_of_the_data():
     assert (stale.batch, stale.batches) == (20, 20)
     assert stale.left == pytest.approx(0, abs=1e-7)
     assert "ends with batch 20 of 20" in stale.sentence
-    assert "some 10 batches" in stale.sentence
+    assert "about 10 batches" in stale.sentence
 
 
 def test_domains_in_turn_by_chance_are_told_by_a_batch_of_their_own():

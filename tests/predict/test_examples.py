@@ -155,7 +155,7 @@ def test_an_example_that_evaluation_leads_astray_is_not_called_unlike():
     exact_statistics(net, data)
     net[0].running_var.mul_(0.7)
     f = vs.predict(net, example=data[0])
-    assert "evaluation is too far from training for one example" in f.notes[-1]
+    assert "evaluation differs too much from training for one example" in f.notes[-1]
     assert all(site.how != "example" for site in f.sites.values())
 
 

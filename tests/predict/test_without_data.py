@@ -232,7 +232,7 @@ def test_a_way_that_is_drawn_is_no_way_without_noise():
     net, data = Skips(), [torch.randn(64, 4) for _ in range(4)]
     exact_statistics(net, data)
     f = vs.predict(net, example=data[0])
-    assert "decides its way" in f.skipped["last"]
+    assert "which of its parts run" in f.skipped["last"]
 
 
 def test_channels_put_side_by_side_are_inverted_each_by_its_own_noise():

@@ -39,9 +39,16 @@ def share(rank, ranks):
     return batches()[before : before + DEALT[ranks][rank]]
 
 
+def held_out():
+    generator = torch.Generator().manual_seed(2)
+    return list(torch.randn(120, 8, generator=generator, dtype=torch.float64).split(40))
+
+
 VERBS = {
     "measure": vs.measure,
     "explain": vs.explain,
+    "diagnose": vs.diagnose,
+    "diagnose and try": lambda model, data: vs.diagnose(model, data, held_out=held_out()),
     "predict": vs.predict,
     "predict other noise": lambda model, data: vs.predict(model, data, noise={"2": 0.2}),
     "footprint": lambda model, data: vs.footprint(model, data, places=["3", "6"]),
@@ -96,6 +103,25 @@ def _explained(one, many):
     yield (many["samples"], one["samples"]), 0
 
 
+def _diagnosed(one, many):
+    assert many["verdict"] == one["verdict"]
+    assert many["grade"] == one["grade"]
+    for name in ("place", "cause", "source"):
+        assert [each[name] for each in many["worst"]] == [each[name] for each in one["worst"]]
+    assert [step["kind"] for step in many["advice"]] == [step["kind"] for step in one["advice"]]
+    yield from _noise_off(one["measurement"], many["measurement"])
+    yield from _found(one["findings"], many["findings"])
+
+
+def _tried(one, many):
+    """Each rank lends the same 120 samples, and all of them judge."""
+    for told in (one, many):
+        assert told["advice"][0]["measured"]["score"]["samples"] == told["held_out"]["samples"]
+    assert one["held_out"]["samples"] == 120
+    assert many["held_out"]["samples"] in (120, 240, 360)
+    yield (many["held_out"]["loss"], one["held_out"]["loss"]), 0.2
+
+
 def _read(one, many):
     for path, site in one["sites"].items():
         yield (many["sites"][path]["tau"], site["tau"]), 1e-6
@@ -111,6 +137,8 @@ def _found(one, many):
 COMPARED = {
     "measure": _noise_off,
     "explain": _explained,
+    "diagnose": _diagnosed,
+    "diagnose and try": _tried,
     "predict": _signal,
     "predict other noise": lambda one, many: [],
     "footprint": _read,
@@ -127,7 +155,9 @@ def failing(rank, ranks, name):
     return outcome(lambda: VERBS[name](net(), data))
 
 
-@pytest.mark.parametrize("name", ["measure", "explain", "predict", "footprint", "check"])
+@pytest.mark.parametrize(
+    "name", ["measure", "explain", "diagnose", "predict", "footprint", "check"]
+)
 def test_an_error_on_one_rank_is_an_error_on_all(name):
     (first, message), (second, other) = on_ranks(2, failing, name)
     assert (second, other) == ("OSError", "disk gone")
@@ -143,7 +173,7 @@ def wrapped(rank, ranks, kind, name):
 
 
 @pytest.mark.parametrize("kind", ["ddp", "fsdp2"])
-@pytest.mark.parametrize("name", ["measure", "explain", "predict", "check"])
+@pytest.mark.parametrize("name", ["measure", "explain", "diagnose", "predict", "check"])
 def test_wrapped_models_run_on_all_ranks(kind, name):
     """Weights on several ranks are gathered in every forward, so shards of 7 and 5 keep in step."""
     first, second = on_ranks(2, wrapped, kind, name)

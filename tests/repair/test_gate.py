@@ -63,3 +63,23 @@ def test_scores_carry_their_errors():
     assert score.to_dict()["accuracy"] is None
     assert abs(score.loss_se - float(rows.double().std()) / 2) < 1e-12
     assert score.accuracy is None
+
+
+def test_each_verdict_says_what_kept_a_repair_out():
+    before = losses(torch.full((400,), 1.0), torch.ones(400).double())
+    noise = 0.01 * torch.randn(400, generator=torch.Generator().manual_seed(0))
+    fewer = torch.ones(400).double()
+    fewer[:40] = 0
+    right = torch.ones(400).double()
+    cases = {
+        "passed": losses(0.5 + noise, right),
+        "worse": losses(1.5 + noise, right),
+        "no better": losses(torch.full((400,), 1.0), right),
+        "not better beyond chance": losses(1 + noise - noise.mean() - 1e-5, right),
+        "accuracy fell": losses(0.5 + noise, fewer),
+        "not finite": losses(torch.full((400,), float("nan")), right),
+    }
+    for verdict, after in cases.items():
+        trial = tried(before, after)
+        assert trial.verdict(0.05, 1) == verdict
+        assert trial.passes(0.05, 1) == (verdict == "passed")

@@ -134,7 +134,7 @@ UNTOUCHED = {
     "no noise": (lambda: Mlp(drop_p=0.0), "draws no noise in training"),
     "noise after the last norm": (
         lambda: nn.Sequential(nn.Linear(8, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 3)),
-        "none of its noise sources (1) reaches any of its norms (1)",
+        "none of its noise reaches a norm (1 source, 1 norm)",
     ),
     "no norm": (
         lambda: nn.Sequential(nn.Dropout(0.5), nn.Linear(8, 3)),
@@ -244,7 +244,7 @@ def test_the_split_is_seeded_reported_and_keeps_the_sides_apart():
 def test_held_out_data_that_is_the_calibration_data_is_refused():
     net = shifted("a", 0.7)
     before = bits(net)
-    with pytest.raises(vs.DataError, match="held-out samples are calibration samples too"):
+    with pytest.raises(vs.DataError, match="held-out samples are among the calibration samples"):
         vs.repair(net, pairs("train"), held_out=pairs("train", 100))
     assert same(bits(net), before)
 

@@ -41,7 +41,9 @@ def test_other_samples_are_others_and_equal_ones_are_found(form):
     ours = [made(X[:20], Y[:20])]
     assert shared(ours, [made(X[20:], Y[20:])]) == 0
     assert shared(ours, [made(X[14:34], Y[14:34])]) == 6
-    with pytest.raises(vs.DataError, match="20 of 20 held-out samples are calibration samples too"):
+    with pytest.raises(
+        vs.DataError, match="20 of 20 held-out samples are among the calibration samples"
+    ):
         shared(ours, [made(X[:20], Y[:20])])
 
 

@@ -7,6 +7,7 @@ from collections import Counter
 import pytest
 
 import varshift as vs
+from varshift._counting import counted
 from varshift.reproduce.recipe import PAPER_RECIPES, Recipe
 
 IMAGES = 50_000
@@ -82,6 +83,6 @@ def test_a_shrunk_recipe_keeps_its_batches_unless_told():
 
 @pytest.mark.parametrize(("epochs", "batch"), [(0, 128), (2, 1)])
 def test_a_recipe_that_cannot_train_is_refused(epochs, batch):
-    match = f"a recipe of {epochs} epochs and batches of {batch}: at least one"
+    match = f"a recipe of {counted(epochs, 'epoch')} and batches of {batch}: at least one"
     with pytest.raises(vs.UsageError, match=match):
         Recipe(epochs, (), 0.1, 1e-4, batch_size=batch)

@@ -143,7 +143,7 @@ def test_a_lock_is_let_go_when_the_work_fails(tmp_path, monkeypatch):
 
 
 def test_fewer_than_one_worker_is_refused(tmp_path):
-    with pytest.raises(vs.UsageError, match="0 workers; at least 1 is needed"):
+    with pytest.raises(vs.UsageError, match="workers is 0; pass 1 or more"):
         work(job(tmp_path, PLAIN), workers=0)
 
 

@@ -101,7 +101,7 @@ def test_the_patched_file_is_clean(files, command):
     assert patch.diff().startswith("--- net.py\n+++ net.py\n@@")
     assert not r.clean
     assert r.added == "fc"  # it waits for the patch
-    assert "(model): written in code: as it was until you change it (see patches)" in r.notes
+    assert "(model): written in code, unchanged until you change it (see patches)" in r.notes
     assert vs.inspect(net, X).routes
     fresh = files.apply(patch.diff(), *command)
     assert vs.inspect(fresh, X).noises == ()
@@ -260,7 +260,7 @@ def test_attention_kernels_take_a_rate(files):
     assert vs.inspect(files.apply(patch.diff()), X).noises == ()
     patch = only(replace(files.write(body), X, "gaussian"))
     assert (patch.new, patch.diff()) == (None, "")
-    assert "can draw dropout alone" in patch.why
+    assert "can draw nothing but dropout" in patch.why
 
 
 BY_HAND = {
@@ -404,7 +404,7 @@ def test_library_code_is_said_to_be_that(files):
     net = files.write("x = F.dropout(x, self.p, self.training)", name="site-packages/net.py")
     patch = only(relocate(net, X))
     assert patch.new == ""
-    assert patch.why == "a library's own code: better change model.p, which is 0.5"
+    assert patch.why == "this is a library's code: change model.p instead, which is 0.5"
 
 
 def test_a_bound_on_severity_holds_for_patches_too(files):
@@ -432,7 +432,9 @@ class Net(nn.Sequential):
     net = files.write("x = F.dropout(x, self.p, self.training)", head, tail)
     r = replace(net, X, "gaussian")
     assert [patch.noise for patch in r.patches] == ["0", "2"]
-    assert "self.p says the rate no more: the new number is that of every Block" in r.patches[0].why
+    assert (
+        "self.p no longer sets the rate: the new number holds for every Block" in r.patches[0].why
+    )
     assert any(note.startswith("2: ") and "the first change alone" in note for note in r.notes)
     noises = vs.inspect(files.apply(r.diff()), X).noises
     assert [noise.tau for noise in noises] == pytest.approx([1.0] * 3)

@@ -45,7 +45,7 @@ def test_what_stands_after_the_last_norm_stays():
     assert [drop.p for drop in dropouts] == [0.0, 0.0, 0.5]
     assert [net.body[i] for i in (3, 7, 11)] == dropouts
     assert r.added is None
-    assert r.notes == ("body.11 draws right before head already: none was added",)
+    assert r.notes == ("body.11 draws right before head already: no dropout was added",)
     assert [(c.noise, c.tau_before, c.tau_after) for c in r.changes] == [
         ("body.3", 1.0, 0.0),
         ("body.7", 1.0, 0.0),
@@ -116,7 +116,7 @@ def test_keywords_and_early_heads():
     one, other = net(X)[0], net(X)[0]
     assert not torch.equal(one, other)
     again = relocate(net, X, drop_p=0.2)
-    assert again.notes[0] == "fc.noise_before draws right before fc already: none was added"
+    assert again.notes[0] == "fc.noise_before draws right before fc already: no dropout was added"
 
 
 def test_a_network_without_a_classifier():
@@ -201,7 +201,7 @@ def test_timm_drop_path():
     assert len(r.changes) == 6
     assert {c.after for c in r.changes} == {"Identity()"}
     # The last block's own drop path reaches no norm, and stands before the classifier.
-    assert r.notes == ("layer4.1.drop_path draws right before fc already: none was added",)
+    assert r.notes == ("layer4.1.drop_path draws right before fc already: no dropout was added",)
     net.load_state_dict(old, strict=True)
 
 
@@ -241,7 +241,7 @@ def test_a_library_says_its_own_number():
     names = [f"model.encoder.layers.{i}.self_attn" for i in (0, 1)]
     assert [patch.noise for patch in r.patches] == names
     assert r.patches[0].why == (
-        f"a library's own code: better change model.{names[0]}.dropout, which is 0.2"
+        f"this is a library's code: change model.{names[0]}.dropout instead, which is 0.2"
     )
     for name in names:
         net.get_submodule(name).dropout = 0.0

@@ -216,7 +216,7 @@ def test_attention_and_recurrent_layers_hold_a_plain_rate():
     r = replace(net, x, "gaussian")
     assert r.changes == ()
     assert [patch.noise for patch in r.patches] == ["attention", "lstm"]
-    assert "can draw dropout alone" in r.patches[0].why
+    assert "can draw nothing but dropout" in r.patches[0].why
 
 
 # Places ----------------------------------------------------------------------------------------
@@ -270,7 +270,7 @@ def test_a_module_that_draws_at_two_lines_is_one_module():
     r = replace(net, X, "gaussian")
     assert [c.noise for c in r.changes] == ["drop", "drop#2"]
     assert all(c.tau_after == pytest.approx(1.0) for c in r.changes)
-    assert "drop: runs more than once a pass, with the new noise every time" in r.notes
+    assert "drop: runs more than once a pass, and draws the new noise every time" in r.notes
     r.undo()
     with pytest.raises(vs.UsageError, match="one module and can hold one noise"):
         replace(net, X, {"drop": "gaussian", "drop#2": vs.nn.Uout(0.1)})
@@ -380,7 +380,7 @@ def test_without_data_the_checkpoint_says():
     fresh = nn.Sequential(nn.Dropout(0.5), nn.Linear(8, 8), nn.BatchNorm1d(8))
     fresh = nn.Sequential(*fresh, nn.Dropout(0.5), nn.Linear(8, 8), nn.BatchNorm1d(8))
     r = replace(fresh, X, 0.5, max_severity=1.1)
-    assert any("no predicted figure" in note and "pass data=" in note for note in r.notes)
+    assert any("cannot be predicted" in note and "pass data=" in note for note in r.notes)
 
 
 def test_noise_that_was_not_named_is_said_to_be_too_much():
@@ -397,7 +397,7 @@ def test_a_norm_without_a_live_channel_has_no_figure():
     nn.init.zeros_(net[1].weight)
     r = replace(net, X, 0.3, max_severity=1.05, data=[torch.randn(50, 8)])
     assert net[0].p == 0.3
-    assert any(note.startswith("2: no predicted figure") for note in r.notes)
+    assert any(note.startswith("2: its severity cannot be predicted") for note in r.notes)
     assert json.dumps(r.to_dict(), allow_nan=False)
 
 
@@ -405,7 +405,7 @@ def test_what_max_severity_cannot_hold():
     net = nn.Sequential(nn.AlphaDropout(0.5), nn.BatchNorm1d(8))
     r = replace(net, X, 0.2, max_severity=1.05, data=[torch.randn(500, 8)])
     assert net[0].p == 0.2
-    assert "0: no factor of known τ (law: alpha): max_severity lets it be" in r.notes
+    assert "0: τ is not known (law: alpha): max_severity leaves it as it is" in r.notes
     net = nn.Sequential(nn.Dropout(0.5), nn.Linear(8, 8))
     r = replace(net, X, 0.2, max_severity=1.05)
     assert net[0].p == 0.2

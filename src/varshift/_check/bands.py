@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from varshift.results.expected import median
+from varshift.theory.spread import median
 
 __all__ = ["band_of", "least_of", "variance_bounds", "widened", "worse"]
 

@@ -20,7 +20,7 @@ from varshift._engine import Data, Forward, Progress, Session, session
 from varshift.errors import UsageError
 from varshift.results import RULES, Finding, Findings, Structure
 
-__all__ = ["check"]
+__all__ = ["check", "findings_of"]
 
 
 def check(
@@ -98,15 +98,20 @@ def check(
         sync=None if data is not None else False,
     ) as run:
         evidence = _evidence(run, example, data, max_samples, max_severity, task)
-        seen = [
-            finding
-            for prefix, look in ALL.items()
-            if any(silence.asks_for(code) for code in RULES if code.startswith(prefix))
-            for finding in look(evidence)
-        ]
-        notes = notes_on(evidence, seen)
-        found = _findings(seen, silence, evidence.structure, max_severity, notes, docs)
+        found = findings_of(evidence, silence, docs)
     return run.noted(found)
+
+
+def findings_of(evidence: Evidence, silence: Silence, docs: str = "") -> Findings:
+    """What the rules find in the evidence, less what nobody wants to hear."""
+    seen = [
+        finding
+        for prefix, look in ALL.items()
+        if any(silence.asks_for(code) for code in RULES if code.startswith(prefix))
+        for finding in look(evidence)
+    ]
+    notes = notes_on(evidence, seen)
+    return _findings(seen, silence, evidence.structure, evidence.max_severity, notes, docs)
 
 
 def _evidence(

@@ -25,6 +25,9 @@ class Configuration:
         target: what to check, as on the command line; files are those beside the pyproject.toml.
         input_shape: shapes without the batch, "3,64,64".
         data, checkpoint: as on the command line, found from the file's folder likewise.
+        model_kwargs: "name=value", as on the command line; in the file also a table of them.
+        image_size: of pictures from a folder.
+        baseline: a file of findings that are known; found from the file's folder.
         max_severity: largest severity allowed.
         select, ignore: code prefixes.
         per_module_ignores: glob → code prefixes.
@@ -38,6 +41,9 @@ class Configuration:
     input_shape: tuple[str, ...] | None = None
     data: str | None = None
     checkpoint: str | None = None
+    model_kwargs: tuple[str, ...] | None = None
+    image_size: int | None = None
+    baseline: str | None = None
     max_severity: float | None = None
     select: tuple[str, ...] | None = None
     ignore: tuple[str, ...] | None = None
@@ -49,6 +55,7 @@ class Configuration:
 
 _KEYS = [held.name.replace("_", "-") for held in fields(Configuration) if held.name != "file"]
 _LISTS = ("select", "ignore", "input-shape")
+_PATHS = ("checkpoint", "baseline")  # files, whatever their name ends in
 _HEADER = re.compile(r"^\s*\[\s*tool\s*\.\s*varshift\b", re.MULTILINE)
 _FILES = (".py", ".pt", ".npy", ".npz", ".safetensors")
 
@@ -136,6 +143,12 @@ def _value(key: str, value: Any, file: Path) -> Any:
                 f'{file}: per-module-ignores is a table, as in "encoder.*" = ["VS102"]'
             )
         return {glob: _strings(f"{key} {glob!r}", codes, file) for glob, codes in value.items()}
+    if key == "model-kwargs":
+        return _keywords(value, file)
+    if key == "image-size":
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise UsageError(f"{file}: image-size is {value!r}; write a whole number, as in 224")
+        return value
     if key == "max-severity":
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise UsageError(f"{file}: max-severity is {value!r}; write a number, as in 1.1")
@@ -147,13 +160,13 @@ def _value(key: str, value: Any, file: Path) -> Any:
 
 def _placed(key: str, value: str, folder: Path) -> str:
     """A relative file as seen from the table's folder: the command may be run further down."""
-    if key not in ("target", "data", "checkpoint", "forward"):
+    if key not in ("target", "data", "forward", *_PATHS):
         return value
     # A factory stands behind the last colon; a drive letter's colon has a slash behind it.
     place, colon, name = value.rpartition(":")
     if not colon or "/" in name or "\\" in name or Path(place).suffix != ".py":
         place, colon, name = value, "", ""
-    if key == "checkpoint" or Path(place).suffix in _FILES:
+    if key in _PATHS or Path(place).suffix in _FILES:
         place = str(folder / Path(place).expanduser())
     return place + colon + name
 
@@ -164,3 +177,19 @@ def _strings(key: str, value: Any, file: Path) -> tuple[str, ...]:
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return tuple(value)
     raise UsageError(f"{file}: {key} is {value!r}; write a list of strings")
+
+
+def _keywords(value: Any, file: Path) -> tuple[str, ...]:
+    """As the command line writes them; a table's values as Python's literals."""
+    if isinstance(value, dict):
+        items = tuple(f"{name}={held!r}" for name, held in value.items())
+    else:
+        items = _strings("model-kwargs", value, file)
+    for item in items:
+        name, equals, _ = item.partition("=")
+        if not (equals and name.isidentifier()):
+            raise UsageError(
+                f"{file}: model-kwargs holds {item!r}; write "
+                "model-kwargs = { classes = 10, drop = 0.3 }"
+            )
+    return items

@@ -15,14 +15,16 @@ from varshift._check.sizes import (
     Size,
     drawn_again,
     from_checkpoint,
+    left_by_blame,
     measured,
     predicted,
     unattributed,
 )
 from varshift._check.staleness import against
+from varshift._counting import counted_names, verb
 from varshift._engine import Handle, Session, Silenced, norm_handles
 from varshift._measure.staleness import looks_trained
-from varshift.results import Finding, Line, Noise, Route, Structure
+from varshift.results import Explanation, Finding, Line, Noise, Route, Structure
 from varshift.results.findings import Basis
 from varshift.results.structure import in_a_file
 
@@ -35,7 +37,8 @@ Task = Literal["regression"]
 class Evidence:
     """A borrowed model, the passes over its batches, and what has been found out so far.
 
-    `notes` is what rules could not analyse.
+    `notes` is what rules could not analyse. Where the same batches have been explained already,
+    `explanation` spares the passes that it has made.
     """
 
     run: Session
@@ -43,6 +46,7 @@ class Evidence:
     max_severity: float
     task: Task | None = None
     notes: list[str] = field(default_factory=list)
+    explanation: Explanation | None = None
 
     @property
     def structure(self) -> Structure:
@@ -168,8 +172,11 @@ class Evidence:
         """
         if not self.seen.sites:
             return {}
+        if self.explanation is not None:
+            return left_by_blame(self.explanation.blame, self.passes)
         found = unattributed(self.passes)
-        if self.real and any(s.low <= self.max_severity < s.severity for s in found.values()):
+        undecided = any(s.low <= self.max_severity < s.severity for s in found.values())
+        if self.real and undecided:
             self.passes.silence_all()
             found = unattributed(self.passes)
         return found
@@ -211,9 +218,10 @@ class Evidence:
         fit = [p for p in found if p not in self.frozen and self.fits_evaluation(p)]
         if fit:
             self.notes.append(
-                f"{len(fit)} norms (first {fit[0]}) store the statistics that evaluation has on "
-                "the example, as after varshift.recalibrate: sized on the example, not from the "
-                "checkpoint; evaluation may be right as it is: pass data to see"
+                f"{counted_names(fit, 'norm')} {verb(len(fit), 'store')} the statistics that "
+                "evaluation has on the example, as after varshift.recalibrate. The severity is "
+                "computed from the example, not from the checkpoint. Evaluation may be right as it "
+                "is: pass data to see"
             )
         return {path: size for path, size in found.items() if path not in fit}
 

@@ -61,11 +61,11 @@ def fix(
         raise UsageError(f"fix with {how!r} is none of {', '.join(HOW)}")
     noises, others = _noises(model, found, example, forward)
     steps = tuple(
-        f"{name}: moves an output, and reaches no norm: put it behind the last nonlinearity"
+        f"{name}: it moves an output and reaches no norm; put it behind the last nonlinearity"
         for name in others
     )
     if not noises:
-        return Fix("", steps or ("nothing found that another noise would change",))
+        return Fix("", steps or ("no finding comes from noise that could be changed",))
     before = {path: (module, getattr(module, "p", None)) for path, module in walk(model)}
     if how == "relocate":
         rewrite = relocate(model, example, only=noises, forward=forward)
@@ -160,7 +160,7 @@ class _Layers:
                 changed = {change.path for change in self._rewrite.changes}
                 other = next(other for other in paths if other not in changed)
                 where = Line(place.file, place.line, place.function, "").near
-                return f"but {where} constructs {other!r} too, which is to stay"
+                return f"but {where} constructs {other!r} too, which stays as it is: by hand"
         return "where it is constructed"
 
 
@@ -198,8 +198,8 @@ def _steps(rewrite: Rewrite, own: list[Patch], layers: _Layers, ground: Ground) 
 def _elsewhere(line: Line) -> str:
     where = line.near
     if is_library(line.file):
-        return f"{where}, a library: set its rate where you construct it"
+        return f"{where}, in a library; set its rate where you construct it"
     if not in_a_file(line):
-        return f"{where}, which is no file: change it by hand"
+        return f"{where}, which is not a file; change it by hand"
     folder = os.path.dirname(os.path.abspath(line.file))
     return f"{where}, outside this folder and its repository: run this in {folder} for a patch"

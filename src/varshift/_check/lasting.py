@@ -1,4 +1,4 @@
-"""Random numbers that evaluation draws: as training does too, or a flag the wrong way round."""
+"""Random numbers that evaluation draws: as training does too, or a reversed training flag."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 
 from varshift._check.evidence import Evidence
 from varshift._check.sizes import Size, measured
+from varshift._counting import counted, verb
 from varshift.results import Finding
 
 __all__ = ["drawn_in_evaluation"]
 
 _STAYS = (
-    "noise stays on in eval mode: what it does in both modes is no shift, and is not counted; "
+    "noise stays on in eval mode: what it does in both modes is no shift and is not counted; "
     "check that F.dropout is given training=self.training"
 )
 
@@ -28,9 +29,10 @@ def drawn_in_evaluation(evidence: Evidence, found: Sequence[Finding]) -> Iterato
         return
     worst = max(sizes, key=lambda path: sizes[path].severity)
     yield (
-        "evaluation draws random numbers that training does not, as where a training flag is the "
-        f"wrong way round: {len(sizes)} norms shift by it, {worst} most (severity "
-        f"{sizes[worst].severity:.2f}, as varshift.measure finds on settled statistics)"
+        "evaluation draws random numbers that training does not draw, as with a reversed training "
+        f"flag: {counted(len(sizes), 'norm')} {verb(len(sizes), 'shift')} by it, most of all "
+        f"{worst} (severity {sizes[worst].severity:.2f}, as varshift.measure finds on settled "
+        "statistics)"
     )
 
 

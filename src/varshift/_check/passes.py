@@ -9,27 +9,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import torch
 from torch import Tensor
 
+from varshift._check.ways import Way, Ways
 from varshift._engine import (
     Batch,
     Fixed,
     Meeting,
     Passed,
-    Recorder,
     Recording,
     Regime,
     Session,
     Tally,
     fixed,
-    outputs_of,
 )
 from varshift._predict.passes import DirectNoise
 from varshift._predict.recorders import AtTest
-from varshift.results import Statistics
+from varshift.results import Expected, Statistics
 
 __all__ = ["FEW", "Met", "Passes", "Seen"]
 
@@ -65,15 +63,28 @@ class Seen:
 
 
 class Passes:
-    """Runs what is asked for, once. `real`: the batches are data, not an example."""
+    """Runs what is asked for, once.
 
-    def __init__(self, run: Session, held: Sequence[Batch], real: bool) -> None:
+    Args:
+        run: the session.
+        held: its batches.
+        real: whether they are data, not an example.
+        outputs: whether both modes record the outputs too, for a verb that makes these passes.
+
+    `train` and `test` are the recordings of both modes as lent. `begin` makes them, or another verb
+    that runs the `regimes` beside its own, and then says `made`.
+    """
+
+    def __init__(
+        self, run: Session, held: Sequence[Batch], real: bool, *, outputs: bool = False
+    ) -> None:
         self.run, self.held, self.real = run, held, real
         self.noise = DirectNoise()
         self.calm, self.calm_groups = Recording("settled evaluation"), AtTest()
-        self._train, self._test = Recording("train", scattered=True), Recording("test")
-        self._ways = _Ways(run)
-        self._noisy = self.noise.regime(self._train, self._ways)
+        self.train = Recording("train", outputs=outputs, scattered=True)
+        self.test = Recording("test", outputs=outputs)
+        self._ways = Ways(run)
+        self._noisy = self.noise.regime(self.train, self._ways)
         self._quiet = Recording("silenced training"), Recording("settled evaluation")
         self._passed = Passed(0, 0)
 
@@ -81,14 +92,22 @@ class Passes:
         """Look at the model: all of the data in both modes, or the example once in training."""
         if self.real:
             self.run.report.begin("comparing training and evaluation")
-            regimes = {"train": self._noisy, "test": self._evaluation}
-            self._passed = self.run.run(self.held, regimes, self._step)
+            self._passed = self.run.run(self.held, self.regimes, self._step)
         else:
             self._passed = self.run.run(self.held, {"train": self._noisy})
 
     @property
+    def regimes(self) -> dict[str, Regime]:
+        """Both modes as lent."""
+        return {"train": self._noisy, "test": self._evaluation}
+
+    def made(self, passed: Passed) -> None:
+        """All of the data has passed under `regimes`."""
+        self._passed = passed
+
+    @property
     def _evaluation(self) -> Regime:
-        return Regime("evaluation", record=(self._test,))
+        return Regime("evaluation", record=(self.test,))
 
     def _step(self, done: int, batch: Batch) -> None:
         self.run.report.draw(done, len(self.held))
@@ -108,7 +127,7 @@ class Passes:
     @cached_property
     def _short(self) -> bool:
         """Whether an example gives some norm few values, so that only more draws tell."""
-        return any(tally.count < FEW for tally in self._train.at.values())
+        return any(tally.count < FEW for tally in self.train.at.values())
 
     @property
     def rounds(self) -> int:
@@ -125,7 +144,7 @@ class Passes:
         return self._passed.samples
 
     @property
-    def ways(self) -> Mapping[str, _Way]:
+    def ways(self) -> Mapping[str, Way]:
         """By output, what of it is a number, and which sources reach it around all norms."""
         return self._ways.found
 
@@ -136,7 +155,7 @@ class Passes:
             self.run.report.begin("comparing training and evaluation")
             again = list(self.held) * (self.rounds - 1)
             self.run.run(again, {"train": self._noisy}, self._step)
-        stored = {**self.evaluated.stored, **self._train.stored}
+        stored = {**self.evaluated.stored, **self.train.stored}
         return Seen({path: self._met(path, held) for path, held in stored.items()})
 
     @cached_property
@@ -144,11 +163,11 @@ class Passes:
         """Evaluation as lent; an example is run when this is first asked for."""
         if not self.real:
             self.run.run(self.held, {"test": self._evaluation})
-        return self._test
+        return self.test
 
     def _met(self, path: str, stored: Statistics) -> Met:
         nothing = Tally.nothing(len(stored.var))
-        both = (recording.at.get(path, nothing) for recording in (self._train, self._test))
+        both = (recording.at.get(path, nothing) for recording in (self.train, self.test))
         return Met(stored, *both)
 
     @cached_property
@@ -215,6 +234,17 @@ class Passes:
             return meeting.noisy
         return meeting.silent
 
+    @property
+    def settles(self) -> bool:
+        """Whether `at_test` has been asked for, and so has been run."""
+        return "at_test" in self.__dict__
+
+    @cached_property
+    def expected(self) -> Mapping[str, Expected]:
+        """What theory says of each norm in these noisy passes, against settled evaluation."""
+        assert self.at_test is self.calm
+        return self.noise.sites(self.run.structure, self.samples, self.calm_groups)
+
     @cached_property
     def at_test(self) -> Recording:
         """What each norm receives in evaluation with settled statistics."""
@@ -225,48 +255,6 @@ class Passes:
         self.run.report.begin("evaluating with settled statistics")
         self.run.run(batches, {"settled": regime}, self._step)
         return self.calm
-
-
-@dataclass(frozen=True)
-class _Way:
-    """An output: whether it is one number a sample, and the sources that no norm lies before."""
-
-    single: bool
-    sources: tuple[str, ...]
-
-
-class _Ways(Recorder):
-    """Which noise reaches the outputs of the traced pass by a way around all norms."""
-
-    def __init__(self, run: Session) -> None:
-        self.found: dict[str, _Way] = {}
-        self._run = run
-        self._batch: Batch | None = None
-
-    def begin(self, batch: Batch) -> None:
-        """Only the first pass of the session is traced for its structure."""
-        self._batch = None if self.found or self._run.trace is not None else batch
-
-    def end(self, out: Any) -> None:
-        """The outputs are there, and what they carry."""
-        if self._batch is None or self._run.trace is None:
-            return
-        tracer = self._run.trace.tracer
-        for name, value in outputs_of(out, self._batch.samples):
-            free = (
-                tracer.names[index]
-                for index, layers in tracer.ways(value)
-                if not any(layer.role == "norm" and layer.path in tracer.sites for layer in layers)
-            )
-            self.found[name] = _Way(value[0].numel() == 1, tuple(dict.fromkeys(free)))
-
-    def share(self) -> Any:
-        """What it found."""
-        return self.found
-
-    def joined(self, shares: list[Any]) -> None:
-        """That of the first rank that found anything."""
-        self.found = next((found for found in shares if found), {})
 
 
 def _finite(value: Tensor, otherwise: Tensor) -> Tensor:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePosixPath
 
-from varshift.results.catalogue import rule
+from varshift.results.catalogue import DOCUMENTATION, rule
 
 __all__ = ["rule_page"]
 
-_SITE = "https://varshift.github.io/varshift"
 _INSTALLED = Path(__file__).parents[1] / "_rules"
 _CHECKOUT = Path(__file__).parents[3] / "docs/rules"
 _LINK = re.compile(r"\]\((?!https?://)([^)#]*?)(?:\.md)?(#[^)]*)?\)")
@@ -40,4 +39,4 @@ def _address(link: re.Match[str]) -> str:
     while ".." in place:
         at = place.index("..")
         del place[at - 1 : at + 1]
-    return f"]({_SITE}/{'/'.join(place)}.html{part})"
+    return f"]({DOCUMENTATION}/{'/'.join(place)}.html{part})"

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from varshift.errors import UsageError, listed
+from varshift.errors import UsageError
 from varshift.results import RULES, Finding
+from varshift.results.catalogue import DOCUMENTATION
 
 __all__ = ["Silence"]
 
@@ -71,11 +72,13 @@ def _prefixes(given: Iterable[str], where: str, *, empty: bool = True) -> tuple[
     parts = [given] if isinstance(given, str) else given
     found = tuple(prefix.strip() for part in parts for prefix in part.split(","))
     if not (found or empty):
-        raise UsageError(f"{where}: no code, so nothing would be looked at; leave it out for all")
+        raise UsageError(
+            f"{where} names no code, so nothing would be checked; leave it out for all"
+        )
     for prefix in found:
         if not prefix or not any(code.startswith(prefix) for code in RULES):
             raise UsageError(
-                f"{where}: {prefix!r} is no code and no beginning of one; there are {listed(RULES)}"
-                " and more in docs/rules/index.md"
+                f"{where}: {prefix!r} is no code, and no code begins with it; the codes are "
+                f"{', '.join(RULES)}; what each is stands at {DOCUMENTATION}/rules"
             )
     return found

@@ -19,11 +19,14 @@ from varshift._check.passes import Passes
 from varshift._engine import Batch, Session
 from varshift._measure.shift import site_of
 from varshift._predict.predicting import predict
-from varshift.results import Expected, Site
-from varshift.results.expected import median
+from varshift.results import Blame, Expected, Site
 from varshift.results.findings import Basis
+from varshift.theory.spread import median
 
-__all__ = ["Size", "drawn_again", "from_checkpoint", "measured", "predicted", "unattributed"]
+__all__ = [
+    *("Size", "drawn_again", "from_checkpoint", "measured", "left_by_blame", "predicted"),
+    "unattributed",
+]
 
 _NOTHING = 1e-6  # of the variance at test: a signal of rounding
 
@@ -47,8 +50,7 @@ class Size:
 
 def measured(passes: Passes) -> dict[str, Size]:
     """Measured on the batches, norms settled on them. Theory says whose share is which."""
-    test = passes.at_test
-    expected = passes.noise.sites(passes.run.structure, passes.samples, passes.calm_groups)
+    test, expected = passes.at_test, passes.expected
     found = {}
     for path, met in passes.seen.sites.items():
         if met.train.count and path in test.at:
@@ -87,11 +89,30 @@ def unattributed(passes: Passes) -> dict[str, Size]:
     return found
 
 
+def left_by_blame(blame: Blame, passes: Passes) -> dict[str, Size]:
+    """The same from an explanation of these batches, which has silenced the noise already.
+
+    Of the variance in training, `rest` stays with every source silenced, beside the signal.
+    """
+    found = {}
+    for path, met in passes.seen.sites.items():
+        rest, total = blame.rest.get(path), blame.total.get(path)
+        if rest is None or total is None or not met.train.count:
+            continue
+        signal, error = 1 - total - rest, 2 * rest.se if _finite(rest.se) else 0.0
+        if not signal > _NOTHING:
+            continue
+        shift = signal / (signal + max(rest, _NOTHING - signal))
+        ends = (signal / max(signal + end, _NOTHING) for end in (rest + error, rest - error))
+        severity = worse(shift)
+        low, high = widened(band_of(*ends), severity, 1.0)
+        found[path] = Size(shift, severity, low, high, "measured", "data", {})
+    return found
+
+
 def predicted(passes: Passes) -> dict[str, Size]:
     """By theory on the example, norms settled on it."""
-    assert passes.at_test is passes.calm
-    expected = passes.noise.sites(passes.run.structure, passes.samples, passes.calm_groups)
-    sizes = {path: _expected(site) for path, site in expected.items()}
+    sizes = {path: _expected(site) for path, site in passes.expected.items()}
     return {path: size for path, size in sizes.items() if _finite(size.shift)}
 
 

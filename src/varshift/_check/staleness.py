@@ -33,7 +33,8 @@ class Stale:
     `shift` is the variance that arrives ÷ the stored one, `moved` how far the mean lies from the
     stored one, in stored deviations. The severity is max(shift, 1/shift), or 1 + `moved` where that
     is surely more: a variance off by a tenth and a mean off by a tenth of a deviation count alike.
-    `typical`: not of what is stored, but of what a running average stores as a rule.
+    `typical`: not of what is stored, but of what a running average stores as a rule. `of_means`:
+    the severity is 1 + `moved`.
     """
 
     shift: float
@@ -42,6 +43,7 @@ class Stale:
     high: float | None
     moved: float = 0.0
     typical: bool = False
+    of_means: bool = False
 
     @property
     def least(self) -> float:
@@ -78,7 +80,8 @@ def misfit(tally: Tally, stored: Statistics, norm: Norm) -> Stale | None:
     moved = replace(spread, moved=means[0])
     if not math.isfinite(means[0]) or 1 + means[1] <= spread.least:
         return moved
-    return replace(moved, severity=1 + means[0], low=1 + means[1], high=1 + means[2])
+    low, high = 1 + means[1], 1 + means[2]
+    return replace(moved, severity=1 + means[0], low=low, high=high, of_means=True)
 
 
 def _means(tally: Tally, stored: Statistics, norm: Norm) -> tuple[float, float, float]:
@@ -103,7 +106,7 @@ def _means(tally: Tally, stored: Statistics, norm: Norm) -> tuple[float, float, 
 def of_one_batch(tally: Tally, norm: Norm) -> Stale | None:
     """How far off a running average is as a rule, by what it keeps of the scatter between batches.
 
-    A normal deviation is beyond 0.674 of its standard deviation every second time; that is known
+    Half of all normal deviations are beyond 0.674 of their standard deviation; that is known
     to 1/√(2(n − 1)) of itself from n batches, of which two are taken off. None below three batches.
     """
     batches = sum(stretch.batches for stretch in tally.series)

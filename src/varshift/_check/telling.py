@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from varshift._check.evidence import Evidence
 from varshift._check.lasting import drawn_in_evaluation
 from varshift._check.passes import Met
+from varshift._counting import counted_names, verb
 from varshift._engine import Tally, notes_on_batch_statistics, rounding
 from varshift.results import Finding, NoteKind
 
@@ -47,16 +48,17 @@ def _on_everything_dropped(evidence: Evidence) -> Iterator[str]:
         if evidence.structure.norms and noise.drop_p is not None and noise.drop_p >= 1:
             where = "" if noise.line is None else f" ({noise.line.near})"
             yield (
-                f"{noise.name}{where}: drop_p 1 lets nothing pass in training, so no ratio says "
-                "what it does to the norms behind it; give a drop_p below 1, or take the branch out"
+                f"{noise.name}{where}: drop_p is 1, so nothing passes in training, and no ratio "
+                "says what that does to the norms behind it; give a drop_p below 1, or take the "
+                "branch out"
             )
     if not evidence.looked:
         return
     dead = [path for path, met in evidence.seen.sites.items() if _nothing_passes(met)]
     if dead:
         yield (
-            f"{len(dead)} norms (first {dead[0]}): training lets nothing pass there and evaluation "
-            "does, so they store a variance of 0 and evaluation divides by √eps"
+            f"{counted_names(dead, 'norm')}: in training nothing arrives there, in evaluation "
+            "something does. The stored variance is 0, and evaluation divides by √eps"
         )
 
 
@@ -74,13 +76,13 @@ def _still(tally: Tally) -> bool:
 def _on_what_was_lent(evidence: Evidence) -> Iterator[str]:
     if not evidence.lent_training:
         yield (
-            "lent in eval mode and looked at after model.train(): norms that training keeps frozen "
-            "cannot be told (VS204)"
+            "the model was lent in eval mode and examined after model.train(): norms that your "
+            "training keeps frozen cannot be seen (VS204)"
         )
     if not evidence.real and evidence.trained:
         yield (
-            "without data, stored statistics are taken as they are, but for the steps they count: "
-            "whether they fit takes data (VS203 to VS207)"
+            "stored statistics were not compared with data; pass data to see whether they fit "
+            "(VS203 to VS207)"
         )
 
 
@@ -94,8 +96,8 @@ def _on_figures(evidence: Evidence) -> Iterator[str]:
         return
     if evidence.seen.fresh and evidence.__dict__.get("sizes"):
         yield (
-            "no norm has been trained: the figures are those of the weights as they are now, the "
-            f"statistics settled on the {evidence.basis}"
+            "no norm has been trained: the figures hold for the weights as they are now, with "
+            f"statistics computed from the {evidence.basis}"
         )
     if evidence.real:
         return
@@ -106,8 +108,8 @@ def _on_figures(evidence: Evidence) -> Iterator[str]:
     ]
     if few:
         yield (
-            f"{len(few)} norms get fewer than {_FEW} values per channel from the example "
-            f"(first {few[0]}): their figures are rough; pass more samples, or data"
+            f"{counted_names(few, 'norm')} {verb(len(few), 'get')} fewer than {_FEW} values per "
+            "channel from the example, so these figures are rough; pass more samples, or data"
         )
 
 
@@ -122,6 +124,7 @@ def _fitting(evidence: Evidence, found: Sequence[Finding]) -> Iterator[str]:
     ]
     if fit:
         yield (
-            f"{len(fit)} norms found (first {fit[0]}) store the statistics of evaluation, as "
-            "after varshift.recalibrate: evaluation is right as it is; training on will shift it"
+            f"{counted_names(fit, 'norm')} of those found {verb(len(fit), 'store')} the statistics "
+            "of evaluation, as after varshift.recalibrate: evaluation is right as it is; further "
+            "training will shift it"
         )

@@ -6,63 +6,43 @@ from typing import Annotated
 
 import typer
 
-from varshift._cli.lending import lent_data, lent_forward, lent_model, pictures_of, shared
-from varshift._cli.options import (
-    BatchSize,
-    Checkpoint,
-    Debug,
-    Device,
-    ExitZero,
-    Format,
-    Forward,
-    ImageSize,
-    ModelKwargs,
-    Out,
-    Root,
-    Target,
-)
-from varshift._cli.output import FORMATS, Report, finish, known, show
+from varshift._cli.command import examples
+from varshift._cli.lending import Lent, shared
+from varshift._cli.options import MaxSamples, TrainingData
+from varshift._cli.output import FileAnswer, finish
 
 __all__ = ["explain"]
 
 
+@examples(
+    "varshift explain net.py:make --checkpoint weights.pt --data data.py:train",
+    "varshift explain net.py:make --checkpoint weights.pt --data pictures:train \\",
+    "    --test-data pictures:val --image-size 64",
+)
 def explain(
-    target: Target,
-    data: Annotated[str, typer.Option(help="training data, in the batch size of training")],
-    test_data: Annotated[str | None, typer.Option(help="data the model is evaluated on")] = None,
-    checkpoint: Checkpoint = None,
-    model_kwargs: ModelKwargs = None,
-    root: Root = None,
-    image_size: ImageSize = None,
-    batch_size: BatchSize = 64,
-    max_samples: Annotated[int, typer.Option(help="stop after so many of each")] = 4096,
-    device: Device = None,
-    forward: Forward = None,
-    format: Format = "text",
-    out: Out = None,
-    report: Report = None,
-    exit_zero: ExitZero = False,
-    debug: Debug = False,
+    *,
+    data: TrainingData,
+    test_data: Annotated[
+        str | None, typer.Option(metavar="SPEC", help="data the model is evaluated on")
+    ] = None,
+    max_samples: MaxSamples = 4096,
+    lent: Lent,
+    answer: FileAnswer,
 ) -> None:
-    """Whose fault the gap is: noise, stale statistics, small batches, data. Exits with 1 if any."""
+    """Whose fault the gap is: noise, statistics, batches or data.
+
+    Each with its share and error. Exits with 1 where the verdict is other than none.
+    --max-samples counts those of each of the two data sets.
+    """
     from varshift._explain.explaining import explain as verb
 
-    known(format, FORMATS, report, out)
-    model, notes = lent_model(target, checkpoint, device, model_kwargs)
-    pictures = pictures_of(model, target, model_kwargs, image_size)
-    batches = lent_data(data, pictures, root=root, batch_size=batch_size)
-    others = (
-        None
-        if test_data is None
-        else lent_data(test_data, pictures, root=root, batch_size=batch_size)
-    )
     explanation = verb(
-        model,
-        batches,
-        test_data=others,
+        lent.model,
+        lent.batches(data),
+        test_data=None if test_data is None else lent.batches(test_data),
         max_samples=shared(max_samples),
         progress=True,
-        forward=lent_forward(forward),
+        forward=lent.function,
     )
-    show(explanation, format, out, notes, report)
-    finish(explanation.verdict != "none", exit_zero)
+    answer.show(explanation)
+    finish(explanation.verdict != "none", answer.exit_zero)

@@ -6,23 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from varshift._cli.lending import lent_data, lent_forward, lent_model, pictures_of, shared
-from varshift._cli.options import (
-    BatchSize,
-    Checkpoint,
-    Debug,
-    Device,
-    ExitZero,
-    Format,
-    Forward,
-    ImageSize,
-    MaxSamples,
-    ModelKwargs,
-    Out,
-    Root,
-    Target,
-)
-from varshift._cli.output import FORMATS, Report, finish, known, show
+from varshift._cli.command import examples
+from varshift._cli.lending import Lent, shared
+from varshift._cli.options import MaxSamples, TrainingData
+from varshift._cli.output import FileAnswer, finish
 from varshift.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,61 +23,58 @@ _KINDS: dict[str, Literal["training", "similar"]] = {
 }
 
 
+@examples(
+    "varshift footprint net.py:make --checkpoint weights.pt --data data.py:train",
+    "varshift footprint net.py:make --checkpoint weights.pt \\",
+    "    --data pictures:train --place body.0 \\",
+    "    --data-is similar --batch-size 16 --image-size 64",
+)
 def footprint(
-    target: Target,
-    data: Annotated[str, typer.Option(help="training data, in the batch size of training")],
+    *,
+    data: TrainingData,
     place: Annotated[
         list[str] | None,
-        typer.Option(help="path of a module on whose input noise may have stood; repeatable"),
+        typer.Option(
+            metavar="PATH", help="module that noise may have stood right before; repeatable"
+        ),
     ] = None,
     data_is: Annotated[
         str,
         typer.Option(
             metavar="training|similar",
-            help="similar: like those of training and not the same, so that only patterns count",
+            help="similar: not the training data but like them, so that only patterns count",
         ),
     ] = "training",
     momentum: Annotated[
         str | None,
         typer.Option(
             metavar="NUMBER|unknown",
-            help="of the norms in training, torch's (1 minus Keras'), where the file has lost it",
+            help="torch's momentum of the norms in training (1 minus Keras'), for files without it",
         ),
     ] = None,
-    checkpoint: Checkpoint = None,
-    model_kwargs: ModelKwargs = None,
-    root: Root = None,
-    image_size: ImageSize = None,
-    batch_size: BatchSize = 64,
     max_samples: MaxSamples = 4096,
-    device: Device = None,
-    forward: Forward = None,
-    format: Format = "text",
-    out: Out = None,
-    report: Report = None,
-    exit_zero: ExitZero = False,
-    debug: Debug = False,
+    lent: Lent,
+    answer: FileAnswer,
 ) -> None:
-    """The dropout a checkpoint was trained with, read from its statistics. Exits with 1 if any."""
+    """The dropout a checkpoint was trained with.
+
+    It is read from the statistics that the norms have stored. Exits with 1 if any is claimed.
+    """
     from varshift._footprint.estimating import footprint as verb
 
-    known(format, FORMATS, report, out)
     kind, memory = _kind(data_is), _momentum(momentum)
-    model, notes = lent_model(target, checkpoint, device, model_kwargs)
-    pictures = pictures_of(model, target, model_kwargs, image_size)
-    batches = lent_data(data, pictures, root=root, batch_size=batch_size)
     found = verb(
-        model,
-        batches,
+        lent.model,
+        lent.batches(data),
         data=kind,
         places=place,
         momentum=memory,
         max_samples=shared(max_samples),
         progress=True,
-        forward=lent_forward(forward),
+        forward=lent.function,
     )
-    show(found, format, out, notes, report)
-    finish(bool(found.claimed), exit_zero)
+    answer.show(found)
+    finish(bool(found.claimed), answer.exit_zero)
 
 
 def _kind(data_is: str) -> Literal["training", "similar"]:

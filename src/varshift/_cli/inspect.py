@@ -6,54 +6,39 @@ from typing import Annotated
 
 import typer
 
-from varshift._cli.lending import first_batch, lent_forward, lent_model, pictures_of, shaped
-from varshift._cli.options import (
-    DATA,
-    Checkpoint,
-    Debug,
-    ExitZero,
-    Format,
-    Forward,
-    ImageSize,
-    ModelKwargs,
-    Out,
-    Root,
-    Target,
-)
-from varshift._cli.output import FORMATS, Report, finish, known, show
+from varshift._cli.command import examples
+from varshift._cli.lending import Lent, shaped
+from varshift._cli.options import DATA, BatchSize, InputShape
+from varshift._cli.output import FileAnswer, finish
 from varshift.errors import UsageError
 
 __all__ = ["inspect"]
 
 
+@examples(
+    "varshift inspect net.py:make --input-shape 3,64,64",
+    "varshift inspect timm:resnet18 --model-kwargs drop_rate=0.3 \\",
+    "    --input-shape 3,224,224",
+)
 def inspect(
-    target: Target,
-    checkpoint: Checkpoint = None,
-    model_kwargs: ModelKwargs = None,
-    input_shape: Annotated[
-        list[str] | None, typer.Option(help="such as 3,64,64 without the batch; repeatable")
+    *,
+    input_shape: InputShape = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="SPEC", help=f"its first batch: {DATA}")
     ] = None,
-    data: Annotated[str | None, typer.Option(help=DATA)] = None,
-    root: Root = None,
-    image_size: ImageSize = None,
-    forward: Forward = None,
-    format: Format = "text",
-    out: Out = None,
-    report: Report = None,
-    exit_zero: ExitZero = False,
-    debug: Debug = False,
+    batch_size: BatchSize = 2,
+    lent: Lent,
+    answer: FileAnswer,
 ) -> None:
     """Which noise reaches which norm, by which route. Exits with 1 if any does directly."""
     from varshift._inspect.inspecting import inspect as verb
     from varshift._loading import example_from_shapes
 
-    known(format, FORMATS, report, out)
     if (data is None) == (not input_shape):
         raise UsageError("give an example: either --input-shape 3,64,64 or --data")
-    model, notes = lent_model(target, checkpoint, None, model_kwargs)
-    pictures = pictures_of(model, target, model_kwargs, image_size)
-    example = first_batch(data, root, pictures) if data else example_from_shapes(input_shape or [])
+    model = lent.model
+    example = lent.first_batch(data) if data else example_from_shapes(input_shape or [])
     with shaped(input_shape):
-        structure = verb(model, example, progress=True, forward=lent_forward(forward))
-    show(structure, format, out, notes, report)
-    finish(bool(structure.direct()), exit_zero)
+        structure = verb(model, example, progress=True, forward=lent.function)
+    answer.show(structure)
+    finish(bool(structure.direct()), answer.exit_zero)

@@ -7,8 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
+from varshift._cli.options import (
+    BatchSize,
+    Checkpoint,
+    Debug,
+    Device,
+    Forward,
+    ImageSize,
+    ModelKwargs,
+    Root,
+    Target,
+)
 from varshift._cli.output import say
 from varshift._cli.ranks import ranks
 from varshift.errors import DataError, ForwardError, ModelError, UsageError
@@ -16,87 +29,110 @@ from varshift.errors import DataError, ForwardError, ModelError, UsageError
 if TYPE_CHECKING:
     from varshift._loading import Pictures
 
-__all__ = [
-    *("first_batch", "lent_data", "lent_forward", "lent_model", "pictures_of", "shaped", "shared"),
-]
+__all__ = ["Lent", "shaped", "shared"]
 
 
-def lent_model(
-    target: str,
-    checkpoint: str | None,
-    device: str | None = None,
-    model_kwargs: Sequence[str] | None = None,
-) -> tuple[Any, tuple[str, ...]]:
-    """The model of `target` with its weights, on `device`, and what loading them had to note."""
-    model, notes = ranks().agreed(
-        lambda: _lent_model(target, checkpoint, device, model_kwargs), lambda lent: lent[0]
-    )
-    ranks().draw_apart()
-    return model, notes
+@dataclass(frozen=True)
+class Lent:
+    """The options by which a command is lent a model and data, and what they stand for.
 
+    What is to be known of the model or the data is said on standard error when it is loaded.
+    """
 
-def _lent_model(
-    target: str, checkpoint: str | None, device: str | None, model_kwargs: Sequence[str] | None
-) -> tuple[Any, tuple[str, ...]]:
-    from varshift._loading import is_checkpoint, keywords_of, load_checkpoint, load_model, untrained
+    target: Target
+    checkpoint: Checkpoint = None
+    model_kwargs: ModelKwargs = None
+    root: Root = None
+    image_size: ImageSize = None
+    batch_size: BatchSize = 64
+    device: Device = None
+    forward: Forward = None
+    debug: Debug = False
 
-    if checkpoint and not is_checkpoint(checkpoint):
-        raise UsageError(f"--checkpoint: there is no file {checkpoint!r}")
-    keywords = keywords_of(model_kwargs)
-    notes: list[str] = []
-    model = load_model(target, keywords, notes)
-    if checkpoint:
-        notes = [*load_checkpoint(model, checkpoint)]  # which has weights for all of it
-    elif (random := untrained(target, keywords)) is not None:
-        notes.append(random)
-    return model if device is None else _moved(model, device), tuple(notes)
+    @cached_property
+    def model(self) -> Any:
+        """The model with its weights, on its device."""
+        model, notes = ranks().agreed(self._loaded, lambda lent: lent[0])
+        ranks().draw_apart()
+        _say_all(notes)
+        return model
 
+    def batches(self, data: str, *, labelled: bool = False) -> Any:
+        """Batches of what `data` names, those of this rank."""
+        from varshift._loading import load_data
 
-def lent_forward(target: str | None) -> Callable[[Any, Any], Any] | None:
-    """The function that --forward names; None where the model takes a batch by itself."""
-    from varshift._loading import load_function
-
-    return None if target is None else ranks().agreed(lambda: load_function(target))
-
-
-def pictures_of(
-    model: Any, target: str, model_kwargs: Sequence[str] | None, size: int | None
-) -> Pictures:
-    """How pictures are prepared for the model, should the data be some."""
-    from varshift._loading import Pictures, keywords_of
-
-    if size is not None and size < 1:
-        raise UsageError(f"--image-size is {size}; it must be at least 1")
-    return Pictures(model, target, keywords_of(model_kwargs), size)
-
-
-def lent_data(
-    data: str,
-    pictures: Pictures | None,
-    *,
-    root: str | None,
-    batch_size: int = 64,
-    labelled: bool = False,
-) -> Any:
-    """Batches of what --data names, this rank's own; what is to be known of them is said."""
-    from varshift._loading import load_data
-
-    notes: list[str] = []
-    here = ranks()
-    batches = here.agreed(
-        lambda: load_data(
-            data,
-            root=root,
-            batch_size=batch_size,
-            labelled=labelled,
-            pictures=pictures,
-            shard=(here.rank, here.size),
-            notes=notes,
+        notes: list[str] = []
+        pictures, here = self._pictures, ranks()
+        batches = here.agreed(
+            lambda: load_data(
+                data,
+                root=self.root,
+                batch_size=self.batch_size,
+                labelled=labelled,
+                pictures=pictures,
+                shard=(here.rank, here.size),
+                notes=notes,
+            )
         )
-    )
-    for note in notes:
-        say(f"note: {note}")
-    return batches
+        _say_all(notes)
+        return batches
+
+    def first_batch(self, data: str) -> Any:
+        """The first batch of what `data` names, the same on all ranks."""
+        from varshift._loading import load_data
+
+        notes: list[str] = []
+        pictures = self._pictures
+
+        def taken() -> Any:
+            batches = load_data(
+                data, root=self.root, batch_size=self.batch_size, pictures=pictures, notes=notes
+            )
+            try:
+                return next(iter(batches() if callable(batches) else batches))
+            except StopIteration:
+                raise DataError(f"--data {data!r} gave no batches") from None
+
+        batch = ranks().agreed(taken)
+        _say_all(notes)
+        return batch
+
+    @cached_property
+    def function(self) -> Callable[[Any, Any], Any] | None:
+        """What --forward names; None where the model takes a batch by itself."""
+        from varshift._loading import load_function
+
+        forward = self.forward
+        return None if forward is None else ranks().agreed(lambda: load_function(forward))
+
+    def _loaded(self) -> tuple[Any, list[str]]:
+        from varshift._loading import (
+            is_checkpoint,
+            keywords_of,
+            load_checkpoint,
+            load_model,
+            untrained,
+        )
+
+        if self.checkpoint and not is_checkpoint(self.checkpoint):
+            raise UsageError(f"--checkpoint: there is no file {self.checkpoint!r}")
+        keywords = keywords_of(self.model_kwargs)
+        notes: list[str] = []
+        model = load_model(self.target, keywords, notes)
+        if self.checkpoint:
+            notes = [*load_checkpoint(model, self.checkpoint)]  # which has weights for all of it
+        elif (random := untrained(self.target, keywords)) is not None:
+            notes.append(random)
+        return model if self.device is None else _moved(model, self.device), notes
+
+    @cached_property
+    def _pictures(self) -> Pictures:
+        """How pictures are prepared for the model, should the data be some."""
+        from varshift._loading import Pictures, keywords_of
+
+        if self.image_size is not None and self.image_size < 1:
+            raise UsageError(f"--image-size is {self.image_size}; it must be at least 1")
+        return Pictures(self.model, self.target, keywords_of(self.model_kwargs), self.image_size)
 
 
 @overload
@@ -122,31 +158,14 @@ def shaped(shapes: Sequence[str] | None) -> Iterator[None]:
         ) from error
 
 
+def _say_all(notes: Sequence[str]) -> None:
+    for note in notes:
+        say(f"note: {note}")
+
+
 def _moved(model: Any, device: str) -> Any:
     """The model on `device`; one that is not there is a matter of usage."""
     try:
         return model.to(device)
     except (RuntimeError, AssertionError) as error:
         raise UsageError(f"--device {device!r} cannot be used: {error}") from error
-
-
-def first_batch(data: str, root: str | None, pictures: Pictures | None = None) -> Any:
-    """An example of what `data` gives, two samples at most from files and named sets.
-
-    The same on all ranks.
-    """
-    from varshift._loading import load_data
-
-    notes: list[str] = []
-
-    def taken() -> Any:
-        batches = load_data(data, root=root, batch_size=2, pictures=pictures, notes=notes)
-        try:
-            return next(iter(batches() if callable(batches) else batches))
-        except StopIteration:
-            raise DataError(f"--data {data!r} gave no batches") from None
-
-    batch = ranks().agreed(taken)
-    for note in notes:
-        say(f"note: {note}")
-    return batch

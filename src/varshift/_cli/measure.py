@@ -6,64 +6,46 @@ from typing import Annotated
 
 import typer
 
-from varshift._cli.lending import lent_data, lent_forward, lent_model, pictures_of, shared
-from varshift._cli.options import (
-    DATA,
-    BatchSize,
-    Checkpoint,
-    Debug,
-    Device,
-    ExitZero,
-    Format,
-    Forward,
-    ImageSize,
-    ModelKwargs,
-    Out,
-    Root,
-    Target,
-)
-from varshift._cli.output import FORMATS, Report, finish, known, show
+from varshift._cli.command import examples
+from varshift._cli.lending import Lent, shared
+from varshift._cli.options import Data
+from varshift._cli.output import FileAnswer, finish
 
 __all__ = ["measure"]
 
 _SEVERE = 1.1  # severity, two standard errors taken off, from which `measure` exits with 1
 
 
+@examples(
+    "varshift measure net.py:make --checkpoint weights.pt --data data.py:train",
+    "varshift measure timm:resnet18 --data pictures:train --max-samples 2000",
+)
 def measure(
-    target: Target,
-    data: Annotated[str, typer.Option(help=DATA)],
-    checkpoint: Checkpoint = None,
-    model_kwargs: ModelKwargs = None,
-    root: Root = None,
-    image_size: ImageSize = None,
-    batch_size: BatchSize = 64,
-    max_samples: Annotated[int | None, typer.Option(help="stop after so many")] = None,
-    device: Device = None,
-    forward: Forward = None,
-    format: Format = "text",
-    out: Out = None,
-    report: Report = None,
-    exit_zero: ExitZero = False,
-    debug: Debug = False,
+    *,
+    data: Data,
+    max_samples: Annotated[
+        int | None, typer.Option(metavar="N", help="stop after so many samples")
+    ] = None,
+    lent: Lent,
+    answer: FileAnswer,
 ) -> None:
-    """How far the variance shifts at each norm. Exits with 1 if severity − 2 s.e. exceeds 1.1."""
+    """How far the variance shifts at each norm.
+
+    Exits with 1 if a severity, less two standard errors, exceeds 1.1.
+    """
     from varshift._measure.measuring import measure as verb
 
-    known(format, FORMATS, report, out)
-    model, notes = lent_model(target, checkpoint, device, model_kwargs)
-    pictures = pictures_of(model, target, model_kwargs, image_size)
-    batches = lent_data(data, pictures, root=root, batch_size=batch_size)
     measurement = verb(
-        model,
-        batches,
+        lent.model,
+        lent.batches(data),
         max_samples=shared(max_samples),
         progress=True,
-        forward=lent_forward(forward),
+        forward=lent.function,
     )
-    show(measurement, format, out, notes, report)
+    answer.show(measurement)
     severe = [
         site
         for site in measurement.sites.values()
         if site.severity - 2 * (site.severity_se if site.severity_se >= 0 else 0) > _SEVERE
     ]
-    finish(bool(severe), exit_zero)
+    finish(bool(severe), answer.exit_zero)

@@ -6,12 +6,14 @@ import io
 import json
 import os
 import sys
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import typer
 
+from varshift._cli.options import ExitZero, Format, Out, Report
 from varshift._cli.wording import in_options
 from varshift._files import is_stream, replacing
 from varshift._visible import harmless, visible
@@ -20,61 +22,88 @@ from varshift.errors import MissingExtraError, UsageError
 if TYPE_CHECKING:
     from varshift._base import Result
 
-__all__ = ["FORMATS", "Report", "draw", "finish", "known", "say", "show", "write", "written"]
-
-FORMATS = ("text", "json", "html")
+__all__ = [
+    "Answer",
+    "FileAnswer",
+    "draw",
+    "finish",
+    "known",
+    "say",
+    "show",
+    "takes_weights",
+    "write",
+    "written",
+]
 
 _WIDTH = 80  # of what is piped or written to a file: it has no width of its own
 _PIPE_CLOSED = 141  # as a shell says of a process that SIGPIPE ended; 1 would read as findings
 
-Report = Annotated[
-    str | None, typer.Option(metavar="FILE.html", help="write a page with pictures there as well")
-]
+
+@dataclass(frozen=True)
+class Answer:
+    """The options by which a command answers; made of refused ones they raise, before any work."""
+
+    FORMATS: ClassVar[tuple[str, ...]] = ("text", "json", "html")
+
+    format: Format = "text"
+    report: Report = None
+
+    @property
+    def place(self) -> str | None:
+        """The file that the answer goes to; None for the terminal."""
+        return None
+
+    def __post_init__(self) -> None:
+        known(self.format, self.FORMATS)
+        if self.report is not None:
+            _writable(self.report)
+        if self.place is not None:
+            written("--out", self.place)
+        if self.format == "html" and self.place is None and self.report is None:
+            raise UsageError("--format html needs --out FILE.html, or --report FILE.html")
+
+    def show(self, result: Result) -> None:
+        """The result in the format asked for, and as a page at --report."""
+        show(result, self.format, self.place)
+        self.write_report(result)
+
+    def write_report(self, result: Result) -> None:
+        """The page that --report asks for; where it is, on standard error: JSON stays alone."""
+        if self.report is not None:
+            result.to_html(self.report)
+            say(f"the report is in {self.report}")
 
 
-def known(
-    format: str,
-    formats: tuple[str, ...],
-    report: str | None = None,
-    out: str | None = None,
-) -> None:
-    """Refuse a format, or a file that could not be written, before any work is done for it.
+@dataclass(frozen=True)
+class FileAnswer(Answer):
+    """An answer that --out writes to a file, and an exit code that says whether anything is found.
 
-    `out` is left out by a command whose --out takes no answer, but weights or a folder.
+    Not of the commands whose --out takes weights.
     """
+
+    out: Out = None
+    exit_zero: ExitZero = False
+
+    @property
+    def place(self) -> str | None:
+        """See `Answer.place`."""
+        return self.out
+
+
+def known(format: str, formats: tuple[str, ...]) -> None:
+    """Refuse a format that the command does not have."""
     if format not in formats:
         raise UsageError(f"--format {format!r} is none of {', '.join(formats)}")
-    if report is not None:
-        _writable(report)
-    if out is not None:
-        written("--out", out)
-    if format == "html" and out is None and report is None:
-        raise UsageError("--format html needs --out FILE.html, or --report FILE.html")
 
 
-def show(
-    result: Result,
-    format: str,
-    out: str | None,
-    notes: tuple[str, ...],
-    report: str | None = None,
-) -> None:
-    """The result in the format asked for, and as a page at `report`.
-
-    Notes, and where the page is, on standard error: JSON stays alone. A text that goes to a file
-    named as a page becomes one.
-    """
-    for note in notes:
-        say(f"note: {note}")
+def show(result: Result, format: str, out: str | None = None) -> None:
+    """The result as text or JSON, or as a page in a file that is asked for, or named, as one."""
     if format == "json":
         write(json.dumps(result.to_dict(), allow_nan=False, indent=1), out)
     elif out is not None and (format == "html" or _page(out)):
         result.to_html(out)
-    elif format != "html":  # whose page is at `report`, else `known` refused it
+    elif format != "html":  # whose page is at --report, else it was refused
         draw(in_options(result).table(), out)
-    if report is not None:
-        result.to_html(report)
-        say(f"the report is in {report}")
 
 
 def _page(path: str) -> bool:
@@ -95,6 +124,15 @@ def written(option: str, path: str) -> None:
         raise UsageError(f"{option} {path!r}: there is no folder {str(Path(path).parent)!r}")
     if Path(path).is_dir():
         raise UsageError(f"{option} {path!r} is a folder: give it the name of a file")
+
+
+def takes_weights(out: str) -> None:
+    """Refuse an --out that weights cannot be written to, before any work is done for them."""
+    from varshift._loading import refuse_unwritable
+
+    refuse_unwritable(out)
+    if Path(out).is_dir():
+        raise UsageError(f"--out {out!r} is a folder; name a file in it, as in {out}/fixed.pt")
 
 
 def say(text: str) -> None:

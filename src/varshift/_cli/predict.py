@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import textwrap
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from varshift._cli.lending import lent_data, lent_forward, lent_model, pictures_of, shaped, shared
-from varshift._cli.options import (
-    DATA,
-    BatchSize,
-    Checkpoint,
-    Debug,
-    Device,
-    ExitZero,
-    Format,
-    Forward,
-    ImageSize,
-    MaxSamples,
-    ModelKwargs,
-    Out,
-    Root,
-    Target,
-)
-from varshift._cli.output import FORMATS, Report, finish, known, show
+from varshift._cli.command import examples
+from varshift._cli.lending import Lent, shaped, shared
+from varshift._cli.made_inputs import note_on_made_inputs
+from varshift._cli.options import DATA, InputShape, MaxSamples
+from varshift._cli.output import FileAnswer, finish
 from varshift.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,62 +21,69 @@ if TYPE_CHECKING:
 __all__ = ["predict"]
 
 
+@examples(
+    "varshift predict net.py:make --checkpoint weights.pt --data data.py:train \\",
+    "    --noise 'head.*=0.1'",
+    "varshift predict net.py:make --checkpoint weights.pt --input-shape 3,64,64",
+)
 def predict(
-    target: Target,
-    data: Annotated[str | None, typer.Option(help=DATA)] = None,
-    input_shape: Annotated[
-        list[str] | None, typer.Option(help="without data: such as 3,64,64; repeatable")
-    ] = None,
+    *,
+    data: Annotated[str | None, typer.Option(metavar="SPEC", help=DATA)] = None,
+    input_shape: InputShape = None,
     noise: Annotated[
-        list[str] | None, typer.Option(help="'GLOB=0.3', 'GLOB=beta:0.2', 'GLOB=sigma:0.5'")
+        list[str] | None,
+        typer.Option(
+            metavar="GLOB=RATE",
+            help="other noise: 'GLOB=0.3', 'GLOB=beta:0.2', 'GLOB=sigma:0.5'; repeatable",
+        ),
     ] = None,
-    move: Annotated[list[str] | None, typer.Option(help="'SOURCE=MODULE': noise before it")] = None,
-    width: Annotated[float | None, typer.Option(help="so many times as wide; needs data")] = None,
-    max_severity: Annotated[float, typer.Option(help="of what largest drop_p is allowed")] = 1.1,
-    checkpoint: Checkpoint = None,
-    model_kwargs: ModelKwargs = None,
-    root: Root = None,
-    image_size: ImageSize = None,
-    batch_size: BatchSize = 64,
+    move: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SOURCE=MODULE", help="put the noise before the module; repeatable"),
+    ] = None,
+    width: Annotated[
+        float | None, typer.Option(help="as if layers were so many times as wide; needs --data")
+    ] = None,
+    max_severity: Annotated[
+        float, typer.Option(help="severity above which the exit code is 1")
+    ] = 1.1,
     max_samples: MaxSamples = 4096,
-    device: Device = None,
-    forward: Forward = None,
-    format: Format = "text",
-    out: Out = None,
-    report: Report = None,
-    exit_zero: ExitZero = False,
-    debug: Debug = False,
+    lent: Lent,
+    answer: FileAnswer,
 ) -> None:
-    """What the shift would be, weights fixed. Exits with 1 if a severity exceeds --max-severity."""
+    """What the shift would be, with the weights as they are.
+
+    Exits with 1 if a severity exceeds --max-severity.
+    """
     from varshift._loading import example_from_shapes
     from varshift._predict.predicting import predict as verb
 
-    known(format, FORMATS, report, out)
     if (data is None) == (not input_shape):
         raise UsageError("give either --data, or --input-shape 3,64,64 to predict without data")
-    model, notes = lent_model(target, checkpoint, device, model_kwargs)
-    pictures = pictures_of(model, target, model_kwargs, image_size)
-    lent: dict[str, Any] = (
+    lent_data: dict[str, Any] = (
         {"example": example_from_shapes(input_shape or [])}
         if data is None
-        else {"data": lent_data(data, pictures, root=root, batch_size=batch_size)}
+        else {"data": lent.batches(data)}
     )
     with shaped(input_shape):
         prediction = verb(
-            model,
-            **lent,
+            lent.model,
+            **lent_data,
             noise=dict(_law(item) for item in noise or ()),
             moved=dict(_pair(item, "--move") for item in move or ()),
             width=width,
             max_samples=shared(max_samples) if data is not None else None,
             progress=True,
-            forward=lent_forward(forward),
+            forward=lent.function,
         )
-    show(prediction, format, out, notes, report)
-    if format == "text" and out is None:
+    if data is None:
+        note = note_on_made_inputs(lent_data["example"])
+        prediction = replace(prediction, notes=(note, *prediction.notes))
+    answer.show(prediction)
+    if answer.format == "text" and answer.out is None:
         _say_largest(prediction, max_severity)
     severe = [site for site in prediction.sites.values() if site.severity > max_severity]
-    finish(bool(severe), exit_zero)
+    finish(bool(severe), answer.exit_zero)
 
 
 def _say_largest(prediction: Prediction, max_severity: float) -> None:

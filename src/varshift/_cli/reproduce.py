@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from varshift._cli.command import examples
 from varshift._cli.options import Debug, TextOrJson
 from varshift._cli.output import draw, known, write
 from varshift.errors import UsageError
@@ -25,6 +26,11 @@ __all__ = ["reproduce"]
 SCHEMA = "varshift.reproduce/1"
 
 
+@examples(
+    "varshift reproduce --list",
+    "varshift reproduce fig4 --scale smoke",
+    "varshift reproduce slips",
+)
 def reproduce(
     name: Annotated[
         str | None, typer.Argument(help="fig1 … table6, all, table5 (a recipe), slips, or power")
@@ -36,17 +42,22 @@ def reproduce(
         int | None, typer.Option(help="networks of each kind; what the scale has if not said")
     ] = None,
     folder: Annotated[
-        str, typer.Option(help="where runs are kept, and taken up again")
+        str, typer.Option(help="where runs are kept, and continued")
     ] = "varshift-reproduce",
     out: Annotated[
         str | None, typer.Option(help="where page and pictures go; by default FOLDER/SCALE/NAME")
     ] = None,
     records: Annotated[
-        str | None, typer.Option("--from", help="rebuild from these JSON lines; trains nothing")
+        str | None,
+        typer.Option(
+            "--from", metavar="FILE.jsonl", help="rebuild from these JSON lines; trains nothing"
+        ),
     ] = None,
     finished: Annotated[
         list[str] | None,
-        typer.Option("--known", help="JSON lines of runs done elsewhere: not repeated"),
+        typer.Option(
+            "--known", metavar="FILE.jsonl", help="JSON lines of runs done elsewhere: not repeated"
+        ),
     ] = None,
     root: Annotated[
         list[str] | None, typer.Option(help="local copy of the images: PATH, or NAME=PATH")
@@ -65,9 +76,10 @@ def reproduce(
     format: TextOrJson = "text",
     debug: Debug = False,
 ) -> None:
-    """Train the paper's networks, measure them, and put its tables beside what comes out.
+    """Train the paper's networks; make its tables and figures.
 
-    Networks already trained are not trained again; a killed run goes on where it was.
+    The paper's own figures stand beside what comes out.
+    Networks already trained are not trained again; a run that was killed is continued.
     """
     from varshift.reproduce import (
         Book,

@@ -11,7 +11,9 @@ from typing import Annotated
 import typer
 
 from varshift._cli.check import check
+from varshift._cli.command import SETTINGS, add_command, epilog
 from varshift._cli.demo_command import demo
+from varshift._cli.diagnose import diagnose
 from varshift._cli.explain import explain
 from varshift._cli.footprint import footprint
 from varshift._cli.inspect import inspect
@@ -39,14 +41,21 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings=SETTINGS,
     help="Find, measure and repair the variance shift that dropout causes at BatchNorm.",
-    epilog="Exit codes: 0 fine, 1 findings, 2 usage, 3 the model or the data failed.",
+    epilog="Exit codes: 0 fine, 1 findings, 2 usage, 3 the model or the data failed.\n\n"
+    + epilog(
+        "varshift demo",
+        "varshift diagnose net.py:make --checkpoint weights.pt --data data.py:train",
+        "varshift check net.py:make --input-shape 3,64,64",
+        "varshift repair net.py:make --checkpoint weights.pt --data data.py:train",
+    ),
 )
 for _command in (
-    *(demo, check, inspect, measure, explain, predict, footprint),
+    *(diagnose, demo, check, inspect, measure, explain, predict, footprint),
     *(repair, recalibrate, reproduce),
 ):
-    app.command()(_command)
+    add_command(app, _command)
 app.add_typer(theory, name="theory")
 
 
@@ -119,5 +128,5 @@ def _asked() -> str:
 
 def _interrupted() -> str:
     # A reproduction saves its state every few seconds; all else is written at the very end.
-    what = "the same command goes on where it was" * (_asked() == "reproduce")
+    what = "the same command continues" * (_asked() == "reproduce")
     return f"interrupted: {what or 'nothing was written'}"

@@ -11,8 +11,8 @@ from unicodedata import combining, east_asian_width
 from varshift.results import Factors, FootprintSite, Noise, Route, Structure
 
 __all__ = [
-    *("behind", "cells", "counted", "displaced", "drop", "figure", "fixed", "measured"),
-    *("noise_names", "place", "plural", "shortened", "stood", "through"),
+    *("behind", "cells", "displaced", "drop", "figure", "fixed", "measured"),
+    *("noise_names", "place", "shortened", "stood", "through"),
 ]
 
 _DUST = 1e-9  # an error that is so small a part of its figure is rounding, not sampling
@@ -86,22 +86,6 @@ def _order(value: float) -> int:
 def _rounded(value: float, places: int) -> str:
     """Halves away from zero, as people round; Python's own takes 1234.5 for 1234."""
     return str(Decimal(repr(float(value))).quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP))
-
-
-def counted(count: int, noun: str) -> str:
-    """`1 norm`, `3 norms`.
-
-    >>> counted(1, "norm"), counted(3, "batch"), counted(2, "pass")
-    ('1 norm', '3 batches', '2 passes')
-    """
-    return f"{count} {plural(count, noun)}"
-
-
-def plural(count: int, noun: str) -> str:
-    """The noun as it stands behind that number."""
-    if count == 1:
-        return noun
-    return f"{noun}es" if noun.endswith(("ch", "ss")) else f"{noun}s"
 
 
 def cells(text: str) -> int:

@@ -56,20 +56,20 @@ def sarif(result: Findings, folder: Path) -> dict[str, Any]:
 
 
 def _rule(rule: Rule, docs: str) -> dict[str, Any]:
-    link = f"{docs.rstrip('/')}/{rule.code}.md" if docs else rule.source
+    link = f"{docs.rstrip('/')}/{rule.code}.md" if docs else rule.page
     text = f"{rule.summary} {rule.why}. Fix: {rule.fix}."
-    made: dict[str, Any] = {
+    return {
         "id": rule.code,
         "name": "".join(part.capitalize() for part in rule.name.split("-")),
         "shortDescription": {"text": rule.summary},
         "fullDescription": {"text": f"{rule.summary} {rule.why}"},
         "help": {
             "text": text,
-            "markdown": f"{rule.summary}\n\n`{rule.why}`\n\n**Fix:** {rule.fix}.\n\n{rule.page}",
+            "markdown": f"{rule.summary}\n\n`{rule.why}`\n\n**Fix:** {rule.fix}.\n\n{link}",
         },
         "defaultConfiguration": {"level": "warning"},
+        "helpUri": link,
     }
-    return made | ({"helpUri": link} if link else {})
 
 
 def _result(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -15,18 +14,13 @@ if TYPE_CHECKING:
 
 __all__ = ["bar", "table"]
 
-# Importing these registers their tables.
-_DRAWN = ("findings", "terminal")
-
 
 def table(result: Any) -> RenderableType:
     """A renderable of the whole result, what could not be seen included."""
     _needed("table()")
-    for name in _DRAWN:
-        import_module(f"varshift._draw.{name}")
-    from varshift._draw import layout
+    from varshift._draw import terminal
 
-    return layout.table(result)
+    return terminal.table(result)
 
 
 def bar(label: str = "", after: float = 0.0) -> Bar:

@@ -29,7 +29,7 @@ __all__ = ["NOT_LOOKED", "Ahead", "Look", "look_ahead", "open_questions"]
 
 _NEUTRAL = {"mul": 1.0, "div": 1.0, "add": 0.0, "sub": 0.0}
 NOT_LOOKED = Note(
-    "masks drawn ahead of the pass, by numpy or in Python are not looked for where ranks wait for "
+    "masks drawn ahead of the pass, by numpy or in Python, are not looked for where ranks wait for "
     "each other in the forward: inspect the model in one process"
 )
 _FAR = 6.0  # standard errors

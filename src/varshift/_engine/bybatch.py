@@ -20,7 +20,7 @@ def notes_on_batch_statistics(structure: Structure, by_batch: Iterable[str]) -> 
         )
         yield Note(
             f"{path}: normalises by its batch in evaluation too ({why}): nothing that it stores is "
-            "read, so no shift comes of it, and what it hands on depends on the batch",
+            "read, so it cannot shift, and its output depends on the whole batch",
             NoteKind.BY_BATCH,
             path,
         )

@@ -5,6 +5,8 @@ talks to other ranks and reports progress. A training loop that wants one forwar
 for all of that each time. A `Glance` looks through the model once; each look then takes the loan
 (`borrowed`: everything comes back bit for bit, also when the forward raises or is interrupted),
 clears the training flags, runs the forward under a tap, and keeps one mean and variance per norm.
+Large parameters are copied at the first look; from then on a guard copies those that an operation
+is about to write to.
 
     glance = Glance(model, handles, forward)  # the norms to look at, as a pass has met them
     ...
@@ -18,6 +20,7 @@ gathered from other ranks) is for `both`, which takes a session for the two pass
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +28,7 @@ import torch
 from torch import Tensor, nn
 
 from varshift._engine.batches import Batch, Forward, call, one_batch
+from varshift._engine.borrow.guard import WriteGuard
 from varshift._engine.borrow.model import (
     borrowed,
     evaluation_flags,
@@ -38,7 +42,8 @@ from varshift._engine.record.recording import Recording
 from varshift._engine.regime import Regime
 from varshift._engine.session import session
 from varshift._engine.sites import Handle
-from varshift._engine.tap import Tap
+from varshift._engine.tap import Owners, Tap
+from varshift._torch.state import outside_dispatch_modes
 from varshift.theory.moments import Moments
 
 __all__ = ["Glance", "Sight", "both"]
@@ -79,6 +84,7 @@ class Glance:
             self._modules = _ids(inner)
         self.light = not more
         self.notes: list[str] = []
+        self._guard = WriteGuard()
         self._met: dict[str, list[tuple[Moments, float]]] = {}
 
     @property
@@ -94,19 +100,30 @@ class Glance:
         """
         self._met = {}
         owners = {id(module.running_mean): (path, module) for path, module in self._norms}
-        with borrowed(self._model, self.notes) as inner:
+        try:
+            self._look(value, index, owners)
+        finally:
+            self._guard.clear()
+        return {path: _sight(parts) for path, parts in self._met.items()}
+
+    def _look(self, value: Any, index: int, owners: Owners) -> None:
+        with borrowed(self._model, self.notes, self._guard) as inner:
             batch = one_batch(value, inner, forward=self._forward)
             set_training(self._off)
             # A weight that is cast without gradients must not be found by the training step.
             torch.set_autocast_cache_enabled(False)
-            with Tap(inner, self._meet, owners):
+            with (
+                self._guard if self._guard.holds else nullcontext(),
+                Tap(inner, self._meet, owners),
+            ):
                 call(inner, Batch(index, batch.value, batch.samples), self._forward)
-        return {path: _sight(parts) for path, parts in self._met.items()}
 
     def _meet(self, norm: NormCall) -> None:
-        if not norm.training:
+        if norm.training:
+            return
+        with outside_dispatch_modes():
             found = (channel_moments(norm.x), torch.finfo(norm.x.dtype).eps)
-            self._met.setdefault(norm.path, []).append(found)
+        self._met.setdefault(norm.path, []).append(found)
 
 
 def _ids(model: nn.Module) -> list[int]:

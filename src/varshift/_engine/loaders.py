@@ -100,7 +100,7 @@ def _state_kept(held: list[Any], read: Any, notes: list[str]) -> Iterator[None]:
 
 
 _MISSING = (
-    "{}: the batches or samples read here are missing for whoever goes on with it; pass a list of "
+    "{}: the batches or samples read here are missing when it is read on; pass a list of "
     "batches, or a callable that returns them"
 )
 

@@ -6,6 +6,7 @@ import os
 import time
 from pathlib import Path
 
+from varshift._counting import counted
 from varshift.errors import MemoryBoundError
 
 __all__ = ["MemoryBound"]
@@ -38,9 +39,9 @@ class MemoryBound:
         fits = max(1, int(0.8 * samples * self._budget / grown))
         bound = "max_bytes" if self._asked else f"{_SHARE:.0%} of the free memory"
         raise MemoryBoundError(
-            f"{samples} samples in {micro_batches} micro-batches hold {_size(grown)} of live "
-            f"activations, more than {bound} ({_size(self._budget)}); pass max_samples={fits} or "
-            "less, or raise max_bytes",
+            f"{counted(samples, 'sample')} in {counted(micro_batches, 'micro-batch')} take "
+            f"{_size(grown)} of live activations, more than {bound} ({_size(self._budget)}); pass "
+            f"max_samples={fits} or less, or raise max_bytes",
             fits,
         )
 

@@ -97,7 +97,9 @@ class Ranks:
         if not self.several:
             return [value]
         if self._over:
-            raise ModelError("the ranks have parted after an error; nothing can be exchanged")
+            raise ModelError(
+                "the ranks stopped working together after an error; nothing can be exchanged"
+            )
         found: list[T] = [_loaded(data) for data in self._exchange(_FINE, what, _dumped(value))]
         return found
 
@@ -179,8 +181,8 @@ class Ranks:
         except RuntimeError as error:
             self._over = True
             raise ModelError(
-                f"the ranks have lost each other ({str(error)[:300]}): one has ended, or has not "
-                "called (sync=False keeps to one rank); nothing was changed here"
+                f"the ranks no longer reach each other ({str(error)[:300]}): one has ended, or has "
+                "not made this call (sync=False keeps to one rank); nothing was changed here"
             ) from error
         return [tensor.cpu().numpy().tobytes() for tensor in gathered]
 

@@ -170,8 +170,8 @@ def _notes(
         )
     for name, module in walk(inner):
         if isinstance(module, torch.jit.ScriptModule) and "." not in name:
-            sentence = f"{name}: scripted, seen from outside only: its inner paths and lines are "
-            yield Note(f"{sentence}unknown", NoteKind.SCRIPTED, name)
+            sentence = f"{name}: scripted, so that its inner paths and lines are unknown"
+            yield Note(sentence, NoteKind.SCRIPTED, name)
     modules = [model, *(module for _, module in walk(inner))]
     if any(compiled(module) for module in modules):
         yield Note("compiled parts were run eagerly for the inspection", NoteKind.COMPILED)

@@ -18,7 +18,7 @@ from varshift._engine.sites import owners
 from varshift._engine.trace.lines import calling_line
 from varshift.results import Line
 
-__all__ = ["OnNorm", "Tap"]
+__all__ = ["OnNorm", "Owners", "Tap"]
 
 OnNorm = Callable[[NormCall], NormCall | None]
 

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from varshift._counting import counted
 from varshift._engine import Batch, Contrasts, Effect, Held, Recorder, Regime, Session, fixed
 from varshift._explain.design import Design
 from varshift._explain.lanes import Lanes
@@ -58,7 +59,10 @@ class Blaming:
         means = {place: tally.total().mean for place, tally in train.at.items()}
         outputs = means.keys() - train.stored.keys()
         self.wide = {place for place in outputs if len(means[place]) > _WIDE}
-        self.notes = [f"{p}: {len(means.pop(p))} features, left out" for p in sorted(self.wide)]
+        self.notes = [
+            f"{p}: left out of blame, for it has {counted(len(means.pop(p)), 'feature')}"
+            for p in sorted(self.wide)
+        ]
         self._alias = lanes.alias
         means |= {place: means[name] for name, place in self._alias.items() if name in means}
         self.contrasts = Contrasts(means, self._deal, self.subsets, self._alias)

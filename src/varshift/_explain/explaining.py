@@ -5,11 +5,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from varshift._engine import Batch, Data, Forward, Progress, batches_in_all, session
-from varshift._explain.blaming import Blaming
+from varshift._engine import Data, Forward, Progress, session
+from varshift._explain.explained import explained
 from varshift._explain.lanes import Lanes
-from varshift._explain.result import explanation
-from varshift._explain.settling import FirstBatch
 from varshift.results import Explanation
 
 __all__ = ["explain"]
@@ -64,42 +62,7 @@ def explain(
         >>> x.verdict, round(x.blame["0", "1"], 1)  # half of the variance is dropout's
         ('noise', 0.5)
     """
-    lanes = Lanes()
     with session(model, forward=forward, device=device, progress=progress) as run:
-        report = run.report
         held = run.held(data, max_samples, then="tracing modules")
-        count = len(held.own)
-
-        def compared(done: int, batch: Batch) -> None:
-            if done == 1:
-                report.begin("comparing training and evaluation")
-            report(2 * done, 4 * count)
-
-        run.run(held.own, lanes.comparing, compared)
-        report.say("silencing each noise")
-        blaming = Blaming(run, lanes, held)
-        settling = FirstBatch(run, blaming, lanes)
-
-        def blamed(done: int, batch: Batch) -> None:
-            report(before + per_batch * done, (3 + blaming.rounds) * count)
-
-        before, per_batch = 2 * count, 2
-        run.run(held.own, blaming.regimes, blamed, first=settling)
-        for number in range(0 if blaming.late else 1, blaming.rounds):  # the clean twins are known
-            before, per_batch = (3 + number) * count, 1
-            run.run(held.own, blaming.again, blamed)
-        exchanged = blaming.exchange()
-        if exchanged:
-            report.say("giving training the norms of evaluation")
-            run.run(held.own, exchanged)
-        if test_data is not None:
-            report.begin("test data")
-            run.run(
-                run.batches(test_data, max_samples),
-                lanes.looking,
-                lambda done, batch: report.draw(
-                    done, batches_in_all(test_data, max_samples, done, batch)
-                ),
-            )
-        found = explanation(run, held, lanes, settling)
+        found = explained(run, held, Lanes(), test_data, max_samples)
     return run.noted(found)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+
 from torch import Tensor
 
 from varshift._engine import Recording, Regime, groups_of
@@ -19,11 +22,26 @@ class Lanes:
 
     All but the last see the same batches, so that what they share cancels in the jackknife: the
     same groups of samples are left out in each.
+
+    Args:
+        train: where training is recorded, with outputs and the scatter between batches; by default
+            a recording of its own.
+        test: the same of evaluation.
+        regimes: "train" and "test" as another verb runs them, which record into both.
     """
 
-    def __init__(self) -> None:
-        self.train = Recording("training", outputs=True, scattered=True)
-        self.test = Recording("evaluation", outputs=True)
+    def __init__(
+        self,
+        train: Recording | None = None,
+        test: Recording | None = None,
+        regimes: Mapping[str, Regime] | None = None,
+    ) -> None:
+        self.train = train or Recording("training", outputs=True, scattered=True)
+        self.test = test or Recording("evaluation", outputs=True)
+        self._regimes = regimes or {
+            "train": Regime("training", record=(self.train,), structure=True),
+            "test": Regime("evaluation", record=(self.test,)),
+        }
         self.clean = Recording("noise-free", outputs=True)
         self.data = Recording("test data", outputs=True)
         self._orders = NormOrder(), NormOrder()
@@ -31,9 +49,9 @@ class Lanes:
     @property
     def comparing(self) -> dict[str, Regime]:
         """Training as it is, whose first pass shows the structure, and evaluation as it is."""
+        both = zip(self._regimes.items(), self._orders, strict=True)
         return {
-            "train": Regime("training", record=(self.train, self._orders[0]), structure=True),
-            "test": Regime("evaluation", record=(self.test, self._orders[1])),
+            name: replace(regime, record=(*regime.record, order)) for (name, regime), order in both
         }
 
     @property

@@ -6,7 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from varshift._explain.rest import behind_the_rest, norms_alone, shares, tells
+from varshift._counting import counted, verb
+from varshift._explain.rest import behind_the_rest, norms_alone, rest_in_words, shares, tells
 from varshift.results import (
     Blame,
     Factors,
@@ -46,25 +47,25 @@ def reason(verdict: Verdict, told: Told) -> str:
 def _nothing(told: Told) -> str:
     found = [site.noise for site in told.factors.values()]
     if any(math.isfinite(noise.value) and not math.isfinite(noise.se) for noise in found):
-        return "Nothing is sure: too few batches to tell how far figures are off. Give more data."
+        return "Nothing is sure: there are too few batches to estimate errors. Give more data."
     sentence = (
-        "no cause surely displaces what a norm hands on by a tenth of a deviation."
+        "no cause surely displaces the output of a norm by a tenth of a standard deviation."
         if told.factors or not told.outputs
-        else "nothing surely moves the mean of an output by a tenth of a deviation."
+        else "nothing surely moves the mean of an output by a tenth of a standard deviation."
     )
     places = [place for place in told.blame.places if tells(told.blame, place)]
     upper = f"{sentence[0].upper()}{sentence[1:]}"
     if not places and not told.blame.unsilenced:
         return f"Nothing to see here: {sentence}"
     if not places:
-        return f"{upper} But not all noise could be silenced, so how much it does is not sure. " + (
+        return f"{upper} But some noise could not be silenced, and what it does is not known. " + (
             behind_the_rest(told.blame, told.structure, told.other_norms)
         )
     place = max(places, key=lambda place: abs(told.blame.rest[place]))
     return (
         f"{upper} But training and evaluation differ at {place!r} "
-        f"with every source silenced, by {100 * told.blame.rest[place]:.2g} % of its training "
-        f"variance. {behind_the_rest(told.blame, told.structure, told.other_norms)}"
+        f"with every source silenced, by {rest_in_words(told.blame.rest[place])}. "
+        f"{behind_the_rest(told.blame, told.structure, told.other_norms)}"
     )
 
 
@@ -72,13 +73,13 @@ def _noise(told: Told, place: str) -> str:
     culprits = shares(told.blame, told.structure, place, told.other_norms)
     if place not in told.factors:
         shift = told.moves[place]["noise"][1].value
-        return f"Noise moves the mean of {place} by {shift:.2f} deviations.{culprits}"
+        return f"Noise moves the mean of {place} by {shift:.2f} standard deviations.{culprits}"
     site = told.factors[place]
     noise, alone = site.noise.value, site.alone.value
     # Blame is told with every norm at its training statistics, as `alone` is.
     apart = (
         f" ({alone:.3g} with the norms before it at their training statistics)"
-        if _apart(site)
+        if site.apart
         else ""
     )
     return (
@@ -95,9 +96,9 @@ def _unattributed(told: Told, place: str) -> str:
     )
     largest = shares(told.blame, told.structure, place, None, rest=False)
     return (
-        f"Dominated by what no source of noise was shown to do: with every source silenced, "
-        f"training still differs from evaluation at {place!r} by {100 * share.value:.0f} % of its "
-        f"training variance, and in means by {moves.value:.2f} deviations. "
+        f"Dominated by a difference that no noise source explains: with every source silenced, "
+        f"training still differs from evaluation at {place!r} by {rest_in_words(share)}, "
+        f"and its mean by {moves.value:.2f} standard deviations. "
         f"{behind_the_rest(told.blame, told.structure, told.other_norms)}{largest}"
     )
 
@@ -106,8 +107,8 @@ def _other_norms(told: Told, place: str) -> str:
     others = told.other_norms
     assert others is not None
     return (
-        f"Dominated by norms: {norms_alone(others)}{_fresh(others)} Run the same norms in both "
-        "modes, or take the statistics of those from what evaluation gives them."
+        f"Dominated by norms that one mode runs: {norms_alone(others)}{_fresh(others)} Run the "
+        "same norms in both modes, or recalibrate those that evaluation runs."
     )
 
 
@@ -115,17 +116,16 @@ def _fresh(others: OtherNorms) -> str:
     if not others.fresh:
         return ""
     named = ", ".join(map(repr, others.fresh[:3]))
-    still = "still holds" if len(others.fresh) == 1 else "still hold"
-    return f" {named} {still} mean 0 and variance 1, as made."
+    return f" {named} still {verb(len(others.fresh), 'hold')} mean 0 and variance 1, as made."
 
 
 def _staleness(told: Told, place: str) -> str:
     site, why = told.factors[place], told.stale.get(place)
     cure = "Let it train, or recalibrate." if _is(why, StaleCause.FROZEN) else "Recalibrate."
     return (
-        f"Dominated by stale statistics: at {site.path!r} training batches have "
-        f"{site.age.value:.2f} times the stored variance, and means "
-        f"{site.mean_shift['staleness'].value:.2f} deviations away. "
+        f"Dominated by stale statistics: at {site.path!r} the variance within training batches is "
+        f"{site.age.value:.2f} times the stored one (geometric mean over channels), and means are "
+        f"{site.mean_shift['staleness'].value:.2f} stored deviations away. "
         f"{'' if why is None else why.sentence + ' '}{cure}"
     )
 
@@ -138,27 +138,28 @@ def _small_batch(told: Told, place: str) -> str:
     off, norm = 100 * abs(_off(told.factors[place])), told.structure.norm(place)
     if norm.reused:
         return (
-            f"Dominated by a norm that is reused: {place!r} runs {norm.calls} "
-            "times a pass, in training each time with the batch's own statistics, in evaluation "
-            f"with a mixture of all runs, {off:.0f} % of variance away. "
-            "Give each run a norm of its own."
+            f"Dominated by a norm that is reused: {place!r} runs "
+            f"{counted(norm.calls, 'time')} a pass. In training each run uses its batch's own "
+            "statistics. In evaluation all runs share one average, whose variance is "
+            f"{off:.0f} % off. Give each run a norm of its own."
         )
     if "InstanceNorm" in norm.kind:
         return (
-            f"Dominated by moments of each sample: {place!r} ({norm.kind}) normalises each by its "
-            f"own in training and by their average in evaluation, {off:.0f} % of variance away "
-            "from what all have. Let it keep no running statistics (track_running_stats=False)."
+            f"Dominated by statistics of single samples: {place!r} ({norm.kind}) normalises each "
+            "sample by its own in training and by their average in evaluation. Its variance is "
+            f"{off:.0f} % off that of all samples together. Let it keep no running statistics "
+            "(track_running_stats=False)."
         )
     return (
-        f"Dominated by small batches: at {place!r} what batches are normalised by differs from "
-        f"what all samples have by {off:.0f} % of variance, and the moving "
-        f"average keeps the scatter between batches.{_drawn(told)} {_cure(told.factors[place])}"
+        f"Dominated by small batches: at {place!r} the variance of a batch differs by {off:.0f} % "
+        "from that of all samples together, and the running average keeps the scatter between "
+        f"batches.{_drawn(told)} {_cure(told.factors[place])}"
     )
 
 
 def _cure(site: Factors) -> str:
     if abs(site.composition.value - 1) > abs(site.batches.value - 1):
-        return "Mix what comes in batches of its own (domains, classes), or recalibrate."
+        return "Mix domains or classes that come in batches of their own, or recalibrate."
     return "Use larger batches, or recalibrate."
 
 
@@ -167,15 +168,16 @@ def _drawn(told: Told) -> str:
     if not told.blame.unsilenced or told.blame.steady:
         return ""
     causes = behind_the_rest(told.blame, told.structure, told.other_norms)
-    return f" Noise that is drawn for a whole batch does the same: {causes[0].lower()}{causes[1:]}"
+    return f" Noise that is drawn once for a whole batch has the same effect. {causes}"
 
 
 def _data(told: Told, place: str) -> str:
     site = told.factors[place]
     return (
-        f"Dominated by a data difference: both in evaluation mode, the test data has "
-        f"{site.data.value:.2f} times the variance of the training data at {place!r}, and means "
-        f"{site.mean_shift['data'].value:.2f} deviations away."
+        f"Dominated by a data difference: in evaluation mode, the test data has "
+        f"{site.data.value:.2f} times the variance of the training data at {place!r} (geometric "
+        f"mean over channels), and its means are {site.mean_shift['data'].value:.2f} stored "
+        "deviations away."
     )
 
 
@@ -187,12 +189,6 @@ _REASONS: dict[Cause, Callable[[Told, str], str]] = {
     "other-norms": _other_norms,
     "unattributed": _unattributed,
 }
-
-
-def _apart(site: Factors) -> bool:
-    """Whether norms before it, or small batches, change the factor by a tenth."""
-    noise, alone = site.noise.value, site.alone.value
-    return alone > 0 and noise > 0 and max(noise / alone, alone / noise) > 1.1
 
 
 def _off(site: Factors) -> float:

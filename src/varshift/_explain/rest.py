@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from varshift._counting import counted, verb
 from varshift.results import Blame, Figure, OtherNorms, Structure
 
-__all__ = ["behind_the_rest", "rest_notes", "shares", "tells"]
+__all__ = ["behind_the_rest", "norms_alone", "rest_in_words", "rest_notes", "shares", "tells"]
 
 _SMALL = 0.05  # of a training variance: no culprit worth the name
 _LEAST = 0.01  # … and no rest worth a word
@@ -43,15 +44,16 @@ def shares(
     if not (rest and tells(blame, place)):
         if left.se > _SMALL and blame.unsilenced and not blame.steady:
             return (
-                f" What no source was shown to do is not sure ({_percent(left)}). {causes}{source}"
+                f" How much stays with every source silenced is not sure ({_percent(left)} of its "
+                f"training variance). {causes}{source}"
             )
         return source
     if largest is None or abs(left.value) > abs(largest[1].value):
         return (
-            f" {100 * left.value:.0f} % of its training variance is attributed to no source: it "
-            f"stays with every source silenced. {causes}{source}"
+            f" With every source silenced, training and evaluation still differ there by "
+            f"{rest_in_words(left)}, which no source explains. {causes}{source}"
         )
-    return f"{source} {100 * left.value:.0f} % stays with every source silenced. {causes}"
+    return f"{source} With every source silenced, {rest_in_words(left)} stays. {causes}"
 
 
 def behind_the_rest(blame: Blame, structure: Structure, others: OtherNorms | None) -> str:
@@ -61,21 +63,22 @@ def behind_the_rest(blame: Blame, structure: Structure, others: OtherNorms | Non
         alone = [*others.training, *others.evaluation]
         norms = f", norms that only one mode runs ({_listed(alone)})"
     if blame.otherwise:
-        norms += f", norms that answer in their own way ({_listed(blame.otherwise)})"
+        norms += f", norms that normalise in their own way ({_listed(blame.otherwise)})"
     if blame.in_evaluation:
-        norms += ", a draw of evaluation alone (a training flag the wrong way round)"
+        norms += ", a draw in evaluation alone (a reversed training flag)"
     if blame.steady:
         law = ", noise whose mean is not one" if blame.noises else ""
-        return f"No draw explains it, for it is the same in every pass: {_AHEAD}{law}{norms}."
+        return (
+            "No draw explains it, because it is the same in every pass. Possible causes: "
+            f"{_AHEAD}{law}{norms}."
+        )
     seen = [_named(structure, name) for name in blame.unsilenced]
     more = f" and {len(seen) - _NAMED} more" if len(seen) > _NAMED else ""
-    drawn = (
-        f"Seen to draw, but not to be silenced: {', '.join(seen[:_NAMED])}{more}. Or "
-        if seen
-        else ""
-    )
     could = f"a draw in numpy or Python, {_AHEAD}, noise whose mean is not one{norms}"
-    return f"{drawn}{could}." if seen else f"Behind it may be {could}."
+    if not seen:
+        return f"Possible causes: {could}."
+    drawn = f"Drawn and not silenced: {', '.join(seen[:_NAMED])}{more}"
+    return f"{drawn}. Other possible causes: {could}."
 
 
 def norms_alone(others: OtherNorms) -> str:
@@ -97,10 +100,10 @@ def norms_alone(others: OtherNorms) -> str:
     if name is None and not others.evaluation:
         return f"evaluation leaves out norms of training ({which}); no output was shown to change."
     if name is None:
-        return f"{said}; what that does to an output was not shown."
+        return f"{said}; its effect on an output was not shown."
     return (
-        f"{said}, which displaces {name} by {others.displacement[name].value:.2f} deviations (its "
-        f"mean by {others.mean_shift[name].value:.2f})."
+        f"{said}, which displaces {name} by {others.displacement[name].value:.2f} standard "
+        f"deviations (its mean by {others.mean_shift[name].value:.2f})."
     )
 
 
@@ -120,9 +123,10 @@ def _on_places(blame: Blame, structure: Structure, others: OtherNorms | None) ->
         return []
     place = max(places, key=lambda place: abs(blame.rest[place]))
     return [
-        f"{len(places)} of {len(blame.places)} places differ between training and evaluation with "
-        f"every source silenced, {place} most ({100 * blame.rest[place]:.0f} % of its training "
-        f"variance, nobody's blame). {behind_the_rest(blame, structure, others)}"
+        f"{len(places)} of {counted(len(blame.places), 'place')} {verb(len(places), 'differ')} "
+        f"between training and evaluation with every source silenced, {place} most "
+        f"({rest_in_words(blame.rest[place])}, which no source explains). "
+        f"{behind_the_rest(blame, structure, others)}"
     ]
 
 
@@ -134,13 +138,24 @@ def _listed(paths: Sequence[str]) -> str:
 def _source(structure: Structure, name: str, share: Figure) -> str:
     named = _named(structure, name)
     if share.value >= _SMALL and not share.value > 2 * share.se:
-        return f" The largest single source, {named}, is not sure to cause any ({_percent(share)})."
+        return f" The largest single source, {named}, may cause none of it ({_percent(share)})."
     if share.value < _SMALL:
         return (
-            f" No single source has much of its training variance; the largest, {named}, "
-            f"has {100 * share.value:.2g} %."
+            f" No single source causes much of its training variance; the largest, {named}, "
+            f"causes {100 * share.value:.2g} %."
         )
     return f" {named} causes {100 * share.value:.0f} % of its training variance."
+
+
+def rest_in_words(rest: float) -> str:
+    """A rest as a part of the training variance, and what its sign means.
+
+    >>> rest_in_words(0.12), rest_in_words(-0.004)
+    ('12 % of its training variance', '0.4 % of its training variance (less than in evaluation)')
+    """
+    percent = 100 * abs(rest)
+    part = f"{percent:{'.0f' if percent >= 1 else '.2g'}} % of its training variance"
+    return part if rest >= 0 else f"{part} (less than in evaluation)"
 
 
 def _percent(share: Figure) -> str:
@@ -150,4 +165,4 @@ def _percent(share: Figure) -> str:
 
 def _named(structure: Structure, name: str) -> str:
     line = structure.noise(name).line
-    return repr(name) + (f" ({line.near}: {line.code})" if line else "")
+    return repr(name) + (f" ({line.near})" if line else "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from varshift._counting import counted
 from varshift._engine import Held, Session, Silenced, norm_handles, notes_on_batch_statistics
 from varshift._explain.blame import blame_of, place_of
 from varshift._explain.factors import factors_of
@@ -140,7 +141,7 @@ def _other_norms(
 
 def _why_skipped(path: str, lanes: Lanes, others: OtherNorms | None) -> str:
     if path in lanes.test.by_batch:
-        return "normalises by its batch in evaluation too: nothing that it stores is read"
+        return "it normalises by its batch in evaluation too: nothing that it stores is read"
     if others is not None and path in others.training:
         return "training runs it, evaluation does not"
     if others is not None and path in others.evaluation:
@@ -160,17 +161,17 @@ def _notes(run: Session, held: Held, lanes: Lanes, settling: FirstBatch) -> Iter
     blaming = settling.blaming
     yield from blaming.notes
     if run.strangers:
-        yield "some draws of the blame pass belong to no source of the first pass"
+        yield "some draws of the passes for blame come from no source that the first pass met"
     for place in sorted(blaming.contrasts.uneven):
-        yield f"{place}: batches whose rows do not belong to one sample each are left out of blame"
+        yield f"{place}: batches whose rows are not one sample each are left out of blame"
     for name, how in settling.silenced.items():
         if not how.exact:
             yield f"{name}: silenced {how}"
     design, seen = blaming.design, held.samples * blaming.rounds
     if design.sources and not design.whole_batches and seen * design.share_alone < _LITTLE:
         yield (
-            f"only {seen} samples for {len(design.sources)} sources: shares are rough, give more "
-            "data"
+            f"only {counted(seen, 'sample')} for {counted(len(design.sources), 'source')}: shares "
+            "are rough, give more data"
         )
     large: dict[float, list[str]] = {}
     for norm in run.structure.norms:
@@ -180,4 +181,4 @@ def _notes(run: Session, held: Held, lanes: Lanes, settling: FirstBatch) -> Iter
         more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
         yield f"{', '.join(paths[:3])}{more}: {large_momentum(momentum)}"
     if not lanes.data.at:
-        yield "no test_data was given: the factor data is 1 by definition"
+        yield "no test_data was given, so the factor 'data' is 1 by definition"

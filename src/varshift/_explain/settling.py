@@ -16,7 +16,7 @@ from varshift._explain.sameness import Sameness
 __all__ = ["FirstBatch"]
 
 _TOGETHER = (
-    "the samples of a batch act on each other (or their rows cannot be told apart), so whole "
+    "the samples of a batch influence each other (or their rows cannot be told apart), so whole "
     "batches carry the subsets of sources, and errors are over batches"
 )
 

@@ -10,7 +10,7 @@ from varshift.results.explanation import CAUSES, FOUND, Cause, Verdict
 
 __all__ = ["LEAST", "judged", "sure"]
 
-# The least displacement worth a verdict, in deviations of what a norm hands on: a variance off by
+# The least displacement worth a verdict, in deviations of the output of a norm: a variance off by
 # 22 %, or means off by a tenth of a deviation.
 LEAST = 0.1
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from varshift._counting import counted
 from varshift.errors import UsageError
 
 __all__ = ["Memory", "Momentum", "check_momentum", "remembered"]
@@ -48,17 +49,24 @@ def remembered(norm: nn.Module, told: Momentum = None) -> Memory | str:
     if told is not None:
         return Memory(mean, var, told / (2 - told))
     momentum = getattr(norm, "momentum", 0.1)
-    counted = getattr(norm, "num_batches_tracked", None)
-    count = 0 if counted is None else int(counted)
+    tracked = getattr(norm, "num_batches_tracked", None)
+    count = 0 if tracked is None else int(tracked)
     if momentum is None:
-        return Memory(mean, var, 1 / count) if count else "it averages all batches and counted none"
+        return (
+            Memory(mean, var, 1 / count)
+            if count
+            else "it averages all batches, but has counted none"
+        )
     if momentum == 0:  # what it holds came from elsewhere: a file converted, or frozen since
         return Memory(mean, var, _USUAL / (2 - _USUAL), supposed=True)
     if not count:  # an old checkpoint without the counter: taken for a long training
         return Memory(mean, var, momentum / (2 - momentum))
     left = (1 - momentum) ** count
     if left > _MOST_LEFT:
-        return f"has tracked {count} batches: {left:.0%} of it is still the value it was made with"
+        return (
+            f"has tracked {counted(count, 'batch')}: {100 * left:.0f} % of its statistics is still "
+            "the value it was made with"
+        )
     share = momentum / (2 - momentum) * (1 + left) / (1 - left)
     return Memory(mean / (1 - left), (var - left) / (1 - left), share)
 

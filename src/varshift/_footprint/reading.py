@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeVar
 
+from varshift._counting import counted, counted_names, verb
 from varshift._engine import Batch, Held, Session, norm_handles, untracked, walk
 from varshift._footprint.fitting import Estimates
 from varshift._footprint.memory import Memory, Momentum, remembered
@@ -16,22 +17,22 @@ from varshift._footprint.silence import silence
 from varshift._footprint.verdict import judged
 from varshift.errors import DataError, ModelError, UsageError
 from varshift.results import Footprint, FootprintSite
+from varshift.results.footprint import POOR_FIT
 
 __all__ = ["read"]
 
 T = TypeVar("T")
 
 _LEAST_BATCHES = 4
-_POOR_FIT = 4.0
 _POOR = (
-    "at {} of {} norms ({}) the channels agree on no one noise: it stood elsewhere (name the "
-    "place in places=), the data are others than those of training, or the weights still moved "
-    "at its end"
+    "at {} of {} ({}) the channels agree on no single amount of noise. Possible causes: the noise "
+    "stood elsewhere (name the place in places=), the data differ from those of training, or the "
+    "weights still moved at its end"
 )
 _SUPPOSED = (
-    "{} norms (first {}) have momentum 0 and hold statistics all the same, from a converted file, "
-    "say: how many batches these remember is not known, and torch's momentum of 0.1 is supposed; "
-    "momentum= tells another one"
+    "{} {} momentum 0 and yet other statistics than as made, as after a conversion. How many "
+    "batches these remember is not known: torch's momentum of 0.1 is assumed; pass momentum= for "
+    "another"
 )
 
 
@@ -41,8 +42,8 @@ def read(
     """The estimate over batches that are held; `free`: the scale of each norm is not known."""
     if held.batches < _LEAST_BATCHES:
         raise DataError(
-            f"data gave {held.batches} batches, and their scatter is what the error is told "
-            f"from; pass at least {_LEAST_BATCHES}, of the size used in training"
+            f"data gave {counted(held.batches, 'batch')}, and the error is estimated from their "
+            f"scatter; pass at least {_LEAST_BATCHES}, of the size used in training"
         )
     first = next(iter(held.own), None)
     flags, notes = silence(run, first)
@@ -133,7 +134,7 @@ def _received(
     for path in list(memories):
         met = len(seen[path].variances)
         if met < held.batches:
-            skipped[path] = f"reached by {met} of {held.batches} batches: not by every one"
+            skipped[path] = f"reached by {met} of {counted(held.batches, 'batch')}, not by all"
             del memories[path], seen[path]
     _refuse_none(memories, skipped)
     return seen
@@ -192,8 +193,8 @@ def _result(estimate: Settling, fitted: Estimates, held: Held, notes: list[str])
 
 def _notes(estimate: Settling, sites: dict[str, FootprintSite]) -> Iterator[str]:
     if supposed := [path for path, memory in estimate.memories.items() if memory.supposed]:
-        yield _SUPPOSED.format(len(supposed), supposed[0])
+        yield _SUPPOSED.format(counted_names(supposed, "norm"), verb(len(supposed), "have"))
     if estimate.moved > SETTLED:
-        yield f"the estimates still moved after {estimate.passes} passes"
-    if odd := [path for path, site in sites.items() if site.misfit > _POOR_FIT]:
-        yield _POOR.format(len(odd), len(sites), ", ".join(odd[:5]))
+        yield f"the estimates still moved after {counted(estimate.passes, 'pass')}"
+    if odd := [path for path, site in sites.items() if site.misfit > POOR_FIT]:
+        yield _POOR.format(len(odd), counted(len(sites), "norm"), ", ".join(odd[:5]))

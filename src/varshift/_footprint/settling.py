@@ -30,7 +30,7 @@ _FEWEST = 4  # batches of a probing
 _ALMOST = 1.0  # standard errors that τ may still move by when drift is told
 _FREE = Drift(0.0, math.inf)
 _LITTLE = 0.02  # what weights that still move commonly do
-_FEW = f"fewer than {LEAST_CHANNELS} channels vary: no error to tell"
+_FEW = f"fewer than {LEAST_CHANNELS} channels vary: too few to estimate an error"
 
 
 @dataclass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from varshift._counting import counted, verb
 from varshift._engine import Batch, Flags, Regime, Session
 from varshift._torch.classes import BatchNorm, Dropout
 
@@ -12,8 +13,7 @@ def silence(run: Session, batch: Batch | None) -> tuple[Flags, list[str]]:
     """Training flags under which the model's own noise is off; what was done and what stays."""
     active = {id(m): m for m, on in run.on if on and isinstance(m, Dropout)}
     flags = [(module, on and id(module) not in active) for module, on in run.on]
-    said = "1 dropout module of the model was" if len(active) == 1 else _MANY.format(len(active))
-    notes = [said + _SILENCED] if any(module.p for module in active.values()) else []
+    notes = [_silenced(len(active))] if any(module.p for module in active.values()) else []
     if not _draws(run, batch, flags):
         return flags, notes
     flags = [(module, on and isinstance(module, BatchNorm)) for module, on in flags]
@@ -22,16 +22,19 @@ def silence(run: Session, batch: Batch | None) -> tuple[Flags, list[str]]:
     return flags, [*notes, _ONLY_NORMS, _LASTING]
 
 
-_MANY = "{} dropout modules of the model were"
-_SILENCED = " silenced: the noise judged here replaces theirs"
 _ONLY_NORMS = (
-    "the model draws random numbers beside its dropout modules, so everything but its norms ran in "
-    "evaluation mode"
+    "the model draws random numbers outside its dropout modules, so everything but its norms ran "
+    "in evaluation mode"
 )
 _LASTING = (
-    "the model draws random numbers even so: that noise stays on, and the figures tell what the "
-    "stored variances remember beyond it"
+    "the model draws random numbers even so: that noise stays on, and the figures show the noise "
+    "that the stored variances remember beyond it"
 )
+
+
+def _silenced(modules: int) -> str:
+    said = f"{counted(modules, 'dropout module')} of the model {verb(modules, 'were')} silenced"
+    return f"{said}: the noise judged here replaces theirs"
 
 
 def _draws(run: Session, batch: Batch | None, flags: Flags) -> bool:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import copy
 import pickle
 import re
+from argparse import Namespace
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
@@ -16,25 +19,39 @@ from torch.nn.parameter import is_lazy
 from varshift._engine import put, same_bits
 from varshift._loading.fitting import misfits
 from varshift._loading.foreign import Mismatch, laid, read_foreign, source_of, unread
-from varshift.errors import CheckpointError, MissingExtraError, listed
+from varshift._loading.layouts import fitting_set, told
+from varshift.errors import CheckpointError, MissingExtraError
 
-__all__ = ["is_checkpoint", "load_checkpoint"]
+__all__ = ["file_and_key", "is_checkpoint", "load_checkpoint"]
 
-_NESTS = ("state_dict", "model", "model_state_dict", "module", "state_dict_ema")
-_PREFIXES = ("module.", "_orig_mod.", "model.")
 _EXTRA = "_extra_state"
 
 
 def is_checkpoint(path: str | Path) -> bool:
-    """Whether something lies there to load: a file, or what TensorFlow made several files of."""
-    return Path(path).is_file() or source_of(path) is not None
+    """Whether something lies there to load: a file, or what TensorFlow made several files of.
+
+    A key may stand behind it, as in `weights.pt#ema`.
+    """
+    file = file_and_key(path)[0]
+    return file.is_file() or source_of(file) is not None
+
+
+def file_and_key(path: str | Path) -> tuple[Path, str]:
+    """The file, and the key of a set of weights in it; "" where none is named.
+
+    >>> str(file_and_key("weights.pt#ema.shadow")[0]), file_and_key("weights.pt#ema.shadow")[1]
+    ('weights.pt', 'ema.shadow')
+    """
+    file, hash_sign, key = str(path).rpartition("#")
+    return (Path(file), key) if hash_sign and not Path(path).exists() else (Path(path), "")
 
 
 def load_checkpoint(model: nn.Module, path: str | Path) -> tuple[str, ...]:
     """Load the weights at `path` into `model`; returns notes on what was done to make it fit.
 
-    A nest ("state_dict", "model" …) or a prefix ("module.", "_orig_mod.", "model.") is taken off
-    only where the keys then fit. Files of Keras, TensorFlow and ONNX are laid on by name, order
+    The weights are found by the names and shapes of the model's own state, in whatever nest and
+    under whatever prefix they stand (`varshift._loading.layouts`); `path` may name one of several
+    sets, as in "weights.pt#ema". Files of Keras, TensorFlow and ONNX are laid on by name, order
     and shape (`varshift._loading.foreign`). If nothing fits, the model stays as it was.
 
     Raises:
@@ -43,13 +60,20 @@ def load_checkpoint(model: nn.Module, path: str | Path) -> tuple[str, ...]:
             forms (sparse, quantised, meta), shapes or dtypes that differ.
         MissingExtraError: the file is of another framework, whose reader is not installed.
     """
-    path = Path(path)
+    path, key = file_and_key(path)
     notes: list[str] = []
+    place = ""
     if source_of(path) is not None:
-        found = _foreign(model, path, notes)
+        if key:
+            raise CheckpointError(
+                f"{str(path)!r} is of another framework, where no key chooses: leave {key!r} out"
+            )
+        found: Mapping[str, Any] = _foreign(model, path, notes)
     else:
-        found = _unwrapped(_read(path), model, path, notes)
-    _refuse_misfits(found, model, path)
+        taken = fitting_set(_read(path), model.state_dict(), path, key)
+        found, place = taken.state, taken.place
+        notes.extend(told(taken, path))
+    _refuse_misfits(found, model, path, place)
     _load(found, model, path)
     return tuple(notes)
 
@@ -71,7 +95,8 @@ def _read(path: Path) -> Any:
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with _settings_allowed():
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         if "Weights only load failed" in str(error) or "Unsupported" in str(error):
             held = re.search(r"GLOBAL ([\w.]+)", str(error))
@@ -90,6 +115,17 @@ def _read(path: Path) -> Any:
         ) from error
 
 
+def _settings_allowed() -> AbstractContextManager[Any]:
+    """Lets in what trainers keep beside the weights: argparse's Namespace, and numpy's numbers.
+
+    Making these runs no code. Before torch 2.5 a file with them is refused.
+    """
+    allow = getattr(torch.serialization, "safe_globals", None)
+    kinds = {type(np.dtype(each)) for each in (bool, np.int32, np.int64, np.float32, np.float64)}
+    number = np.float64(0).__reduce__()[0]
+    return nullcontext() if allow is None else allow([Namespace, np.dtype, number, *kinds])
+
+
 def _read_safetensors(path: Path) -> Any:
     try:
         from safetensors.torch import load_file
@@ -103,54 +139,22 @@ def _read_safetensors(path: Path) -> Any:
         ) from error
 
 
-def _unwrapped(found: Any, model: nn.Module, path: Path, notes: list[str]) -> dict[str, Any]:
-    wanted = set(model.state_dict())
-    for _ in _NESTS:  # one may hold another; one that holds itself must end
-        nest = _nest_of(found, wanted)
-        if nest is None:
-            break
-        found = found[nest]
-        notes.append(f"weights taken from {nest!r} of the checkpoint")
-    if not isinstance(found, Mapping) or not any(isinstance(v, Tensor) for v in found.values()):
-        held = listed(found) if isinstance(found, Mapping) else type(found).__name__
+def _refuse_misfits(found: Mapping[str, Any], model: nn.Module, path: Path, place: str) -> None:
+    clauses = list(misfits(found, model.state_dict()))
+    if clauses:
+        at = f", at {place!r}," if place else ""
         raise CheckpointError(
-            f"{str(path)!r} holds no named tensors (but {held}); save model.state_dict()"
-        )
-    odd = [key for key in found if not isinstance(key, str)]
-    if odd:
-        raise CheckpointError(
-            f"{str(path)!r} holds {odd[0]!r:.40} among its keys, which are names in a state_dict; "
-            "save model.state_dict()"
-        )
-    for prefix in _PREFIXES:
-        stripped = {key.removeprefix(prefix): value for key, value in found.items()}
-        if len(stripped) == len(found) and len(wanted & set(stripped)) > len(wanted & set(found)):
-            found = stripped
-            notes.append(f"prefix {prefix!r} taken off the checkpoint's keys")
-    return dict(found)
-
-
-def _nest_of(found: Any, wanted: set[str]) -> str | None:
-    if not isinstance(found, Mapping) or wanted & set(found):
-        return None
-    return next((nest for nest in _NESTS if isinstance(found.get(nest), Mapping)), None)
-
-
-def _refuse_misfits(found: dict[str, Any], model: nn.Module, path: Path) -> None:
-    told = list(misfits(found, model.state_dict()))
-    if told:
-        raise CheckpointError(
-            f"{str(path)!r} does not fit the model: {'; '.join(told)}. Let the factory make the "
-            "model as it was trained, or load the file there"
+            f"{str(path)!r}{at} does not fit the model: {'; '.join(clauses)}. Let the factory make "
+            "the model as it was trained, or load the file there"
         )
 
 
-def _load(found: dict[str, Any], model: nn.Module, path: Path) -> None:
+def _load(found: Mapping[str, Any], model: nn.Module, path: Path) -> None:
     """Write all of it, or put back what was there."""
     own = model.state_dict()
     before = {key: _copied(value) for key, value in own.items() if not is_lazy(value)}
     try:
-        model.load_state_dict(found)
+        model.load_state_dict(dict(found))
         _refuse_lost(found, model.state_dict(), path)
     except BaseException as error:
         _put_back(own, before, model)
@@ -175,7 +179,7 @@ def _put_back(own: dict[str, Any], before: dict[str, Any], model: nn.Module) -> 
             module.set_extra_state(before[key])
 
 
-def _refuse_lost(found: dict[str, Any], own: dict[str, Any], path: Path) -> None:
+def _refuse_lost(found: Mapping[str, Any], own: dict[str, Any], path: Path) -> None:
     """Tensors that share memory hold what was written last: that must be what each is to hold."""
     places: dict[int, list[str]] = {}
     for key, tensor in own.items():

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from varshift._counting import counted
 from varshift._loading.batched import Shard
 from varshift._loading.datasets import NAMES, load_images
 from varshift._loading.factories import load_factory
@@ -93,7 +94,7 @@ def _as_model(inputs: Tensor, pictures: Pictures | None, notes: list[str]) -> Te
     kind = next(kinds, inputs.dtype)
     if kind != inputs.dtype:
         given, wanted = (str(each).removeprefix("torch.") for each in (inputs.dtype, kind))
-        notes.append(f"the inputs are {given} in the file and taken as {wanted}, the model's")
+        notes.append(f"the inputs are {given} in the file and become {wanted}, the model's dtype")
     return inputs.to(kind)
 
 
@@ -179,7 +180,8 @@ def _checked(labels: Any, inputs: int, path: Path) -> Tensor:
             "whole numbers for classes, or leave them out"
         )
     if len(labels) != inputs:
-        raise DataError(f"{str(path)!r} holds {inputs} inputs but {len(labels)} labels")
+        said = f"{counted(inputs, 'input')} but {counted(len(labels), 'label')}"
+        raise DataError(f"{str(path)!r} holds {said}")
     return labels
 
 

@@ -105,18 +105,27 @@ def _no_target(target: str) -> str:
         )
     said = f"{target!r} is no target; write package.module:factory or file.py:factory"
     if Path(target).suffix == ".py" and Path(target).is_file():
-        return f"{said}, such as {target}:{_first_defined(Path(target))}"
+        return f"{said}, such as {target}:{_most_likely(Path(target))}"
     name = target if target.isidentifier() else "resnet18"
     return f"{said}, or for a library's model timm:{name}, torchvision:{name} or hf:FOLDER"
 
 
-def _first_defined(path: Path) -> str:
+def _most_likely(path: Path) -> str:
     try:
         body = ast.parse(path.read_text(encoding="utf-8")).body
     except (SyntaxError, UnicodeDecodeError):
         return "factory"
-    names = [node.name for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
-    return next((name for name in names if not name.startswith("_")), "factory")
+    found = [node for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+    found = [node for node in found if not node.name.startswith("_")]
+    return min(found, key=_needs_arguments).name if found else "factory"
+
+
+def _needs_arguments(node: ast.FunctionDef | ast.ClassDef) -> int:
+    """0 for a function that can be called as it is, 1 for a class, 2 for any other function."""
+    if isinstance(node, ast.ClassDef):
+        return 1
+    needed = len(node.args.args) - len(node.args.defaults)
+    return 2 * bool(needed or None in node.args.kw_defaults)
 
 
 def _refuse_arguments(target: str, found: Any, keywords: Mapping[str, Any]) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sized
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.parameter import is_lazy
+
+from varshift._counting import counted, verb
 
 __all__ = ["misfits"]
 
@@ -17,15 +19,15 @@ def misfits(found: Mapping[str, Any], own: Mapping[str, Any]) -> Iterator[str]:
     missing = [key for key in own if key not in found]
     unexpected = [key for key in found if key not in own]
     if missing:
-        yield f"{_are(len(missing), 'key')} missing (first {missing[0]!r})"
+        yield f"{_are(len(missing), 'key')} missing ({_first(missing)}{missing[0]!r})"
     if unexpected:
-        yield f"{_are(len(unexpected), 'key')} unexpected (first {unexpected[0]!r})"
+        yield f"{_are(len(unexpected), 'key')} unexpected ({_first(unexpected)}{unexpected[0]!r})"
     both = {key: (found[key], own[key]) for key in own if key in found}
     for noun, differs in _KINDS:
         told = [(key, said) for key, pair in both.items() if (said := differs(*pair))]
         if told:
             key, said = told[0]
-            yield f"{_are(len(told), noun)} different (first {key!r} {said})"
+            yield f"{_are(len(told), noun)} different ({_first(told)}{key!r} {said})"
             # What has no shape, or cannot be copied, has nothing else to compare.
             both = {key: pair for key, pair in both.items() if key not in dict(told)}
 
@@ -114,7 +116,11 @@ _KINDS: tuple[tuple[str, Callable[[Any, Any], str]], ...] = (
 
 
 def _are(count: int, noun: str) -> str:
-    return f"{count} {noun} is" if count == 1 else f"{count} {noun}s are"
+    return f"{counted(count, noun)} {verb(count, 'are')}"
+
+
+def _first(of: Sized) -> str:
+    return "" if len(of) == 1 else "first "
 
 
 def _name(held: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from varshift._counting import counted
 from varshift._loading.batched import Batched, Shard, in_random_order
 from varshift._loading.preparing import Preparation
 from varshift.errors import DataError, MissingExtraError
@@ -43,8 +44,8 @@ def from_folder(
     except FileNotFoundError as error:
         raise DataError(_none_there(folder, within, error)) from error
     notes.append(
-        f"{len(found.samples)} pictures of {len(found.classes)} classes, in a fixed random order; "
-        f"{preparation.said}"
+        f"{counted(len(found.samples), 'picture')} of {counted(len(found.classes), 'class')}, in a "
+        f"fixed random order; {preparation.said}"
     )
 
     def read(at: Sequence[int]) -> tuple[Tensor, Tensor]:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from varshift._counting import counted, plural
 from varshift._loading.batched import Batched, Shard, in_random_order
 from varshift._loading.folders import prepared, stacked
 from varshift._loading.preparing import Preparation
@@ -57,7 +58,7 @@ def from_saved(
                 "or give --data as file.py:loader"
             )
         how = preparation()
-        notes.append(f"{len(rows)} pictures, in a fixed random order; {how.said}")
+        notes.append(f"{counted(len(rows), 'picture')}, in a fixed random order; {how.said}")
         return Batched(_reader(rows, pictures[0], label, how), order, batch_size, shard)
     taken = [name for name in numbers if name != label]
     if not taken:
@@ -65,7 +66,8 @@ def from_saved(
             f"{str(folder)!r} has no column of pictures or numbers but {listed(rows.column_names)};"
             " tokenise texts and save that, or give --data as file.py:loader"
         )
-    notes.append(f"{len(rows)} rows, in a fixed random order, of the columns {listed(taken)}")
+    of = f"of the {plural(len(taken), 'column')} {listed(taken)}"
+    notes.append(f"{counted(len(rows), 'row')}, in a fixed random order, {of}")
     single = len(taken) == 1
     names = [*taken, label] if label is not None and (labelled or single) else taken
 

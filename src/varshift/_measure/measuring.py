@@ -8,10 +8,12 @@ from dataclasses import replace
 import torch
 from torch import nn
 
+from varshift._counting import counted, verb
 from varshift._engine import (
     Batch,
     Data,
     Forward,
+    Passed,
     Progress,
     Recording,
     Regime,
@@ -25,7 +27,7 @@ from varshift._measure.shift import site_of
 from varshift.errors import ModelError
 from varshift.results import Measurement, Site, Structure
 
-__all__ = ["measure"]
+__all__ = ["measure", "measurement_of"]
 
 _LITTLE = 0.01  # of a variance: no shift worth a word
 
@@ -87,28 +89,33 @@ def measure(
             run.report(done, batches_in_all(data, max_samples, done, batch))
 
         passed = run.run(run.batches(data, max_samples), regimes, step)
-        structure = run.structure
-        sites = {
-            path: replace(
-                site_of(path, train.stored[path], train.at[path], test.at[path], passed.samples),
-                by_batch=path in test.by_batch,
-            )
-            for path in train.at
-            if path in test.at
-        }
-        found = Measurement(
-            sites=sites,
-            structure=structure,
-            samples=passed.samples,
-            batches=passed.batches,
-            skipped={
-                norm.path: "no batch reached it in both modes"
-                for norm in structure.norms
-                if norm.path not in sites
-            },
-            notes=tuple(dict.fromkeys([*structure.notes, *_notes(run, structure, sites)])),
-        )
+        found = measurement_of(run, train, test, passed)
     return run.noted(found)
+
+
+def measurement_of(run: Session, train: Recording, test: Recording, passed: Passed) -> Measurement:
+    """What two recordings of the same batches say; of evaluation the draws must be named."""
+    structure = run.structure
+    sites = {
+        path: replace(
+            site_of(path, stored, train.at[path], test.at[path], passed.samples),
+            by_batch=path in test.by_batch,
+        )
+        for path, stored in train.stored.items()
+        if path in test.stored
+    }
+    return Measurement(
+        sites=sites,
+        structure=structure,
+        samples=passed.samples,
+        batches=passed.batches,
+        skipped={
+            norm.path: "no batch reached it in both modes"
+            for norm in structure.norms
+            if norm.path not in sites
+        },
+        notes=tuple(dict.fromkeys([*structure.notes, *_notes(run, structure, sites)])),
+    )
 
 
 def _notes(run: Session, structure: Structure, sites: dict[str, Site]) -> Iterator[str]:
@@ -122,8 +129,9 @@ def _notes(run: Session, structure: Structure, sites: dict[str, Site]) -> Iterat
     fresh = [p for p, site in sites.items() if site.stored.untouched and not site.by_batch]
     if fresh:
         yield (
-            f"{len(fresh)} of {len(sites)} norms still hold the statistics they were made with "
-            "(mean 0, variance 1): they have not been trained, and evaluation will be far off"
+            f"{len(fresh)} of {counted(len(sites), 'norm')} still {verb(len(fresh), 'hold')} the "
+            "statistics they were made with (mean 0, variance 1), as before any training: "
+            "evaluation will be far off"
         )
     for norm in structure.norms:
         if norm.reused:
@@ -144,10 +152,11 @@ def _without_noise(sites: dict[str, Site]) -> str:
         return f"{start}: no shift by noise is expected"
     worst = max(moved, key=lambda path: moved[path].severity)
     return (
-        f"{start}, and yet {len(moved)} of {len(sites)} norms shift, {worst} most (severity "
-        f"{moved[worst].severity:.2f}): stored statistics before it that do not fit, noise that "
-        "was not seen (a draw in numpy or Python, masks drawn ahead of the pass and kept in an "
-        "attribute), or code under self.training; varshift.explain tells which"
+        f"{start}, and yet {len(moved)} of {counted(len(sites), 'norm')} "
+        f"{verb(len(moved), 'shift')}, {worst} most (severity {moved[worst].severity:.2f}). "
+        "Possible causes: stored statistics before it that do not fit, noise that was not seen (a "
+        "draw in numpy or Python, masks drawn ahead of the pass and kept in an attribute), or code "
+        "under self.training; varshift.explain tells which"
     )
 
 
@@ -158,7 +167,7 @@ def _refuse_nothing(run: Session, train: Recording) -> None:
     held = run.held_norms()
     if held:
         raise ModelError(
-            f"the first batch reached none of the {len(held)} BatchNorm layers (the first is "
-            f"{held[0]!r}); check forward= and the part of the model that is used"
+            f"the first batch reached none of the {counted(len(held), 'BatchNorm layer')} (the "
+            f"first is {held[0]!r}); check forward= and the part of the model that is used"
         )
     raise ModelError(no_norm(run.structure, "to measure"))

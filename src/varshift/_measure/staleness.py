@@ -62,8 +62,8 @@ def inherited(momentum: float | None, tracked: int, most: float = _DEFAULT) -> f
 def large_momentum(momentum: float) -> str:
     """What to say of a momentum of at least `LARGE`, whatever the statistics are by chance."""
     return (
-        f"momentum {momentum:g} keeps little but the last batch (another framework's {momentum:g} "
-        f"is {1 - momentum:.2g} here)"
+        f"momentum {momentum:g} keeps little but the last batch (what other frameworks call "
+        f"{momentum:g} is {1 - momentum:.2g} here)"
     )
 
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import warnings
-from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from varshift._engine import Forward, both, is_sharded, unwrapped
-from varshift._monitor.figures import NormLook, figures_of
+from varshift._engine import Forward, is_sharded, unwrapped
+from varshift._monitor.looks import Looks
 from varshift._monitor.memory import remember, remembered, told
 from varshift._monitor.pace import Pace
-from varshift._monitor.updates import StoredBefore
-from varshift._monitor.watch import Watch, watch
 from varshift.errors import DataError, UsageError, VarianceShiftWarning, VarshiftError
 from varshift.results import Monitored, MonitoredNorm, Monitoring
 
@@ -23,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["Monitor"]
+
+_FOR_EVER = 1 << 62  # calls
 
 
 class Monitor:
@@ -44,9 +43,11 @@ class Monitor:
     Args:
         model: the network, plain, compiled or wrapped by DistributedDataParallel. Each rank
             watches its own batches and keeps its own record.
-        budget: what part of the elapsed time looks may take. The trace, at the first step, and the
-            first look, as soon as running statistics have forgotten what they were made with (44
-            batches at momentum 0.1), come as a debt; no other look comes before it is paid off.
+        budget: what part of the elapsed time watching may take. Paid from it are looks, calls that
+            do nothing, and what steps right after a look take longer than others, as far as that
+            shows in their time. The trace, at the first step, and the first look, as soon as
+            running statistics have forgotten what they were made with (44 batches at momentum 0.1),
+            come as a debt; no other look comes before it is paid off.
         every: look at every so many steps instead, whatever that costs. Needed for sharded models
             (FSDP), whose ranks must look at the same steps.
         forward: `lambda model, batch: …` for batches of any form; put autocast in there, unless
@@ -90,18 +91,14 @@ class Monitor:
                 "pass every=, a number of steps, in place of a budget"
             )
         self.history: list[Monitored] = []
-        self._model, self._forward = model, forward
         self._threshold, self._warn = threshold, warn
         self._pace = Pace(budget, every)
-        self._steps = 0
-        self._looks: dict[str, deque[NormLook]] = {}
-        self._window = window
-        self._watch: Watch | None = None
-        self._codes: Mapping[str, str] = {}
-        self._behind: Mapping[str, tuple[str, ...]] = {}
-        self._notes: list[str] = []
-        self._before: StoredBefore | None = None
+        self._looks = Looks(model, forward, window)
+        self._timed = 0  # the step of the last call that read the clock
+        self._untimed = 0  # so many calls go by before the next one that does
+        self._awaited = 1  # the step of that one
         self._first: int | None = None  # the step of the first look, which is not earned yet
+        self._notes: list[str] = []
         self._rests = False
 
     def step(self, batch: Any) -> Monitored | None:
@@ -114,20 +111,11 @@ class Monitor:
             DataError, ModelError: at the first step, where the batch or the model cannot be used;
                 later ones warn.
         """
-        self._steps += 1
-        if self._rests:
+        # Between two steps of training every line of this is slow: caches hold other things.
+        if self._untimed:
+            self._untimed -= 1
             return None
-        now = self._pace.enter()
-        if self._watch is None:
-            self._trace(batch, now)
-            now = self._pace.again()
-        record = None
-        if self._watch is not None and self._looks_now(self._watch):
-            record = self._look(batch, now, self._watch)
-            now = self._pace.again()
-        if self._watch is not None:
-            self._ready(self._watch, now)
-        return record
+        return self._timed_step(batch)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -136,7 +124,7 @@ class Monitor:
 
     @property
     def overhead(self) -> float:
-        """What part of the time since the first step the trace and the looks have taken."""
+        """What part of the time since the first step watching has taken, as in `budget`."""
         return self._pace.share
 
     def metrics(self, prefix: str = "varshift") -> dict[str, float]:
@@ -163,8 +151,8 @@ class Monitor:
             steps=self._steps,
             overhead=self.overhead,
             threshold=self._threshold,
-            codes=dict(self._codes),
-            behind=dict(self._behind),
+            codes=dict(self._looks.codes),
+            behind=dict(self._looks.behind),
             notes=self.notes,
         )
 
@@ -193,136 +181,118 @@ class Monitor:
             "steps": self._steps,
             "pace": self._pace.state(),
             "history": [told(record) for record in self.history],
-            "looks": {
-                path: [(torch.from_numpy(each.train), torch.from_numpy(each.off)) for each in looks]
-                for path, looks in self._looks.items()
-            },
+            "looks": self._looks.state(),
             "warned": not self._warn,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on where `state_dict` was taken. The model is traced anew at the next step."""
-        self._steps = state["steps"]
+        self._timed, self._untimed, self._awaited = state["steps"], 0, state["steps"] + 1
         self._pace.resume(state["pace"])
         self.history = [remembered(record) for record in state["history"]]
-        self._looks = {
-            path: deque(
-                (NormLook(train.numpy(), off.numpy()) for train, off in looks), self._window
-            )
-            for path, looks in state["looks"].items()
-        }
+        self._looks.resume(state["looks"])
         self._warn = self._warn and not state["warned"]
-        self._watch, self._before, self._rests = None, None, False
+        self._rests = False
 
     # What takes time ------------------------------------------------------------------------
 
-    def _trace(self, batch: Any, now: float) -> None:
+    @property
+    def _steps(self) -> int:
+        """How many steps there have been, that of the call under way included."""
+        return self._awaited - 1 - self._untimed
+
+    def _timed_step(self, batch: Any) -> Monitored | None:
+        step = self._awaited
+        self._pace.enter(step - self._timed)
+        self._timed, self._awaited = step, step + 1
+        try:
+            if self._looks.watch is None:
+                self._trace(batch, step)
+                self._pace.done()
+            record = self._look(batch, step) if self._looks_now(step) else None
+            if self._looks.light and not self._looks.ready and self._due(step + 1):
+                self._looks.make_ready()
+                self._pace.made_ready()
+            return record
+        finally:
+            self._pace.done()
+            self._untimed = self._untimed_from(step)
+            self._awaited += self._untimed
+
+    def _untimed_from(self, step: int) -> int:
+        """How many calls after this one have nothing to do and need no clock."""
+        if self._rests:
+            return _FOR_EVER
+        return self._pace.untimed(step, self._first) if self._looks.watch is not None else 0
+
+    def _trace(self, batch: Any, step: int) -> None:
         """Which norms noise reaches."""
         try:
-            found = watch(self._model, batch, self._forward)
+            found = self._looks.trace(batch)
         except VarshiftError as error:
-            if self._steps == 1:
+            if step == 1:
                 raise
-            self._give_up(error)
+            self._give_up(error, step)
             return
-        self._watch = found
-        self._first = None if self.history else self._steps + max(1, found.wait)
-        self._codes, self._behind = found.codes, found.behind
+        self._first = None if self.history else step + max(1, found.wait)
         self._notes += found.notes
         if not found.handles:
             self._rest("no noise reaches a norm that learns its statistics: there is no shift")
-        self._pace.paid(now, look=False)
-
-    def _ready(self, found: Watch, now: float) -> None:
-        """What norms have stored now is kept, where the next step is to be looked at."""
-        if found.glance is None or self._rests or self._before is not None:
-            return
-        if self._due(self._steps + 1):
-            self._before = StoredBefore(found.handles.values())
-            self._pace.paid(now, look=False)
 
     def _due(self, step: int) -> bool:
+        if self._rests:
+            return False
         if self._first is None:
             return self._pace.due(step)
         return step >= self._first and (self._pace.every is None or self._pace.due(step))
 
-    def _looks_now(self, found: Watch) -> bool:
-        """A cheap look has been made ready for at the step before."""
-        if found.glance is not None:
-            return self._before is not None
-        return not self._rests and self._due(self._steps)
+    def _looks_now(self, step: int) -> bool:
+        """A light look has been made ready for at the step before."""
+        if self._looks.watch is None or self._rests:
+            return False
+        return self._looks.ready if self._looks.light else self._due(step)
 
-    def _look(self, batch: Any, now: float, found: Watch) -> Monitored | None:
+    def _look(self, batch: Any, step: int) -> Monitored | None:
         if _synchronised():
-            now = self._pace.again()
-        norms: dict[str, MonitoredNorm] = {}
-        failed: Exception | None = None
+            self._pace.again()
+        norms: Mapping[str, MonitoredNorm] = {}
         try:
-            for path, look in self._looks_at(batch, found).items():
-                held = self._looks.setdefault(path, deque(maxlen=self._window))
-                held.append(look)
-                norms[path] = figures_of(path, held)
+            norms = self._looks.take(batch, step)
+            self._notes += [note for note in self._looks.notes if note not in self._notes]
         except Exception as error:  # of anybody's forward: training must go on
-            failed = error
+            self._give_up(error, step)
         finally:
-            self._before, self._first = None, None
-            took = self._pace.paid(now, look=True)
-        if failed is not None:
-            self._give_up(failed)
+            self._first = None
+            took = self._pace.looked()
         if not norms:
             return None
-        record = Monitored(self._steps, self._pace.seconds, took, norms)
+        record = Monitored(step, self._pace.seconds, took, norms)
         remember(self.history, record)
         self._warn_once(record)
         return record
 
-    def _looks_at(self, batch: Any, found: Watch) -> dict[str, NormLook]:
-        """By path of each norm that was met in both; none where the model has other modules."""
-        if found.glance is None:
-            train, off = both(self._model, batch, self._forward)
-            paths = [path for path in found.handles if path in train and path in off]
-            return {path: NormLook.of(train[path].var, off[path]) for path in paths}
-        if found.stale or self._before is None:
-            self._watch = None  # traced anew at the next step
-            return {}
-        given = self._before.since()
-        seen = found.glance.off(batch, self._steps)
-        self._notes += [note for note in found.glance.notes if note not in self._notes]
-        return {path: NormLook.of(given[path], seen[path]) for path in given if path in seen}
-
-    def _give_up(self, error: Exception) -> None:
+    def _give_up(self, error: Exception, step: int) -> None:
         """Rest, and say why; a batch that cannot be used is passed over."""
         kind = "" if isinstance(error, VarshiftError) else f"{type(error).__name__}: "
         if isinstance(error, DataError):
-            self._notes.append(f"the look at step {self._steps} was left out: {error}")
+            self._notes.append(f"the look at step {step} was left out: {error}")
             return
         self._rest(
-            f"the look at step {self._steps} failed, and the monitor rests from here on; training "
+            f"the look at step {step} failed, and the monitor rests from here on; training "
             f"is not touched. {kind}{error}"
         )
-        warnings.warn(self._notes[-1], VarianceShiftWarning, stacklevel=4)
+        warnings.warn(self._notes[-1], VarianceShiftWarning, stacklevel=5)
 
     def _rest(self, why: str) -> None:
-        self._rests, self._before = True, None
+        self._rests = True
         self._notes.append(why)
 
     def _warn_once(self, record: Monitored) -> None:
         beyond = [norm for norm in record.norms.values() if norm.low > self._threshold]
-        if not (beyond and self._warn):
-            return
-        self._warn = False
-        worst = max(beyond, key=lambda norm: norm.low)
-        more = f" ({len(beyond)} norms in all)" if len(beyond) > 1 else ""
-        code = self._codes.get(worst.path, "")
-        warnings.warn(
-            f"{code} at step {record.step}: the norm {worst.path!r} has severity "
-            f"{worst.severity:.2f}, surely more than {self._threshold:g} (variance with noise off "
-            f"÷ in training {worst.shift:.2f}){more}; noise before it: "
-            f"{', '.join(self._behind.get(worst.path, ())[:3])}. What to do: varshift.test_"
-            "statistics around validation, varshift.recalibrate or repair once trained",
-            VarianceShiftWarning,
-            stacklevel=4,
-        )
+        if beyond and self._warn:
+            self._warn = False
+            said = self._looks.warning(record.step, beyond, self._threshold)
+            warnings.warn(said, VarianceShiftWarning, stacklevel=5)
 
 
 def _synchronised() -> bool:
@@ -335,7 +305,7 @@ def _synchronised() -> bool:
 
 def _refuse(budget: float, every: int | None, threshold: float, window: int) -> None:
     if not 0 < budget <= 1:
-        raise UsageError(f"budget is {budget}; pass a part of the time in (0, 1], as 0.01")
+        raise UsageError(f"budget is {budget}; pass a share of the time in (0, 1], as in 0.01")
     if every is not None and (isinstance(every, bool) or every != int(every) or every < 1):
         raise UsageError(f"every is {every}; pass a whole number of steps, 1 or more")
     if not threshold >= 1:

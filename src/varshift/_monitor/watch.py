@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch.distributed as dist
 from torch import nn
 
 from varshift._check.rules.noise import code_of
@@ -15,6 +14,7 @@ from varshift._engine import (
     Forward,
     Glance,
     Handle,
+    Ranks,
     Recording,
     Regime,
     broadcasts_buffers,
@@ -109,7 +109,7 @@ def _why_two_passes(model: nn.Module, handles: Mapping[str, Handle]) -> str:
     inner = unwrapped(model)
     if is_sharded(inner):
         return "weights lie on several ranks"
-    if broadcasts_buffers(model) and not is_synchronised(inner) and _rank():
+    if broadcasts_buffers(model) and not is_synchronised(inner) and Ranks.of().rank:
         return "in every forward rank 0 sends its statistics to this rank, whose own are lost"
     unread = [path for path, handle in handles.items() if not readable(handle)]
     if not unread:
@@ -127,7 +127,3 @@ def _wait(norm: Any) -> int:
     if momentum is None or not 0 < momentum < 1 or counted is None:
         return 0
     return max(0, math.ceil(math.log(_FORGOTTEN) / math.log1p(-momentum)) - int(counted))
-
-
-def _rank() -> int:
-    return dist.get_rank() if dist.is_available() and dist.is_initialized() else 0

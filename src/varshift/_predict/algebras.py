@@ -88,7 +88,7 @@ class Tensors:
         return share.where(var > 0, math.nan)
 
     def second(self, base: Tensor) -> Tensor:
-        """E[b²] per channel: N where nothing with weights lies between, (C,) float64."""
+        """E[b²] per channel: N where no layer with weights lies between, (C,) float64."""
         return base.double().square().transpose(0, 1).flatten(1).mean(1)
 
 

@@ -1,8 +1,8 @@
 """Bases that are beliefs: Gaussian moments, from a norm's γ and β through elementwise functions.
 
-In training a norm hands on mean β and variance γ²·V/(V + ε), channel by channel; taken for Gaussian
-and put through the functions that follow, they give E[x²] where noise meets the data, and E[x²] and
-the weights give N. Functions are not known by name: the operation itself is integrated.
+In training the output of a norm has mean β and variance γ²·V/(V + ε), channel by channel. Taken for
+Gaussian and put through the functions that follow, they give E[x²] where noise meets the data, and
+E[x²] and the weights give N. Functions are not known by name: the operation itself is integrated.
 """
 
 from __future__ import annotations

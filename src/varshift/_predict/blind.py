@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
+from varshift._counting import counted
 from varshift._engine import Recorder, Regime, Session
 from varshift._predict.believing import BlindLedger
 from varshift._predict.checkpoint import HOMELESS, Checkpoint, is_fresh
@@ -138,8 +139,8 @@ def _figures(
 
 
 _MADE = (
-    "made without data: stored statistics are taken for those of training, and what the norms hand "
-    "on for Gaussian"
+    "predicted without data: stored statistics are taken to be those of training, and the outputs "
+    "of norms to be Gaussian"
 )
 
 
@@ -148,11 +149,12 @@ def _on(shown: Shown | None) -> Iterator[str]:
         return
     if shown.like:
         yield (
-            f"corrected and completed by the example of {shown.samples} samples, which is like the "
-            f"data of training: the variances at its norms are {_times(shown)} the stored ones"
+            f"corrected and completed by the example of {counted(shown.samples, 'sample')}, which "
+            f"is like the data of training: the variances at its norms are {_times(shown)} the "
+            "stored ones"
         )
     else:
-        yield f"the example has shown the ways of the noise and nothing else: {_unlike(shown)}"
+        yield f"only the routes of the noise were taken from the example: {_unlike(shown)}"
 
 
 def _unlike(shown: Shown) -> str:
@@ -163,12 +165,14 @@ def _unlike(shown: Shown) -> str:
         )
     if shown.astray:
         return (
-            "evaluation is too far from training for one example to say how far (by their stored "
-            f"statistics norms receive variances {_times(shown)} the stored ones): measure it"
+            "evaluation differs too much from training for one example to say how much (while "
+            f"norms use stored statistics, the variances they receive are {_times(shown)} the "
+            "stored ones): use measure"
         )
     return (
-        f"the example of {shown.samples} samples is too unlike the data of training to go by (the "
-        f"variances at its norms are {_times(shown)} the stored ones): pass a batch of that data"
+        f"the example of {counted(shown.samples, 'sample')} is too unlike the data of training "
+        f"(the variances at its norms are {_times(shown)} the stored ones): pass a batch of that "
+        "data"
     )
 
 

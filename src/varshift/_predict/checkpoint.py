@@ -14,13 +14,14 @@ from varshift._predict.ledger import Ledger, LedgerEntry
 from varshift._predict.parts import Base, Masked, energy_at
 from varshift.errors import listed
 from varshift.results import Expected
-from varshift.results.expected import How, median, noise_var
+from varshift.results.expected import How, noise_var
+from varshift.theory.spread import median
 
 __all__ = ["HOMELESS", "Checkpoint", "is_fresh"]
 
 HOMELESS = (
-    "its statistics are no BatchNorm's: they are handed to F.batch_norm, or kept by a norm of "
-    "another kind"
+    "its statistics do not belong to a BatchNorm: they are passed to F.batch_norm, or kept by a "
+    "norm of another kind"
 )
 
 # Half the band of Δ (docs/predict.md): what is always open; how far log(noise ÷ signal) by Gaussian
@@ -112,8 +113,8 @@ class Checkpoint(Recorder):
             return
         if self.wild and (entry is None or not entry.parts):
             self.skipped[path] = (
-                "not predicted without data: the model also draws what decides its way, which no "
-                "route shows"
+                "not predicted without data: the model also draws which of its parts run, and no "
+                "route shows that"
             )
             return
         feeds = self.beliefs.feeds(x)
@@ -149,7 +150,7 @@ class Checkpoint(Recorder):
         """Variance without the direct noise, N by source, and how; or why not."""
         known = None if self.known is None else self.known.get(path)
         if self.known is not None and known is None:
-            return "not predicted: what it was under the noise of training is not known"
+            return "not predicted: its variance under the noise of training is not known"
         if entry is None or not entry.parts:
             return var if known is None else known, {}, "no noise"
         taus = self._taus
@@ -211,7 +212,7 @@ class Checkpoint(Recorder):
         middle = median(own)
         off = _half(how, middle)
         low, high = middle - off, min(middle + off, 1.0)
-        # What earlier norms hand on is smaller at test by `shrink`; of that, noise which passed
+        # The output of earlier norms is smaller at test by `shrink`; of that, noise which passed
         # them was a part that weights average out: the truth lies between all and nothing.
         delta = own * shrink**0.5
         shift = median(delta)

@@ -12,9 +12,10 @@ from torch import Tensor
 from varshift._predict.books import Group, SiteBooks
 from varshift._predict.recorders import AtTest
 from varshift.results import Expected, Structure
-from varshift.results.expected import How, median, noise_var
+from varshift.results.expected import How, noise_var
 from varshift.theory.jackknife import jackknife_error
 from varshift.theory.moments import Moments, merge_all
+from varshift.theory.spread import median
 
 __all__ = ["Figures", "figures_of"]
 

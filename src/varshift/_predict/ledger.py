@@ -241,4 +241,4 @@ class Ledger(Control):
 
 
 _WRITTEN = Lost("a write into a part of it")
-_UNSEEN = Lost("an operation that does not hand it on as a product")
+_UNSEEN = Lost("an operation that does not pass it on as a product")

@@ -91,7 +91,10 @@ def _made(
                         for norm in structure.norms
                         if norm.reused
                     ),
-                    *(f"no closed form to the norm, so it was drawn: {why}" for why in lost),
+                    *(
+                        f"its noise has no closed form here, so the figure was sampled: {why}"
+                        for why in lost
+                    ),
                 ]
             )
         ),

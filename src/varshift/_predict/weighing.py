@@ -14,7 +14,8 @@ from torch import Tensor
 
 from varshift._predict.example import Shown
 from varshift.results import Expected
-from varshift.results.expected import median, noise_var
+from varshift.results.expected import noise_var
+from varshift.theory.spread import median
 
 __all__ = ["Weighing"]
 

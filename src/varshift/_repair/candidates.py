@@ -15,6 +15,7 @@ from typing import Any
 
 from torch import Tensor
 
+from varshift._counting import counted
 from varshift._engine import Batch, Edit, Session, edit_of
 from varshift._repair.adjusting import adjusted
 from varshift._repair.correction import corrected
@@ -178,7 +179,8 @@ class Bench:
         """Exact statistics, on as many samples as memory holds."""
         found = self._statistics(self._most)
         few = found.samples < self._samples
-        said = f"recalibrated on {found.samples} samples: more at once do not fit into memory"
+        samples = counted(found.samples, "sample")
+        said = f"recalibrated on {samples}: more at once do not fit into memory"
         self.step(len(self.held))
         return edit_of(self.run.model, found.pairs()), (*found.notes, *([said] if few else []))
 

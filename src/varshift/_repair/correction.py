@@ -1,7 +1,7 @@
 """Correct: running variances less what theory says the noise had put into them, without data.
 
 Straight behind noise, placement (a), v = (V − τc²)/(1 + τ) inverts what is stored. Through weights,
-(b), v = V − τN with N from Gaussian moments of what the norm before hands on. Means stay: the noise
+(b), v = V − τN with N from Gaussian moments of the output of the norm before. Means stay: the noise
 has mean one. A norm behind it was trained on what the wrong variances let through, so a corrected
 network may well be worse (measure it before you keep it).
 """
@@ -36,7 +36,7 @@ def corrected(
             running = handles[path].running_var
             pairs.append((running, _without_noise(running, site)))
     if not pairs:
-        raise ModelError("no running variance is within reach of the closed forms")
+        raise ModelError("the closed forms apply to none of the running variances")
     hit = {route.norm for route in expected.structure.direct()}
     notes = tuple(f"{path}: {why}" for path, why in expected.skipped.items() if path in hit)
     return edit_of(model, pairs), notes

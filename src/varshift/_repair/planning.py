@@ -104,7 +104,7 @@ class Plan:
         """These normalise by their batch in evaluation too."""
         for path in by_batch:
             self.skipped[path] = (
-                "normalises by its batch in evaluation too: nothing that it stores is read"
+                "it normalises by its batch in evaluation too: nothing that it stores is read"
             )
 
     def refuse_nothing(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from varshift._counting import counted
 from varshift._repair.choosing import Labels
 from varshift._repair.labels import Item
 from varshift.results import Candidate, Score, Trial
@@ -27,21 +28,19 @@ def why_kept(best: Candidate, before: Score, of_how_many: int, measure: str) -> 
 
 
 def why_refused(trial: Trial, level: float, tests: int) -> str:
-    """Why a measured candidate did not pass the gate."""
-    if not math.isfinite(trial.loss.mean):
-        return "a loss is not finite"
-    if trial.passes(level, tests):
+    """Why a measured candidate did not pass the gate; "" where it did."""
+    verdict = trial.verdict(level, tests)
+    if verdict == "passed":
         return ""
-    if trial.loss.mean >= 0:
-        worse = "worse" if trial.loss.low > 0 else "no better"
-        return f"{worse}: change {_interval(trial)}"
-    if trial.loss.p_value >= level / tests:
-        return (
-            f"not better beyond chance: change {_interval(trial)}, p {_p(trial.loss.p_value)} of "
-            f"{level / tests:.2g} asked"
-        )
-    assert trial.accuracy is not None
-    return f"accuracy fell by {-100 * trial.accuracy.mean:.1f} points, though the loss did too"
+    if verdict == "not finite":
+        return "a loss is not finite"
+    if verdict == "accuracy fell":
+        assert trial.accuracy is not None
+        return f"accuracy fell by {-100 * trial.accuracy.mean:.1f} points, though the loss did too"
+    said = f"{verdict}: change {_interval(trial)}"
+    if verdict == "not better beyond chance":
+        return f"{said}, p {_p(trial.loss.p_value)} of {level / tests:.2g} asked"
+    return said
 
 
 def why_none(candidates: list[Candidate], before: Score, measure: str) -> str:
@@ -82,10 +81,11 @@ def nothing_to_do(sources: int, norms: int) -> str:
     elif sources == 0:
         there = "the model draws no noise in training"
     else:
-        there = f"none of its noise sources ({sources}) reaches any of its norms ({norms})"
+        held = f"{counted(sources, 'source')}, {counted(norms, 'norm')}"
+        there = f"none of its noise reaches a norm ({held})"
     return (
         f"{there}, so noise shifts no statistics and there is nothing to repair; the model is "
-        "untouched. If it is worse in eval() all the same, ask explain"
+        "untouched. If it is worse in eval() all the same, call explain"
     )
 
 

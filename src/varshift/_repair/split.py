@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from varshift._counting import counted, verb
 from varshift._engine import Batch, Data, Session, piece, tensors_of
 from varshift._repair.labels import labels_of
 from varshift.errors import DataError, UsageError
 
-__all__ = ["Split", "samples_of", "split_data"]
+__all__ = ["Split", "samples_of", "split_data", "split_of"]
 
 _MOST_SHARED = 0.5  # of the held-out samples: beyond it the two sets are one and the same
 
@@ -56,6 +57,16 @@ def split_data(
     else:
         ours = run.held(data, max_samples, then).own
         theirs = run.held(held_out, max_held_out, then).own
+    return split_of(run, ours, theirs, seed if held_out is None else None)
+
+
+def split_of(
+    run: Session, ours: list[Batch], theirs: list[Batch], seed: int | None = None
+) -> Split:
+    """Batches to repair with and batches to judge by, as they are; with `seed` they were dealt.
+
+    Raises DataError as `split_data` does.
+    """
     counts = run.ranks.gather((samples_of(ours), samples_of(theirs)), "samples of each side")
     calibration, judged = map(sum, zip(*counts, strict=True))
     if not calibration:
@@ -64,13 +75,13 @@ def split_data(
             "as held_out"
         )
     shared = _shared(run, ours, theirs)
-    if held_out is not None and shared > _MOST_SHARED * judged:
+    if seed is None and shared > _MOST_SHARED * judged:
         raise DataError(
-            f"{shared} of {judged} held-out samples are calibration samples too, so they cannot "
-            "judge the repair; pass other data as held_out, or leave it out to have data split"
+            f"{shared} of {counted(judged, 'held-out sample')} {verb(shared, 'are')} among the "
+            "calibration samples too, so they cannot judge the repair; pass other data as "
+            "held_out, or leave it out to have data split"
         )
-    seeded = seed if held_out is None else None
-    return Split(ours, theirs, seeded, shared, (calibration, judged))
+    return Split(ours, theirs, seed, shared, (calibration, judged))
 
 
 def samples_of(held: Iterable[Batch]) -> int:

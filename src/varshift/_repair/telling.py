@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from torch import nn
 
+from varshift._counting import counted, verb
 from varshift._engine import Undo, no_norm, write
 from varshift._engine.edits import named
 from varshift._repair.reasons import nothing_to_do, why_kept, why_labels, why_none
@@ -93,7 +94,8 @@ def _said(model: nn.Module, trials: Trials, outcome: Outcome, undo: Undo | None)
 def _notes(trials: Trials, outcome: Outcome) -> Iterator[str]:
     if trials.split.shared:
         yield (
-            f"{trials.split.shared} held-out samples equal a calibration sample: the data holds "
+            f"{counted(trials.split.shared, 'held-out sample')} "
+            f"{verb(trials.split.shared, 'equal')} a calibration sample: the data holds "
             "duplicates, so the held-out figures may be too good"
         )
     if said := why_labels(trials.scorer.labels):
@@ -103,6 +105,9 @@ def _notes(trials: Trials, outcome: Outcome) -> Iterator[str]:
     if trials.unlike:
         yield trials.unlike
     if outcome.ignored:
-        yield f"{outcome.ignored} held-out samples have a label to be ignored (-100): left out"
+        yield (
+            f"{counted(outcome.ignored, 'held-out sample')} {verb(outcome.ignored, 'have')} a "
+            "label to be ignored (-100): left out"
+        )
     if outcome.best is not None:
         yield from outcome.best.notes

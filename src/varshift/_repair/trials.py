@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from varshift._counting import counted
 from varshift._engine import Edit, Regime, Reporter, Session
 from varshift._repair.candidates import AVERAGING, Bench
 from varshift._repair.distillation import cost
@@ -89,15 +90,17 @@ class Trials:
         except VarshiftError as error:
             return Candidate(method, False, None, None, math.nan, (), str(error))
         trial = tried(before, after)
+        verdict = trial.verdict(self.level, tests)
         return Candidate(
             method=method,
-            accepted=trial.passes(self.level, tests),
+            accepted=verdict == "passed",
             score=score_of(after),
             trial=trial,
             seconds=self.bench.seconds[method],
             tensors=tuple(sorted(edit.values)),
             reason=why_refused(trial, self.level, tests),
             notes=self.bench.notes.get(method, ()),
+            verdict=verdict,
         )
 
     def _losses(self, edit: Edit, name: str) -> Losses:
@@ -172,6 +175,6 @@ def refuse_few(judged: int, ignored: int = 0) -> None:
         return
     beside = f", not counting {ignored} whose label is to be ignored (-100)" if ignored else ""
     raise DataError(
-        f"{judged} held-out sample{'' if judged == 1 else 's'}{beside}: too few to tell a repair "
+        f"{counted(judged, 'held-out sample')}{beside}: too few to tell a repair "
         f"from chance; hold out at least {FEWEST}, by more data or a larger max_held_out"
     )

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from torch import nn
 
 from varshift._rewrite.calls import Text
+from varshift._rewrite.classes import last_name
 from varshift._rewrite.constructing import Built
 from varshift.results import Line, Patch
 from varshift.results.edits import SourceText, TextEdit, read_source
@@ -37,7 +38,8 @@ def constructor_patch(path: str, built: Built, rate: float | None, new: nn.Modul
     old = text.lines(built.line, built.last)
     edits = _rate(text, call, new, rate) if rate is not None else _other(text, call, new)
     if edits is None:
-        return Patch(path, line, old, None, f"{text.cut(call)} is no plain constructor: by hand")
+        why = f"{text.cut(call)} is no plain constructor: change it by hand"
+        return Patch(path, line, old, None, why)
     start = text.place_of_line(built.line)
     moved = tuple(
         TextEdit(edit.start - start, edit.end - start, edit.text)
@@ -61,7 +63,7 @@ def _by_hand(path: str, built: Built, old: str, why: str) -> Patch:
 def _rate(text: Text, call: ast.Call, layer: nn.Module, rate: float) -> list[TextEdit] | None:
     """Another p for a layer of the same class."""
     position = _position(type(layer))
-    if _last(call.func) != type(layer).__name__ or _unpacks(call) or position is None:
+    if last_name(call.func) != type(layer).__name__ or _unpacks(call) or position is None:
         return None
     said = f"{rate:.6g}" if rate else "0.0"
     for keyword in call.keywords:
@@ -106,15 +108,9 @@ def _computed(text: Text, call: ast.Call) -> str:
     value = given.get("p", call.args[0] if call.args else None)
     if value is None or isinstance(value, ast.Constant):
         return ""
-    return f"{text.cut(value)} says the rate no more: the new number is that of every such layer"
+    return f"{text.cut(value)} no longer sets the rate: the new number holds for every such layer"
 
 
 def _unpacks(call: ast.Call) -> bool:
     starred = any(isinstance(arg, ast.Starred) for arg in call.args)
     return starred or any(keyword.arg is None for keyword in call.keywords)
-
-
-def _last(node: ast.expr) -> str:
-    if isinstance(node, ast.Attribute):
-        return node.attr
-    return node.id if isinstance(node, ast.Name) else ""

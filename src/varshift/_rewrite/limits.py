@@ -10,7 +10,8 @@ from typing import Any
 
 from varshift._predict.noises import Asked
 from varshift.results import Expected, Prediction, Structure
-from varshift.results.expected import median, noise_var
+from varshift.results.expected import noise_var
+from varshift.theory.spread import median
 
 __all__ = ["Limited", "lowered"]
 
@@ -135,19 +136,23 @@ def _notes(expected: Prediction, held: set[str], bound: float) -> list[tuple[str
         if site is None or not math.isfinite(site.severity):
             why = expected.skipped.get(path, "no live channel" if site else "not reached")
             found.append(
-                (path, f"no predicted figure ({why}): max_severity does not hold it{data}")
+                (
+                    path,
+                    f"its severity cannot be predicted ({why}): max_severity does not "
+                    f"bound it{data}",
+                )
             )
         elif site.severity > bound:
-            found.append((path, f"predicted severity {site.severity:.3f}, above {bound:g} still"))
+            found.append((path, f"predicted severity {site.severity:.3f}, still above {bound:g}"))
         elif site.how == "sampled":
-            found.append((path, "no closed form for its noise: its severity was drawn"))
+            found.append((path, "its noise has no closed form here: the severity was sampled"))
     return found
 
 
 def _beyond(severity: float, bound: float) -> str:
     return (
         f"predicted severity {severity:.3f} by other noise alone, above max_severity={bound:g}: "
-        "nothing was lowered for it; name that noise too"
+        "no rate was lowered for this norm; name that noise too"
     )
 
 

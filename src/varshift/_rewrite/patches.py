@@ -66,9 +66,13 @@ def patched(noise: Noise, wish: Wish, module: nn.Module) -> Patch:
     if not calls:
         return by_hand(noise, _masked(noise, wish, module))
     if wish.function is not None and any(call.attention for call in calls):
-        return by_hand(noise, f"attention at {line} can draw dropout alone: give it another rate")
+        return by_hand(
+            noise, f"attention at {line} can draw nothing but dropout: give it another rate"
+        )
     if any(_too_much(call, wish) for call in calls):
-        return by_hand(noise, f"{line} shares its draws, which torch cannot; {wish.said(noise)}")
+        return by_hand(
+            noise, f"{line} shares its draws, which torch's functions cannot; {wish.said(noise)}"
+        )
     if any(_nested(one, other) for one, other in combinations(calls, 2)):
         return by_hand(noise, f"{line} holds one call inside another; {wish.said(noise)} by hand")
     return _written(noise, line, text, calls, wish, module)
@@ -171,7 +175,7 @@ def _common(text: Text, calls: list[Call], wish: Wish, noise: Noise) -> str:
     computed = [text.cut(rate) for rate in rates if not isinstance(rate, ast.Constant)]
     if wish.tau is None or not computed:
         return ""
-    return f"{computed[0]} says the rate no more: the new number is that of every {noise.module}"
+    return f"{computed[0]} no longer sets the rate: the new number holds for every {noise.module}"
 
 
 def _library(noise: Noise, module: nn.Module) -> str:
@@ -181,9 +185,9 @@ def _library(noise: Noise, module: nn.Module) -> str:
     name = rate_of(module, noise.drop_p)
     path = f"model.{noise.path}" if noise.path else "model"
     if name is not None and noise.drop_p == vars(module)[name]:
-        return f"a library's own code: better change {path}.{name}, which is {noise.drop_p:g}"
+        return f"this is a library's code: change {path}.{name} instead, which is {noise.drop_p:g}"
     return (
-        f"a library's own code: better give {path} ({noise.module}) another rate where it is "
+        f"this is a library's code: give {path} ({noise.module}) another rate instead, where it is "
         "constructed"
     )
 

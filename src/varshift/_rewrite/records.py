@@ -44,9 +44,9 @@ class Draft:
         if len(place.homes) > 1:
             self.say(place.path, f"registered in {len(place.homes)} places, changed in all of them")
         elif sum(noise.calls for noise in place.noises) > 1:
-            self.say(place.path, "runs more than once a pass, with the new noise every time")
+            self.say(place.path, "runs more than once a pass, and draws the new noise every time")
         if has_hooks(place.module):
-            self.say(place.path, "the layer taken out had hooks; the new one has none")
+            self.say(place.path, "the layer that was taken out had hooks; the new one has none")
 
     def result(self, before: Structure, after: Structure, journal: Journal) -> Rewrite:
         """The finished record."""
@@ -56,11 +56,11 @@ class Draft:
         )
         first: dict[Line | None, str | None] = {}
         for patch in self.patches:
-            self.say(patch.noise, "written in code: as it was until you change it (see patches)")
+            self.say(patch.noise, "written in code, unchanged until you change it (see patches)")
             if patch.new is not None and first.setdefault(patch.line, patch.new) != patch.new:
                 self.say(
                     patch.noise,
-                    f"{patch.line} also serves others, at other rates: diff() "
+                    f"{patch.line} also draws for others, at other rates: diff() "
                     "makes the first change alone",
                 )
         said = [f"{_some(names)}: {text}" for text, names in self._said.items()]

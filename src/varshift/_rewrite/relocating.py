@@ -26,8 +26,8 @@ __all__ = ["relocate"]
 
 _DEFAULT = 0.5
 _DECIDES = (
-    "decides in Python what runs (such as layer drop): what it reaches is not followed, so clean "
-    "does not speak for it; switch it off by hand"
+    "decides in Python what runs (such as layer drop): what it reaches is not followed, and clean "
+    "says nothing of it; switch it off by hand"
 )
 
 
@@ -137,7 +137,7 @@ def _silence(place: Place, routed: set[str], journal: Journal, draft: Draft) -> 
         draft.patches += [patched(source, Wish(None), module) for source in sources]
         return []
     for name in _lost(place, routed):
-        draft.say(name, "drawn by the same module as noise before a norm, so it is silent too")
+        draft.say(name, "drawn by the same module as noise before a norm, so it is off too")
     if isinstance(module, Dropout):
         journal.set(module, "p", 0.0)
         draft.change(place, said, repr(module))
@@ -171,7 +171,9 @@ def _add(
     silenced = routed | {name for _, name, *_ in draft.changed}
     there = sorted(head.noises - silenced)
     if there:
-        draft.notes.append(f"{there[0]} draws right before {head.path} already: none was added")
+        draft.notes.append(
+            f"{there[0]} draws right before {head.path} already: no dropout was added"
+        )
     elif rate > 0:
         plant(journal, head.module, head.path, rate)
         draft.added = head.path

@@ -98,7 +98,7 @@ def replace(
         if draft.changed:
             draft.notes += compiled_anew(model, journal)
         elif not draft.patches:
-            draft.notes.append("nothing to be done: no source of those named is to draw otherwise")
+            draft.notes.append("nothing to be done: the sources named draw as asked already")
         draft.notes += not_given_back(before.notes, after.notes)
         return draft.result(before, after, journal)
 
@@ -111,8 +111,8 @@ def _known(wishes: Mapping[str, Aim], before: Structure, draft: Draft) -> dict[s
             law = before.noise(name).law
             draft.say(
                 name,
-                f"how much noise it draws is not known (law: {law}), so nothing can match it: left "
-                "as it is; ask for a rate or a layer",
+                f"how much noise it draws is not known (law: {law}), so no other can match it: "
+                "left as it is; ask for a rate or a layer",
             )
         elif before.noise(name).operation == "not reached":
             draft.say(name, "the example never reached it: left as it is")
@@ -135,7 +135,7 @@ def _limited(
     for name, aim in wishes.items():
         source = before.noise(name)
         if source.active and tau_now(source) is None:
-            draft.say(name, f"no factor of known τ (law: {source.law}): max_severity lets it be")
+            draft.say(name, f"τ is not known (law: {source.law}): max_severity leaves it as it is")
         else:
             asked[name] = aim.asked(source)
     if not before.norms or not asked:

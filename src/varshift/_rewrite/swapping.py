@@ -73,8 +73,8 @@ def _change(
     if aim.sharing is not None and source.sharing not in (aim.sharing, "other"):
         draft.say(
             place.path,
-            f"one draw served each {source.sharing}, now each {aim.sharing}: the same τ shifts "
-            "alike where no weights lie between, not through weights",
+            f"one draw served each {source.sharing}, now each {aim.sharing}: the same τ shifts a "
+            "norm alike where the noise reaches it directly, but not through weights",
         )
     return [old]
 
@@ -86,7 +86,7 @@ def _set_plain(
     same = aim.kind in ("rate", "dropout") or type(aim.prototype) in (nn.Dropout, nn.Identity)
     if not same or aim.tau is None:
         kind = type(place.module).__name__
-        why = f"{place.path} ({kind}) can draw dropout alone: set its dropout to another rate"
+        why = f"{place.path} ({kind}) can draw nothing but dropout: set its dropout to another rate"
         draft.patches += [by_hand(source, why) for source in sources]
         return
     drop_p = number_of("dropout", aim.tau, sources[0])

@@ -6,7 +6,8 @@ open or sets there stays so. Only such a model can tell.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ __all__ = [
     "global_hooks",
     "inference_guard",
     "modes",
+    "outside_dispatch_modes",
     "set_dispatch_modes",
 ]
 
@@ -110,6 +112,17 @@ def set_dispatch_modes(modes: tuple[Any, ...]) -> None:
         _C._pop_torch_dispatch_stack(None)
     for mode in modes:
         _C._push_on_torch_dispatch_stack(mode)
+
+
+@contextmanager
+def outside_dispatch_modes() -> Iterator[None]:
+    """What runs inside is seen by none of them."""
+    modes = dispatch_modes()
+    set_dispatch_modes(())
+    try:
+        yield
+    finally:
+        set_dispatch_modes(modes)
 
 
 def _saved_tensor_hooks() -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ __all__ = [
     "copy_all",
     "has_hooks",
     "operation_name",
+    "operation_space",
     "overload_name",
     "schema_of",
     "script_type",
@@ -79,6 +80,11 @@ def schema_of(operation: Any) -> Any:
 def operation_name(operation: Any) -> str:
     """`bernoulli_` for `aten.bernoulli_.float`."""
     return str(getattr(operation, "_opname", None) or getattr(operation, "__name__", operation))
+
+
+def operation_space(operation: Any) -> str:
+    """`aten` for `aten.bernoulli_.float`, a library's own name for its operations."""
+    return str(getattr(operation, "namespace", ""))
 
 
 def overload_name(operation: Any) -> str:

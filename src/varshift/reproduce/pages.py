@@ -19,7 +19,9 @@ from varshift.reproduce.tables.verdicts import detail_sheet, verdict_sheet
 
 __all__ = ["sheets", "write_page"]
 
-SMOKE = "**A smoke run shows that everything runs. Its networks are toys: its verdicts are none.**"
+SMOKE = (
+    "**A smoke run shows that everything runs. Its networks are toys: its verdicts say nothing.**"
+)
 
 
 def sheets(experiments: Sequence[Experiment], book: Book) -> dict[str, list[Sheet]]:

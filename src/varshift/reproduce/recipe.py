@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from varshift._counting import counted
 from varshift.errors import UsageError
 
 __all__ = ["PAPER_RECIPES", "Recipe"]
@@ -39,8 +40,8 @@ class Recipe:
         object.__setattr__(self, "drops", tuple(map(float, self.drops)))
         if self.epochs < 1 or self.batch_size < 2:
             raise UsageError(
-                f"a recipe of {self.epochs} epochs and batches of {self.batch_size}: at least one "
-                "epoch, and two images for a batch variance"
+                f"a recipe of {counted(self.epochs, 'epoch')} and batches of {self.batch_size}: at "
+                "least one epoch, and two images for a batch variance"
             )
 
     def steps_per_epoch(self, images: int) -> int:

@@ -27,9 +27,9 @@ def work(job: Job, *, workers: int = 1, report: Report = lambda done, total: Non
     and any may be killed. `report` gets training steps done and to be done.
     """
     if not job.every > 0:
-        raise UsageError(f"{job.every} seconds between two saved states; pass more than 0")
+        raise UsageError(f"every is {job.every} seconds between two saved states; pass more than 0")
     if workers < 1:
-        raise UsageError(f"{workers} workers; at least 1 is needed")
+        raise UsageError(f"workers is {workers}; pass 1 or more")
     mine, parent = multiprocessing.get_context("spawn"), os.getpid()
     others = [
         mine.Process(target=_help, args=(job, parent), daemon=True) for _ in range(workers - 1)

@@ -3,20 +3,24 @@
 from varshift._base import Record, Result, Undoable
 from varshift.results.catalogue import RULES, Rule
 from varshift.results.causes import OtherNorms
+from varshift.results.diagnosis import Contribution, Diagnosis, WorstPlace
 from varshift.results.expected import Expected
 from varshift.results.explanation import Blame, Explanation, Factors, Output
 from varshift.results.figure import Figure
 from varshift.results.findings import Finding, Findings
 from varshift.results.footprint import Footprint, FootprintSite, Instead
+from varshift.results.grading import GRADES, Grade, grade_of
 from varshift.results.measurement import Measurement, Site, Statistics
 from varshift.results.monitor import Monitored, MonitoredNorm, Monitoring
 from varshift.results.note import Note, NoteKind
+from varshift.results.origin import LineOf, OriginLine
 from varshift.results.prediction import Prediction
 from varshift.results.recalibration import Change, Recalibration
 from varshift.results.repair import Candidate, Repair, Rewrote
 from varshift.results.rewrite import Patch, Rewrite, Rewritten
 from varshift.results.score import Score, Trial
 from varshift.results.staleness import StaleCause, Staleness
+from varshift.results.steps import Step, StepKind
 from varshift.results.structure import (
     Layer,
     Line,
@@ -27,12 +31,16 @@ from varshift.results.structure import (
     Route,
     Structure,
 )
+from varshift.results.unseen import Unseen, UnseenKind
 
 __all__ = [
+    "GRADES",
     "RULES",
     "Blame",
     "Candidate",
     "Change",
+    "Contribution",
+    "Diagnosis",
     "Expected",
     "Explanation",
     "Factors",
@@ -41,9 +49,11 @@ __all__ = [
     "Findings",
     "Footprint",
     "FootprintSite",
+    "Grade",
     "Instead",
     "Layer",
     "Line",
+    "LineOf",
     "Measurement",
     "Monitored",
     "MonitoredNorm",
@@ -53,6 +63,7 @@ __all__ = [
     "NotShown",
     "Note",
     "NoteKind",
+    "OriginLine",
     "OtherNorms",
     "Output",
     "Patch",
@@ -72,7 +83,13 @@ __all__ = [
     "StaleCause",
     "Staleness",
     "Statistics",
+    "Step",
+    "StepKind",
     "Structure",
     "Trial",
     "Undoable",
+    "Unseen",
+    "UnseenKind",
+    "WorstPlace",
+    "grade_of",
 ]

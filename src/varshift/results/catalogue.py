@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 from varshift.errors import UsageError, listed
 
-__all__ = ["RULES", "Rule", "rule"]
+__all__ = ["DOCUMENTATION", "RULES", "Rule", "rule"]
+
+DOCUMENTATION = "https://varshift.github.io/varshift"
+"""Where the documentation stands, as pyproject.toml names it."""
 
 _PAPER = "https://arxiv.org/abs/1801.05134"
 
@@ -33,8 +36,12 @@ class Rule:
 
     @property
     def page(self) -> str:
-        """The page of the documentation, from the repository's root."""
-        return f"docs/rules/{self.code}.md"
+        """The address of its page in the documentation.
+
+        >>> rule("VS101").page
+        'https://varshift.github.io/varshift/rules/VS101.html'
+        """
+        return f"{DOCUMENTATION}/rules/{self.code}.html"
 
 
 _BEFORE_LAST = "move the noise behind the last norm (varshift.relocate), or draw less of it"
@@ -45,7 +52,7 @@ RULES: dict[str, Rule] = {
         Rule(
             "VS101",
             "noise-before-norm",
-            "Noise per element stands before a norm with nothing with weights between.",
+            "Noise per element stands before a norm, and no layer with weights lies between.",
             "Δ = v / (v + τ(c² + v)), placement (a) [li2019disharmony, eq. 8]",
             f"{_BEFORE_LAST} (varshift.replace with max_severity)",
         ),
@@ -59,10 +66,11 @@ RULES: dict[str, Rule] = {
         Rule(
             "VS103",
             "channel-noise-before-norm",
-            "Whole channels share one draw (Dropout2d) before a norm.",
-            "var_train = var_test + τN, N = Σ_c E[(w_c ∗ x_c)²]: what a kernel sums within a "
-            "channel is switched as one",
-            f"{_BEFORE_LAST}; element noise of the same rate shifts less through smooth kernels",
+            "Noise that a whole channel shares (Dropout2d) reaches a norm.",
+            "var_train = var_test + τN, N = Σ_c E[(w_c ∗ x_c)²]: all that a kernel sums within "
+            "one channel shares one draw",
+            f"{_BEFORE_LAST}; noise per element of the same rate shifts less through smooth "
+            "kernels",
         ),
         Rule(
             "VS104",
@@ -76,7 +84,7 @@ RULES: dict[str, Rule] = {
         Rule(
             "VS105",
             "noise-through-sample-norm",
-            "Noise reaches a norm through LayerNorm or GroupNorm, which do not take it out.",
+            "Noise reaches a norm through LayerNorm or GroupNorm, which do not remove it.",
             "a norm per sample rescales noise and signal alike: Δ stays that of (a) or (b)",
             f"{_BEFORE_LAST}, or use LayerNorm throughout",
         ),
@@ -84,21 +92,21 @@ RULES: dict[str, Rule] = {
             "VS106",
             "noise-carried-on",
             "Noise reaches a norm through earlier BatchNorms, and still shifts it.",
-            "Each norm divides by a variance that held the noise; what it hands on at test is "
-            "smaller by its own Δ [li2019disharmony, fig. 4]",
-            "fix the noise in front of the first of them; recalibrate once trained",
+            "each norm divides by a variance that includes the noise; at test the variance of its "
+            "output is smaller by its own Δ [li2019disharmony, fig. 4]",
+            "move or lower the noise before the first of these norms; recalibrate once trained",
         ),
         Rule(
             "VS107",
             "control-flow-noise",
-            "What runs is drawn in Python (layer drop), and a norm behind it shifts.",
+            "Python draws what runs (layer drop), and a norm behind it shifts.",
             "var_train is that of a mixture of networks, var_test of one: no closed form",
             "lower the rate; recalibrate after training with the draw switched off",
         ),
         Rule(
             "VS108",
             "shift-without-a-source",
-            "Training and evaluation differ at a norm, and no noise that was found is why.",
+            "Training and evaluation differ at a norm, and no noise that was found explains it.",
             "var_test ÷ var_train ≠ 1 with every noise silenced and the same statistics in both",
             "look for draws in numpy or Python, masks drawn ahead of the pass and kept in an "
             "attribute, and code under self.training; recalibrate after training",
@@ -115,21 +123,24 @@ RULES: dict[str, Rule] = {
         Rule(
             "VS202",
             "statistics-too-slow",
-            "Momentum too small for the steps taken: the initial 1 is still in running_var.",
+            "The momentum is too small for the steps taken: running_var still contains the initial "
+            "1.",
             "running_var = w·1 + (1 − w)·V with w = (1 − momentum)^steps, so V = (S − w)/(1 − w)",
             "recalibrate (varshift.recalibrate), train longer, or raise the momentum",
         ),
         Rule(
             "VS203",
             "statistics-averaged-from-the-start",
-            "Momentum None: the statistics of the first steps weigh as much as the last.",
+            "Momentum is None: the statistics of the first steps weigh as much as those of the "
+            "last.",
             "running_var = mean of s² over all steps, while the weights moved",
             "use momentum 0.1 while weights move, None only to recalibrate",
         ),
         Rule(
             "VS204",
             "frozen-norm-in-training",
-            "A norm in eval mode inside a training model does not fit what reaches it.",
+            "A norm is in eval mode while the model trains, and its statistics do not fit its "
+            "input.",
             "both modes divide by a running_var that no step updates",
             "recalibrate before freezing, or let the norm train",
         ),
@@ -143,24 +154,27 @@ RULES: dict[str, Rule] = {
         Rule(
             "VS206",
             "statistics-do-not-fit",
-            "What is stored fits neither training nor evaluation on the data given.",
-            "staleness = train within batches ÷ running_var, and |mean − running_mean| in stored "
-            "deviations",
-            "recalibrate (varshift.recalibrate); varshift.explain tells age from other data",
+            "The stored statistics fit neither training nor evaluation on the data given.",
+            "severity max(r, 1/r) with r = variance within batches ÷ running_var, or "
+            "1 + |mean − running_mean| in stored deviations where that is surely more; a median "
+            "over channels",
+            "recalibrate (varshift.recalibrate); varshift.explain tells old statistics from other "
+            "data",
         ),
         Rule(
             "VS207",
             "statistics-of-the-last-batches",
-            "What is stored is that of the last batches: momentum near 1, or data in turns.",
-            "a running average remembers about 1/momentum batches, and m/(2 − m) of the scatter "
-            "between them",
+            "The stored statistics are those of the last batches: momentum near 1, or data in "
+            "turns.",
+            "a running average remembers about 1/momentum batches, and keeps m/(2 − m) of the "
+            "scatter between them",
             "recalibrate (varshift.recalibrate); use momentum 0.1 (another framework's 0.9), and "
             "mix what comes in turns within each batch",
         ),
         Rule(
             "VS301",
             "noise-biases-regression",
-            "Noise, then a nonlinearity, then weights: the output's mean moves at test.",
+            "Noise before a nonlinearity and weights moves the mean of an output at test.",
             "E[f(noisy)] ≠ f(E[noisy]); the bias b adds b² to the squared error, severity "
             "1 + (b/σ)² [Özgür & Nar 2020]",
             "put the dropout right before the last linear layer, or take it out",

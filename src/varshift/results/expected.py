@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 
 from varshift._base import Record
+from varshift.results.grading import Grade, grade_of
+from varshift.theory.spread import median
 
-__all__ = ["Expected", "How", "median", "noise_var"]
+__all__ = ["Expected", "How", "noise_var"]
 
 How = Literal[
     "law (a)", "law (b)", "inverted", "moments", "example", "sampled", "carried", "no noise"
@@ -80,6 +82,11 @@ class Expected(Record):
         """Median over live channels of max(Δ, 1/Δ)."""
         return median(torch.maximum(self.delta, 1 / self.delta))
 
+    @property
+    def grade(self) -> Grade:
+        """How bad the expected shift is; its band is not taken off."""
+        return grade_of(self.severity)
+
     def local(self) -> Tensor:
         """Δ by the direct noise alone: (C,)."""
         return self.signal / (self.signal + noise_var(self.energies, self.taus, self.signal))
@@ -91,11 +98,6 @@ class Expected(Record):
         if not bool(live.any()):
             return 1e12
         return (bound - 1) / float((noise / self.signal)[live].quantile(0.5))
-
-
-def median(values: Tensor) -> float:
-    """Median over channels, NaN left out."""
-    return float(torch.nanquantile(values, 0.5))
 
 
 def noise_var(energies: Mapping[str, Tensor], taus: Mapping[str, float], like: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -12,6 +13,7 @@ from varshift._base import Record, Result, plain
 from varshift.errors import UsageError, listed
 from varshift.results.causes import OtherNorms
 from varshift.results.figure import Figure
+from varshift.results.grading import Grade, grade_of
 from varshift.results.staleness import Staleness
 from varshift.results.structure import Structure
 
@@ -60,7 +62,7 @@ class Factors(Record):
         composition: of `staleness`, train over all values ÷ train within batches. `running_var`
             averages variances within batches: what differs between batches it has never seen.
         age: of `staleness`, train within batches ÷ `running_var`: momentum, few steps, drift.
-        displacement: by cause, how far it moves what the norm hands on, in deviations: root mean
+        displacement: by cause, how far it moves the output of the norm, in deviations: root mean
             square over live channels of mean shift and half log variance ratio, less what their
             sampling errors account for. "other-norms" and "unattributed" (what stays with every
             source silenced, and no draw of the pass explains) are there only where found.
@@ -96,6 +98,39 @@ class Factors(Record):
     mean_shift: Mapping[Cause, Figure]
     channels: Mapping[str, Tensor]
     live: Tensor
+
+    @property
+    def by_batches(self) -> float:
+        """What normalising by a batch, and averaging within batches, does: two factors as one."""
+        return self.batches.value * self.composition.value
+
+    @property
+    def by_age(self) -> float:
+        """What stored statistics that do not fit do, here and before: two factors as one."""
+        return self.carried.value * self.age.value
+
+    @property
+    def displaced(self) -> float:
+        """The largest displacement, whatever its cause."""
+        return max(figure.value for figure in self.displacement.values())
+
+    @property
+    def severity(self) -> float:
+        """The total as max(t, 1/t)."""
+        total = self.total.value
+        return max(total, 1 / total) if total > 0 else math.nan
+
+    @property
+    def grade(self) -> Grade:
+        """How far the variance at test surely is from the stored one, whatever the cause."""
+        error = self.total.se / self.total.value * self.severity if self.total.value else math.nan
+        return grade_of(self.severity, error)
+
+    @property
+    def apart(self) -> bool:
+        """Whether norms before it, or small batches, change the factor `noise` by a tenth."""
+        noise, alone = self.noise.value, self.alone.value
+        return alone > 0 and noise > 0 and max(noise / alone, alone / noise) > 1.1
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -228,7 +263,7 @@ class Explanation(Result):
             runs other norms than training; "unattributed": training and evaluation differ with
             every source of noise silenced, and no draw of the pass explains it.
         reason: the same in words.
-        scores: by cause, the largest displacement that is sure (two standard errors taken off).
+        scores: by cause, the largest displacement less two standard errors.
         worst: by cause, the place where that is.
         factors: by path of a norm site, its shift taken apart.
         blame: which source causes how much where.

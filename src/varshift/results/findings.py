@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from varshift._base import Result, plain
 from varshift.results.catalogue import Rule, rule
+from varshift.results.grading import Grade, grade_of, worst_grade
 from varshift.results.structure import Line, in_a_file
 
 __all__ = ["Basis", "Finding", "Findings"]
@@ -58,6 +59,11 @@ class Finding:
         """What the code stands for."""
         return rule(self.code)
 
+    @property
+    def grade(self) -> Grade:
+        """How bad the lower end of its band is; at least "mild", for it is more than is allowed."""
+        return worst_grade("mild", grade_of(self.severity if self.low is None else self.low))
+
 
 @dataclass(frozen=True, repr=False)
 class Findings(Result):
@@ -69,6 +75,7 @@ class Findings(Result):
         max_severity: what is allowed.
         norms: norm sites of the model; `sources` active noise sources.
         notes: what could not be analysed, and what else a reader must know.
+        known: found, but left out of `findings`: a baseline has them, and none is worse there.
         docs: URL of a folder with the rules' pages; "" where none was given.
         subject: the model in a few words, for reports.
     """
@@ -91,8 +98,19 @@ class Findings(Result):
     norms: int
     sources: int
     notes: tuple[str, ...] = ()
+    known: tuple[Finding, ...] = ()
     docs: str = field(default="", compare=False)
     subject: str = field(default="", compare=False)
+
+    @property
+    def grade(self) -> Grade:
+        """That of the worst finding; "none" without any.
+
+        >>> import torch, varshift as vs
+        >>> vs.check(torch.nn.Sequential(torch.nn.BatchNorm1d(3)), torch.randn(64, 3)).grade
+        'none'
+        """
+        return worst_grade(*(finding.grade for finding in self.findings))
 
     def __len__(self) -> int:
         return len(self.findings)
@@ -106,7 +124,8 @@ class Findings(Result):
         def shown(held: tuple[Finding, ...]) -> tuple[Finding, ...]:
             return tuple(f if in_a_file(f.line) else replace(f, line=line or f.line) for f in held)
 
-        return replace(self, findings=shown(self.findings), silenced=shown(self.silenced))
+        held = {name: shown(getattr(self, name)) for name in ("findings", "silenced", "known")}
+        return replace(self, **held)  # type: ignore[arg-type]
 
     def by_code(self) -> Mapping[str, tuple[Finding, ...]]:
         """The findings by code, in the order of the codes."""
@@ -114,7 +133,8 @@ class Findings(Result):
         return {code: tuple(f for f in self.findings if f.code == code) for code in codes}
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready: `findings`, `silenced`, `rules` by code, `notes`."""
+        """JSON-ready: `findings`, `silenced`, `rules` by code, `notes`; `known` where any is."""
+        known = {"known": [_finding(finding) for finding in self.known]} if self.known else {}
         return {
             "schema": SCHEMA,
             "max_severity": self.max_severity,
@@ -124,7 +144,7 @@ class Findings(Result):
             "silenced": [_finding(finding) for finding in self.silenced],
             "rules": {code: _rule(rule(code)) for code in self.by_code()},
             "notes": list(self.notes),
-        }
+        } | known
 
     def rows(self) -> list[dict[str, Any]]:
         """One row per finding."""

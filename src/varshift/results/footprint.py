@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, ClassVar, Literal
 
 from varshift._base import Result, plain
 from varshift.errors import UsageError, listed
+from varshift.results.grading import Grade, grade_of
 
-__all__ = ["Footprint", "FootprintSite"]
+__all__ = ["POOR_FIT", "Footprint", "FootprintSite", "Instead"]
 
 SCHEMA = "varshift.footprint/1"
+POOR_FIT = 4.0
+"""The misfit above which no single noise explains what a norm stores (docs/footprint.md)."""
+
 _NO_COLUMNS = ("path", "lever", "excess")
 
 
@@ -71,8 +76,10 @@ class FootprintSite:
     >>> _ = [norm(torch.nn.functional.dropout(batch, 0.5)) for batch in data]
     >>> f = vs.footprint(torch.nn.Sequential(norm), data, places=["0"])
     >>> site = f["0"]
-    >>> site.placement, site.low < 0.5 < site.high, site.claimed
-    ('a', True, True)
+    >>> site.placement, site.low < 0.5 < site.high, site.claimed, site.grade
+    ('a', True, True, 'severe')
+    >>> site.tau_interval[0] < 1.0 < site.tau_interval[1]
+    True
     """
 
     path: str
@@ -96,6 +103,21 @@ class FootprintSite:
     coded: float | None = None
     lever: tuple[float, ...] = ()
     excess: tuple[float, ...] = ()
+
+    @property
+    def tau_interval(self) -> tuple[float, float]:
+        """Ends of the interval of `tau`, from those of `drop_p`; NaN where one has no end."""
+        return _tau(self.low), _tau(self.high)
+
+    @property
+    def grade(self) -> Grade:
+        """How much of a shift the claimed noise makes at this norm: severity 1 + `added`.
+
+        "none" where no noise is claimed.
+        """
+        if not self.claimed:
+            return "none"
+        return grade_of(1 + self.added, abs(self.added * self.tau_se / self.tau))
 
 
 @dataclass(frozen=True, repr=False)
@@ -162,6 +184,18 @@ class Footprint(Result):
         records = self.records()
         return tuple(dict.fromkeys(record.path for record in records if record.claimed))
 
+    @property
+    def claims(self) -> list[FootprintSite]:
+        """The noises that are claimed, that of the largest `drop_p` first."""
+        claimed = [record for record in self.records() if record.claimed]
+        return sorted(claimed, key=lambda record: -record.drop_p)
+
+    @property
+    def misfits(self) -> tuple[FootprintSite, ...]:
+        """The sites that no single noise explains: `misfit` above `POOR_FIT`, the worst first."""
+        poor = [site for site in self.sites.values() if site.misfit > POOR_FIT]
+        return tuple(sorted(poor, key=lambda site: -site.misfit))
+
     def records(self) -> list[FootprintSite]:
         """All that was read, in the order data reaches the norms."""
         return [
@@ -186,6 +220,10 @@ class Footprint(Result):
     def rows(self) -> list[dict[str, Any]]:
         """One row per noise, in the order data reaches the norms."""
         return [{"site": record.path} | _figures(record) for record in self.records()]
+
+
+def _tau(drop_p: float) -> float:
+    return drop_p / (1 - drop_p) if math.isfinite(drop_p) and drop_p < 1 else math.nan
 
 
 def _figures(site: FootprintSite) -> dict[str, Any]:

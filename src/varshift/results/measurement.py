@@ -12,6 +12,7 @@ from torch import Tensor
 
 from varshift._base import Record, Result, plain
 from varshift.errors import UsageError, listed
+from varshift.results.grading import Grade, grade_of
 from varshift.results.structure import Structure
 
 __all__ = ["Measurement", "Site", "Statistics"]
@@ -78,7 +79,7 @@ class Site(Record):
         live: (C,) bool; a dead channel has no variance beyond rounding in either mode.
         samples: how many samples passed in each mode.
         by_batch: evaluation normalises by its batch too there, so that nothing stored is read, and
-            the shift of its input changes nothing that it hands on.
+            the shift of its input does not change its output.
 
     >>> import torch, varshift as vs
     >>> _ = torch.manual_seed(0)
@@ -140,6 +141,18 @@ class Site(Record):
         """Ends of the 95 % interval of `severity`, never below 1."""
         low, high = _interval(self.severity, self.severity_se)
         return max(low, 1.0) if low == low else low, high
+
+    @property
+    def sure(self) -> float:
+        """The severity less two standard errors; 0 where nothing stored is read, or not known."""
+        error = self.severity_se if self.severity_se == self.severity_se else 0.0
+        sure = self.severity - 2 * error
+        return sure if sure == sure and not self.by_batch else 0.0
+
+    @property
+    def grade(self) -> Grade:
+        """How bad the shift surely is."""
+        return grade_of(self.sure)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from torch import Tensor
 
 from varshift._base import Record, Result, plain
+from varshift.results.grading import Grade, grade_of
 
 __all__ = ["Monitored", "MonitoredNorm", "Monitoring"]
 
@@ -43,6 +44,11 @@ class MonitoredNorm(Record):
     low: float
     looks: int
 
+    @property
+    def grade(self) -> Grade:
+        """How bad `low` is: that much is sure."""
+        return grade_of(self.low)
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Monitored(Record):
@@ -74,7 +80,7 @@ class Monitoring(Result):
     Attributes:
         history: the looks, in order; of long runs every second, fourth … of the earlier ones.
         steps: how many steps there were.
-        overhead: what part of the time since the first step the looks and the trace have taken.
+        overhead: what part of the time since the first step watching has taken.
         threshold: the severity from which the monitor warns.
         codes: by path of a norm that noise reaches, the rule of `check` that this breaks.
         behind: by path, the names of the noise sources that reach it.
@@ -93,6 +99,8 @@ class Monitoring(Result):
     (60, 17, {'1': 'VS101'})
     >>> round(m.history[-1].norms["1"].severity, 1)  # mean 0: Δ = keep_p
     2.0
+    >>> m.paths(), len(m.course("1")), m.largest("1") > 1.5
+    (['1'], 17, True)
     """
 
     COLUMNS: ClassVar[tuple[str, ...]] = (
@@ -107,6 +115,25 @@ class Monitoring(Result):
     codes: Mapping[str, str] = field(default_factory=dict)
     behind: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def last(self) -> Monitored | None:
+        """The last look; None before the first."""
+        return self.history[-1] if self.history else None
+
+    def course(self, path: str) -> list[tuple[int, MonitoredNorm]]:
+        """Of one norm, the step and the figures of each look at it."""
+        return [(look.step, look.norms[path]) for look in self.history if path in look.norms]
+
+    def largest(self, path: str) -> float | None:
+        """The largest severity of a norm that was surely above `threshold`; None without any."""
+        met = (norm for _, norm in self.course(path))
+        return max((norm.severity for norm in met if norm.low > self.threshold), default=None)
+
+    def paths(self) -> list[str]:
+        """Every norm that was looked at, the largest severity at its last look first."""
+        last = {path: norm.severity for look in self.history for path, norm in look.norms.items()}
+        return sorted(last, key=lambda path: -last[path] if last[path] == last[path] else 0.0)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""

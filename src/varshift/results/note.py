@@ -24,6 +24,8 @@ class NoteKind(Enum):
     SCRIPTED = "scripted part"
     COMPILED = "compiled part"
     NOT_GIVEN_BACK = "not given back"
+    MADE_INPUTS = "made-up inputs"
+    BASELINE = "baseline"
 
 
 class Note(str):

@@ -6,8 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from torch import Tensor
+
 from varshift._base import Record, Undoable, plain
 from varshift.results.measurement import Statistics
+from varshift.theory.spread import median, quantiles
 
 __all__ = ["Change", "Recalibration"]
 
@@ -23,6 +26,15 @@ class Change(Record):
         before: the statistics it had.
         after: those it has now; `after.var` is the unbiased variance over all `after.count` values,
             as torch stores it.
+
+    >>> import torch, varshift as vs
+    >>> model = torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.BatchNorm1d(3)).double()
+    >>> x = 3 * torch.randn(4096, 3, dtype=torch.float64) + 2
+    >>> change = vs.recalibrate(model, x.split(512)).sites["1"]
+    >>> round(change.ratio), round(change.moved)  # the norm had never been trained: mean 0, var 1
+    (9, 2)
+    >>> change.ratios[0] <= change.ratio <= change.ratios[4]
+    True
     """
 
     path: str
@@ -32,9 +44,21 @@ class Change(Record):
     @property
     def ratio(self) -> float:
         """Median over channels of new / old `running_var`, where both are positive."""
+        return median(self._ratios())
+
+    @property
+    def ratios(self) -> tuple[float, ...]:
+        """The same at 5, 25, 50, 75 and 95 % of those channels."""
+        return quantiles(self._ratios())
+
+    @property
+    def moved(self) -> float:
+        """Median over channels of |new − old| `running_mean`."""
+        return median((self.after.mean - self.before.mean).abs())
+
+    def _ratios(self) -> Tensor:
         both = (self.before.var > 0) & (self.after.var > 0)
-        ratio = (self.after.var / self.before.var)[both]
-        return float(ratio.median()) if len(ratio) else float("nan")
+        return (self.after.var.double() / self.before.var.double())[both]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -67,6 +91,12 @@ class Recalibration(Undoable):
     notes: tuple[str, ...] = ()
     subject: str = ""
 
+    @property
+    def furthest(self) -> Change | None:
+        """The change whose variance is furthest from the old; None where none is known."""
+        known = [change for change in self.sites.values() if change.ratio > 0]
+        return max(known, key=lambda change: max(change.ratio, 1 / change.ratio), default=None)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: the buffers written, old and new values."""
         return {
@@ -86,7 +116,7 @@ class Recalibration(Undoable):
                 "channels": len(change.after.var),
                 "count": change.after.count,
                 "var_ratio": change.ratio,
-                "mean_moved": float((change.after.mean - change.before.mean).abs().median()),
+                "mean_moved": change.moved,
             }
             for path, change in self.sites.items()
         ]

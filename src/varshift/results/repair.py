@@ -10,8 +10,9 @@ from torch import Tensor
 
 from varshift._base import Record, Undoable, plain
 from varshift.errors import UsageError
-from varshift.results.score import Score, Trial
+from varshift.results.score import Score, Trial, Verdict
 from varshift.results.structure import Structure
+from varshift.theory.spread import median, quantiles
 
 __all__ = ["Candidate", "Repair", "Rewrote"]
 
@@ -31,6 +32,7 @@ class Candidate:
         tensors: names of the tensors it would write.
         reason: why it could not be made, or was not accepted; "" where it was.
         notes: what could not be done in full while it was made.
+        verdict: what became of it, in a word or two; "failed" where it could not be made.
 
     >>> import torch, varshift as vs
     >>> _ = torch.manual_seed(0)
@@ -41,8 +43,8 @@ class Candidate:
     >>> r = vs.repair(model, data)
     >>> [candidate.method for candidate in r.candidates]
     ['recalibrate', 'correct', 'distill']
-    >>> r["recalibrate"].accepted, r["recalibrate"].tensors
-    (False, ('1.running_mean', '1.running_var'))
+    >>> r["recalibrate"].verdict, r["recalibrate"].tensors
+    ('worse', ('1.running_mean', '1.running_var'))
     """
 
     method: str
@@ -53,6 +55,12 @@ class Candidate:
     tensors: tuple[str, ...]
     reason: str = ""
     notes: tuple[str, ...] = ()
+    verdict: Verdict = "failed"
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready."""
+        held: dict[str, Any] = plain(asdict(self))
+        return held | {"score": _score(self.score)}
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -62,10 +70,34 @@ class Rewrote(Record):
     Attributes:
         before: a copy of its old values.
         after: a copy of its new ones.
+
+    >>> import torch
+    >>> change = Rewrote(torch.tensor([1.0, 2.0, 0.0]), torch.tensor([3.0, 8.0, 1.0]))
+    >>> change.moved, change.ratio, change.ratios
+    (2.0, 3.5, (3.05, 3.25, 3.5, 3.75, 3.95))
     """
 
     before: Tensor
     after: Tensor
+
+    @property
+    def moved(self) -> float:
+        """Median of |new − old| over its values."""
+        return median((self.after - self.before).abs())
+
+    @property
+    def ratio(self) -> float:
+        """Median of new ÷ old over the values that were positive: of use for variances."""
+        return median(self._ratios())
+
+    @property
+    def ratios(self) -> tuple[float, ...]:
+        """New ÷ old at 5, 25, 50, 75 and 95 % of the values that were positive."""
+        return quantiles(self._ratios())
+
+    def _ratios(self) -> Tensor:
+        before, after = self.before.double(), self.after.double()
+        return (after / before)[before > 0]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -138,6 +170,27 @@ class Repair(Undoable):
     def _changed(self) -> bool:
         return self.accepted
 
+    @property
+    def kept(self) -> Candidate | None:
+        """The candidate that was written; None where none was."""
+        return None if self.method is None else self[self.method]
+
+    @property
+    def variances(self) -> dict[str, Rewrote]:
+        """By path of a norm, how its `running_var` was rewritten."""
+        return {
+            name.rpartition(".")[0]: change
+            for name, change in self.changes.items()
+            if name.rpartition(".")[2] == "running_var"
+        }
+
+    @property
+    def aim(self) -> float | None:
+        """Loss of the noisy average less that of the model as trained; None without either."""
+        if self.reference is None or self.before is None:
+            return None
+        return self.reference.loss - self.before.loss
+
     def __getitem__(self, method: str) -> Candidate:
         """The candidate of that name."""
         found = next((c for c in self.candidates if c.method == method), None)
@@ -159,10 +212,7 @@ class Repair(Undoable):
             "calibration": self.calibration,
             "held_out": self.held_out,
             "split_seed": self.split_seed,
-            "candidates": [
-                plain(asdict(candidate)) | {"score": _score(candidate.score)}
-                for candidate in self.candidates
-            ],
+            "candidates": [candidate.to_dict() for candidate in self.candidates],
             "changes": {
                 name: {"before": plain(change.before), "after": plain(change.after)}
                 for name, change in self.changes.items()

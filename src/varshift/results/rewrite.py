@@ -87,6 +87,16 @@ class Rewrite(Undoable):
     notes: tuple[str, ...] = ()
 
     @property
+    def reached_before(self) -> int:
+        """How many norms noise reached, directly or through other norms."""
+        return len({route.norm for route in self.before.routes})
+
+    @property
+    def reached(self) -> int:
+        """How many it reaches now; patches that are left to do by hand are not counted as done."""
+        return len({route.norm for route in self.after.routes})
+
+    @property
     def clean(self) -> bool:
         """Whether no noise reaches a norm any more."""
         return not self.after.routes

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from varshift._base import plain
 from varshift.theory.paired import Paired
 
-__all__ = ["Score", "Trial"]
+__all__ = ["Score", "Trial", "Verdict"]
+
+Verdict = Literal[
+    "passed",
+    "worse",
+    "no better",
+    "not better beyond chance",
+    "accuracy fell",
+    "not finite",
+    "failed",
+]
+"""What became of a repair that was tried; "failed" is one that could not be made."""
 
 
 class Score(float):
@@ -72,20 +84,31 @@ class Trial:
         accuracy: that of accuracy; None where that cannot be said.
 
     >>> change = Paired(mean=-0.1, se=0.02, low=-0.14, high=-0.06, p_value=0.001, samples=100)
-    >>> Trial(change, None).passes(level=0.05, tests=3)
-    True
+    >>> Trial(change, None).verdict(level=0.05, tests=3)
+    'passed'
+    >>> Trial(change, None).verdict(level=0.001, tests=3)
+    'not better beyond chance'
     """
 
     loss: Paired
     accuracy: Paired | None
 
     def passes(self, level: float, tests: int) -> bool:
-        """Whether the loss is lower beyond chance, and accuracy not lower beyond chance.
+        """Whether the loss is lower beyond chance, and accuracy not lower beyond chance."""
+        return self.verdict(level, tests) == "passed"
+
+    def verdict(self, level: float, tests: int) -> Verdict:
+        """What becomes of the candidate; it passes where `passes` says so.
 
         `level` is the chance of accepting what does not help, shared out evenly over all `tests`
         (Bonferroni), so that trying many repairs does not make a lucky one.
         """
-        if not (self.loss.mean < 0 and self.loss.p_value < level / tests):
-            return False
-        lost = self.accuracy
-        return lost is None or not (lost.mean < 0 and lost.p_value < level / tests)
+        loss, lost, asked = self.loss, self.accuracy, level / tests
+        if not math.isfinite(loss.mean):
+            return "not finite"
+        if loss.mean >= 0:
+            return "worse" if loss.low > 0 else "no better"
+        if loss.p_value >= asked:
+            return "not better beyond chance"
+        fell = lost is not None and lost.mean < 0 and lost.p_value < asked
+        return "accuracy fell" if fell else "passed"

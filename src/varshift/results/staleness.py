@@ -7,6 +7,7 @@ from enum import Enum
 from typing import Any
 
 from varshift._base import plain
+from varshift._counting import counted, plural
 
 __all__ = ["StaleCause", "Staleness"]
 
@@ -94,6 +95,11 @@ def _momentum(held: Staleness) -> str:
     return "None" if held.momentum is None else f"{held.momentum:g}"
 
 
+def _batches(held: Staleness) -> str:
+    number = f"{held.remembers:.2g}"
+    return f"about {number} {plural(1 if number == '1' else 2, 'batch')}"
+
+
 def _frozen(held: Staleness) -> str:
     return "The norm is in eval mode while the model trains, so no step updates them."
 
@@ -116,14 +122,14 @@ def _never_updated(held: Staleness) -> str:
 def _few_steps(held: Staleness) -> str:
     weigh = f"The initial mean 0 and variance 1 still weigh {100 * held.initial:.0f} %"
     if held.counted < held.initial / 2:
-        return f"{weigh}, as if averaged too slowly, though the steps counted do not say it."
-    return f"{weigh} after {held.steps} steps at momentum {_momentum(held)}."
+        return f"{weigh}, as if averaged too slowly, but the steps counted do not explain it."
+    return f"{weigh} after {counted(held.steps, 'step')} at momentum {_momentum(held)}."
 
 
 def _from_the_start(held: Staleness) -> str:
     return (
-        f"Momentum is None: the first of {held.steps or 'all'} steps weighs as much as the last, "
-        "while the weights moved."
+        f"Momentum is None: the first of {held.steps or 'all'} {plural(held.steps, 'step')} weighs "
+        "as much as the last, while the weights moved."
     )
 
 
@@ -131,8 +137,8 @@ def _large_momentum(held: Staleness) -> str:
     momentum = held.momentum or 0.0
     if momentum < 0.5:
         return (
-            f"Momentum {_momentum(held)} keeps some {held.remembers:.2g} batches, and their "
-            "scatter with them."
+            f"At momentum {_momentum(held)} the average remembers {_batches(held)} and keeps their "
+            "scatter."
         )
     return (
         f"Momentum {_momentum(held)} keeps little but the last batch: what other frameworks call "
@@ -147,27 +153,27 @@ def _last_batches(held: Staleness) -> str:
         else f"a running average that ends with batch {held.batch} of {held.batches}"
     )
     return (
-        f"They are those of some batches seen last, not of all of the data: {which} fits to "
-        f"{held.left or 0.0:.2f} deviations (momentum {_momentum(held)} remembers some "
-        f"{held.remembers:.2g} batches)."
+        f"They are those of the last few batches, not of all data: {which} fits to "
+        f"{held.left or 0.0:.2f} deviations (momentum {_momentum(held)} remembers "
+        f"{_batches(held)})."
     )
 
 
 def _other_scale(held: Staleness) -> str:
     return (
-        f"All channels alike, what arrives is {held.scale:.2f} times what was stored: weights or "
-        "inputs have changed their scale since, as edited or averaged weights do."
+        f"In all channels alike, what arrives is {held.scale:.2f} times what was stored: the scale "
+        "of weights or inputs has changed since, as it does when weights are edited or averaged."
     )
 
 
 def _unknown(held: Staleness) -> str:
-    counted = f" after {held.steps} steps" if held.steps else ""
-    said = f"The numbers do not tell why (momentum {_momentum(held)}{counted}"
+    after = f" after {counted(held.steps, 'step')}" if held.steps else ""
+    said = f"The numbers do not tell why (momentum {_momentum(held)}{after}"
     if held.steps and held.initial < 0.01:
-        said += f", which remembers some {held.remembers:.2g} batches and nothing of the initial 1"
+        said += f", which remembers {_batches(held)} and nothing of the initial 1"
     return (
-        f"{said}): last batches of other data, another domain in turn, or weights that were "
-        "averaged, edited or moved fast since."
+        f"{said}). Possible causes: last batches of other data, domains that come in turns, or "
+        "weights that were averaged, edited or moved fast since."
     )
 
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, ClassVar, Literal, NoReturn
 
 from varshift._base import Result, plain
@@ -349,9 +350,17 @@ class Structure(Result):
             path, [norm.path for norm in self.norms]
         )
 
+    @cached_property
+    def _direct(self) -> dict[str, tuple[Route, ...]]:
+        """The direct routes by norm, sorted out once: a deep network has tens of thousands."""
+        found: dict[str, list[Route]] = {}
+        for route in self.direct():
+            found.setdefault(route.norm, []).append(route)
+        return {path: tuple(routes) for path, routes in found.items()}
+
     def behind(self, path: str) -> tuple[Route, ...]:
         """The direct routes that end at the norm site `path`."""
-        return tuple(route for route in self.direct() if route.norm == path)
+        return self._direct.get(path, ())
 
     def prove(self, route: Route) -> Proof:
         """Draw the route's one noise source anew and see whether the norm's input moves.

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from varshift.errors import UsageError
-from varshift.results.expected import Expected, median
+from varshift.results.expected import Expected
+from varshift.theory.spread import median
 
 __all__ = ["min_width", "widened"]
 

@@ -285,7 +285,7 @@ def width(
         if outputs["min_width"] == math.inf:
             notes.append(f"no width brings Δ to {bound:g} with this fit")
     if d_cos2 == 1:
-        notes.append("d·cos²θ = 1, the average of random filters, shifts as no weights at all do")
+        notes.append("d·cos²θ = 1, the average of random filters, gives the shift without weights")
 
     def line(tau: float) -> dict[str, float | None]:
         shift = theory.width_ratio(mean, var, rho, tau, filters)
@@ -331,7 +331,7 @@ def invert(noise: Amount, mean: float, stored_var: float) -> Calculation:
         headline=("var", "shift"),
         lines=_over_rates(line),
         notes=(
-            *["V < τc²: no input under this noise has such statistics, they arose otherwise"]
+            *["V < τc²: no input under this noise has such statistics, so they arose otherwise"]
             * impossible,
             *_dead(mean == 0 and stored_var == 0),
         ),

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from varshift._counting import counted
 from varshift.errors import UsageError
 from varshift.theory import _check
 from varshift.theory.energy import mean_over_samples
@@ -177,8 +178,8 @@ def _check_conv(x: Tensor, weight: Tensor, groups: int = 1, channel_dim: int = 1
     taken = weight.shape[channel_dim] * groups
     if x.shape[1] != taken:
         raise UsageError(
-            f"x has {x.shape[1]} channels but weight {tuple(weight.shape)} with groups={groups} "
-            f"takes {taken}; pass the layer's own input and groups"
+            f"x has {counted(x.shape[1], 'channel')} but weight {tuple(weight.shape)} with "
+            f"groups={groups} takes {taken}; pass the layer's own input and groups"
         )
     if x.numel() == 0:
         raise UsageError(f"x has shape {tuple(x.shape)}, no values; pass a batch that is not empty")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from varshift._counting import counted
 from varshift.errors import UsageError
 from varshift.theory import _check
 from varshift.theory.energy import mean_over_samples
@@ -65,6 +66,6 @@ def linear_noise_energy_from_second(second: Tensor, weight: Tensor) -> Tensor:
 def _check_features(features: int, weight: Tensor) -> None:
     if weight.dim() != 2 or weight.shape[1] != features:
         raise UsageError(
-            f"weight has shape {tuple(weight.shape)} but the input has {features} features; "
-            f"pass a weight of shape (out, {features})"
+            f"weight has shape {tuple(weight.shape)} but the input has "
+            f"{counted(features, 'feature')}; pass a weight of shape (out, {features})"
         )

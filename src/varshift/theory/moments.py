@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from varshift._counting import counted
 from varshift.errors import UsageError
 
 __all__ = ["Moments", "merge_all"]
@@ -50,8 +51,8 @@ class Moments:
                 )
         if self.mean.shape != self.m2.shape:
             raise UsageError(
-                f"mean has {len(self.mean)} channels and m2 has {len(self.m2)}; pass one of each "
-                "per channel"
+                f"mean has {counted(len(self.mean), 'channel')} and m2 has {len(self.m2)}; pass "
+                "one of each per channel"
             )
 
     @classmethod
@@ -101,7 +102,7 @@ class Moments:
         """
         if len(self.mean) != len(other.mean):
             raise UsageError(
-                f"cannot merge moments of {len(self.mean)} channels with moments of "
+                f"cannot merge moments of {counted(len(self.mean), 'channel')} with moments of "
                 f"{len(other.mean)}; merge parts of the same site"
             )
         if self.count == 0:

@@ -88,9 +88,9 @@ def test_each_tensor_has_its_checksum(files, prefix):
 @pytest.mark.parametrize(
     ("name", "at", "match"),
     [
-        ("maps.data-00000-of-00001", 40, "another checksum than is stored: the file is damaged"),
-        ("maps.data-00000-of-00001", -9, "another checksum than is stored"),
-        ("maps.index", 30, "a block of its index has another checksum"),
+        ("maps.data-00000-of-00001", 40, "does not match its stored checksum: the file is damaged"),
+        ("maps.data-00000-of-00001", -9, "does not match its stored checksum"),
+        ("maps.index", 30, "a block of its index does not match its stored"),
     ],
 )
 def test_a_bit_that_is_not_what_it_was(files, tmp_path, name, at, match):

@@ -8,12 +8,12 @@ import torch
 from torch import nn
 
 from loading.foreign.twins import TensorFlow1, maps
-from varshift._cli.lending import lent_model
+from varshift._cli.lending import Lent
 from varshift._loading import load_checkpoint, load_model
 from varshift.errors import CheckpointError, UsageError
 
 
-def test_a_command_takes_a_prefix_that_is_no_file(files, tmp_path, monkeypatch):
+def test_a_command_takes_a_prefix_that_is_no_file(files, tmp_path, monkeypatch, capsys):
     (tmp_path / "net.py").write_text(
         "from torch import nn\n"
         "def make():\n"
@@ -21,13 +21,14 @@ def test_a_command_takes_a_prefix_that_is_no_file(files, tmp_path, monkeypatch):
     )
     monkeypatch.chdir(tmp_path)
     for way in (files / "tensorflow1", files / "tensorflow1" / ".index"):
-        model, notes = lent_model("net.py:make", str(way))
-        assert "2 layers, of which 1 norm, taken from a file of TensorFlow" in notes[0]
+        model = Lent("net.py:make", str(way)).model
+        notes = capsys.readouterr().err
+        assert "2 layers, of which 1 norm, taken from a file of TensorFlow" in notes
         assert model[0].running_var.item() != 1
     with pytest.raises(UsageError, match="there is no file"):
-        lent_model("net.py:make", str(files / "none"))
+        _ = Lent("net.py:make", str(files / "none")).model
     with pytest.raises(UsageError, match="there is no file"):
-        lent_model("net.py:make", str(tmp_path))
+        _ = Lent("net.py:make", str(tmp_path)).model
 
 
 @pytest.mark.parametrize("name", ["net.h5", "a/net.keras", "net.onnx", "model.ckpt.index"])

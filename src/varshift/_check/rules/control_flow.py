@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from varshift._check.evidence import Evidence
+from varshift._counting import counted
 from varshift.results import Finding
 
 __all__ = ["control_flow"]
@@ -26,8 +27,8 @@ def control_flow(evidence: Evidence) -> Iterator[Finding]:
     if not over:
         worst = max((size.severity for size in free.values()), default=1.0)
         evidence.notes.append(
-            f"{', '.join(names)}: decides in Python what runs or what it is given; norms that no "
-            f"route leads to shift by at most {worst:.2f} over {evidence.passes.rounds} draws"
+            f"{', '.join(names)}: a draw decides in Python what runs or what it is given; norms "
+            f"that no route leads to have severity {worst:.2f} at most over {_draws(evidence)}"
         )
         return
     path = max(over, key=lambda path: free[path].severity)
@@ -35,7 +36,7 @@ def control_flow(evidence: Evidence) -> Iterator[Finding]:
     message = (
         f"{drawn[0].operation} {drawn[0].name!r} decides in Python what runs, and "
         f"{_shifting(path, len(over))}: "
-        f"severity {size.severity:.2f} over {evidence.passes.rounds} draws"
+        f"severity {size.severity:.2f} over {_draws(evidence)}"
     )
     yield evidence.drawn("VS107", path, drawn, size, message)
 
@@ -43,4 +44,8 @@ def control_flow(evidence: Evidence) -> Iterator[Finding]:
 def _shifting(path: str, count: int) -> str:
     if count == 1:
         return f"the norm {path!r} shifts with it"
-    return f"{count} norms shift with it, {path!r} most"
+    return f"{counted(count, 'norm')} shift with it, {path!r} most"
+
+
+def _draws(evidence: Evidence) -> str:
+    return counted(evidence.passes.rounds, "draw")

@@ -23,14 +23,17 @@ def noise_before_norms(evidence: Evidence) -> Iterator[Finding]:
             continue
         size = evidence.sizes.get(norm.path)
         if size is None:
-            evidence.notes.append(f"{norm.path}: noise reaches it, but its size is not known")
+            evidence.notes.append(
+                f"{norm.path}: noise reaches it, but how far that shifts it is not known"
+            )
             continue
         found = list(_of_norm(evidence, norm.path, routes, size))
         if _drowns(evidence, norm.path, size) and (evidence.real or not found):
             if size.severity > evidence.max_severity:
                 evidence.notes.append(
-                    f"{norm.path}: shifts by {size.severity:.2f}, but gets fewer than {FEW} values "
-                    "per channel and batch, which its own estimate drowns in: pass larger batches"
+                    f"{norm.path}: severity {size.severity:.2f}, but each batch gives fewer than "
+                    f"{FEW} values per channel, too few to tell a shift from chance; pass larger "
+                    "batches"
                 )
             continue
         yield from found
@@ -67,8 +70,8 @@ def _of_norm(evidence: Evidence, path: str, routes: list[Route], size: Size) -> 
     if elsewhere and evidence.surely(size.low):
         explained = _strength(routes, size)
         evidence.notes.append(
-            f"{path}: shifts by {size.severity:.2f}, of which the noise found explains "
-            f"{explained:.2f}: something else tells training from evaluation there"
+            f"{path}: severity {size.severity:.2f}, and the noise found explains {explained:.2f}: "
+            "training and evaluation also differ there in something else"
         )
 
 
@@ -145,7 +148,7 @@ def _message(noises: list[Noise], route: Route, severity: float, shift: float, h
     first = noises[0]
     rate = f" ({_rate(first)})" if _rate(first) else ""
     steps = [layer.kind for layer in route.layers]
-    between = f"through {' → '.join(steps[-3:])}" if steps else "with nothing between"
+    between = f"through {' → '.join(steps[-3:])}" if steps else "directly"
     said = "measured" if how == "measured" else "predicted"
     return (
         f"{first.operation} {first.name!r}{rate}{more} reaches the norm {route.norm!r} {between}: "

@@ -27,8 +27,8 @@ def norms_out_of_reach(evidence: Evidence) -> Iterator[Finding]:
             how="measured",
             basis=evidence.basis,
             message=(
-                f"eval() does not reach the norm {norm.path!r}, which no module holds: evaluation "
-                "normalises by the batch, and state_dict() does not save it"
+                f"eval() does not reach the norm {norm.path!r}, which no module holds: in "
+                "evaluation it normalises by each batch, and state_dict() does not save it"
             ),
             line=evidence.line((), norm.path),
         )

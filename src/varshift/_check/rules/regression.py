@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 
 from varshift._check.evidence import Evidence
+from varshift._counting import counted
 from varshift._explain.explaining import explain
 from varshift.results import Explanation, Figure, Finding, Noise
 
@@ -27,14 +28,14 @@ def biased_regression(evidence: Evidence) -> Iterator[Finding]:
     samples = evidence.passes.samples
     if samples < _FEW:
         evidence.notes.append(
-            f"{', '.join(wanted)}: whether noise moves its mean (VS301) takes {_FEW} samples or "
-            f"more, and there are {samples}"
+            f"{', '.join(wanted)}: whether noise moves the mean of this output (VS301) was not "
+            f"tested: that takes {_FEW} samples or more, and {counted(samples, 'sample')} came"
         )
         return
     # Every norm uses the statistics of training there, so what stale ones do to an output is not
     # put down to noise.
     times = 1 if evidence.real else evidence.passes.rounds
-    found = explain(
+    found = evidence.explanation or explain(
         evidence.run.model,
         [batch.value for batch in evidence.passes.held] * times,
         forward=evidence.run.forward,
@@ -84,8 +85,8 @@ def _of_output(
         basis=evidence.basis,
         message=(
             f"{guilty[0].operation} {guilty[0].name!r} before a nonlinearity moves the mean of "
-            f"{name!r} by {float(whole):.2f} of its deviations at test: that alone multiplies the "
-            f"squared deviation by {severity:.2f}"
+            f"{name!r} by {float(whole):.2f} of its standard deviations at test: that alone "
+            f"multiplies its squared deviation by {severity:.2f}"
         ),
         line=evidence.line(guilty, ""),
     )

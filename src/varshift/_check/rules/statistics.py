@@ -15,6 +15,7 @@ from varshift._check.staleness import (
     started_elsewhere,
     unfit,
 )
+from varshift._counting import counted, verb
 from varshift._measure.staleness import LARGE, Arrived, large_momentum, staleness_of
 from varshift.results import Finding, Norm, StaleCause, Staleness
 from varshift.results.findings import Basis
@@ -50,7 +51,7 @@ def _of_norm(evidence: Evidence, norm: Norm, waiting: dict[str, list[str]]) -> F
         return None
     if not (evidence.real or met.fresh):
         # Trained statistics against an example would measure the example.
-        waiting.setdefault(f"{reason}: pass data to see whether it fits", []).append(norm.path)
+        waiting.setdefault(f"{reason}; {_PASS_DATA}", []).append(norm.path)
         return None
     if met.fresh and not lost and reason in (None, _CUMULATIVE):
         # Not trained yet, and nothing in the way of it, as far as its own weights tell.
@@ -79,17 +80,19 @@ def _by_chance(
     if typical is not None:
         found = _judged(evidence, norm, "VS207", typical, evidence.basis, cause)
     if found is None:
-        fits = f"{large_momentum(norm.momentum or 0.0)}: fits this data now, as another may not"
+        fits = f"{large_momentum(norm.momentum or 0.0)}: this batch fits, the next may not"
         waiting.setdefault(fits, []).append(norm.path)
     return found
 
 
-_ZERO = "momentum 0, its statistics never change"
-_CUMULATIVE = "momentum None, every step since the first weighs the same"
+_ZERO = "momentum is 0, so its statistics never change"
+_CUMULATIVE = "momentum is None, so every step since the first weighs the same"
 _FROZEN = "in eval mode while the model trains"
+_PASS_DATA = "pass data to see whether the stored statistics fit"
 _AS_MADE = (
-    "still mean 0 and variance 1, as made, and no weight of its own shows whether it was trained: "
-    "if it was, its buffers were not saved or averaged with the weights; recalibrate"
+    "its statistics are still mean 0 and variance 1, as made, and it has no weights that show "
+    "whether it was trained. If it was, its buffers were not saved or averaged with the weights: "
+    "recalibrate"
 )
 
 _CODES = {
@@ -129,13 +132,13 @@ def _too_slow(evidence: Evidence, norm: Norm, waiting: dict[str, list[str]]) -> 
     reason = ""
     if weight > 0.01 and started_elsewhere(var, weight):
         reason = (
-            f"{steps} steps at momentum {norm.momentum:g} are few, and it did not start at "
-            "variance 1"
+            f"{counted(steps, 'step')} at momentum {norm.momentum:g} {verb(steps, 'are')} few, and "
+            "the average did not start at variance 1"
         )
     elif norm.momentum >= LARGE:
         reason = large_momentum(norm.momentum)
     if reason:
-        waiting.setdefault(f"{reason}: pass data to see whether it fits", []).append(norm.path)
+        waiting.setdefault(f"{reason}; {_PASS_DATA}", []).append(norm.path)
         return None
     left = left_over(var, norm.momentum, steps)
     if left is None:
@@ -149,9 +152,7 @@ def _unreached(evidence: Evidence, norm: Norm, met: Met | None) -> Finding | Non
     if met is None or not met.test.count or met.train.count:
         return None
     if not (met.fresh or evidence.real):
-        evidence.notes.append(
-            f"{norm.path}: evaluation runs it, training does not: pass data to see whether it fits"
-        )
+        evidence.notes.append(f"{norm.path}: evaluation runs it, training does not; {_PASS_DATA}")
         return None
     stale = misfit(met.test, met.stored, norm)
     return None if stale is None else _judged(evidence, norm, "VS205", stale, evidence.basis)
@@ -186,13 +187,14 @@ def _message(norm: Norm, code: str, stale: Stale, why: Staleness | None) -> str:
     cause = "" if why is None else f". {why.sentence.rstrip('.')}"
     if stale.typical:
         return (
-            f"the norm {norm.path!r} {_WRONG[code]}: those of one batch are off by as much as "
-            f"severity {stale.severity:.2f} every second time{cause}"
+            f"the norm {norm.path!r} {_WRONG[code]}: for half of all batches, what one batch "
+            f"leaves is off by severity {stale.severity:.2f} or more{cause}"
         )
     means = f" and a mean {stale.moved:.2f} deviations away" if stale.moved >= _MOVED else ""
+    of = "means" if stale.of_means else "variances"
     return (
-        f"the norm {norm.path!r} {_WRONG[code]}: what arrives has {stale.shift:.2f} of the stored "
-        f"variance{means} (severity {stale.severity:.2f}){cause}"
+        f"the norm {norm.path!r} {_WRONG[code]}: what arrives has {stale.shift:.2f} times the "
+        f"stored variance{means} (severity {stale.severity:.2f}, that of the {of}){cause}"
     )
 
 

@@ -56,9 +56,9 @@ def _possible(evidence: Evidence, path: str) -> list[Noise]:
 def _message(evidence: Evidence, path: str, size: Size, possible: list[Noise]) -> str:
     return (
         f"training and evaluation differ at the norm {path!r} with the noise silenced: severity "
-        f"{size.severity:.2f} (variance at test ÷ in training {size.shift:.2f}) belongs to no "
-        f"noise that was found; it may be {', '.join(_causes(evidence, possible))}, or code under "
-        "self.training"
+        f"{size.severity:.2f} (variance at test ÷ in training {size.shift:.2f}) comes from no "
+        f"noise that was found. Possible causes: {', '.join(_causes(evidence, possible))}, or code "
+        "under self.training"
     )
 
 
@@ -67,6 +67,6 @@ def _causes(evidence: Evidence, possible: list[Noise]) -> Iterator[str]:
         names = ", ".join(repr(noise.name) for noise in possible)
         yield f"a draw that cannot be silenced ({names})"
     if evidence.lasting and not evidence.passes.lasting_sources:
-        yield "a draw of evaluation alone (a training flag the wrong way round)"
+        yield "a draw in evaluation alone (a reversed training flag)"
     yield "a draw in numpy or Python"
     yield "a mask drawn ahead of the pass and kept in an attribute"

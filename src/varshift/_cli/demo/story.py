@@ -33,6 +33,9 @@ def story(demo: Demo) -> RenderableType:
         _scores(demo),
         Text(""),
         Text(_conclusion(demo)),
+        Text(""),
+        Text("Next, with a model of your own:"),
+        Text("   varshift diagnose net.py:make --checkpoint weights.pt --data data.py:train"),
     )
 
 

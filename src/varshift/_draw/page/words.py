@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from varshift._draw.documents.parts import LEVELS
+
 __all__ = ["WORDS"]
 
 WORDS = {
@@ -13,11 +15,12 @@ WORDS = {
     "shift Δ": "variance at test ÷ variance in training, per channel; a norm's figure is the "
     "median over its live channels; 1 is no shift",
     "severity": "Δ or 1/Δ, whichever is larger; 1 is no shift",
+    "grade": f"how bad a severity is, less two standard errors: {LEVELS}; none is all below",
     "τ": "relative variance of the noise's multiplier: drop_p/(1 − drop_p) for dropout, β²/3 for "
     "Uout, σ² for Gaussian noise; equal τ shifts equally",
     "drop_p": "torch's p, the chance that a value is zeroed; the paper's p is 1 − drop_p",
-    "placement (a), (b)": "(a): nothing with weights between the noise and the norm; (b): a linear "
-    "or convolution layer between",
+    "placement (a), (b)": "(a): the noise reaches the norm through no layer with weights; (b): it "
+    "reaches the norm through a linear or convolution layer",
     "d·cos²θ": "(Σw)²/Σw² of a filter with d weights: how far it adds its inputs up; 1 on average "
     "for random filters",
     "ρ": "correlation between two inputs of a filter",

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor, nn
 
+from varshift._engine.borrow.guard import WriteGuard
 from varshift._engine.borrow.hidden import named_by_attributes, named_in_code, user_classes
 from varshift._engine.borrow.leaves import KeptLeaf
 from varshift._engine.borrow.modules import (
@@ -25,18 +27,27 @@ __all__ = ["Kept"]
 
 T = TypeVar("T")
 _SMALL = 1 << 16  # bytes up to which a copy is cheaper than to think
+_LARGE = 1 << 19  # bytes from which a copy costs more than to follow the operations of a forward
 
 
 class Kept:
     """What a model is like; `restore()` makes it so again, and may be called again.
 
     `outer` are the tensors that an enclosing loan of the same model has copied, by id: a large
-    parameter is not copied again, as long as nothing says that it was written to.
+    parameter is not copied again, as long as nothing says that it was written to. Under a `guard`
+    that has seen a loan of this model before, it is copied when it is written to.
     """
 
-    def __init__(self, model: nn.Module, outer: Mapping[int, KeptTensor]) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        outer: Mapping[int, KeptTensor],
+        guard: WriteGuard | None = None,
+    ) -> None:
         self.copies: dict[int, KeptTensor] = {}
         self._outer = outer
+        self._guard = guard
+        self._late: list[tuple[KeptTensor, str]] = []
         self._objects = Objects()
         self._modules: list[KeptModule | KeptOutside] = []
         self._classes: dict[type, KeptClass] = {}
@@ -45,6 +56,8 @@ class Kept:
         self._watched: list[tuple[KeptTensor, int]] = []
         self._digests: list[tuple[Digest, str]] = []
         self._room = Room()
+        if guard is not None:
+            guard.clear()
         self._follow(model)
         for tensor, path in self._objects.tensors.values():
             self._keep(tensor, path)
@@ -80,11 +93,21 @@ class Kept:
         for kept, version in self._watched:
             if kept.moved() or version_of(kept.tensor) != version:
                 kept.restore()
-        _each(self._copied, KeptTensor.put_in_place, failed)
-        paths = {id(kept): path for kept, path in self._copied}
-        written = [(kept, paths[id(kept)]) for kept in changed([kept for kept, _ in self._copied])]
+        failed += [
+            f"{path!r} was written by a forward that had not done so before, and in a way that "
+            "cannot be seen beforehand: it was not put back"
+            for kept, path in self._late
+            if kept.lost()
+        ]
+        copied = [*self._copied, *((kept, path) for kept, path in self._late if kept.taken)]
+        _each([*self._copied, *self._late], KeptTensor.put_in_place, failed)
+        paths = {id(kept): path for kept, path in copied}
+        written = [(kept, paths[id(kept)]) for kept in changed([kept for kept, _ in copied])]
         _each(written, KeptTensor.write, failed)
-        _each(self._copied, KeptTensor.put_version, failed)
+        _each([*self._copied, *self._late], KeptTensor.put_version, failed)
+        if self._guard is not None:
+            parameters = [kept for kept, _ in written if isinstance(kept.tensor, nn.Parameter)]
+            self._guard.given_back(written=bool(parameters))
 
     def _follow(self, model: nn.Module) -> None:
         """Modules first to last; what hangs on each is looked into on the way."""
@@ -128,6 +151,8 @@ class Kept:
         if outer is not None and size > _SMALL and _as_before(outer):
             self._watched.append((outer, version_of(tensor)))
             return
+        if size >= _LARGE and self._kept_late(tensor, path):
+            return
         if size > _SMALL and not self._room.takes(tensor):
             if outer is None:
                 self._digests.append((Digest(tensor), path))
@@ -135,6 +160,22 @@ class Kept:
         kept = KeptTensor(tensor)
         self._copied.append((kept, path))
         self.copies[id(tensor)] = kept
+
+    def _kept_late(self, tensor: Tensor, path: str) -> bool:
+        """Leave it to the guard: a plain parameter, whose writes torch counts."""
+        plain = type(tensor) is nn.Parameter and tensor.layout == torch.strided
+        if self._guard is None or not self._guard.late or not plain:
+            return False
+        kept = KeptTensor(tensor, late=True)
+        if not kept.unwritten():  # a torch that does not count
+            return False
+        self._late.append((kept, path))
+        self._guard.hold(tensor, lambda: self._take(kept))
+        return True
+
+    def _take(self, kept: KeptTensor) -> None:
+        if not kept.taken and self._room.takes(kept.tensor):
+            kept.take()
 
 
 def _as_before(outer: KeptTensor) -> bool:

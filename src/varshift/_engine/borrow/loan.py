@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 from varshift._engine.borrow.context import context_variables, set_context_variables
+from varshift._engine.borrow.guard import WriteGuard
 from varshift._engine.borrow.kept import Kept
 from varshift._engine.borrow.process import leave_inference_mode, process_state, set_process_state
 from varshift._engine.borrow.rng import rng_state, set_rng_state
@@ -41,7 +42,8 @@ class Loan:
     and the interrupt goes on when all is done. `failed` says then what could not be given back.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, guard: WriteGuard | None = None) -> None:
+        self._guard = guard
         self.failed: list[str] = []
         self._heard: list[str] = []  # what loans inside this one could not give back
         self._model = model
@@ -61,7 +63,9 @@ class Loan:
         self._process = process_state()
         _open.loans = [*self._enclosing, self]
         _set_for_loan()
-        kept = Kept(self._model, self._copies())
+        # A train() of the model's own runs on the way back, where no guard sees what it writes.
+        guard = None if trains_its_own_way(self._model) else self._guard
+        kept = Kept(self._model, self._copies(), guard)
         self._kept = kept
         kept.lend()
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from torch import Tensor, nn
 
 from varshift._engine.borrow.buffers import Buffers
+from varshift._engine.borrow.guard import WriteGuard
 from varshift._engine.borrow.hidden import everything
 from varshift._engine.borrow.loan import Loan, trains_its_own_way
 from varshift._engine.borrow.walk import walk
@@ -41,7 +42,9 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 @contextmanager
-def borrowed(model: nn.Module, notes: list[str] | None = None) -> Iterator[nn.Module]:
+def borrowed(
+    model: nn.Module, notes: list[str] | None = None, guard: WriteGuard | None = None
+) -> Iterator[nn.Module]:
     """Lend the unwrapped model: eager, without gradients, and restored whatever happens.
 
     Restored are parameters and buffers (object, storage, bits, version), `.grad`, `requires_grad`
@@ -54,6 +57,8 @@ def borrowed(model: nn.Module, notes: list[str] | None = None) -> Iterator[nn.Mo
         notes: takes in, on leaving, sentences about what could not be given back. Without a list
             they go to that of the enclosing loan, and from the outermost one to a warning. An
             error or interrupt on its way carries them too (`__notes__`).
+        guard: one for all loans of this model, where it is lent often. Everything that may write to
+            a parameter must run inside it: it has large ones copied only then.
 
     Raises:
         ModelError: the model is half built, or a verb in another thread is using it. On another
@@ -61,7 +66,7 @@ def borrowed(model: nn.Module, notes: list[str] | None = None) -> Iterator[nn.Mo
     """
     inner = unwrapped(model)
     _refuse_unready(inner)
-    loan = Loan(inner)
+    loan = Loan(inner, guard)
     try:
         with loan, loan, loan:
             loan.begin()

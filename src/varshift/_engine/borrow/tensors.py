@@ -39,9 +39,15 @@ def has_values(tensor: Tensor) -> bool:
 
 
 class KeptTensor:
-    """Storage, bits and version of a tensor; `restore()` puts them back."""
+    """Storage, bits and version of a tensor; `restore()` puts them back.
 
-    def __init__(self, tensor: Tensor) -> None:
+    With `late` the bits are not copied before `take()`, which must come before anything is written.
+    """
+
+    copy: Tensor
+    bits: Bits
+
+    def __init__(self, tensor: Tensor, *, late: bool = False) -> None:
         self.tensor = tensor
         self._version = None if tensor.is_inference() else version(tensor)
         # Not detach(): what is written to this alias is not told to the version counter, which
@@ -51,8 +57,15 @@ class KeptTensor:
         self._pointer = tensor.data_ptr() if self._strided else 0
         self._stride = tensor.stride() if self._strided else ()
         self.place = _without_repeats(self.alias) if self._strided else self.alias
+        self.taken = False
+        if not late:
+            self.take()
+
+    def take(self) -> None:
+        """Copy the bits."""
         self.copy = self.place.clone()
         self.bits = Bits(self.place, self.copy)
+        self.taken = True
 
     @property
     def plain(self) -> bool:
@@ -62,6 +75,12 @@ class KeptTensor:
     def unwritten(self) -> bool:
         """Whether nothing says that it was written to; what goes through `.data` says nothing."""
         return self._version is not None and version(self.tensor) == self._version
+
+    def lost(self) -> bool:
+        """Whether it was not copied, and something says that its bits are others now."""
+        if self.taken:
+            return False
+        return self.alias.data_ptr() != self._pointer or not (self.unwritten() or self.moved())
 
     def restore(self) -> None:
         """Undo a write, a resize, or another storage behind the same object."""

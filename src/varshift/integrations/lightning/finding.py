@@ -76,7 +76,9 @@ class Finder:
             raise  # the call is wrong, and would be at every validation
         except (DataError, ModelError) as error:
             # Weights that have become infinite, say. That is no reason to end a training run.
-            warnings.warn(f"no noise-off statistics, training's are used: {error}", stacklevel=2)
+            warnings.warn(
+                f"noise-off statistics failed, so training's are used: {error}", stacklevel=2
+            )
             return None
         return Exchange.undone(found, module)
 

@@ -28,13 +28,13 @@ def lint(trainer: Trainer, module: LightningModule, batch: Any, forward: Forward
     except ForwardError:
         raise  # what calibrates would raise the same, an epoch later
     except VarshiftError as error:
-        warnings.warn(f"not linted: {error}", stacklevel=2)
+        warnings.warn(f"the model could not be checked before training: {error}", stacklevel=2)
         return
     if not found:
         return
     lines = [f"{each.code} {each.place}: {each.message}" for each in found]
     warnings.warn(
         "before training, varshift finds in "
-        f"{type(module).__name__} (lint=False is silent):\n" + "\n".join(lines),
+        f"{type(module).__name__} (lint=False turns this off):\n" + "\n".join(lines),
         stacklevel=2,
     )

@@ -116,8 +116,8 @@ class Calibrating:
         if self.loaded is not None and not self.loaded.noise_off_in(model):
             self.loaded = None
             warnings.warn(
-                f"{FILE_NAME} in {str(folder)!r} belongs to another model file than lies there, "
-                "which was written later: it is left aside",
+                f"{FILE_NAME} in {str(folder)!r} belongs to another model file than the one "
+                "there, which was written later: it is ignored",
                 stacklevel=4,
             )
 

@@ -43,7 +43,7 @@ def _block(data: bytes, offset: int, size: int) -> bytes:
         raise ValueError("a block of its index lies beyond its end")
     (told,) = struct.unpack("<I", data[end + 1 : end + _TRAILER])
     if told != masked(crc32c(data[offset : end + 1])):
-        raise ValueError("a block of its index has another checksum than is stored")
+        raise ValueError("a block of its index does not match its stored checksum")
     if data[end]:
         raise ValueError("its index is compressed, which TensorFlow's own are not")
     return data[offset:end]

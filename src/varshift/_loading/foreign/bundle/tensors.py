@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from varshift._counting import counted
 from varshift._loading.foreign.bundle.crc32c import crc32c, extended, masked
 from varshift._loading.foreign.bundle.table import entries
 from varshift._loading.foreign.bundle.wire import fields, number, signed, varint
@@ -64,7 +65,7 @@ class Bundle:
             raise ValueError(f"{name!r} has {entry.size} bytes, its shape {entry.shape} others")
         data = self._bytes(name, entry)
         if masked(crc32c(data)) != entry.crc:
-            raise ValueError(f"{name!r} has another checksum than is stored: the file is damaged")
+            raise ValueError(f"{name!r} does not match its stored checksum: the file is damaged")
         found = np.frombuffer(data, wanted.newbyteorder(">" if self.big_endian else "<"))
         found = found.astype(wanted, copy=False).reshape(entry.shape)
         return _widened(found) if entry.dtype == _BFLOAT16 else found
@@ -80,9 +81,9 @@ class Bundle:
         # Over the length as a fixed number, then over that checksum as it is stored.
         crc = crc32c(struct.pack("<I" if size < 1 << 32 else "<Q", size))
         if said != struct.pack("<I", masked(crc)) or len(data) != at + 4 + size:
-            raise ValueError(f"the length of {name!r} has another checksum than is stored")
+            raise ValueError(f"the length of {name!r} does not match its stored checksum")
         if masked(extended(extended(crc, said), data[at + 4 :])) != entry.crc:
-            raise ValueError(f"{name!r} has another checksum than is stored: the file is damaged")
+            raise ValueError(f"{name!r} does not match its stored checksum: the file is damaged")
         return data[at + 4 :]
 
     def _bytes(self, name: str, entry: BundleEntry) -> bytes:
@@ -105,7 +106,7 @@ def opened(prefix: str) -> Bundle:
     header = dict(fields(found.pop(b"", b"")))
     count = number(header.get(1, 0))
     if not 0 < count <= 99999:
-        raise ValueError(f"its header tells of {count} data files")
+        raise ValueError(f"its header tells of {counted(count, 'data file')}")
     shards = tuple(Path(f"{prefix}.data-{each:05d}-of-{count:05d}") for each in range(count))
     held = {key.decode("utf-8"): _entry(value) for key, value in found.items() if key[:1] != b"\0"}
     return Bundle(prefix, held, shards, number(header.get(2, 0)) == 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from varshift._counting import counted, verb
 from varshift._loading.foreign.layers import ForeignFile, ForeignLayer
 from varshift._loading.foreign.laying.matching import Matched
 from varshift._loading.foreign.laying.norms import norm_notes
@@ -28,7 +29,7 @@ def laying_notes(found: Matched, own: Sequence[OwnLayer], file: ForeignFile) -> 
     pairs = found.pairs
     norms = sum(each.kind == "norm" for each, _ in pairs)
     yield (
-        f"weights of {_counted(len(pairs), 'layer')}, of which {_counted(norms, 'norm')}, taken "
+        f"weights of {counted(len(pairs), 'layer')}, of which {counted(norms, 'norm')}, taken "
         f"from a file of {file.format} by {found.how}: {_mapping(pairs)}"
     )
     yield from _told_apart(found)
@@ -37,11 +38,6 @@ def laying_notes(found: Matched, own: Sequence[OwnLayer], file: ForeignFile) -> 
     yield from norm_notes(pairs, file.format)
     yield from _left(found, own, file)
     yield from file.notes
-
-
-def _counted(count: int, noun: str) -> str:
-    """A count with its noun: 1 layer, 2 layers."""
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _mapping(pairs: Pairs) -> str:
@@ -54,9 +50,10 @@ def _mapping(pairs: Pairs) -> str:
 def _told_apart(found: Matched) -> Iterator[str]:
     if found.alike:
         yield (
-            f"{len(found.alike)} layers have a twin of the same kind and shape, and their order "
-            f"alone tells them apart (first {_mapping(found.alike[:1])}): see that the model "
-            "defines its layers in the file's order"
+            f"{counted(len(found.alike), 'layer')} {verb(len(found.alike), 'have')} a twin of the "
+            "same kind and shape, and their order alone tells them apart (first "
+            f"{_mapping(found.alike[:1])}): see that the model defines its layers in the file's "
+            "order"
         )
 
 
@@ -64,7 +61,7 @@ def _turned(pairs: Pairs) -> Iterator[str]:
     kernels = [each for each, layer in pairs if layer.layout == "last" and _has_kernel(layer)]
     if kernels:
         yield (
-            f"{_counted(len(kernels), 'kernel')} turned from (…, in, out) to torch's (out, in, …), "
+            f"{counted(len(kernels), 'kernel')} turned from (…, in, out) to torch's (out, in, …), "
             f"first {kernels[0].path!r}"
         )
     flat = [(each, layer) for each, layer in pairs if layer.flattened and _many(layer)]
@@ -125,7 +122,7 @@ def _left(found: Matched, own: Sequence[OwnLayer], file: ForeignFile) -> Iterato
         yield f"the model has no place for {len(unused)} of the file's layers: {listed(unused)}"
     if file.others:
         yield (
-            f"passed over beside the layers: {_counted(len(file.others), 'array')}, such as an "
+            f"passed over beside the layers: {counted(len(file.others), 'array')}, such as an "
             f"optimiser's (first {file.others[0]!r})"
         )
     kept = [each for each in own if each.kind == "other" and not each.parameters]

@@ -1,0 +1,1 @@
+"""The front door: one look at a model, and what to do."""

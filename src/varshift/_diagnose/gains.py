@@ -1,0 +1,129 @@
+"""The severity to expect of other noise, from what was recorded: no pass more.
+
+Noise adds τN to a variance, and N knows nothing of τ: with the weights as they are, Δ under another
+rate is v/(v + τ'N). What reaches a norm through another one is drawn, not closed; of that each
+source has the part that blame gives it, and grows with its τ.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from varshift._explain.rest import tells
+from varshift.results import Blame, Expected, Figure, Noise, Structure
+from varshift.results.grading import GRADES
+from varshift.theory.noise import drop_p_of, tau_of
+from varshift.theory.spread import median
+
+__all__ = ["Gains", "LowerRate"]
+
+_STEPS = 60  # of a bisection: beyond any rate's digits
+_OF_USE = 0.05  # a rate below regularises next to nothing
+
+
+@dataclass(frozen=True)
+class LowerRate:
+    """One rate for some sources, at which every norm that they displace has the grade "none"."""
+
+    drop_p: float
+    sources: tuple[str, ...]
+    ratios: Mapping[str, float]
+
+
+@dataclass(frozen=True, eq=False)
+class Gains:
+    """What theory says of every norm in the passes that were made, and whose the noise is."""
+
+    expected: Mapping[str, Expected]
+    blame: Blame
+    structure: Structure
+
+    def severity(self, place: str, ratios: Mapping[str, float]) -> Figure | None:
+        """The severity at a norm once each source has so many times its τ, those not named theirs.
+
+        None where no pass has shown what the noise does there.
+        """
+        site = self.expected.get(place)
+        if site is None:
+            return None
+        value = _severity(self._shift(site, ratios))
+        if not (math.isfinite(value) and math.isfinite(site.severity)):
+            return None
+        # 1/Δ − 1 is proportional to what the noise adds, and so is its error.
+        part = (value - 1) / (site.severity - 1) if site.severity > 1 else 1.0
+        error = (site.high - site.low) / 4 * site.severity / site.shift
+        return Figure(value, abs(part) * error)
+
+    def without(self, place: str, sources: Collection[str]) -> Figure | None:
+        """The severity once these sources draw no more."""
+        return self.severity(place, dict.fromkeys(sources, 0.0))
+
+    def lower_rate(self, places: Collection[str]) -> LowerRate | None:
+        """The largest common rate at which none of these norms shifts worse than mildly.
+
+        None where no rate of use does that, or what reaches them has none.
+        """
+        reaching = {route.noise for route in self.structure.routes if route.norm in places}
+        sources = [n for n in self.structure.noises if n.name in reaching and _rated(n)]
+        if not sources:
+            return None
+        tau = min(self._largest_tau(place, sources) for place in places)
+        drop_p = math.floor(100 * drop_p_of(tau)) / 100
+        if drop_p < _OF_USE:
+            return None
+        above = [noise for noise in sources if (noise.drop_p or 0.0) > drop_p]
+        ratios = {noise.name: tau_of(drop_p) / (noise.tau or 1.0) for noise in above}
+        return LowerRate(drop_p, tuple(ratios), ratios) if ratios else None
+
+    def _largest_tau(self, place: str, sources: list[Noise]) -> float:
+        site = self.expected.get(place)
+        if site is None:
+            return 0.0
+        low, high = 0.0, max(noise.tau or 0.0 for noise in sources)
+        for _ in range(_STEPS):
+            middle = (low + high) / 2
+            ratios = {noise.name: min(1.0, middle / (noise.tau or 1.0)) for noise in sources}
+            fits = _severity(self._shift(site, ratios)) <= GRADES["clear"]
+            low, high = (middle, high) if fits else (low, middle)
+        return low
+
+    def _shift(self, site: Expected, ratios: Mapping[str, float]) -> Tensor:
+        """Δ per channel."""
+        test = site.var_test
+        drawn = {source: site.taus[source] * n for source, n in site.energies.items()}
+        zero = torch.zeros_like(test)
+        direct = sum(drawn.values(), zero)
+        left = sum((ratios.get(source, 1.0) * part for source, part in drawn.items()), zero)
+        other = site.var_train - test - direct
+        train = test + left + self._kept(site, ratios) * other
+        return torch.where((test > 0) & (train > 0), test / train, math.nan)
+
+    def _kept(self, site: Expected, ratios: Mapping[str, float]) -> float:
+        """How much stays of what the closed forms do not hold, by the shares of its sources."""
+        routes = [route for route in self.structure.routes if route.norm == site.path]
+        shares = {
+            route.noise: abs(self.blame.share[route.noise, site.path].value)
+            for route in routes
+            if (route.noise, site.path) in self.blame.share
+            and (route.noise not in site.energies or "through-norm" in route.placements)
+        }
+        if tells(self.blame, site.path):
+            shares[""] = abs(self.blame.rest[site.path].value)
+        whole = sum(shares.values())
+        if not whole:  # the scatter of sampling is all there is
+            return 0.0
+        return sum(ratios.get(source, 1.0) * share for source, share in shares.items()) / whole
+
+
+def _rated(noise: Noise) -> bool:
+    """Whether it is a rate that says how much it draws."""
+    return noise.active and noise.drop_p is not None and bool(noise.tau) and noise.drop_p < 1
+
+
+def _severity(shift: Tensor) -> float:
+    return median(torch.maximum(shift, 1 / shift))

@@ -1,0 +1,249 @@
+"""The table of causes and steps: what each supports, and the gain to expect."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from varshift._diagnose.gains import Gains
+from varshift._diagnose.places import Observed
+from varshift._explain.verdict import LEAST, sure
+from varshift.results import Figure, Norm, StaleCause, Step
+from varshift.results.explanation import Cause
+from varshift.results.steps import StepKind
+from varshift.theory.noise import drop_p_of
+
+__all__ = ["STEPS", "Case"]
+
+_DONE = Figure(1.0, 0.0)  # what is stored is then what evaluation has, exactly
+_USUAL = 0.1  # torch's own momentum
+_ENOUGH = 32  # values per channel and batch from which small batches are not what parts them
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """What advice is given on.
+
+    Attributes:
+        seen: what the passes have shown.
+        gains: what other noise would do.
+        trained: whether any norm holds other statistics than it was made with.
+    """
+
+    seen: Observed
+    gains: Gains
+    trained: bool
+
+    def score(self, cause: Cause) -> float:
+        """The largest displacement by a cause that is sure."""
+        return self.seen.explanation.scores.get(cause, 0.0)
+
+    def norm(self, place: str) -> Norm | None:
+        """The norm of that path; None of an output."""
+        return next((n for n in self.seen.explanation.structure.norms if n.path == place), None)
+
+
+def _noise(case: Case, place: str) -> Iterator[Step]:
+    explanation = case.seen.explanation
+    if place not in explanation.factors:
+        yield from _at_an_output(case, place)
+        return
+    if case.trained:
+        yield from _recalibrate(case, "noise")
+    routed = {route.noise for route in explanation.structure.routes}
+    sources = tuple(n.name for n in explanation.structure.noises if n.active and n.name in routed)
+    before = case.gains.severity(place, {})
+    if sources:
+        yield _on_sources(
+            case,
+            "relocate",
+            sources,
+            line="vs.relocate(model, example)",
+            command="varshift check TARGET --data DATA --fix fix.patch",
+            place=place,
+            before=before,
+            after=case.gains.without(place, sources),
+        )
+    displaced = [
+        path
+        for path, site in explanation.factors.items()
+        if sure(site.displacement["noise"]) >= LEAST
+    ]
+    lower = case.gains.lower_rate(displaced)
+    if lower is not None:
+        active = {noise.name for noise in explanation.structure.noises if noise.active}
+        rates = ", ".join(f"{name!r}: {lower.drop_p:g}" for name in lower.sources)
+        everywhere = len(active) > 1 and active == set(lower.sources)
+        asked = f"{lower.drop_p:g}" if everywhere else f"{{{rates}}}"
+        yield _on_sources(
+            case,
+            "lower-rate",
+            lower.sources,
+            line=f"vs.replace(model, example, {asked})",
+            command="varshift check TARGET --data DATA --fix fix.patch --fix-with dropout",
+            place=place,
+            before=before,
+            after=case.gains.severity(place, lower.ratios),
+        )
+
+
+def _at_an_output(case: Case, place: str) -> Iterator[Step]:
+    """No norm takes the noise up: to first order the mean moves with τ."""
+    explanation = case.seen.explanation
+    means = explanation.outputs[place].mean_shift.value
+    behind = explanation.blame.behind(place)
+    for noise in explanation.structure.noises:
+        if noise.name in behind and noise.drop_p and noise.tau and noise.drop_p < 1:
+            drop_p = math.floor(100 * drop_p_of(noise.tau * LEAST / means)) / 100
+            yield _on_sources(
+                case,
+                "lower-rate",
+                (noise.name,),
+                line=f"vs.replace(model, example, {{{noise.name!r}: {drop_p:g}}})",
+                place=place,
+            )
+            return
+
+
+def _on_sources(
+    case: Case,
+    kind: StepKind,
+    sources: tuple[str, ...],
+    *,
+    line: str,
+    command: str = "",
+    place: str,
+    before: Figure | None = None,
+    after: Figure | None = None,
+) -> Step:
+    """A step that changes code, shown where the strongest of its sources is made."""
+    explanation = case.seen.explanation
+    behind = explanation.blame.behind(place) if place in explanation.blame.places else {}
+    ordered = sorted(sources, key=lambda name: -abs(behind.get(name, 0.0)))
+    origin = case.seen.origin(ordered[0])
+    known = before is not None and after is not None
+    return Step(
+        kind,
+        "noise",
+        line,
+        command,
+        place,
+        tuple(ordered),
+        origin.line,
+        origin.line_of,
+        before if known else None,
+        after if known else None,
+    )
+
+
+def _recalibrate(case: Case, cause: Cause) -> Iterator[Step]:
+    """Exact statistics of evaluation: nothing is then left between them and what arrives."""
+    explanation = case.seen.explanation
+    off = case.seen.off
+    place = max(off, key=lambda path: off[path], default=None)
+    frozen = any(why.cause is StaleCause.FROZEN for why in explanation.stale.values())
+    yield Step(
+        "recalibrate",
+        cause,
+        f"vs.recalibrate(model, data{', include_frozen=True' if frozen else ''})",
+        f"varshift recalibrate TARGET --data DATA{' --include-frozen' if frozen else ''} "
+        "--out recalibrated.pt",
+        place or "",
+        before=None if place is None else off[place],
+        after=None if place is None else _DONE,
+    )
+
+
+def _staleness(case: Case, place: str) -> Iterator[Step]:
+    yield from _recalibrate(case, "staleness")
+    why = case.seen.explanation.stale.get(place)
+    path, cause = repr(place), None if why is None else why.cause
+    if cause is StaleCause.FROZEN:
+        line = f"model.get_submodule({path}).train()"
+        yield Step("unfreeze", "staleness", line, place=place)
+    elif cause is StaleCause.LAST_BATCHES:
+        yield _mixed("staleness", place)
+    elif cause in _BY_MOMENTUM and why is not None and why.momentum != _USUAL:
+        line = f"model.get_submodule({path}).momentum = {_USUAL}"
+        yield Step("set-momentum", "staleness", line, place=place)
+
+
+_BY_MOMENTUM = (
+    StaleCause.NEVER_UPDATED,
+    StaleCause.FEW_STEPS,
+    StaleCause.FROM_THE_START,
+    StaleCause.LARGE_MOMENTUM,
+)
+
+
+def _mixed(cause: Cause, place: str) -> Step:
+    line = "loader = torch.utils.data.DataLoader(dataset, batch_size=batch_size, shuffle=True)"
+    return Step("mix-batches", cause, line, place=place)
+
+
+def _small_batch(case: Case, place: str) -> Iterator[Step]:
+    norm, site = case.norm(place), case.seen.explanation.factors.get(place)
+    if norm is not None and norm.reused:
+        line = (
+            f"norms = torch.nn.ModuleList({norm.kind}({norm.channels}) for _ in {norm.calls} * [0])"
+        )
+        yield Step("separate-norms", "small-batch", line, place=place)
+        return
+    if norm is not None and "InstanceNorm" in norm.kind:
+        line = f"{norm.kind}({norm.channels}, track_running_stats=False)"
+        yield Step("drop-running-statistics", "small-batch", line, place=place)
+        return
+    yield from _recalibrate(case, "small-batch")
+    explanation, measured = case.seen.explanation, case.seen.measurement.sites.get(place)
+    values = 0.0 if measured is None else measured.train.count / explanation.batches
+    apart = 0.0 if site is None else abs(site.composition.value - 1) - abs(site.batches.value - 1)
+    if values >= _ENOUGH and apart > 0:
+        yield _mixed("small-batch", place)
+        return
+    size = 4 * math.ceil(explanation.samples / explanation.batches)
+    line = f"loader = torch.utils.data.DataLoader(dataset, batch_size={size}, shuffle=True)"
+    yield Step("larger-batches", "small-batch", line, place=place)
+
+
+def _data(case: Case, place: str) -> Iterator[Step]:
+    """Statistics are not at fault: what is to be found out is why the data differs."""
+    yield Step(
+        "compare-data",
+        "data",
+        f"diagnosis.explanation.factors[{place!r}].channels['data']",
+        "varshift explain TARGET --data DATA --test-data TEST_DATA --report explained.html",
+        place=place,
+    )
+
+
+def _other_norms(case: Case, place: str) -> Iterator[Step]:
+    """What those norms receive in evaluation has no figure: training never runs them."""
+    for step in _recalibrate(case, "other-norms"):
+        yield replace(step, place=place, before=None, after=None)
+
+
+def _unattributed(case: Case, place: str) -> Iterator[Step]:
+    yield from _recalibrate(case, "unattributed")
+    names = case.seen.explanation.blame.unsilenced
+    origin = case.seen.origin(names[0] if names else None)
+    yield Step(
+        "find-draw",
+        "unattributed",
+        "print(varshift.inspect(model, example))",
+        "varshift inspect TARGET --data DATA",
+        place,
+        names,
+        origin.line,
+        origin.line_of,
+    )
+
+
+STEPS: dict[Cause, Callable[[Case, str], Iterator[Step]]] = {
+    "noise": _noise,
+    "staleness": _staleness,
+    "small-batch": _small_batch,
+    "data": _data,
+    "other-norms": _other_norms,
+    "unattributed": _unattributed,
+}

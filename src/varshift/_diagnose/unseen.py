@@ -1,0 +1,36 @@
+"""What was not seen: a list of values, so that nothing is passed over in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from varshift._diagnose.steps import Case
+from varshift.results import Step, Unseen, UnseenKind
+
+__all__ = ["unseen"]
+
+
+def unseen(case: Case, steps: tuple[Step, ...], *, tested: bool, judged: bool) -> Iterator[Unseen]:
+    """What no figure of a diagnosis speaks of.
+
+    `tested`: test data was given; `judged`: held-out data was.
+    """
+    explanation, measurement = case.seen.explanation, case.seen.measurement
+    structure = explanation.structure
+    for path, why in explanation.skipped.items():
+        yield Unseen(UnseenKind.SKIPPED_NORM, (path,), why)
+    dead = tuple(path for path, site in measurement.sites.items() if site.dead)
+    if dead:
+        yield Unseen(UnseenKind.DEAD_CHANNELS, dead)
+    silent = tuple(noise.name for noise in structure.noises if not noise.active)
+    if silent:
+        yield Unseen(UnseenKind.SILENT_SOURCE, silent)
+    if explanation.blame.unsilenced:
+        yield Unseen(UnseenKind.UNSILENCED_SOURCE, explanation.blame.unsilenced)
+    if not tested:
+        yield Unseen(UnseenKind.NO_TEST_DATA)
+    if judged and not any(step.kind == "recalibrate" for step in steps):
+        yield Unseen(UnseenKind.NO_REPAIR_TRIED)
+    blind = [step.place for step in steps if step.kind == "relocate" and step.after is None]
+    if blind:
+        yield Unseen(UnseenKind.NOT_PREDICTED, tuple(blind))

@@ -1,0 +1,1 @@
+"""Pictures: described once, drawn as SVG and by matplotlib."""

@@ -1,0 +1,115 @@
+"""Looks at a model in training: what each takes, and what the last few have shown together."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from varshift._engine import Forward, both
+from varshift._monitor.figures import NormLook, figures_of
+from varshift._monitor.updates import StoredBefore
+from varshift._monitor.watch import Watch, watch
+from varshift.results import MonitoredNorm
+
+__all__ = ["Looks"]
+
+
+class Looks:
+    """The looks at one model. First `trace`; then `make_ready` at one step, `take` at the next.
+
+    Attributes:
+        watch: what the trace has shown; None before it, and where the model has changed since.
+        codes, behind: by path of a norm, as in `Watch`, of the last trace.
+        notes: what looks have to say of themselves.
+    """
+
+    def __init__(self, model: nn.Module, forward: Forward | None, window: int) -> None:
+        self.watch: Watch | None = None
+        self.codes: Mapping[str, str] = {}
+        self.behind: Mapping[str, tuple[str, ...]] = {}
+        self.notes: list[str] = []
+        self._model, self._forward, self._window = model, forward, window
+        self._last: dict[str, deque[NormLook]] = {}
+        self._before: StoredBefore | None = None
+
+    @property
+    def light(self) -> bool:
+        """Whether a look is one pass, and must be made ready at the step before."""
+        return self.watch is not None and self.watch.glance is not None
+
+    @property
+    def ready(self) -> bool:
+        """Whether that has been done."""
+        return self._before is not None
+
+    def trace(self, batch: Any) -> Watch:
+        """One training forward of the batch: which norms noise reaches. Raises as `watch` does."""
+        self.watch = watch(self._model, batch, self._forward)
+        self.codes, self.behind = self.watch.codes, self.watch.behind
+        return self.watch
+
+    def make_ready(self) -> None:
+        """Keep what norms have stored now: a look tells from it what the next step has added."""
+        if self.watch is not None:
+            self._before = StoredBefore(self.watch.handles.values())
+
+    def take(self, batch: Any, step: int) -> dict[str, MonitoredNorm]:
+        """By path of each norm that was met in both modes; none where the model has changed.
+
+        What was made ready is used up, also where the forward raises.
+        """
+        found = {}
+        for path, look in self._taken(batch, step).items():
+            last = self._last.setdefault(path, deque(maxlen=self._window))
+            last.append(look)
+            found[path] = figures_of(path, last)
+        return found
+
+    def _taken(self, batch: Any, step: int) -> dict[str, NormLook]:
+        before, self._before = self._before, None
+        watched = self.watch
+        if watched is None:
+            return {}
+        if watched.glance is None:
+            train, off = both(self._model, batch, self._forward)
+            paths = [path for path in watched.handles if path in train and path in off]
+            return {path: NormLook.of(train[path].var, off[path]) for path in paths}
+        if watched.stale or before is None:
+            self.watch = None  # traced anew at the next step
+            return {}
+        given = before.since()
+        seen = watched.glance.off(batch, step)
+        self.notes = watched.glance.notes
+        return {path: NormLook.of(given[path], seen[path]) for path in given if path in seen}
+
+    def warning(self, step: int, beyond: Sequence[MonitoredNorm], threshold: float) -> str:
+        """The sentence for norms whose severity is surely beyond the threshold."""
+        worst = max(beyond, key=lambda norm: norm.low)
+        more = f" ({len(beyond)} norms in all)" if len(beyond) > 1 else ""
+        code = self.codes.get(worst.path, "")
+        return (
+            f"{code} at step {step}: the norm {worst.path!r} has severity "
+            f"{worst.severity:.2f}, surely more than {threshold:g} (variance with noise off "
+            f"÷ in training {worst.shift:.2f}){more}; noise before it: "
+            f"{', '.join(self.behind.get(worst.path, ())[:3])}. What to do: varshift.test_"
+            "statistics around validation, varshift.recalibrate or repair once trained"
+        )
+
+    def state(self) -> dict[str, list[tuple[Any, Any]]]:
+        """The last looks, by path, as tensors."""
+        return {
+            path: [(torch.from_numpy(each.train), torch.from_numpy(each.off)) for each in last]
+            for path, last in self._last.items()
+        }
+
+    def resume(self, state: Mapping[str, list[tuple[Any, Any]]]) -> None:
+        """Go on where `state` was taken; the model is to be traced anew."""
+        self._last = {
+            path: deque((NormLook(train.numpy(), off.numpy()) for train, off in last), self._window)
+            for path, last in state.items()
+        }
+        self.watch, self._before = None, None
