@@ -16,6 +16,7 @@ NAMES = (
     *("ratios", "imports", "inspection", "measuring", "recalibration", "kernels"),
     *("causes", "blaming", "coverage", "predicting", "without_data", "reach", "footprints"),
     *("noise_layers", "repairs", "finetuning", "shipped", "monitoring", "accelerator"),
+    "training_speed",
 )
 
 

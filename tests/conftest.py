@@ -15,7 +15,7 @@ for number, usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.
 
 
 # Minutes each: begun first, no worker is left alone with one at the end.
-LONGEST = ("test_killed.py", "test_ray.py", "test_demo_figures.py")
+LONGEST = ("test_killed.py", "test_on_ray.py", "test_ray.py", "test_demo_figures.py")
 
 
 def pytest_collection_modifyitems(items):

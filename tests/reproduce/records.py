@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable
 from types import SimpleNamespace
 from typing import Any
 
-from varshift.reproduce.experiments import beta_like
-from varshift.reproduce.nets import FAMILIES, Placing, Shape
+from varshift.reproduce.nets import FAMILIES, Placing, Shape, beta_like
 from varshift.reproduce.recipe import PAPER_RECIPES
 from varshift.reproduce.run import Images, Run
 from varshift.theory import tau_of_beta

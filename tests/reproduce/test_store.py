@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -96,3 +97,14 @@ def test_a_finished_run_leaves_its_weights_alone(tmp_path):
     names = sorted(path.name for path in store.place(PLAIN).iterdir())
     assert names == ["record.json", "weights.pt"]
     assert torch.load(store.weights(PLAIN))["weight"].tolist() == [1, 1]
+
+
+def test_records_made_elsewhere_are_taken_over_where_there_are_none(tmp_path):
+    store, other = Store(tmp_path), replace(PLAIN, seed=7)
+    third = replace(PLAIN, seed=8)
+    store.keep(PLAIN, {"id": PLAIN.id, "run": "own"})
+    elsewhere = [{"id": one.id, "run": "theirs"} for one in (PLAIN, other, replace(PLAIN, seed=9))]
+    failed = {"id": third.id, "run": "theirs", "failed": "the loss was nan"}
+    store.take([PLAIN, other, third], [*elsewhere, failed])
+    assert [one["run"] for one in store.records([PLAIN, other, third])] == ["own", "theirs"]
+    assert len(list(tmp_path.rglob("record.json"))) == 2

@@ -10,6 +10,7 @@ from reproduce.records import NONE, A, B, records
 from varshift.reproduce.book import Book
 from varshift.reproduce.claims import judged
 from varshift.reproduce.experiments import EXPERIMENTS
+from varshift.reproduce.pages import write_page
 from varshift.reproduce.paper import TABLE_1, TABLE_3, TABLE_4, TABLE_6
 from varshift.reproduce.sheet import PAPER_ROW, Sheet
 from varshift.reproduce.tables import sheets_of
@@ -215,3 +216,28 @@ def test_provenance_says_what_the_records_were_made_with(full):
     assert rows["seeds"] == "0, 1, 2"
     assert rows["train images"] == "50,000"
     assert rows["measured"] == "2026-01-01T00:00:00Z to 2026-01-03T00:00:00Z"
+
+
+def test_a_set_that_the_paper_did_not_use_has_no_row_of_its(tmp_path):
+    """Fashion-MNIST, of two networks, beside CIFAR-10: tables, pictures, verdicts of both."""
+    some = records(seeds=2, families=("PreResNet", "WRN"), images="fashion-mnist")
+    book = Book(records(seeds=2) + some)
+    assert book.sets == ["C10", "Fashion"]
+    fashion = book.only("Fashion")
+    assert fashion.families == ["PreResNet", "WRN"]
+    for name in PRINTED:
+        assert PAPER_ROW not in {row[0] for sheet in sheets_of(name, fashion) for row in sheet.rows}
+    shifts = sheets_of("fig4", fashion)[0]
+    assert {row[2] for row in shifts.rows} == {"–"}
+    page = write_page(list(EXPERIMENTS.values()), book, tmp_path, scale="converged", again="again")
+    text = page.read_text("utf-8")
+    assert "### Table 3, made up fashion-mnist" in text
+    assert "## Claims in detail, made up fashion-mnist" in text
+    assert len(list(tmp_path.glob("*-Fashion.png"))) == len(EXPERIMENTS)
+
+
+def test_the_number_format_is_told_where_records_say_it(full):
+    assert "convolutions trained in" not in dict(provenance(full).rows)
+    some = records(seeds=1)
+    some[0]["precision"] = "bf16"
+    assert dict(provenance(Book(some)).rows)["convolutions trained in"] == "bf16, fp32"

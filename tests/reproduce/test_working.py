@@ -13,10 +13,11 @@ from filelock import FileLock
 import varshift as vs
 from reproduce import small
 from reproduce.small import LITTLE
-from varshift.reproduce import working
+from varshift.reproduce import one, working
 from varshift.reproduce.nets import Placing
+from varshift.reproduce.one import Job
 from varshift.reproduce.store import Store
-from varshift.reproduce.working import Job, work
+from varshift.reproduce.working import work
 
 # A footprint wants norms that have tracked enough batches: two epochs of 32 steps.
 LONGER = replace(small.RECIPE, batch_size=4)
@@ -72,7 +73,7 @@ def test_what_is_done_is_not_done_again(alone, monkeypatch):
     def never(*_, **__):
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(working, "train", never)
+    monkeypatch.setattr(one, "train", never)
     work(mine)
 
 

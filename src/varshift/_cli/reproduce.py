@@ -33,13 +33,13 @@ SCHEMA = "varshift.reproduce/1"
 )
 def reproduce(
     name: Annotated[
-        str | None, typer.Argument(help="fig1 … table6, all, table5 (a recipe), or slips")
+        str | None, typer.Argument(help="fig1 … table6, all, table5 (a recipe), slips, or power")
     ] = None,
     scale: Annotated[
-        str, typer.Option(help="smoke (seconds), cpu (hours on two cores) or paper")
+        str, typer.Option(help="smoke (seconds), cpu and converged (hours on two cores) or paper")
     ] = "smoke",
     seeds: Annotated[
-        int | None, typer.Option(help="networks of each kind; by default 1, 3 or 5 by scale")
+        int | None, typer.Option(help="networks of each kind; what the scale has if not said")
     ] = None,
     folder: Annotated[
         str, typer.Option(help="where runs are kept, and continued")
@@ -53,12 +53,25 @@ def reproduce(
             "--from", metavar="FILE.jsonl", help="rebuild from these JSON lines; trains nothing"
         ),
     ] = None,
+    finished: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--known", metavar="FILE.jsonl", help="JSON lines of runs done elsewhere: not repeated"
+        ),
+    ] = None,
     root: Annotated[
         list[str] | None, typer.Option(help="local copy of the images: PATH, or NAME=PATH")
     ] = None,
     workers: Annotated[int, typer.Option(help="processes, one thread each")] = 1,
     device: Annotated[str, typer.Option(help="where to train, such as cuda")] = "cpu",
     every: Annotated[float, typer.Option(help="seconds between saved states")] = 20.0,
+    precision: Annotated[
+        str | None,
+        typer.Option(help="of convolutions in training: fp32, bf16, or auto: what a trial favours"),
+    ] = None,
+    ray: Annotated[
+        str | None, typer.Option(help="train on a Ray cluster: its ADDRESS, or auto")
+    ] = None,
     list_: Annotated[bool, typer.Option("--list", help="what there is, and what it takes")] = False,
     format: TextOrJson = "text",
     debug: Debug = False,
@@ -68,7 +81,16 @@ def reproduce(
     The paper's own figures stand beside what comes out.
     Networks already trained are not trained again; a run that was killed is continued.
     """
-    from varshift.reproduce import chosen, imagenet_recipe, imagenet_sheet, scale_named, scale_of
+    from varshift.reproduce import (
+        Book,
+        chosen,
+        imagenet_recipe,
+        imagenet_sheet,
+        scale_named,
+        scale_of,
+    )
+    from varshift.reproduce.power import power_sheet
+    from varshift.reproduce.precision import wish_named
     from varshift.reproduce.slips import slip_sheet
     from varshift.reproduce.terminal import listing
 
@@ -81,6 +103,10 @@ def reproduce(
         sheet = slip_sheet() if name == "slips" else imagenet_sheet()
         text = imagenet_recipe() if name == "table5" else None
         _told(sheet, text, format)
+    elif name == "power":
+        if records is None:
+            raise UsageError("power needs --from FILE: the records whose spread it goes by")
+        _told(power_sheet(Book(_read(records))), None, format)
     elif records:
         if out is None:
             raise UsageError("--from needs --out FOLDER, where the page goes")
@@ -93,12 +119,15 @@ def reproduce(
         made = _trained(
             chosen(name),
             held,
-            held.seeds if seeds is None else seeds,
+            seeds,
             place,
+            finished=[one for path in finished or [] for one in _read(path, "--known")],
             roots=_roots(root or [], held),
             workers=workers,
+            ray=ray,
             device=device,
             every=every,
+            precision=wish_named(precision or held.precision),
         )
         _finished(name, scale, made, Path(out) if out else place / name, format)
 
@@ -132,33 +161,42 @@ def _filled(block: str) -> str:
 def _trained(
     experiments: list[Experiment],
     scale: Scale,
-    seeds: int,
+    seeds: int | None,
     folder: Path,
     *,
+    finished: list[dict[str, Any]],
     roots: dict[str, str],
     workers: int,
-    device: str,
-    every: float,
+    ray: str | None,
+    **how: Any,
 ) -> list[dict[str, Any]]:
     """The records of all runs, after those that had none."""
     from varshift._draw import bar
-    from varshift.reproduce import Job, Store, runs_of, work
+    from varshift.reproduce import Job, Store, runs_of, work, work_on_ray
 
+    if ray is not None and workers != 1:
+        raise UsageError(
+            "--workers is for this machine alone; with --ray the cluster's cores count"
+        )
     runs = tuple(runs_of(experiments, scale, seeds))
+    Store(folder).take(runs, finished)
+    job = Job(runs, folder, scale.budget, roots, **how)
     progress = bar("training steps")
     try:
-        job = Job(runs, folder, scale.budget, roots, device=device, every=every)
-        work(job, workers=workers, report=progress)
+        if ray is None:
+            work(job, workers=workers, report=progress)
+        else:
+            work_on_ray(job, ray, report=progress)
     finally:
         progress.close()
     return Store(folder).records(runs)
 
 
-def _read(records: str) -> list[dict[str, Any]]:
+def _read(records: str, option: str = "--from") -> list[dict[str, Any]]:
     from varshift.reproduce import read_lines
 
     if not Path(records).is_file():
-        raise UsageError(f"--from: there is no file {records!r}")
+        raise UsageError(f"{option}: there is no file {records!r}")
     return read_lines(Path(records))
 
 

@@ -2,7 +2,14 @@
 
 from varshift._loading.checkpoints import is_checkpoint, load_checkpoint
 from varshift._loading.data import example_from_shapes, load_data
-from varshift._loading.datasets import NAMES, ImageSet, load_images
+from varshift._loading.datasets import (
+    NAMES,
+    ImageSet,
+    channel_scale,
+    load_images,
+    load_raw_images,
+    normalised,
+)
 from varshift._loading.factories import load_factory, load_function, load_model
 from varshift._loading.hubs import untrained
 from varshift._loading.keywords import keywords_of
@@ -13,6 +20,7 @@ __all__ = [
     "NAMES",
     "ImageSet",
     "Pictures",
+    "channel_scale",
     "example_from_shapes",
     "is_checkpoint",
     "keywords_of",
@@ -22,6 +30,8 @@ __all__ = [
     "load_function",
     "load_images",
     "load_model",
+    "load_raw_images",
+    "normalised",
     "refuse_unwritable",
     "save_checkpoint",
     "untrained",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import io
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from torch import Tensor
 
 from varshift.errors import DataError, MissingExtraError, UsageError
 
-__all__ = ["NAMES", "ImageSet", "load_images"]
+__all__ = ["NAMES", "ImageSet", "channel_scale", "load_images", "load_raw_images", "normalised"]
 
 NAMES = ("digits", "fashion-mnist", "cifar10", "cifar100")
 _DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # apt-get install dataset-fashion-mnist
@@ -27,7 +27,10 @@ _DEBIAN = Path("/usr/share/datasets/fashion-mnist")  # apt-get install dataset-f
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Images (N, C, H, W) float32 normalised per channel, labels (N,), and a name for figures."""
+    """Images (N, C, H, W), labels (N,), and a name for figures.
+
+    Normalised, the images are float32; as they lie on disk, most sets' are uint8.
+    """
 
     name: str
     train: Tensor
@@ -44,11 +47,18 @@ class ImageSet:
 def load_images(
     name: str, root: str | Path | None = None, *, seed: int = 0, download: bool = False
 ) -> ImageSet:
-    """A named set; `root` is the folder (or the .npz file) of a local copy.
+    """A named set, normalised; `root` is the folder (or the .npz file) of a local copy.
 
     "digits" has no split of its own: it is halved, shuffled by `seed`. Raises DataError where the
     files are not found, with what would bring them.
     """
+    return normalised(load_raw_images(name, root, seed=seed, download=download))
+
+
+def load_raw_images(
+    name: str, root: str | Path | None = None, *, seed: int = 0, download: bool = False
+) -> ImageSet:
+    """The same with the pixels as they lie on disk: most are bytes, a quarter of the memory."""
     if name == "digits":
         return _digits(seed)
     if name == "fashion-mnist":
@@ -70,7 +80,7 @@ def _digits(seed: int) -> ImageSet:
     images = torch.tensor(bunch.images, dtype=torch.float32)[order, None]
     labels = torch.tensor(bunch.target)[order]
     half = (len(labels) + 1) // 2
-    return _normalised(
+    return ImageSet(
         "digits (scikit-learn)", images[:half], labels[:half], images[half:], labels[half:]
     )
 
@@ -80,7 +90,7 @@ def _fashion(root: Path, download: bool) -> ImageSet:
     if any(part is None for part in parts):
         return _from_torchvision("FashionMNIST", "Fashion-MNIST", root, download)
     images, labels, test, test_labels = (torch.from_numpy(part) for part in parts)
-    return _normalised(
+    return ImageSet(
         "Fashion-MNIST", images[:, None], labels.long(), test[:, None], test_labels.long()
     )
 
@@ -147,7 +157,7 @@ def _from_npz(path: Path) -> ImageSet:
     pixels = torch.from_numpy(images).permute(0, 3, 1, 2)
     kinds = torch.from_numpy(np.asarray(labels, dtype=np.int64))
     name = "CIFAR-10 (JPEG re-encoded)"
-    return _normalised(name, pixels[~test], kinds[~test], pixels[test], kinds[test])
+    return ImageSet(name, pixels[~test], kinds[~test], pixels[test], kinds[test])
 
 
 def _from_torchvision(kind: str, name: str, root: Path, download: bool) -> ImageSet:
@@ -167,16 +177,17 @@ def _from_torchvision(kind: str, name: str, root: Path, download: bool) -> Image
         pixels = torch.as_tensor(part.data)
         pixels = pixels[:, None] if pixels.ndim == 3 else pixels.permute(0, 3, 1, 2)
         parts += [pixels, torch.as_tensor(part.targets)]
-    return _normalised(name, *parts)
+    return ImageSet(name, *parts)
 
 
-def _normalised(
-    name: str, train: Tensor, train_labels: Tensor, test: Tensor, test_labels: Tensor
-) -> ImageSet:
+def normalised(raw: ImageSet) -> ImageSet:
     """Per channel by the training images' own mean and deviation."""
-    train, test = train.float(), test.float()
-    mean = train.mean((0, 2, 3), keepdim=True)
-    deviation = train.std((0, 2, 3), keepdim=True).clamp(min=1e-6)
-    return ImageSet(
-        name, (train - mean) / deviation, train_labels, (test - mean) / deviation, test_labels
-    )
+    train, test = raw.train.float(), raw.test.float()
+    mean, deviation = channel_scale(train)
+    return replace(raw, train=(train - mean) / deviation, test=(test - mean) / deviation)
+
+
+def channel_scale(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of each channel, (1, C, 1, 1); a constant channel's is not zero."""
+    mean = images.mean((0, 2, 3), keepdim=True)
+    return mean, images.std((0, 2, 3), keepdim=True).clamp(min=1e-6)

@@ -23,6 +23,8 @@ __all__ = [
 Record = dict[str, Any]
 Figure = Callable[[Record], float]
 NONE = Placing()
+# Whatever stands in for CIFAR-10 at a small scale goes by its name.
+SETS = {"cifar100": "C100", "fashion-mnist": "Fashion"}
 
 
 class Book:
@@ -45,7 +47,7 @@ class Book:
 
     @property
     def sets(self) -> list[str]:
-        """The data sets there are: "C10" or "C100"."""
+        """The data sets there are: "C10", "C100" or "Fashion"."""
         return list(dict.fromkeys(_set(record) for record in self.records))
 
     @property
@@ -120,7 +122,7 @@ def _placing(record: Record) -> Placing:
 
 
 def _set(record: Record) -> str:
-    return "C100" if record["run"]["images"]["name"] == "cifar100" else "C10"
+    return SETS.get(record["run"]["images"]["name"], "C10")
 
 
 # Figures of one record -------------------------------------------------------------------------

@@ -6,15 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from varshift.errors import UsageError
-from varshift.reproduce.nets import Placing
+from varshift.reproduce.nets import Placing, three_noises
 from varshift.reproduce.run import Run
 from varshift.reproduce.scales import Scale
-from varshift.theory import beta_of, tau_of
 
-__all__ = ["EXPERIMENTS", "NOISES", "Experiment", "beta_like", "chosen", "runs_of", "three_noises"]
+__all__ = ["EXPERIMENTS", "Experiment", "chosen", "runs_of"]
 
 NONE = Placing()
-NOISES = ("dropout", "Gaussian", "Uout")  # the order of `three_noises`, for people
 Cells = Iterator[tuple[str, Placing, int | None]]
 
 
@@ -25,24 +23,6 @@ class Experiment:
     name: str
     title: str
     cells: Callable[[Scale], Cells]
-
-
-def beta_like(drop_p: float) -> float:
-    """β of the Uout that carries as much noise as dropout, √(3·drop_p/(1 − drop_p)).
-
-    >>> beta_like(0.25)
-    1.0
-    """
-    return round(beta_of(tau_of(drop_p)), 6)
-
-
-def three_noises(drop_p: float) -> tuple[Placing, Placing, Placing]:
-    """Dropout, Gaussian noise and Uout at (b), all of the τ of `drop_p`."""
-    return (
-        Placing("b", "dropout", drop_p),
-        Placing("b", "gaussian", drop_p),
-        Placing("b", "uout", beta_like(drop_p)),
-    )
 
 
 def _figure1(scale: Scale) -> Cells:
@@ -92,7 +72,8 @@ def _table4(scale: Scale) -> Cells:
 
 def _table6(scale: Scale) -> Cells:
     for family in scale.shapes:
-        yield family, NONE, None
+        if family in scale.betas or family in scale.matched:
+            yield family, NONE, None
         for beta in scale.betas.get(family, ()):
             yield family, Placing("b", "uout", beta), None
         for drop_p in scale.matched.get(family, ()):
@@ -123,17 +104,24 @@ def chosen(name: str) -> list[Experiment]:
     return [EXPERIMENTS[name]]
 
 
-def runs_of(experiments: Sequence[Experiment], scale: Scale, seeds: int) -> list[Run]:
+def runs_of(experiments: Sequence[Experiment], scale: Scale, seeds: int | None = None) -> list[Run]:
     """The runs of some experiments, each once, on all data sets of the scale.
 
-    Ordered by seed within an experiment, so that a whole table stands early, if roughly.
+    Without a number of seeds, as many as the scale has for each kind of network. Ordered by seed
+    within an experiment, so that a whole table stands early, if roughly.
     """
-    if seeds < 1:
+    if seeds is not None and seeds < 1:
         raise UsageError(f"--seeds {seeds}; at least one is needed")
     found: dict[Run, None] = {}
     for experiment in experiments:
         for name in scale.images:
-            for seed in range(seeds):
-                for family, placing, width in experiment.cells(scale):
-                    found[scale.run(family, placing, seed, data=name, width=width)] = None
+            cells = [
+                (cell, scale.seeds_of(*cell) if seeds is None else seeds)
+                for cell in experiment.cells(scale)
+                if scale.trains(cell[0], name, cell[2])
+            ]
+            for seed in range(max((count for _, count in cells), default=0)):
+                for (family, placing, width), count in cells:
+                    if seed < count:
+                        found[scale.run(family, placing, seed, data=name, width=width)] = None
     return list(found)

@@ -26,6 +26,7 @@ from varshift.reproduce.measures import (
     train_score,
 )
 from varshift.reproduce.nets import Placing
+from varshift.reproduce.precision import autocast
 from varshift.reproduce.run import Run
 from varshift.reproduce.scales import Budget
 from varshift.reproduce.training import Trained
@@ -45,18 +46,25 @@ def tau_of_placing(placing: Placing) -> float:
     return tau_of_beta(placing.amount) if placing.kind == "uout" else tau_of(placing.amount)
 
 
-def record_of(run: Run, trained: Trained, images: Pixels, budget: Budget) -> dict[str, Any]:
-    """Everything measured on the trained network of one run, JSON-ready.
+def record_of(
+    run: Run,
+    trained: Trained,
+    images: Pixels,
+    budget: Budget,
+    images_per_second: dict[str, float] | None = None,
+) -> dict[str, Any]:
+    """Everything measured on the trained network of one run, in float32, JSON-ready.
 
-    Equal weights give an equal record, but for `provenance` and the `seconds` of repairs.
+    `images_per_second` is of the trial that chose its number format. Equal weights give an equal
+    record, but for `provenance` and the `seconds` of repairs.
     """
     began, net = time.time(), trained.net
-    test = _batches(images.test, images.test_labels)
+    test = _batches(images.normalised(images.test), images.test_labels)
     pairs = list(_train(run, images, budget.train))
     long = [batch for batch, _ in pairs]
     size = run.recipe.batch_size
     short = long[: max(2, budget.shift // size)]
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), autocast("fp32", str(images.train.device)):
         torch.manual_seed(run.dice("measure"))
         told: dict[str, Any] = {
             "schema": SCHEMA,
@@ -65,6 +73,7 @@ def record_of(run: Run, trained: Trained, images: Pixels, budget: Budget) -> dic
             "run": run.to_dict(),
             "parameters": sum(weight.numel() for weight in net.parameters()),
             "norms": sum(isinstance(module, nn.BatchNorm2d) for module in net.modules()),
+            "precision": trained.precision,
             "images_seen": run.recipe.steps(len(images.train)) * run.recipe.batch_size,
             "losses": trained.losses,
             "curve": trained.curve,
@@ -86,7 +95,10 @@ def record_of(run: Run, trained: Trained, images: Pixels, budget: Budget) -> dic
                 passes=budget.noisy,
                 seed=run.dice("repair") % 2**31,
             )
-    return {**rounded(told), "run": run.to_dict(), "provenance": _provenance(images, began)}
+    provenance = _provenance(images, began)
+    if images_per_second:
+        provenance["images_per_second"] = {k: round(v, 1) for k, v in images_per_second.items()}
+    return {**rounded(told), "run": run.to_dict(), "provenance": provenance}
 
 
 def _methods(run: Run) -> tuple[str, ...]:
@@ -115,7 +127,7 @@ def _train(run: Run, images: Pixels, count: int) -> Iterator[Pair]:
         if len(part) < size and number:
             return  # a ragged batch would give its variance the weight of a whole one
         batch = crop_and_flip(
-            images.train[part],
+            images.normalised(images.train[part]),
             pad=run.recipe.pad,
             flip=run.recipe.flip,
             seed=run.dice("view", number),
@@ -124,7 +136,7 @@ def _train(run: Run, images: Pixels, count: int) -> Iterator[Pair]:
 
 
 def _plain(images: Pixels, count: int) -> list[Pair]:
-    return _batches(images.train[:count], images.train_labels[:count], 128)
+    return _batches(images.normalised(images.train[:count]), images.train_labels[:count], 128)
 
 
 def _footprint(net: nn.Module, batches: list[Tensor]) -> dict[str, Any]:

@@ -27,7 +27,10 @@ class Images:
 
 @dataclass(frozen=True)
 class Run:
-    """Everything that decides what a trained network is. Equal runs have equal ids."""
+    """Everything that decides a trained network, but for rounding. Equal runs have equal ids.
+
+    In which number format it trained is said in its record: a run is not repeated for that.
+    """
 
     shape: Shape
     placing: Placing

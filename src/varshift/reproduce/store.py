@@ -65,6 +65,13 @@ class Store:
         with replacing(self.place(run) / "record.json") as fresh:
             fresh.write_text(json.dumps(record, allow_nan=False, indent=1) + "\n", "utf-8")
 
+    def take(self, runs: Iterable[Run], records: Iterable[Record]) -> None:
+        """Records made elsewhere, of those runs that have none here; what failed is tried again."""
+        there = {record["id"]: record for record in records if "failed" not in record}
+        for run in runs:
+            if run.id in there and self.record(run) is None:
+                self.keep(run, there[run.id])
+
     def records(self, runs: Iterable[Run]) -> list[Record]:
         """The records of those runs that are done, in their order."""
         return [record for run in runs if (record := self.record(run)) is not None]

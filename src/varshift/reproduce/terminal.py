@@ -63,11 +63,16 @@ def listing(seeds: int | None) -> RenderableType:
         table.add_row(name, experiment.title, *map(str, counts))
     every = _counts(list(EXPERIMENTS.values()), seeds)
     table.add_row("all", "all of these; networks that they share once", *map(str, every))
-    table.add_row("table5", "ImageNet: printed as a recipe, not run", "–", "–", "–")
-    table.add_row("slips", "slips of the paper, recalculated; trains nothing", "–", "–", "–")
-    told = ", ".join(f"{seeds or scale.seeds} ({name})" for name, scale in SCALES.items())
+    table.add_row("table5", "ImageNet: printed as a recipe, not run", *"–" * len(SCALES))
+    table.add_row("slips", "slips of the paper, recalculated; trains nothing", *"–" * len(SCALES))
+    power = "seeds that claims need, by --from RECORDS; trains nothing"
+    table.add_row("power", power, *"–" * len(SCALES))
+    told = ", ".join(
+        f"{seeds or scale.seeds} ({name}{', some more' if scale.more_seeds and not seeds else ''})"
+        for name, scale in SCALES.items()
+    )
     return Group(table, Text(f"Networks to train by scale, with these numbers of seeds: {told}."))
 
 
 def _counts(experiments: list[Experiment], seeds: int | None) -> list[int]:
-    return [len(runs_of(experiments, scale, seeds or scale.seeds)) for scale in SCALES.values()]
+    return [len(runs_of(experiments, scale, seeds)) for scale in SCALES.values()]

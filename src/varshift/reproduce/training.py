@@ -18,9 +18,10 @@ from varshift.errors import DataError, ModelError
 from varshift.reproduce.images import Pixels, crop_and_flip
 from varshift.reproduce.measures import score, train_score
 from varshift.reproduce.nets import build
+from varshift.reproduce.precision import Precision, autocast
 from varshift.reproduce.run import Run
 
-__all__ = ["Trained", "fresh_net", "tracked", "train"]
+__all__ = ["Trained", "Training", "fresh_net", "tracked", "train"]
 
 MARKS = 8
 LOOKED_AT = 1024  # training images, the same at every mark
@@ -46,17 +47,20 @@ def train(
     *,
     every: float = 20.0,
     device: str = "cpu",
+    precision: Precision = "fp32",
     step_done: Step = lambda step: None,
 ) -> Trained:
     """The trained network, its training loss by epoch, and its accuracy on the way.
 
     `saved` holds the state, written whole at most `every` seconds apart; training goes on from it.
     Everything random in a step is drawn from the run's seed and the step's number, so that an
-    interrupted run ends bit for bit where an undisturbed one does (on a CPU, one thread).
+    interrupted run ends bit for bit where an undisturbed one does (on a CPU, one thread). A state
+    goes on in the precision it was begun in, whatever `precision` says.
     Raises ModelError where the loss is not finite, DataError where the state is of other images.
     """
     with torch.random.fork_rng():
-        return _Training(run, images, saved, every, device).to_the_end(step_done)
+        training = Training(run, images, device=device, precision=precision)
+        return training.to_the_end(saved, every, step_done)
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,11 +73,13 @@ class Trained:
         curve: at MARKS moments of the training, the epoch and the accuracy on the same training
             images as training sees them ("noise on") and in evaluation mode (Figure 5); empty
             where `tracked` says no.
+        precision: in which number format its convolutions trained.
     """
 
     net: nn.Module
     losses: list[float]
     curve: list[dict[str, float]]
+    precision: Precision
 
 
 def tracked(run: Run) -> bool:
@@ -82,14 +88,13 @@ def tracked(run: Run) -> bool:
     return placing.place == "none" or (placing.place, placing.amount) == ("a", 0.5)
 
 
-class _Training:
-    """One training under way."""
+class Training:
+    """One training under way. Only the training forward is cast: looks on the way are float32."""
 
-    def __init__(self, run: Run, images: Pixels, saved: Path, every: float, device: str) -> None:
-        self.run, self.images, self.saved, self.every, self.device = (
-            *(run, images, saved),
-            *(every, device),
-        )
+    def __init__(
+        self, run: Run, images: Pixels, *, device: str = "cpu", precision: Precision = "fp32"
+    ) -> None:
+        self.run, self.images, self.device, self.precision = run, images, device, precision
         recipe = run.recipe
         self.per_epoch = recipe.steps_per_epoch(len(images.train))
         self.net = fresh_net(run, images, device).train()
@@ -102,32 +107,33 @@ class _Training:
         self.step = 0
         self.losses = [0.0] * recipe.epochs
         self.curve: list[dict[str, float]] = []
-        self._resume()
 
-    def to_the_end(self, step_done: Step) -> Trained:
+    def to_the_end(self, saved: Path, every: float, step_done: Step) -> Trained:
+        """From the saved state on, if there is one."""
+        self._resume(saved)
         total = self.run.recipe.steps(len(self.images.train))
         marks = {total * (mark + 1) // MARKS for mark in range(MARKS)} if tracked(self.run) else ()
         last = time.monotonic()
         started = self.step
         while self.step < total:
-            self._one()
+            self.one()
             if self.step in marks:
                 self.curve.append(self._looked())
             step_done(self.step)
-            if time.monotonic() - last >= self.every:
-                self._save()
+            if time.monotonic() - last >= every:
+                self._save(saved)
                 last = time.monotonic()
         if self.step > started:
-            self._save()
+            self._save(saved)
         losses = [loss / self.per_epoch for loss in self.losses]
-        return Trained(self.net.eval(), losses, self.curve)
+        return Trained(self.net.eval(), losses, self.curve, self.precision)
 
     def _looked(self) -> dict[str, float]:
         count = min(LOOKED_AT, len(self.images.train))
         parts = (self.images.train[:count], self.images.train_labels[:count])
         size = self.run.recipe.batch_size
         pairs = [
-            (batch.to(self.device), labels.to(self.device))
+            (self.images.normalised(batch.to(self.device)), labels.to(self.device))
             for batch, labels in zip(*(part.split(size) for part in parts), strict=True)
         ]
         noisy = train_score(self.net, pairs, seed=self.run.dice("curve", self.step))
@@ -137,14 +143,15 @@ class _Training:
             "evaluation": 1 - score(self.net, pairs)["error"],
         }
 
-    def _one(self) -> None:
+    def one(self) -> None:
+        """One step: a batch, its crops, its noise, its loss, SGD."""
         recipe, step = self.run.recipe, self.step
         for group in self.optimiser.param_groups:
             group["lr"] = recipe.rate_at(step, len(self.images.train))
         epoch, index = divmod(step, self.per_epoch)
         chosen = self._order(epoch)[index * recipe.batch_size :][: recipe.batch_size]
         batch = crop_and_flip(
-            self.images.train[chosen].to(self.device),
+            self.images.normalised(self.images.train[chosen].to(self.device)),
             pad=recipe.pad,
             flip=recipe.flip,
             seed=self.run.dice("augment", step),
@@ -152,7 +159,9 @@ class _Training:
         torch.manual_seed(self.run.dice("noise", step))
         self.optimiser.zero_grad(set_to_none=True)
         labels = self.images.train_labels[chosen].to(self.device)
-        loss = functional.cross_entropy(self.net(batch), labels)
+        with autocast(self.precision, self.device):
+            scores = self.net(batch)
+        loss = functional.cross_entropy(scores.float(), labels)
         loss.backward()
         self.optimiser.step()
         self.losses[epoch] += self._finite(float(loss.detach()))
@@ -176,25 +185,27 @@ class _Training:
         return {
             "step": self.step,
             "images": self.images.sha256,
+            "precision": self.precision,
             "losses": self.losses,
             "curve": self.curve,
             "net": self.net.state_dict(),
             "optimiser": self.optimiser.state_dict(),
         }
 
-    def _save(self) -> None:
-        with replacing(self.saved) as fresh:
+    def _save(self, saved: Path) -> None:
+        with replacing(saved) as fresh:
             torch.save(self._state(), fresh)
 
-    def _resume(self) -> None:
-        if not self.saved.is_file():
+    def _resume(self, saved: Path) -> None:
+        if not saved.is_file():
             return
-        held = torch.load(self.saved, map_location=self.device, weights_only=True)
+        held = torch.load(saved, map_location=self.device, weights_only=True)
         if held.get("images", self.images.sha256) != self.images.sha256:
             raise DataError(
-                f"{str(self.saved)!r} was begun on other images of the same name; point --folder "
+                f"{str(saved)!r} was begun on other images of the same name; point --folder "
                 "elsewhere, or --root at the images it was begun on"
             )
         self.step, self.losses, self.curve = held["step"], held["losses"], held["curve"]
+        self.precision = held.get("precision", "fp32")
         self.net.load_state_dict(held["net"])
         self.optimiser.load_state_dict(held["optimiser"])

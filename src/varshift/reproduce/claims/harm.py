@@ -10,8 +10,7 @@ from itertools import combinations
 from varshift.reproduce.book import Book, error
 from varshift.reproduce.claims.pooling import differences, parts_of
 from varshift.reproduce.estimates import Part
-from varshift.reproduce.experiments import NOISES, three_noises
-from varshift.reproduce.nets import Placing
+from varshift.reproduce.nets import NOISES, Placing, three_noises
 
 __all__ = ["MARGIN", "head_is_harmless", "margin", "uout_is_harmless"]
 

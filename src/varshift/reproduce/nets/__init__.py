@@ -2,7 +2,16 @@
 
 from varshift.reproduce.nets.densenet import DenseNet
 from varshift.reproduce.nets.named import FAMILIES, PAPER, Shape, build
-from varshift.reproduce.nets.placing import KINDS, PLACES, Kind, Place, Placing
+from varshift.reproduce.nets.placing import (
+    KINDS,
+    NOISES,
+    PLACES,
+    Kind,
+    Place,
+    Placing,
+    beta_like,
+    three_noises,
+)
 from varshift.reproduce.nets.preresnet import PreResNet
 from varshift.reproduce.nets.resnext import ResNeXt
 from varshift.reproduce.nets.wide import WideResNet
@@ -10,6 +19,7 @@ from varshift.reproduce.nets.wide import WideResNet
 __all__ = [
     "FAMILIES",
     "KINDS",
+    "NOISES",
     "PAPER",
     "PLACES",
     "DenseNet",
@@ -20,5 +30,7 @@ __all__ = [
     "ResNeXt",
     "Shape",
     "WideResNet",
+    "beta_like",
     "build",
+    "three_noises",
 ]

@@ -9,13 +9,15 @@ from torch import nn
 
 from varshift.errors import UsageError
 from varshift.nn import GaussianDropout, Uout
+from varshift.theory import beta_of, tau_of
 
-__all__ = ["KINDS", "PLACES", "Kind", "Place", "Placing"]
+__all__ = ["KINDS", "NOISES", "PLACES", "Kind", "Place", "Placing", "beta_like", "three_noises"]
 
 Place = Literal["none", "a", "b", "last"]
 Kind = Literal["dropout", "uout", "gaussian"]
 PLACES: tuple[Place, ...] = ("none", "a", "b", "last")
 KINDS: tuple[Kind, ...] = ("dropout", "uout", "gaussian")
+NOISES = ("dropout", "Gaussian", "Uout")  # the order of `three_noises`, for people
 
 
 @dataclass(frozen=True)
@@ -65,3 +67,21 @@ class Placing:
         if self.kind == "gaussian":
             return GaussianDropout.like_dropout(self.amount)
         return Uout(self.amount)
+
+
+def beta_like(drop_p: float) -> float:
+    """β of the Uout that carries as much noise as dropout, √(3·drop_p/(1 − drop_p)).
+
+    >>> beta_like(0.25)
+    1.0
+    """
+    return round(beta_of(tau_of(drop_p)), 6)
+
+
+def three_noises(drop_p: float) -> tuple[Placing, Placing, Placing]:
+    """Dropout, Gaussian noise and Uout at (b), all of the τ of `drop_p`."""
+    return (
+        Placing("b", "dropout", drop_p),
+        Placing("b", "gaussian", drop_p),
+        Placing("b", "uout", beta_like(drop_p)),
+    )

@@ -8,8 +8,7 @@ from typing import Any
 
 from varshift.reproduce.book import Book, Figure, error, repaired_error
 from varshift.reproduce.claims.pooling import differences
-from varshift.reproduce.experiments import NOISES, three_noises
-from varshift.reproduce.nets import Kind, Place, Placing
+from varshift.reproduce.nets import NOISES, Kind, Place, Placing, three_noises
 
 __all__ = ["draw_amounts", "draw_table3", "draw_table6"]
 

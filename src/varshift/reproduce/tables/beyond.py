@@ -9,6 +9,7 @@ from typing import Any
 from varshift.reproduce.book import Book, Record
 from varshift.reproduce.estimates import estimate
 from varshift.reproduce.nets import Placing
+from varshift.reproduce.precision import precision_of
 from varshift.reproduce.sheet import Sheet, number, spread
 
 __all__ = ["budget", "footprints", "provenance"]
@@ -123,6 +124,9 @@ def provenance(book: Book) -> Sheet:
     rows = [(name.replace("_", " "), _all_of(book, name)) for name in names]
     seeds = sorted({one["run"]["seed"] for one in book.records})
     rows.append(("seeds", ", ".join(map(str, seeds))))
+    if any("precision" in one for one in book.records):
+        told = dict.fromkeys(precision_of(one) for one in book.records)
+        rows.append(("convolutions trained in", ", ".join(told)))
     rows.append(("runs", str(len(book.records))))
     rows.append(("measured", _span([one["provenance"]["measured"] for one in book.records])))
     return Sheet("Provenance", ("", ""), tuple(rows))

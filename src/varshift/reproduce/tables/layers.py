@@ -46,7 +46,7 @@ def table1(book: Book) -> Iterator[Sheet]:
         rows = []
         for family in book.families:
             found = book.find(family, NONE, data=data).values()
-            printed = TABLE_1[data, family]
+            printed = TABLE_1.get((data, family), (math.nan, math.nan))
             rows.append(
                 (
                     family,
@@ -175,7 +175,7 @@ def _shift_sheet(book: Book, data: str) -> Sheet:
     for label, key, column, found in _rates(book, data):
         rows.append(
             (
-                *(label, _over(found, mean_paper_ratio, 3), number(FIGURE_4[key][1][column], 3)),
+                *(label, _over(found, mean_paper_ratio, 3), number(_printed(key, 1, column), 3)),
                 *(_over(found, mean_severity, 2), _over(found, mean_shift, 2), _clear(found)),
             )
         )
@@ -192,11 +192,16 @@ def _shift_sheet(book: Book, data: str) -> Sheet:
 
 def _error_sheet(book: Book, data: str) -> Sheet:
     rows = [
-        (label, _over(found, error, 2), number(FIGURE_4[key][0][column], 2))
+        (label, _over(found, error, 2), number(_printed(key, 0, column), 2))
         for label, key, column, found in _rates(book, data)
     ]
     heads = ("", "test error in %", "paper")
     return Sheet(f"Figure 4, {book.named(data)}: error by drop rate", heads, tuple(rows))
+
+
+def _printed(key: Key, figure: int, column: int) -> float:
+    """The paper's own figure; NaN for a set that it did not use."""
+    return FIGURE_4[key][figure][column] if key in FIGURE_4 else math.nan
 
 
 def _rates(book: Book, data: str) -> Iterator[tuple[str, Key, int, list[Record]]]:
