@@ -44,6 +44,11 @@ def train():
 def test():
     torch.manual_seed(2)
     return [(torch.randn(32, 3, 12, 12), torch.arange(32) % 2) for _ in range(4)]
+
+
+def val():
+    torch.manual_seed(3)
+    return [(torch.randn(32, 3, 12, 12), torch.arange(32) % 2) for _ in range(4)]
 """
 # Minutes each, and run as they are by tests of their own.
 LONG = ("varshift demo", "varshift reproduce fig4")

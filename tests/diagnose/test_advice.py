@@ -28,7 +28,7 @@ def test_three_steps_at_most_the_largest_gain_first():
     assert kinds(d) == ["recalibrate", "relocate", "lower-rate"]
     gains = [round(step.gain, 1) for step in d.advice]
     assert gains[1:] == sorted(gains[1:], reverse=True)
-    assert gains[0] > 0.8 * max(gains)  # it takes no training
+    assert gains[0] > 0.5 * max(gains)  # it takes no training
     assert all(step.before.se >= 0 and step.after.se >= 0 for step in d.advice)
 
 

@@ -44,9 +44,10 @@ def test_a_mark_is_seen(monkeypatch):
 
     monkeypatch.setattr(Kept, "restore", lambda kept: [])
     found = [
-        outcome(case) for case in cases(3000, 0) if case.fault == "none" and case.verb == "measure"
+        outcome(case) for case in cases(6000, 0) if case.fault == "none" and case.verb == "measure"
     ]
-    assert sum(bool(each.silent()) for each in found[:20]) > 15
+    # Some of the models have nothing that would have to be put back.
+    assert sum(bool(each.silent()) for each in found[:40]) >= 28
 
 
 def test_interrupts_strike_where_they_are_told_to():

@@ -106,6 +106,7 @@ def main(folder):
     from ray.train.torch import TorchConfig, TorchTrainer
 
     ray.init(
+        address="local",  # whatever cluster runs here already
         num_cpus=3,
         include_dashboard=False,
         object_store_memory=80 << 20,

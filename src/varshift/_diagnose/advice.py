@@ -12,7 +12,7 @@ from varshift.results.steps import StepKind
 __all__ = ["advice"]
 
 _MOST = 3
-_NEARLY = 0.8  # of the largest gain
+_ENOUGH = 0.5  # of the largest gain
 
 
 def advice(case: Case) -> tuple[Step, ...]:
@@ -33,9 +33,9 @@ def advice(case: Case) -> tuple[Step, ...]:
                 steps.setdefault(step.kind, step)
     ordered = sorted(steps.values(), key=lambda step: -round(step.gain, 1))
     largest = max((step.gain for step in ordered), default=0.0)
-    # What takes one pass comes before what takes training again, where it gains as much or nearly.
+    # What takes one pass comes before what takes training again, where it gains at least half as much.
     ordered.sort(
-        key=lambda step: not (step.kind == "recalibrate" and step.gain > _NEARLY * largest)
+        key=lambda step: not (step.kind == "recalibrate" and step.gain > _ENOUGH * largest)
     )
     return tuple(ordered[:_MOST])
 

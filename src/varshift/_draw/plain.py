@@ -10,7 +10,7 @@ from varshift._draw.document import Cell, Table
 from varshift._draw.documents import document
 from varshift._draw.figures import cells
 from varshift._draw.names import fitted
-from varshift._draw.telling import UNMARKED, ends, graded, meanings, numbered_steps, tables
+from varshift._draw.telling import UNMARKED, between, ends, graded, meanings, numbered_steps, tables
 from varshift._visible import flat
 
 __all__ = ["text"]
@@ -28,7 +28,8 @@ def text(result: Result) -> str:
     """
     made = document(result)
     grade = f"{graded(made)}." if graded(made) else ""
-    head = flat(" ".join(filter(None, (grade, made.head, made.detail))))
+    said = [flat(" ".join(filter(None, (grade, made.head)))), flat(made.detail)]
+    head = between(made).join(filter(None, said))
     blocks = [list(_paragraph(head))] if head else []
     blocks += [[line for step in numbered_steps(made.steps) for line in _step(*step)]]
     shown = tables(made)

@@ -10,7 +10,17 @@ from varshift._draw.document import Document, StepText, Table, Tone, harmless_ta
 from varshift._draw.documents import document
 from varshift._visible import flat
 
-__all__ = ["MOST", "UNMARKED", "ends", "graded", "line", "meanings", "numbered_steps", "tables"]
+__all__ = [
+    "MOST",
+    "UNMARKED",
+    "between",
+    "ends",
+    "graded",
+    "line",
+    "meanings",
+    "numbered_steps",
+    "tables",
+]
 
 MOST = 25  # rows of a table where room is short; a result's to_dict() has all of them
 UNMARKED: frozenset[Tone] = frozenset({"none", "known"})  # tones of rows that do not stand out
@@ -21,6 +31,11 @@ _GRADES = {"none": "No shift", "mild": "Mild", "clear": "Clear", "severe": "Seve
 def graded(made: Document) -> str:
     """The grade in a word, where the result has one."""
     return _GRADES.get(made.tone or "", "")
+
+
+def between(made: Document) -> str:
+    """What stands between head and detail: a head that is no sentence has a line of its own."""
+    return " " if made.head.endswith((".", ":")) else "\n"
 
 
 def line(result: Result) -> str:

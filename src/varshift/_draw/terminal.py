@@ -16,7 +16,7 @@ from varshift._draw.document import Cell, Document, Row, Table
 from varshift._draw.documents import document
 from varshift._draw.figures import cells
 from varshift._draw.names import fitted
-from varshift._draw.telling import ends, graded, meanings, numbered_steps, tables
+from varshift._draw.telling import between, ends, graded, meanings, numbered_steps, tables
 from varshift._visible import flat
 
 __all__ = ["drawn", "table"]
@@ -50,7 +50,7 @@ def _head(made: Document) -> Iterator[RenderableType]:
         style = f"bold {_TONES.get(made.tone or '', 'green')}"
         head = Text(f"{graded(made)}. ", style=style).append_text(head)
     if made.detail:
-        head.append(f" {flat(made.detail)}", style="not bold")
+        head.append(f"{between(made)}{flat(made.detail)}", style="not bold")
     if head:
         yield head
 

@@ -10,7 +10,7 @@ from varshift.theory import calculator
 
 def test_the_answer_comes_first_with_the_law_and_what_went_in():
     made = document(calculator.direct(calculator.amount(drop_p=0.5), mean=1.0, var=2.0))
-    assert made.head == "Δ = 0.4."
+    assert made.head == "Δ = 0.4"
     assert made.detail == (
         "Δ = v / (v + τ(c² + v)), noise straight into the norm, at drop_p 0.5, c 1, v 2, "
         "bound 0.95."
@@ -37,7 +37,7 @@ def test_a_law_without_a_shift_has_no_grades():
 
 def test_a_dead_channel_and_no_end_are_words():
     dead = document(calculator.direct(calculator.amount(drop_p=0.5), mean=0.0, var=0.0))
-    assert dead.head == "Δ = n/a."
+    assert dead.head == "Δ = n/a"
     assert dead.notes
     shift = dead.sections[0].parts[0].rows[0].cells[1]
     assert (shift.text, shift.sort) == ("n/a", "")

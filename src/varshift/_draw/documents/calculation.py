@@ -65,7 +65,7 @@ _WORDS = {
 @document.register
 def _calculation(result: Calculation) -> Document:
     made = Document(
-        f"{', '.join(f'{_sign(key)} = {figure(result.outputs[key])}' for key in result.headline)}.",
+        f"{', '.join(f'{_sign(key)} = {figure(result.outputs[key])}' for key in result.headline)}",
         detail=f"{result.formula}, at {_given(result)}.",
         notes=result.notes,
     )
