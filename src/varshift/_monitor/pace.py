@@ -9,7 +9,7 @@ from statistics import median
 
 __all__ = ["Pace"]
 
-_SPENT = 0.95  # of the budget; the rest is for what no clock in here sees (calls, memory, garbage)
+_SPENT = 0.8  # of the budget; the rest is for what no clock in here sees (calls, memory, garbage)
 _PAUSE = 10.0  # times the usual step: a longer one (validation, a pause) earns no more than that
 _LEARNS = 0.1  # how much of a newer time goes into what is usual
 _UNTIMED = 100  # calls in a row that go by without a look at the clock, at most
@@ -23,7 +23,7 @@ _ENOUGH, _KEPT = 8, 32  # steps from which it is known, and how many of the last
 class Pace:
     """Spends a share of the time that passes, and no more, but for what the first looks cost.
 
-    Every second of training earns `budget` seconds, less a twentieth. A look is due when what the
+    Every second of training earns `budget` seconds, less a fifth. A look is due when what the
     last ones cost has been earned; what it really costs is then paid, so that an estimate that was
     too low delays the next look. The first looks come before anything is earned (nobody knows what
     they cost), and the debt is paid off before the next one. No more than one look is ever saved
