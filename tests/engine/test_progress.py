@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -18,7 +17,6 @@ from torch import nn
 
 import varshift as vs
 from problems.settling import settled
-from varshift._draw import progress as bars
 from varshift._draw.progress import Bar
 from varshift._engine.progress import batches_in_all, reporter
 
@@ -242,25 +240,7 @@ def test_a_bar_that_waits_leaves_what_is_quick_alone():
     assert "tracing" in console.file.getvalue()
 
 
-class Output:
-    """As much of an ipywidgets.Output as rich asks for."""
-
-    __enter__ = __exit__ = clear_output = close = lambda self, *_, **__: None
-
-
-def test_a_notebook_gets_a_bar_and_a_pipe_gets_none(monkeypatch):
-    shown = []
-    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace())
-    monkeypatch.setitem(
-        sys.modules, "IPython.display", SimpleNamespace(display=shown.append, HTML=str)
-    )
-    monkeypatch.setitem(sys.modules, "ipywidgets", SimpleNamespace(Output=Output))
-    notebook = screen(force_jupyter=True)
-    assert not notebook.is_terminal
-    drawn = Bar("x", notebook)
-    drawn(1, 2)
-    drawn.close()
-    assert isinstance(shown[0], Output)
+def test_a_pipe_gets_no_bar():
     piped = screen(force_jupyter=False)
     quiet = Bar("x", piped, after=0.01)
     quiet(1, 2)
@@ -269,20 +249,33 @@ def test_a_notebook_gets_a_bar_and_a_pipe_gets_none(monkeypatch):
     assert piped.file.getvalue() == ""
 
 
-def test_a_notebook_without_widgets_gets_a_line_of_text(monkeypatch):
-    made = []
+SLOW = """
+import time, torch, varshift as vs
+class Slow(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.drop, self.norm = torch.nn.Dropout(0.5), torch.nn.BatchNorm1d(3)
+    def forward(self, x):
+        time.sleep(0.05)
+        return self.norm(self.drop(x))
+m = vs.measure(Slow(), torch.randn(200, 3).split(10), progress=True)
+"""
 
-    def console(**kind):
-        made.append(kind)
-        return Console(**{"file": io.StringIO(), "force_jupyter": True} | kind)
 
-    monkeypatch.setattr(bars, "Console", console)
-    monkeypatch.setattr(bars, "find_spec", lambda name: None)
-    found = bars._console()
-    assert found.is_terminal
-    assert not found.is_jupyter
-    monkeypatch.setattr(bars, "find_spec", lambda name: object())
-    assert bars._console().is_jupyter
+def test_a_notebook_is_left_without_a_trace_of_progress():
+    """Executed as nbconvert does: one output at most, and nothing in it."""
+    nbformat = pytest.importorskip("nbformat", reason="no nbformat; pip install '.[dev]'")
+    nbclient = pytest.importorskip("nbclient", reason="no nbclient; pip install '.[dev]'")
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(SLOW)])
+    seen = []
+    client = nbclient.NotebookClient(book, timeout=240, kernel_name="python3")
+    process = client.process_message
+    client.process_message = lambda msg, *rest: (seen.append(msg), process(msg, *rest))[1]
+    client.execute()
+    texts = [m["content"]["data"]["text/plain"] for m in seen if "data" in m["content"]]
+    assert any("measuring ━" in text and " s left" in text for text in texts)
+    (left,) = book.cells[0].outputs
+    assert left["data"] == {"text/plain": ""}
 
 
 # On a terminal -----------------------------------------------------------------------------------

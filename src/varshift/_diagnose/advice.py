@@ -32,11 +32,9 @@ def advice(case: Case) -> tuple[Step, ...]:
             for step in STEPS[cause](case, case.seen.explanation.worst[cause]):
                 steps.setdefault(step.kind, step)
     ordered = sorted(steps.values(), key=lambda step: -round(step.gain, 1))
-    largest = max((step.gain for step in ordered), default=0.0)
-    # What takes one pass comes before what takes training again, where it gains at least half as much.
-    ordered.sort(
-        key=lambda step: not (step.kind == "recalibrate" and step.gain > _ENOUGH * largest)
-    )
+    # One pass comes before training again, where it gains at least half as much.
+    least = _ENOUGH * max((step.gain for step in ordered), default=0.0)
+    ordered.sort(key=lambda step: not (step.kind == "recalibrate" and step.gain > least))
     return tuple(ordered[:_MOST])
 
 

@@ -1,9 +1,8 @@
-"""A progress bar on stderr, or in a notebook, with the time left; silent where output is piped."""
+"""A progress bar on stderr with the time left; silent where output is piped."""
 
 from __future__ import annotations
 
 from contextlib import suppress
-from importlib.util import find_spec
 from threading import Timer
 
 from rich.console import Console
@@ -18,6 +17,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from varshift._draw.progress_line import ProgressLine
 from varshift._visible import flat
 
 __all__ = ["Bar", "bar"]
@@ -29,8 +29,7 @@ class Bar:
     It appears `after` so many seconds, so that what is quick leaves the screen alone.
     """
 
-    def __init__(self, label: str = "", console: Console | None = None, after: float = 0.0) -> None:
-        console = console or _console()
+    def __init__(self, label: str, console: Console, after: float = 0.0) -> None:
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=30),
@@ -38,7 +37,7 @@ class Bar:
             _Time(),
             console=console,
             transient=True,
-            disable=not (console.is_terminal or console.is_jupyter),
+            disable=not console.is_terminal,
         )
         self._task = self._progress.add_task(flat(label), total=None)
         # By a timer, not at a call that comes late enough: the first call may be what is slow.
@@ -99,23 +98,15 @@ class _Time(ProgressColumn):
         return Text(f"{_clock(task.elapsed or 0)} so far", style="progress.elapsed")
 
 
-def _console() -> Console:
-    """Stderr; in a notebook without ipywidgets as a terminal, where rich would warn and not draw.
-
-    The bar is a single line, and a notebook's stderr knows what a carriage return means.
-    """
-    console = Console(stderr=True)
-    if console.is_jupyter and find_spec("ipywidgets") is None:
-        return Console(stderr=True, force_jupyter=False, force_terminal=True)
-    return console
-
-
 def _clock(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}"
 
 
-def bar(label: str = "", after: float = 0.0) -> Bar:
-    """A bar that is running, and seen `after` so many seconds."""
-    return Bar(label, after=after)
+def bar(label: str = "", after: float = 0.0) -> Bar | ProgressLine:
+    """A bar that is running, and seen `after` so many seconds; in a notebook a line."""
+    console = Console(stderr=True)
+    if console.is_jupyter:
+        return ProgressLine(label, after)
+    return Bar(label, console, after)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from varshift._draw.progress import Bar
+    from varshift._draw.progress_line import ProgressLine
 
 __all__ = ["bar", "table"]
 
@@ -23,7 +24,7 @@ def table(result: Any) -> RenderableType:
     return terminal.table(result)
 
 
-def bar(label: str = "", after: float = 0.0) -> Bar:
+def bar(label: str = "", after: float = 0.0) -> Bar | ProgressLine:
     """A progress bar on stderr that is running, and seen `after` so many seconds."""
     _needed("a progress bar")
     from varshift._draw import progress
