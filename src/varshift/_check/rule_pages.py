@@ -22,8 +22,8 @@ def rule_page(code: str) -> str:
     Raises:
         UsageError: there is no such code.
 
-    >>> rule_page("VS101").split(",")[0]
-    'Dropout (or other noise per element) stands before a BatchNorm'
+    >>> rule_page("VS101").split(":")[0]
+    'Dropout (or other noise per element) reaches a BatchNorm directly'
     """
     name = f"{rule(code).code}.md"
     for folder in (_CHECKOUT, _INSTALLED):

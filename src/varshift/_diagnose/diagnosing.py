@@ -71,7 +71,7 @@ def diagnose(
         ('noise', ['recalibrate', 'relocate', 'lower-rate'])
         >>> first, second, third = d.advice
         >>> third.line, round(third.after, 1)     # mean 0: 1/Δ = 1/keep_p
-        ("vs.replace(model, example, {'0': 0.09})", 1.1)
+        ("vs.replace(model, example, {'0': 0.2})", 1.2)
     """
     with session(model, forward=forward, device=device, progress=progress) as run:
         looked = look(run, data, test_data, max_samples)
