@@ -53,7 +53,7 @@ PIECES = (
         "measure",
         "m = vs.measure(model, loader)",
         "At test the second norm of every block receives a quarter of the variance it was trained "
-        "with. A dot is a norm, its colour how bad the shift is; on the dashed line nothing shifts.",
+        "with. A dot is a norm, its colour how bad the shift is; on the dashed line is none.",
     ),
     Piece(
         "explain",
