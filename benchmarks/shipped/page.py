@@ -31,7 +31,7 @@ vs.footprint(net, batches, data="similar", momentum=0.01)
 It is told two things: the audio is *like* that of training, not the same, so each norm's overall
 scale is left free and only the pattern over its channels counts; and the norms remember as
 Keras's and TensorFlow's do unless told otherwise (0.99 of the old average). CREPE full and musicnn
-are large, and are asked about inputs of layers with weights alone.
+are large, and are asked about inputs of layers with weights alone; musicnn reads 64 patches.
 """
 
 TAIL = """
