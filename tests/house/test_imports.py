@@ -52,3 +52,19 @@ def test_a_circle_would_be_seen():
         list(TopologicalSorter({"a": {"b"}, "b": {"a"}}).static_order())
     by_name = ast.parse("def load():\n    return import_module('varshift._draw')")
     assert imports("varshift.results", by_name) == {"varshift._draw"}
+
+
+def test_drawing_computes_nothing():
+    """It words and lays out: tensors are for the results, which answer with plain numbers."""
+    drawing = ROOT / "_draw"
+    named = {"provenance.py"}  # which tells torch's version
+    for path in drawing.rglob("*.py"):
+        names = {
+            alias.name if isinstance(node, ast.Import) else node.module or ""
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Import | ast.ImportFrom)
+            for alias in node.names
+        }
+        computing = {name for name in names if name.split(".")[0] in ("torch", "numpy")}
+        computing |= {name for name in names if name.startswith("varshift.theory.spread")}
+        assert not computing or path.name in named, (path, computing)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from varshift._base import Record
 from varshift.results.grading import Grade, grade_of
-from varshift.theory.spread import median
+from varshift.theory.spread import median, middle, quantiles
 
 __all__ = ["Expected", "How", "noise_var"]
 
@@ -81,6 +81,21 @@ class Expected(Record):
     def severity(self) -> float:
         """Median over live channels of max(Δ, 1/Δ)."""
         return median(torch.maximum(self.delta, 1 / self.delta))
+
+    @property
+    def variances(self) -> dict[str, float]:
+        """The variance in training and at test: medians over channels."""
+        return {"train": median(self.var_train), "test": median(self.var_test)}
+
+    @property
+    def spread(self) -> tuple[float, ...]:
+        """Δ over the channels, at `varshift.theory.spread.QUANTILES`."""
+        return quantiles(self.delta)
+
+    @property
+    def middle(self) -> int | None:
+        """The channel whose Δ is the median; None where none is known."""
+        return middle(self.delta)
 
     @property
     def grade(self) -> Grade:

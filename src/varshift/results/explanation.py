@@ -16,6 +16,7 @@ from varshift.results.figure import Figure
 from varshift.results.grading import Grade, grade_of
 from varshift.results.staleness import Staleness
 from varshift.results.structure import Structure
+from varshift.theory.spread import quantiles
 
 __all__ = [
     *("CAUSES", "FOUND", "Blame", "Cause", "Explanation", "Factors", "Figure", "Output"),
@@ -108,6 +109,11 @@ class Factors(Record):
     def by_age(self) -> float:
         """What stored statistics that do not fit do, here and before: two factors as one."""
         return self.carried.value * self.age.value
+
+    @property
+    def spread(self) -> tuple[float, ...] | None:
+        """The total over the channels, at `varshift.theory.spread.QUANTILES`; None without it."""
+        return quantiles(self.channels["total"]) if "total" in self.channels else None
 
     @property
     def displaced(self) -> float:

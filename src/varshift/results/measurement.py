@@ -14,6 +14,7 @@ from varshift._base import Record, Result, plain
 from varshift.errors import UsageError, listed
 from varshift.results.grading import Grade, grade_of
 from varshift.results.structure import Structure
+from varshift.theory.spread import median, middle, quantiles
 
 __all__ = ["Measurement", "Site", "Statistics"]
 
@@ -141,6 +142,22 @@ class Site(Record):
         """Ends of the 95 % interval of `severity`, never below 1."""
         low, high = _interval(self.severity, self.severity_se)
         return max(low, 1.0) if low == low else low, high
+
+    @property
+    def variances(self) -> dict[str, float]:
+        """The variance stored, in training and at test: medians over live channels."""
+        sides = {"stored": self.stored, "train": self.train, "test": self.test}
+        return {name: median(side.var, self.live) for name, side in sides.items()}
+
+    @property
+    def spread(self) -> tuple[float, ...]:
+        """Δ over the channels, at `varshift.theory.spread.QUANTILES`."""
+        return quantiles(self.delta)
+
+    @property
+    def middle(self) -> int | None:
+        """The channel whose Δ is the median; None where none is known."""
+        return middle(self.delta)
 
     @property
     def sure(self) -> float:

@@ -52,6 +52,11 @@ class Change(Record):
         return quantiles(self._ratios())
 
     @property
+    def variances(self) -> tuple[float, float]:
+        """The old and the new `running_var`, medians over channels."""
+        return median(self.before.var), median(self.after.var)
+
+    @property
     def moved(self) -> float:
         """Median over channels of |new − old| `running_mean`."""
         return median((self.after.mean - self.before.mean).abs())

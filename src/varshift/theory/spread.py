@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["QUANTILES", "median", "quantiles"]
+__all__ = ["QUANTILES", "median", "middle", "quantiles"]
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -34,3 +34,16 @@ def quantiles(values: Tensor) -> tuple[float, ...]:
         return (math.nan,) * len(QUANTILES)
     at = torch.tensor(QUANTILES, dtype=torch.float64)
     return tuple(float(value) for value in torch.quantile(kept, at))
+
+
+def middle(values: Tensor) -> int | None:
+    """Where the median of what is known stands, the lower of two; None where nothing is known.
+
+    >>> middle(torch.tensor([3.0, float("nan"), 1.0, 2.0]))
+    3
+    """
+    known = torch.nonzero(values.isfinite()).flatten()
+    if not len(known):
+        return None
+    order = values[known].argsort()
+    return int(known[order[(len(known) - 1) // 2]])

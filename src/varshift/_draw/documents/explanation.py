@@ -24,7 +24,6 @@ from varshift._draw.documents.parts import MEASURE, REPAIR, add_calculator, add_
 from varshift._draw.figures import fixed, measured, place
 from varshift._draw.pictures.described import Bars, Boxes, Depth, Factor, Heat, Series
 from varshift.results import Explanation, Factors, Figure
-from varshift.theory.spread import quantiles
 
 __all__: list[str] = []
 
@@ -158,13 +157,13 @@ def _factors(result: Explanation, other: bool) -> Iterator[Part]:
     yield Tree([_leaf(result, site) for site in result.factors.values()], "variance ÷ stored")
     yield _bars(result, other)
     yield _table(result)
-    kept = {p: f.channels["total"] for p, f in result.factors.items() if "total" in f.channels}
+    kept = {path: site.spread for path, site in result.factors.items() if site.spread}
     if kept:
         yield Boxes(
             "Scatter of the total shift over the channels of each norm",
             "total per channel: median, middle half, 5 to 95 %",
             list(kept),
-            [quantiles(values) for values in kept.values()],
+            list(kept.values()),
         )
 
 

@@ -19,7 +19,6 @@ from varshift._draw.documents.parts import (
     add_routes,
     behind_cell,
     direct_routes,
-    middle_channel,
     preset,
     shifting,
     sources,
@@ -28,7 +27,6 @@ from varshift._draw.figures import figure, measured
 from varshift._draw.pictures.described import Boxes, Cloud, Depth, Series
 from varshift.results import Measurement, Route, Site
 from varshift.results.grading import worst_grade
-from varshift.theory.spread import median, quantiles
 
 __all__: list[str] = []
 
@@ -157,17 +155,14 @@ def _tree(result: Measurement) -> Tree:
 def _leaf(result: Measurement, site: Site, direct: dict[str, list[Route]]) -> Leaf:
     low, high = site.shift_interval
     behind = sources(result.structure, site.path) if direct.get(site.path) else "none"
-    middle = quantiles(site.delta)
+    spread, variances = site.spread, site.variances
     card = [
         ("Δ test/train", measured(site.shift, site.shift_se)),
         ("severity", f"{measured(site.severity, site.severity_se, 2)}, {site.grade}"),
         ("paper's figure", measured(site.paper, site.paper_se, 2)),
-        *(
-            (f"variance {word}", figure(median(getattr(site, side).var, site.live), 4))
-            for side, word in _SIDES.items()
-        ),
+        *((f"variance {word}", figure(variances[side], 4)) for side, word in _SIDES.items()),
         ("channels", _channels_of(site)),
-        ("Δ over channels, 5 to 95 %", f"{figure(middle[0], 3)} to {figure(middle[-1], 3)}"),
+        ("Δ over channels, 5 to 95 %", f"{figure(spread[0], 3)} to {figure(spread[-1], 3)}"),
         ("noise directly behind", behind),
     ]
     return Leaf(
@@ -204,7 +199,7 @@ def _row(result: Measurement, site: Site) -> Row:
             error(site.severity, site.severity_se, 2),
             Cell(site.grade),
             error(site.paper, site.paper_se, 2),
-            *(number(median(getattr(site, side).var, site.live)) for side in _SIDES),
+            *(number(site.variances[side]) for side in _SIDES),
             Cell(_channels_of(site), sort=float(len(site.delta))),
             behind_cell(result.structure, site.path),
         ],
@@ -220,7 +215,7 @@ def _channels(ranked: list[Site], sites: list[Site]) -> Iterator[Part]:
         "Scatter of the shift over the channels of each norm",
         "Δ per channel: median, middle half, 5 to 95 %",
         [site.path for site in sites],
-        [quantiles(site.delta) for site in sites],
+        [site.spread for site in sites],
     )
     for site in ranked[:_CLOUDS]:
         if bool(site.live.any()):
@@ -236,7 +231,7 @@ def _presets(result: Measurement, ranked: list[Site]) -> Iterator[dict[str, Any]
     """
     direct = direct_routes(result.structure)
     for site in ranked:
-        routes, channel = direct.get(site.path, []), middle_channel(site.delta)
+        routes, channel = direct.get(site.path, []), site.middle
         if len(routes) != 1 or routes[0].placements != ("a",) or channel is None:
             continue
         tau = result.structure.noise(routes[0].noise).tau

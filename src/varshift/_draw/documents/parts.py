@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from varshift._counting import counted
 from varshift._draw.document import (
     Calculator,
@@ -32,7 +29,6 @@ __all__ = [
         "add_routes",
         "behind_cell",
         "direct_routes",
-        "middle_channel",
         "preset",
         "shifting",
         "sources",
@@ -183,15 +179,6 @@ def add_calculator(
         "would have other weights too.",
         [Calculator(list(presets), known)],
     )
-
-
-def middle_channel(delta: Tensor) -> int | None:
-    """The channel whose Δ is the median; None where none is known."""
-    known = torch.nonzero(delta.isfinite()).flatten()
-    if not len(known):
-        return None
-    order = delta[known].argsort()
-    return int(known[order[(len(known) - 1) // 2]])
 
 
 def direct_routes(structure: Structure) -> dict[str, list[Route]]:

@@ -27,7 +27,6 @@ from varshift._draw.documents.parts import (
     SHIFT,
     add_calculator,
     add_routes,
-    middle_channel,
     preset,
     shifting,
 )
@@ -35,7 +34,6 @@ from varshift._draw.figures import drop, figure, fixed, shortened
 from varshift._draw.pictures.described import Boxes, Depth, Series
 from varshift.results import Expected, Prediction
 from varshift.results.grading import worst_grade
-from varshift.theory.spread import median, quantiles
 
 __all__: list[str] = []
 
@@ -205,8 +203,8 @@ def _leaf(site: Expected) -> Leaf:
         ("band", _band(site)),
         ("severity", f"{fixed(site.severity, 2)}, {site.grade}"),
         ("how", site.how),
-        ("variance in training", figure(median(site.var_train), 4)),
-        ("variance at test", figure(median(site.var_test), 4)),
+        ("variance in training", figure(site.variances["train"], 4)),
+        ("variance at test", figure(site.variances["test"], 4)),
         (
             "noise",
             ", ".join(f"{source} (τ {tau:.3g})" for source, tau in site.taus.items()) or "none",
@@ -221,7 +219,7 @@ def _channels(sites: list[Expected]) -> list[Part]:
             "Scatter of the expected shift over channels",
             "Δ per channel: median, middle half, 5 to 95 %",
             [site.path for site in sites],
-            [quantiles(site.delta) for site in sites],
+            [site.spread for site in sites],
         )
     ]
 
@@ -242,7 +240,7 @@ def _noises(result: Prediction) -> list[Table]:
 def _presets(ranked: list[Expected]) -> Iterator[dict[str, Any]]:
     """Norms straight behind one noise: v is the signal, and N = c² + v gives c."""
     for site in ranked:
-        channel = middle_channel(site.delta)
+        channel = site.middle
         if site.how != "law (a)" or len(site.energies) != 1 or channel is None:
             continue
         (source, energy), *_ = site.energies.items()
@@ -282,8 +280,8 @@ def _row(site: Expected, largest: Mapping[str, float], widths: Mapping[str, floa
             Cell(_band(site), sort=site.low if site.low == site.low else ""),
             Cell(fixed(site.severity, 2), sort=site.severity),
             words(site.how),
-            number(median(site.var_train)),
-            number(median(site.var_test)),
+            number(site.variances["train"]),
+            number(site.variances["test"]),
             number(largest.get(site.path), 3),
             number(widths.get(site.path), 3),
             names(site.energies),

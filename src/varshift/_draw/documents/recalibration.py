@@ -10,7 +10,6 @@ from varshift._draw.documents.parts import MEASURE
 from varshift._draw.figures import fixed
 from varshift._draw.pictures.described import Boxes
 from varshift.results import Recalibration
-from varshift.theory.spread import median
 
 __all__: list[str] = []
 
@@ -74,8 +73,7 @@ def _parts(result: Recalibration) -> list[Part]:
                 name(path),
                 number(len(change.after.var)),
                 number(change.after.count),
-                number(median(change.before.var)),
-                number(median(change.after.var)),
+                *map(number, change.variances),
                 Cell(fixed(change.ratio), sort=change.ratio),
                 number(change.moved),
             ]
