@@ -16,6 +16,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 import varshift as vs
+from problems.notebooks import execute
 from varshift._draw.documents import document
 from varshift._draw.pictures.colours import COLOURS
 from varshift.results.explanation import Figure as Figure_
@@ -245,7 +246,7 @@ def test_a_notebook_shows_the_picture_where_plot_is_the_last_line():
         nbformat.v4.new_code_cell("measured"),
         nbformat.v4.new_code_cell("from matplotlib import pyplot\npyplot.get_fignums()"),
     ]
-    nbclient.NotebookClient(book, timeout=240, kernel_name="python3").execute()
+    execute(nbclient.NotebookClient(book, timeout=240, kernel_name="python3"))
     (shown,) = [out for out in book.cells[0].outputs if out.output_type == "execute_result"]
     assert shown.data["image/png"].startswith("iVBOR")
     size = shown.metadata["image/png"]

@@ -16,6 +16,7 @@ from rich.console import Console
 from torch import nn
 
 import varshift as vs
+from problems.notebooks import execute
 from problems.settling import settled
 from varshift._draw.progress import Bar
 from varshift._engine.progress import batches_in_all, reporter
@@ -271,7 +272,7 @@ def test_a_notebook_is_left_without_a_trace_of_progress():
     client = nbclient.NotebookClient(book, timeout=240, kernel_name="python3")
     process = client.process_message
     client.process_message = lambda msg, *rest: (seen.append(msg), process(msg, *rest))[1]
-    client.execute()
+    execute(client)
     texts = [m["content"]["data"]["text/plain"] for m in seen if "data" in m["content"]]
     assert any("measuring ━" in text and " s left" in text for text in texts)
     (left,) = book.cells[0].outputs
