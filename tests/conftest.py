@@ -5,8 +5,11 @@ A reason says what is missing and how to get it.
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections import defaultdict
+
+import pytest
 
 # Run in the background or under nohup, the tests' own children would ignore these as well.
 for number, usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.SIG_DFL)):
@@ -16,6 +19,21 @@ for number, usual in (("SIGINT", signal.default_int_handler), ("SIGHUP", signal.
 
 # Minutes each: begun first, no worker is left alone with one at the end.
 LONGEST = ("test_killed.py", "test_on_ray.py", "test_ray.py", "test_demo_figures.py")
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Headless Chromium: one for all tests of a process, which can run no second loop beside it."""
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="no playwright; pip install playwright"
+    )
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("no Chromium; apt-get install chromium")
+    with playwright.sync_playwright() as running:
+        started = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield started
+        started.close()
 
 
 def pytest_collection_modifyitems(items):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import runpy
-import shutil
 import subprocess
 import sys
 from html import unescape
@@ -117,25 +116,16 @@ def test_formulas_are_drawn_without_a_network(built, name):
     assert "```" not in text
 
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-
-
-@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium; apt-get install chromium")
-def test_no_formula_is_wider_than_its_column(built):
-    sync_api = pytest.importorskip(
-        "playwright.sync_api", reason="no playwright; pip install playwright"
-    )
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        for name in ("seed", "theory"):
-            page.goto((built[0] / f"{name}.html").as_uri())
-            widths = page.eval_on_selector_all(
-                "div.math", "all => all.map(one => [one.scrollWidth, one.clientWidth])"
-            )
-            assert len(widths) > 20
-            assert [needed for needed, there in widths if needed > there] == [], name
-        browser.close()
+def test_no_formula_is_wider_than_its_column(built, browser):
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    for name in ("seed", "theory"):
+        page.goto((built[0] / f"{name}.html").as_uri())
+        widths = page.eval_on_selector_all(
+            "div.math", "all => all.map(one => [one.scrollWidth, one.clientWidth])"
+        )
+        assert len(widths) > 20
+        assert [needed for needed, there in widths if needed > there] == [], name
+    page.close()
 
 
 @pytest.fixture(scope="module")

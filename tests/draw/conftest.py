@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import copy
-import shutil
 
 import pytest
 import torch
@@ -55,21 +54,6 @@ def every():
         # Last: what trains draws, and what comes after it draws other noise.
         "monitoring": monitored(copy.deepcopy(net).train(), x.split(8)),
     }
-
-
-@pytest.fixture(scope="session")
-def browser():
-    """Headless Chromium."""
-    playwright = pytest.importorskip(
-        "playwright.sync_api", reason="no playwright; pip install playwright"
-    )
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    if chromium is None:
-        pytest.skip("no Chromium; apt-get install chromium")
-    with playwright.sync_playwright() as running:
-        started = running.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield started
-        started.close()
 
 
 @pytest.fixture

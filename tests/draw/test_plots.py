@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from torch import nn
 
 import varshift as vs
-from problems.notebooks import execute
+from problems.notebooks import executed
 from varshift._draw.documents import document
 from varshift._draw.pictures.colours import COLOURS
 from varshift.results.explanation import Figure as Figure_
@@ -238,25 +238,18 @@ measured.plot()
 
 
 def test_a_notebook_shows_the_picture_where_plot_is_the_last_line():
-    nbformat = pytest.importorskip("nbformat")
-    nbclient = pytest.importorskip("nbclient")
-    book = nbformat.v4.new_notebook()
-    book.cells = [
-        nbformat.v4.new_code_cell(CELL),
-        nbformat.v4.new_code_cell("measured"),
-        nbformat.v4.new_code_cell("from matplotlib import pyplot\npyplot.get_fignums()"),
-    ]
-    execute(nbclient.NotebookClient(book, timeout=240, kernel_name="python3"))
-    (shown,) = [out for out in book.cells[0].outputs if out.output_type == "execute_result"]
-    assert shown.data["image/png"].startswith("iVBOR")
-    size = shown.metadata["image/png"]
+    pytest.importorskip("nbclient", reason="no nbclient; pip install '.[dev]'")
+    figures = "from matplotlib import pyplot\npyplot.get_fignums()"
+    (plotted, shown, after), _ = executed(CELL, "measured", figures)
+    (picture,) = plotted["outputs"]
+    assert picture["data"]["image/png"].startswith("iVBOR")
+    size = picture["metadata"]["image/png"]
     assert (size["width"], size["height"]) == (504, 259)
-    (page,) = [out for out in book.cells[1].outputs if out.output_type == "execute_result"]
-    assert "data:image/svg+xml" in page.data["text/html"]
-    assert "<table>" in page.data["text/html"]
-    (open_,) = book.cells[2].outputs
-    assert open_.data["text/plain"] == "[]"
-    assert not [out for cell in book.cells for out in cell.outputs if out.output_type == "stream"]
+    (page,) = shown["outputs"]
+    assert "data:image/svg+xml" in page["data"]["text/html"]
+    assert "<table>" in page["data"]["text/html"]
+    (none,) = after["outputs"]
+    assert none["data"]["text/plain"] == "[]"
 
 
 def test_axes_of_its_own_are_shown_as_a_picture(every, ax):
