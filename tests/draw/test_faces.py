@@ -237,3 +237,11 @@ def test_what_is_nobodys_has_a_row_and_no_repair():
     assert "(rest)" in text
     assert "(rest): what stays with every source silenced" in " ".join(text.split())
     assert "Next: repair" not in text
+
+
+def test_the_main_picture_is_one_of_the_parts(every):
+    """Else a page draws it twice."""
+    for result in every.values():
+        made = document(result)
+        parts = [part for section in made.sections for part in section.parts]
+        assert made.picture is None or any(part is made.picture for part in parts), type(result)

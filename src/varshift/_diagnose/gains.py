@@ -28,7 +28,7 @@ _OF_USE = 0.05  # a rate below regularises next to nothing
 
 @dataclass(frozen=True)
 class LowerRate:
-    """One rate for some sources, at which every norm that they displace has the grade "none"."""
+    """One rate for some sources, at which every norm that they displace is mild at most."""
 
     drop_p: float
     sources: tuple[str, ...]

@@ -230,7 +230,7 @@ def _unattributed(case: Case, place: str) -> Iterator[Step]:
     yield Step(
         "find-draw",
         "unattributed",
-        "print(varshift.inspect(model, example))",
+        "print(vs.inspect(model, example))",
         "varshift inspect TARGET --data DATA",
         place,
         names,

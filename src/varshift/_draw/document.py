@@ -7,7 +7,7 @@ is for those that draw it. Nothing here is escaped or styled.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -265,6 +265,3 @@ def harmless_table(table: Table) -> Table:
 
 def _known(weight: float) -> float:
     return weight if weight == weight else float("-inf")
-
-
-Builder = Callable[[Any], Document]

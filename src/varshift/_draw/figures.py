@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from decimal import ROUND_HALF_UP, Decimal
 from unicodedata import combining, east_asian_width
 
-from varshift.results import Factors, FootprintSite, Noise, Route, Structure
+from varshift.results import FootprintSite, Noise, Route, Structure
 
 __all__ = [
-    *("behind", "cells", "displaced", "drop", "figure", "fixed", "measured"),
+    *("behind", "cells", "drop", "figure", "fixed", "measured"),
     *("noise_names", "place", "shortened", "stood", "through"),
 ]
 
@@ -141,11 +141,6 @@ def behind(structure: Structure, path: str) -> tuple[str, str, str]:
         return "", "—", ""
     more = f" +{len(routes) - 1}" if len(routes) > 1 else ""
     return f"({routes[0].placement}) ", routes[0].noise, more
-
-
-def displaced(site: Factors) -> float:
-    """The largest displacement of a norm, whatever its cause."""
-    return max(figure.value for figure in site.displacement.values())
 
 
 def stood(place: str, noise: str, norm: str) -> tuple[str, str, str]:

@@ -10,9 +10,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from varshift._base import Record
+from varshift.results.channels import PerChannel
 from varshift.results.grading import Grade, grade_of
-from varshift.theory.spread import median, middle, quantiles
+from varshift.theory.spread import median
 
 __all__ = ["Expected", "How", "noise_var"]
 
@@ -22,7 +22,7 @@ How = Literal[
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Expected(Record):
+class Expected(PerChannel):
     """What theory expects at one norm site. Channels are (C,) float64.
 
     Attributes:
@@ -82,20 +82,10 @@ class Expected(Record):
         """Median over live channels of max(Δ, 1/Δ)."""
         return median(torch.maximum(self.delta, 1 / self.delta))
 
-    @property
+    @cached_property
     def variances(self) -> dict[str, float]:
         """The variance in training and at test: medians over channels."""
         return {"train": median(self.var_train), "test": median(self.var_test)}
-
-    @property
-    def spread(self) -> tuple[float, ...]:
-        """Δ over the channels, at `varshift.theory.spread.QUANTILES`."""
-        return quantiles(self.delta)
-
-    @property
-    def middle(self) -> int | None:
-        """The channel whose Δ is the median; None where none is known."""
-        return middle(self.delta)
 
     @property
     def grade(self) -> Grade:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import torch
@@ -12,9 +13,10 @@ from torch import Tensor
 
 from varshift._base import Record, Result, plain
 from varshift.errors import UsageError, listed
+from varshift.results.channels import PerChannel
 from varshift.results.grading import Grade, grade_of
 from varshift.results.structure import Structure
-from varshift.theory.spread import median, middle, quantiles
+from varshift.theory.spread import median
 
 __all__ = ["Measurement", "Site", "Statistics"]
 
@@ -56,7 +58,7 @@ class Statistics(Record):
 
 
 @dataclass(frozen=True, eq=False, repr=False)
-class Site(Record):
+class Site(PerChannel):
     """One norm site: three pairs of moments, and the shift between them.
 
     Channels are (C,) float64 tensors. `*_se` are standard errors: a figure ± 1.96 of them holds
@@ -143,21 +145,11 @@ class Site(Record):
         low, high = _interval(self.severity, self.severity_se)
         return max(low, 1.0) if low == low else low, high
 
-    @property
+    @cached_property
     def variances(self) -> dict[str, float]:
         """The variance stored, in training and at test: medians over live channels."""
         sides = {"stored": self.stored, "train": self.train, "test": self.test}
         return {name: median(side.var, self.live) for name, side in sides.items()}
-
-    @property
-    def spread(self) -> tuple[float, ...]:
-        """Δ over the channels, at `varshift.theory.spread.QUANTILES`."""
-        return quantiles(self.delta)
-
-    @property
-    def middle(self) -> int | None:
-        """The channel whose Δ is the median; None where none is known."""
-        return middle(self.delta)
 
     @property
     def sure(self) -> float:

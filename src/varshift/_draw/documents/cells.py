@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 
 from varshift._draw.document import Cell
 from varshift._draw.figures import figure, measured, shortened
+from varshift.results import Figure
 
 __all__ = [
-    *("by_reason", "chance", "error", "name", "named", "names", "number", "words"),
+    *("by_reason", "chance", "error", "name", "named", "names", "number", "percent", "words"),
     "known",
 ]
 
@@ -49,6 +51,13 @@ def error(value: float, se: float, digits: int = 3) -> Cell:
 def chance(p_value: float) -> Cell:
     """A p-value; one that has run out of digits is not nothing."""
     return number(p_value, 2) if p_value > 1e-16 else Cell("< 1e-16", sort=p_value)
+
+
+def percent(share: Figure) -> str:
+    """A share with its error, as a percentage."""
+    if not math.isfinite(share.value):
+        return "—"
+    return f"{measured(100 * share.value, 100 * share.se, 1)} %"
 
 
 def named(text: str) -> str:

@@ -17,12 +17,12 @@ from varshift._draw.document import (
     Tree,
 )
 from varshift._draw.documents.base import document
-from varshift._draw.documents.cells import error, known, name, named, words
+from varshift._draw.documents.cells import error, known, name, named, percent, words
 from varshift._draw.documents.parts import REPAIR
 from varshift._draw.documents.steps import step_of
 from varshift._draw.figures import measured
 from varshift._draw.pictures.described import Boxes
-from varshift.results import Diagnosis, Figure
+from varshift.results import Diagnosis
 from varshift.results.diagnosis import Contribution, WorstPlace
 from varshift.results.structure import Line
 
@@ -148,7 +148,7 @@ def _point(worst: WorstPlace) -> str:
     )
     if worst.source is None or worst.share is None:
         return said
-    return f"{said}; {named(worst.source)} is {_percent(worst.share)} of its variance{_at(worst)}"
+    return f"{said}; {named(worst.source)} is {percent(worst.share)} of its variance{_at(worst)}"
 
 
 def _at(held: WorstPlace | Contribution) -> str:
@@ -169,7 +169,7 @@ def _worst(result: Diagnosis) -> Iterator[Table]:
                 error(worst.severity.value, worst.severity.se, 2),
                 Cell(worst.grade),
                 name(worst.source or "—"),
-                Cell("—" if worst.share is None else _percent(worst.share)),
+                Cell("—" if worst.share is None else percent(worst.share)),
                 _line(worst.line),
             ),
             worst.severity.value,
@@ -200,7 +200,7 @@ def _causes(result: Diagnosis) -> Iterator[Table]:
                 name(cause.place),
                 error(cause.displacement.value, cause.displacement.se),
                 error(cause.severity.value, cause.severity.se, 2),
-                Cell("—" if cause.share is None else _percent(cause.share)),
+                Cell("—" if cause.share is None else percent(cause.share)),
                 words("" if cause.why is None else cause.why.sentence),
             ),
             known(cause.displacement.value),
@@ -221,10 +221,6 @@ def _causes(result: Diagnosis) -> Iterator[Table]:
 
 def _line(line: Line | None) -> Cell:
     return name("—" if line is None else line.near)
-
-
-def _percent(share: Figure) -> str:
-    return f"{measured(100 * share.value, 100 * share.se, 1)} %"
 
 
 def _meanings(result: Diagnosis) -> Iterator[str]:

@@ -19,7 +19,7 @@ from varshift._draw.document import (
     Tree,
 )
 from varshift._draw.documents.base import document
-from varshift._draw.documents.cells import by_reason, error, known, name, named
+from varshift._draw.documents.cells import by_reason, error, known, name, named, percent
 from varshift._draw.documents.parts import MEASURE, REPAIR, add_calculator, add_routes
 from varshift._draw.figures import fixed, measured, place
 from varshift._draw.pictures.described import Bars, Boxes, Depth, Factor, Heat, Series
@@ -51,12 +51,12 @@ _FACTORS = {
 def _explanation(result: Explanation) -> Document:
     other = any(site.data.value != 1 for site in result.factors.values())
     tells = bool(result.blame.share) or any(map(_tells, result.blame.rest.values()))
-    heat = _heat(result)
+    heat, depth = _heat(result), _depth(result, other) if result.factors else None
     made = Document(
         f"Verdict: {result.verdict}.",
         detail=result.reason,
         points=list(_scores(result)),
-        picture=heat or (_depth(result, other) if result.factors else None),
+        picture=heat or depth,
         meanings=list(_meanings(result, tells)),
         following="Next: repair (what helps, measured before it is kept)."
         if result.verdict not in _UNREPAIRED
@@ -75,7 +75,7 @@ def _explanation(result: Explanation) -> Document:
         "Variance of what arrives at each norm at test, in units of the variance it has stored "
         "and divides by. At 1 the norm divides by the right number. The total is taken apart "
         "exactly, into noise × batches × stale × data.",
-        _factors(result, other),
+        _factors(result, other, depth) if depth else [],
     )
     made.add(
         "blame",
@@ -150,10 +150,8 @@ def _depth(result: Explanation, other: bool) -> Depth:
     )
 
 
-def _factors(result: Explanation, other: bool) -> Iterator[Part]:
-    if not result.factors:
-        return
-    yield _depth(result, other)
+def _factors(result: Explanation, other: bool, depth: Depth) -> Iterator[Part]:
+    yield depth
     yield Tree([_leaf(result, site) for site in result.factors.values()], "variance ÷ stored")
     yield _bars(result, other)
     yield _table(result)
@@ -176,7 +174,7 @@ def _leaf(result: Explanation, site: Factors) -> Leaf:
         ("batches", fixed(site.by_batches)),
         ("stale", fixed(site.by_age)),
         ("data", fixed(site.data.value)),
-        *((f"share of {source}", _percent(share)) for source, share in list(behind.items())[:3]),
+        *((f"share of {source}", percent(share)) for source, share in list(behind.items())[:3]),
     ]
     ends = (total.value - 2 * total.se, total.value + 2 * total.se)
     return Leaf(site.path, site.grade, measured(total.value, total.se), total.value, *ends, card)
@@ -271,19 +269,19 @@ def _rows(result: Explanation, at: str) -> Iterator[Row]:
     weight = math.inf if at in result.outputs else abs(known(blame.total[at].value))
     sure = [(source, share) for source, share in blame.behind(at).items() if _tells(share)]
     found = [
-        (source, _percent(share), place(result.structure.noise(source)))
+        (source, percent(share), place(result.structure.noise(source)))
         for source, share in sure[:_CULPRITS]
     ]
     others = sum(share.value for _, share in sure[_CULPRITS:])
     if abs(others) >= _LEAST:
         found.append((f"{len(sure) - _CULPRITS} more", f"{100 * others:.1f} %", ""))
     if _tells(blame.interaction[at]):
-        found.append(("(interaction)", _percent(blame.interaction[at]), ""))
+        found.append(("(interaction)", percent(blame.interaction[at]), ""))
     rest = blame.rest[at]
     if _tells(rest):
         # What is nobody's comes first where no source has as much.
         first = not sure or abs(rest) > abs(sure[0][1])
-        found.insert(0 if first else len(found), ("(rest)", _percent(rest), ""))
+        found.insert(0 if first else len(found), ("(rest)", percent(rest), ""))
     for source, share, line in found:
         yield Row((name(at), name(source), Cell(share), name(line)), weight)
 
@@ -310,14 +308,8 @@ def _tells(share: Figure) -> bool:
     return abs(share.value) >= max(_LEAST, 2 * known(share.se))
 
 
-def _percent(share: Figure) -> str:
-    if not math.isfinite(share.value):
-        return "—"
-    return f"{measured(100 * share.value, 100 * share.se, 1)} %"
-
-
 def _share(share: Figure) -> Cell:
-    return Cell(_percent(share), sort=share.value if math.isfinite(share.value) else "")
+    return Cell(percent(share), sort=share.value if math.isfinite(share.value) else "")
 
 
 def _heat(result: Explanation) -> Heat | None:

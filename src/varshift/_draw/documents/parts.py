@@ -20,6 +20,7 @@ from varshift._draw.document import (
 from varshift._draw.documents.cells import name, number, words
 from varshift._draw.documents.routes import routes_picture
 from varshift._draw.figures import behind, drop, place, shortened, through
+from varshift._draw.pictures.described import Routes
 from varshift.results import Noise, Route, Structure
 from varshift.results.grading import GRADES, Grade
 
@@ -101,8 +102,8 @@ def add_routes(
     *,
     grades: Mapping[str, Grade] | None = None,
     wide: bool = True,
-) -> None:
-    """The picture of routes, every route as a row, every noise source as a row.
+) -> Routes | None:
+    """The picture of routes, every route as a row, every noise source as a row; the picture.
 
     `tables` come before that of all routes; the noises' is `wide` where they are not the subject.
     """
@@ -122,6 +123,7 @@ def add_routes(
         "and did not draw.",
         [_noises(structure.noises, wide=wide)] if structure.noises else [],
     )
+    return picture
 
 
 def _routes(structure: Structure) -> list[Table]:

@@ -16,7 +16,6 @@ from varshift._draw.documents.parts import (
     direct_routes,
     sources,
 )
-from varshift._draw.documents.routes import routes_picture
 from varshift._draw.figures import through
 from varshift.results import Structure
 
@@ -40,9 +39,9 @@ def _structure(result: Structure) -> Document:
         else [],
         notes=result.notes,
         missing=[MEASURE, EXPLAIN, REPAIR],
-        picture=routes_picture(result, {}, {}),
     )
-    add_routes(made, result, {}, tables=[_reached(result, hit)] if hit else [], wide=False)
+    tables = [_reached(result, hit)] if hit else []
+    made.picture = add_routes(made, result, {}, tables=tables, wide=False)
     made.add("norms", "Norms", "Every normalisation with running statistics.", _norms(result))
     add_calculator(made)
     return made
