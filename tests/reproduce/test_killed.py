@@ -1,12 +1,13 @@
 """All of it at smoke scale; and killed ten times at random moments, the same tables come out."""
 
-import json
 import random
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+from problems.reproduced import claims, measured
 
 KILLS = 10
 RUN = (
@@ -53,20 +54,12 @@ def _touched(folder: Path) -> float:
 
 def _records(folder: Path) -> list[dict]:
     """All that was measured, without when and how fast."""
-    found = []
-    for line in (folder / "records.jsonl").read_text("utf-8").splitlines():
-        record = json.loads(line)
-        del record["provenance"]
-        for made in record.get("repairs", {}).values():
-            if isinstance(made, dict):
-                made.pop("seconds", None)
-        found.append(record)
+    found = measured(folder)
     assert len(found) == 21
     return found
 
 
 def _tables(folder: Path) -> str:
     """The page up to the time it was made at."""
-    text = (folder / "README.md").read_text("utf-8")
-    assert "### Table 3, digits" in text
-    return text[text.index("### The paper's claims") : text.index("### Provenance")]
+    assert "### Table 3, digits" in (folder / "README.md").read_text("utf-8")
+    return claims(folder)

@@ -5,7 +5,6 @@ Every process that is killed here is a child of the cluster or command that the 
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from problems.reproduced import claims, measured
 from varshift._engine.memory import _available as available
 from varshift.reproduce.on_ray import work_on_ray
 from varshift.reproduce.one import Job
@@ -184,13 +184,4 @@ def same(folder: Path, alone: Path) -> None:
 
 
 def read(page: Path) -> tuple[list[dict], str]:
-    found = []
-    for line in (page / "records.jsonl").read_text("utf-8").splitlines():
-        record = json.loads(line)
-        del record["provenance"]
-        for made in record.get("repairs", {}).values():
-            if isinstance(made, dict):
-                made.pop("seconds", None)
-        found.append(record)
-    text = (page / "README.md").read_text("utf-8")
-    return found, text[text.index("### The paper's claims") : text.index("### Provenance")]
+    return measured(page), claims(page)
