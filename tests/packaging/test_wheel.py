@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from varshift.results import RULES
+from varshift.results.catalogue import DOCUMENTATION
 
 pytest.importorskip("hatchling", reason="needs hatchling; pip install hatchling")
 pytest.importorskip("hatch_fancy_pypi_readme", reason="needs hatch-fancy-pypi-readme; pip has it")
@@ -52,8 +53,9 @@ def test_links_into_the_repository_are_of_files_that_are_there(metadata):
 
 
 def test_it_says_where_its_home_is_and_what_it_runs_on(metadata):
-    urls = {line.split(", ")[0] for line in metadata.get_all("Project-URL")}
-    assert {"Homepage", "Documentation", "Source", "Issues", "Changelog"} <= urls
+    urls = dict(line.split(", ") for line in metadata.get_all("Project-URL"))
+    assert {"Homepage", "Source", "Issues", "Changelog"} <= set(urls)
+    assert urls["Documentation"] == DOCUMENTATION
     pythons = [f"Programming Language :: Python :: 3.{minor}" for minor in (11, 12, 13)]
     assert {*pythons, "Operating System :: OS Independent"} <= set(metadata.get_all("Classifier"))
 
@@ -79,7 +81,7 @@ def test_an_installation_explains_a_rule_from_its_own_page(wheel, tmp_path):
     where, page = ended.stdout.split("\n", 1)
     assert where.startswith(str(tmp_path))
     assert "## Why" in page
-    assert "https://varshift.github.io/varshift/theory.html#sources" in page
+    assert f"{DOCUMENTATION}/theory.html#sources" in page
     assert [link for link in LINK.findall(page) if not link.startswith("https://")] == []
 
 

@@ -13,6 +13,7 @@ from varshift._draw.document import Entries, Table
 from varshift._draw.documents import document
 from varshift._draw.pictures.described import Intervals
 from varshift.results import RULES
+from varshift.results.catalogue import DOCUMENTATION
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_the_rule_is_folded_below_its_table_and_read_on_at_an_address(found):
         assert entry.link == f"https://example.org/x/{code}.md"
         assert ".md" not in entry.page  # nobody who installed a wheel has that file
     (_, entries, *_) = section(document(replace(found, docs="")), "findings").parts[1:]
-    assert entries.entries[0].link == "https://varshift.github.io/varshift/rules/VS102.html"
+    assert entries.entries[0].link == f"{DOCUMENTATION}/rules/VS102.html"
     (_, entries, *_) = section(document(replace(found, docs="javascript:1")), "findings").parts[1:]
     assert entries.entries[0].link.startswith("https://")
 
