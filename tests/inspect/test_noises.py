@@ -127,6 +127,13 @@ def test_a_source_is_read_right_and_proven(kind):
     assert proof.noise_floor == 0.0
 
 
+def test_a_negated_mask_keeps_its_law_and_a_negated_continuous_draw_has_none():
+    _, source = found(lambda x: x * ~(torch.rand_like(x) < 0.3))
+    assert (source.law, source.drop_p) == ("bernoulli", pytest.approx(0.3, rel=1e-9))
+    _, source = found(lambda x: x * torch.logical_not(torch.randn_like(x)))
+    assert (source.law, source.tau) == ("unknown", None)
+
+
 def test_the_line_is_the_users_own():
     _, source = found(compared)
     assert source.line.file == __file__

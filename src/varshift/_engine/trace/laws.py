@@ -106,6 +106,8 @@ def law_after(name: str, law: Law, number: float | None, noise_first: bool) -> L
         return law
     if name in _UNARY:
         return _mapped(law, _UNARY[name])
+    if name in _NOT:  # of a continuous law it is a constant, and no law of that kind
+        return _mapped(law, lambda value: float(not value)) if law.kind == "bernoulli" else UNKNOWN
     if number is None:
         return UNKNOWN
     if name in _COMPARE:
@@ -130,9 +132,8 @@ _SAME = frozenset(
 _UNARY: dict[str, Callable[[float], float]] = {
     "neg": lambda value: -value,
     "floor": math.floor,
-    "logical_not": lambda value: float(not value),
-    "bitwise_not": lambda value: float(not value),
 }
+_NOT = frozenset({"logical_not", "bitwise_not"})
 _BINARY: dict[str, Callable[[float, float], float]] = {
     "mul": lambda one, other: one * other,
     "div": lambda one, other: one / other if other else math.nan,
