@@ -259,3 +259,27 @@ def test_channels_put_side_by_side_are_inverted_each_by_its_own_noise():
         clean = slice(0, 4)
         torch.testing.assert_close(mine.local()[clean], theirs.local()[clean], rtol=1e-6, atol=0)
         torch.testing.assert_close(mine.local(), theirs.local(), rtol=0.02, atol=0)
+
+
+def test_a_stored_variance_below_that_of_the_noise_is_refused_and_no_figure_is_negative():
+    net = nn.Sequential(nn.Linear(8, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Dropout(0.5))
+    net += nn.Sequential(nn.Linear(16, 4), nn.BatchNorm1d(4)).double()
+    net = net.double()
+    with torch.no_grad():
+        net[1].running_mean += 0.1  # trained, as far as the statistics tell
+        net[4].weight.fill_(1.0)
+        # Behind a ReLU of N(0, 1), but for ε: E[x²] = 1/2, so the noise alone is 16/2 = 8.
+        net[5].running_var.copy_(torch.tensor([2.0, 4.0, 6.0, 20.0]))
+        net[5].running_mean += 6.4
+    f = vs.predict(net, example=torch.randn(4, 8, dtype=torch.float64))
+    assert "5" not in f.sites
+    assert "in 3 of 4 channels the noise of '3' alone would make more" in f.skipped["5"]
+    assert not str(f).startswith("No shift")
+    assert "not predicted, not predicted" not in str(f)
+    net[5].running_var.copy_(torch.tensor([2.0, 12.0, 16.0, 20.0]))
+    site = vs.predict(net, example=torch.randn(4, 8, dtype=torch.float64))["5"]
+    assert site.how == "moments"
+    assert site.delta.tolist() == pytest.approx(
+        [0.0, 1 / 3, 1 / 2, 3 / 5], rel=1e-4
+    )  # ε of the norm before
+    assert 0 <= site.low <= site.shift <= site.high <= 1

@@ -41,6 +41,11 @@ def _half(how: How, own: float) -> float:
     return _OPEN + _OFF[how] * own * (1 - own) if how in _OFF else 0.0
 
 
+def _left(var: Tensor) -> Tensor:
+    """What noise leaves of a stored variance: never less than nothing, however it was estimated."""
+    return var.clamp(min=0)
+
+
 @dataclass(eq=False)
 class Checkpoint(Recorder):
     """Sites as they are met; each knows the shift expected of those before it.
@@ -120,7 +125,7 @@ class Checkpoint(Recorder):
         feeds = self.beliefs.feeds(x)
         found = self._signal(path, mean, var, entry)
         if not isinstance(found, str):
-            found = self._unknown(path, feeds) or found
+            found = self._unknown(path, feeds) or self._impossible(found[0], var) or found
         if isinstance(found, str):
             self._skip(path, found)
             return
@@ -157,7 +162,7 @@ class Checkpoint(Recorder):
         patches = self._patches(entry, len(var))
         if patches is not None:
             tau = noise_var(patches, taus, var)
-            clean: Tensor = known if known is not None else (var - tau * mean.square()) / (1 + tau)
+            clean = _left((var - tau * mean.square()) / (1 + tau)) if known is None else known
             second = mean.square() + clean
             return clean, {source: mask * second for source, mask in patches.items()}, "inverted"
         energies: dict[str, Tensor] = {}
@@ -169,7 +174,7 @@ class Checkpoint(Recorder):
                     return f"not predicted: {source!r} is followed no further than {where}"
                 return f"not predicted: the moments of what {source!r} multiplies are not known"
             energies[source] = energy
-        clean = known if known is not None else var - noise_var(energies, taus, var)
+        clean = _left(var - noise_var(energies, taus, var)) if known is None else known
         return clean, energies, "moments"
 
     @staticmethod
@@ -196,6 +201,17 @@ class Checkpoint(Recorder):
                 "not followed"
             )
         return None
+
+    def _impossible(self, signal: Tensor, var: Tensor) -> str | None:
+        """Why the stored variances cannot be those of training with this noise; or None."""
+        none, live = int(((signal == 0) & (var > 0)).sum()), int((var > 0).sum())
+        if 2 * none < live or not live:
+            return None
+        return (
+            f"not predicted without data: in {none} of {live} channels the noise of "
+            f"{self._reaching} alone would make more than the stored variance, so that it is not "
+            "that of training with this noise: pass data"
+        )
 
     def _expected(
         self,

@@ -78,4 +78,5 @@ def by_reason(skipped: Mapping[str, str], what: str = "") -> Iterator[str]:
     for reason, paths in grouped.items():
         more = f" and {len(paths) - _LISTED} more" if len(paths) > _LISTED else ""
         listed = ", ".join(named(path) for path in paths[:_LISTED])
-        yield f"{listed}{more}: {what}{reason}"
+        said = reason.startswith(what.removesuffix(", ")) if what else False
+        yield f"{listed}{more}: {'' if said else what}{reason}"

@@ -33,7 +33,7 @@ from varshift._draw.documents.parts import (
 from varshift._draw.figures import drop, figure, fixed, shortened
 from varshift._draw.pictures.described import Boxes, Depth, Series
 from varshift.results import Expected, Prediction
-from varshift.results.grading import worst_grade
+from varshift.results.grading import Grade, worst_grade
 
 __all__: list[str] = []
 
@@ -52,7 +52,7 @@ def _prediction(result: Prediction) -> Document:
     rates = _rates(result)
     made = Document(
         _head(result, ranked),
-        tone=worst_grade(*(site.grade for site in ranked)) if ranked else None,
+        tone=_tone(result, ranked),
         detail=_asked(rates),
         points=[_point(site) for site in ranked[:3] if site.grade != "none"],
         picture=_depth(sites) if ranked else None,
@@ -91,6 +91,13 @@ def _prediction(result: Prediction) -> Document:
     )
     add_calculator(made, _presets(ranked), "expected")
     return made
+
+
+def _tone(result: Prediction, ranked: list[Expected]) -> Grade | None:
+    """That of the worst norm; none where a clean rest would speak for norms that are not known."""
+    unknown = any(route.norm in result.skipped for route in result.structure.routes)
+    worst = worst_grade(*(site.grade for site in ranked)) if ranked else None
+    return None if unknown and worst == "none" else worst
 
 
 def _head(result: Prediction, ranked: list[Expected]) -> str:
