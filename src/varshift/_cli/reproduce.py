@@ -13,7 +13,7 @@ import typer
 
 from varshift._cli.command import examples
 from varshift._cli.options import Debug, TextOrJson
-from varshift._cli.output import draw, known, write
+from varshift._cli.output import draw, known, say, write, written
 from varshift.errors import UsageError
 
 if TYPE_CHECKING:
@@ -47,16 +47,17 @@ def reproduce(
     out: Annotated[
         str | None, typer.Option(help="where page and pictures go; by default FOLDER/SCALE/NAME")
     ] = None,
-    records: Annotated[
+    made_from: Annotated[
         str | None,
         typer.Option(
             "--from", metavar="FILE.jsonl", help="rebuild from these JSON lines; trains nothing"
         ),
     ] = None,
-    finished: Annotated[
-        list[str] | None,
+    records: Annotated[
+        str | None,
         typer.Option(
-            "--known", metavar="FILE.jsonl", help="JSON lines of runs done elsewhere: not repeated"
+            metavar="FILE.jsonl",
+            help="JSON lines, one a finished run: none repeated, new ones added",
         ),
     ] = None,
     root: Annotated[
@@ -104,24 +105,27 @@ def reproduce(
         text = imagenet_recipe() if name == "table5" else None
         _told(sheet, text, format)
     elif name == "power":
-        if records is None:
+        if made_from is None:
             raise UsageError("power needs --from FILE: the records whose spread it goes by")
-        _told(power_sheet(Book(_read(records))), None, format)
-    elif records:
+        _told(power_sheet(Book(_read(made_from))), None, format)
+    elif made_from:
         if out is None:
             raise UsageError("--from needs --out FOLDER, where the page goes")
+        if records is not None:
+            raise UsageError("--from trains nothing; --records is for runs that do")
         chosen(name)
-        made = _read(records)
+        made = _read(made_from)
         _finished(name, scale_of(made), made, Path(out), format)
     else:
         held = scale_named(scale)
         place = Path(folder) / scale
+        page = Path(out) if out else place / name
         made = _trained(
             chosen(name),
             held,
             seeds,
             place,
-            finished=[one for path in finished or [] for one in _read(path, "--known")],
+            records=_grown(records, page),
             roots=_roots(root or [], held),
             workers=workers,
             ray=ray,
@@ -129,7 +133,7 @@ def reproduce(
             every=every,
             precision=wish_named(precision or held.precision),
         )
-        _finished(name, scale, made, Path(out) if out else place / name, format)
+        _finished(name, scale, made, page, format)
 
 
 def _told(sheet: Sheet, text: str | None, format: str) -> None:
@@ -164,7 +168,7 @@ def _trained(
     seeds: int | None,
     folder: Path,
     *,
-    finished: list[dict[str, Any]],
+    records: Path | None,
     roots: dict[str, str],
     workers: int,
     ray: str | None,
@@ -179,8 +183,11 @@ def _trained(
             "--workers is for this machine alone; with --ray the cluster's cores count"
         )
     runs = tuple(runs_of(experiments, scale, seeds))
-    Store(folder).take(runs, finished)
-    job = Job(runs, folder, scale.budget, roots, **how)
+    store = Store(folder, records)
+    there = store.exchange(runs)
+    if records is not None:
+        say(f"{records} has the records of {there} of {len(runs)} runs")
+    job = Job(runs, folder, scale.budget, roots, records=records, **how)
     progress = bar("training steps")
     try:
         if ray is None:
@@ -189,14 +196,33 @@ def _trained(
             work_on_ray(job, ray, report=progress)
     finally:
         progress.close()
-    return Store(folder).records(runs)
+    store.exchange(runs)  # what others finished meanwhile in the same folder
+    return store.records(runs)
 
 
-def _read(records: str, option: str = "--from") -> list[dict[str, Any]]:
+def _grown(records: str | None, page: Path) -> Path | None:
+    """The file of records, its end repaired; refused, before any work, where it cannot be one."""
+    from varshift.reproduce import RecordFile
+
+    if records is None:
+        return None
+    written("--records", records)
+    path = Path(records)
+    if path.resolve() == (page / "records.jsonl").resolve():
+        raise UsageError(
+            f"--records {records!r} would be replaced by those of this page alone; leave --out "
+            "away, and rebuild the page with --from when all runs are done"
+        )
+    if RecordFile(path).repair():
+        say(f"--records {records}: its last line was half written and is gone")
+    return path
+
+
+def _read(records: str) -> list[dict[str, Any]]:
     from varshift.reproduce import read_lines
 
     if not Path(records).is_file():
-        raise UsageError(f"{option}: there is no file {records!r}")
+        raise UsageError(f"--from: there is no file {records!r}")
     return read_lines(Path(records))
 
 

@@ -9,10 +9,11 @@ from varshift.reproduce.on_ray import work_on_ray
 from varshift.reproduce.one import Job
 from varshift.reproduce.pages import sheets, write_page
 from varshift.reproduce.recipe import PAPER_RECIPES, Recipe
+from varshift.reproduce.records import RecordFile, read_lines
 from varshift.reproduce.run import Images, Run
 from varshift.reproduce.scales import SCALES, Scale, scale_named, scale_of
 from varshift.reproduce.slips import slips
-from varshift.reproduce.store import Store, read_lines
+from varshift.reproduce.store import Store
 from varshift.reproduce.working import work
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Job",
     "Placing",
     "Recipe",
+    "RecordFile",
     "Run",
     "Scale",
     "Shape",

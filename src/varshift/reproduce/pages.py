@@ -10,9 +10,9 @@ from varshift.reproduce.book import Book
 from varshift.reproduce.claims import judged
 from varshift.reproduce.experiments import Experiment
 from varshift.reproduce.plots import draw
+from varshift.reproduce.records import write_lines
 from varshift.reproduce.sheet import Sheet
 from varshift.reproduce.slips import slip_sheet
-from varshift.reproduce.store import write_lines
 from varshift.reproduce.tables import sheets_of
 from varshift.reproduce.tables.beyond import budget, footprints, provenance
 from varshift.reproduce.tables.verdicts import detail_sheet, verdict_sheet
