@@ -33,7 +33,7 @@ def test_list_names_every_experiment_and_fits_80_columns():
         "all",
         "slips",
     ]
-    assert all(f"\n {name} " in done.stdout for name in names)
+    assert all(f"\n{name} " in done.stdout for name in names)
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,13 +17,14 @@ from varshift._cli.output import draw, known, say, write, written
 from varshift.errors import UsageError
 
 if TYPE_CHECKING:
+    from varshift._draw.document import Table
     from varshift.reproduce import Experiment, Scale
     from varshift.reproduce.estimates import Part
-    from varshift.reproduce.sheet import Sheet
 
 __all__ = ["reproduce"]
 
 SCHEMA = "varshift.reproduce/1"
+ALL = 1_000  # rows of a table: none is left out
 
 
 @examples(
@@ -82,46 +83,35 @@ def reproduce(
     The paper's own figures stand beside what comes out.
     Networks already trained are not trained again; a run that was killed is continued.
     """
-    from varshift.reproduce import (
-        Book,
-        chosen,
-        imagenet_recipe,
-        imagenet_sheet,
-        scale_named,
-        scale_of,
-    )
-    from varshift.reproduce.power import power_sheet
-    from varshift.reproduce.precision import wish_named
-    from varshift.reproduce.slips import slip_sheet
-    from varshift.reproduce.terminal import listing
+    from varshift import reproduce as paper
 
     known(format, ("text", "json"))
     if list_:
-        draw(listing(seeds), None)
+        _told([paper.listing(seeds)], None, "text")
     elif name is None:
         raise UsageError("name a table or figure, or all; --list shows what there is")
-    elif name in ("slips", "table5"):
-        sheet = slip_sheet() if name == "slips" else imagenet_sheet()
-        text = imagenet_recipe() if name == "table5" else None
-        _told(sheet, text, format)
+    elif name == "slips":
+        _told([paper.slip_table()], None, format)
+    elif name == "table5":
+        _told([paper.imagenet_table()], paper.imagenet_recipe(), format)
     elif name == "power":
         if made_from is None:
             raise UsageError("power needs --from FILE: the records whose spread it goes by")
-        _told(power_sheet(Book(_read(made_from))), None, format)
+        _told(list(map(paper.power_table, paper.books(_read(made_from)))), None, format)
     elif made_from:
         if out is None:
             raise UsageError("--from needs --out FOLDER, where the page goes")
         if records is not None:
             raise UsageError("--from trains nothing; --records is for runs that do")
-        chosen(name)
+        paper.chosen(name)
         made = _read(made_from)
-        _finished(name, scale_of(made), made, Path(out), format)
+        _finished(name, paper.scale_of(made), made, Path(out), format)
     else:
-        held = scale_named(scale)
+        held = paper.scale_named(scale)
         place = Path(folder) / scale
         page = Path(out) if out else place / name
         made = _trained(
-            chosen(name),
+            paper.chosen(name),
             held,
             seeds,
             place,
@@ -131,23 +121,26 @@ def reproduce(
             ray=ray,
             device=device,
             every=every,
-            precision=wish_named(precision or held.precision),
+            precision=paper.wish_named(precision or held.precision),
         )
         _finished(name, scale, made, page, format)
 
 
-def _told(sheet: Sheet, text: str | None, format: str) -> None:
-    """What needs no records."""
-    from varshift.reproduce.terminal import drawn
+def _told(tables: Sequence[Table], text: str | None, format: str) -> None:
+    """What needs no records, or none of this machine."""
+    from varshift._draw.terminal import drawn
+    from varshift.reproduce import alone
 
     if format == "json":
-        rows = [dict(zip(sheet.headings, row, strict=True)) for row in sheet.rows]
-        told = {"schema": SCHEMA, "title": sheet.title, "rows": rows, "recipe": text}
-        write(json.dumps(told, indent=1), None)
+        for table in tables:
+            names = [column.name for column in table.columns]
+            rows = [dict(zip(names, map(str, row.cells), strict=True)) for row in table.rows]
+            told = {"schema": SCHEMA, "title": table.title, "rows": rows, "recipe": text}
+            write(json.dumps(told, indent=1), None)
         return
-    draw(drawn([sheet]), None)
+    draw(drawn(alone(*tables), most=ALL), None)
     if text is not None:
-        write(_wrapped(text), None)
+        write(f"\n{_wrapped(text)}", None)
 
 
 def _wrapped(text: str) -> str:
@@ -228,12 +221,10 @@ def _read(records: str) -> list[dict[str, Any]]:
 
 def _finished(name: str, scale: str, made: list[dict[str, Any]], out: Path, format: str) -> None:
     """The page written, its tables shown."""
-    from varshift.reproduce import Book, chosen, sheets, write_page
-    from varshift.reproduce.claims import judged
-    from varshift.reproduce.tables.verdicts import verdict_sheet
-    from varshift.reproduce.terminal import drawn
+    from varshift._draw.terminal import drawn
+    from varshift.reproduce import books, chosen, judged, report, write_page
 
-    experiments, book = chosen(name), Book(made)
+    found = books(made)
     # A page is passed around: it names no folder of this machine beyond what was typed.
     typed = Path(out.name) if out.is_absolute() else out
     again = shlex.join(
@@ -242,24 +233,24 @@ def _finished(name: str, scale: str, made: list[dict[str, Any]], out: Path, form
             *("--from", str(typed / "records.jsonl"), "--out", str(typed)),
         )
     )
-    page = write_page(experiments, book, out, scale=scale, again=again)
-    verdicts = [(book.named(data), judged(book.only(data))) for data in book.sets]
+    told = report(chosen(name), found, scale)
+    write_page(told, found, out, again)
     if format == "json":
         claims = [
-            {"data": named, "key": one.claim.key, "says": one.claim.says, "verdict": one.word}
-            | {"parts": [_part(part) for part in one.parts]}
-            for named, every in verdicts
-            for one in every
+            {"data": book.title, "key": one.claim.key, "says": one.claim.says, "verdict": one.word}
+            | {"parts": list(map(_part, one.parts))}
+            for book in found
+            for one in judged(book)
         ]
-        told: dict[str, Any] = {"schema": SCHEMA, "experiment": name, "scale": scale}
-        told |= {"page": str(page), "claims": claims}
-        write(json.dumps(told, allow_nan=False, indent=1), None)
+        answer: dict[str, Any] = {"schema": SCHEMA, "experiment": name, "scale": scale}
+        answer |= {"page": str(out / "README.md"), "claims": claims}
+        write(json.dumps(answer, allow_nan=False, indent=1), None)
     else:
-        tables = [sheet for held in sheets(experiments, book).values() for sheet in held]
-        draw(drawn([*tables, *(verdict_sheet(every, named) for named, every in verdicts)]), None)
-    for one in book.failed:
-        print(f"not trained: {one['label']}: {one['failed']}", file=sys.stderr)
-    print(f"page, pictures and records are in {out}", file=sys.stderr)
+        draw(drawn(told, most=ALL), None)
+    for book in found:
+        for one in book.failed:
+            say(f"not trained: {one['label']}: {one['failed']}")
+    say(f"page, pictures and records are in {out}")
 
 
 def _part(part: Part) -> dict[str, Any]:
