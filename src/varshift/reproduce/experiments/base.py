@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from varshift._draw.document import Table
 from varshift._draw.pictures.described import Picture
 from varshift.errors import UsageError
-from varshift.reproduce.book import Book
+from varshift.reproduce.book import Book, Values
 from varshift.reproduce.claims import Claim
 from varshift.reproduce.nets import Placing
 from varshift.reproduce.run import Run
 from varshift.reproduce.scales import Scale
+from varshift.reproduce.tables import PAPER_ROW, number, spread
 
-__all__ = ["Cells", "Experiment", "Printed", "runs_of"]
+__all__ = ["Cells", "Experiment", "Printed", "runs_of", "with_paper"]
 
 Cells = Iterator[tuple[str, Placing, int | None]]
 Printed = dict[tuple[str, str], tuple[float, ...]]
@@ -40,6 +41,14 @@ class Experiment:
     tables: Callable[[Book], Iterable[Table]]
     picture: Callable[[Book], Picture]
     claims: tuple[Claim, ...] = ()
+
+
+def with_paper(book: Book, columns: Sequence[Values], printed: Printed) -> Iterator[Sequence[str]]:
+    """A row for each network, its figures over seeds, and below it what the paper printed."""
+    for family in book.families:
+        yield family, *(spread(values(family)) for values in columns)
+        if told := printed.get((book.data, family)):
+            yield PAPER_ROW, *map(number, told)
 
 
 def runs_of(experiments: Sequence[Experiment], scale: Scale, seeds: int | None = None) -> list[Run]:

@@ -35,8 +35,9 @@ def _tables(book: Book) -> Iterator[Table]:
 def _picture(book: Book) -> Chart:
     about = "DenseNet: what norms meet at test over what they have stored"
     lines = [
-        over_norms(label, ratios(book.find("DenseNet", placing), signed=True), colour)
+        over_norms(label, ratios(found, signed=True), colour)
         for colour, (label, placing) in enumerate(KINDS)
+        if (found := book.find("DenseNet", placing))
     ]
     across = "norm, in the order of the data"
     return Chart(about, across, "real / moving variance", lines, level=1)

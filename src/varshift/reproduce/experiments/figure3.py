@@ -44,7 +44,7 @@ def _tables(book: Book) -> Iterator[Table]:
                     spread(book.values(mean_paper_ratio, family, B, width), 3),
                 )
             )
-    heads = ("", "width", "slope over d", "one kernel size", "d·cos²θ, k×k", "shift, (b) 0.5")
+    heads = ("", "width", "slope over d", "one kernel size", "d·cos²θ k×k", "shift, (b) 0.5")
     note = (
         "Slopes by least squares over all convolutions but the stem, and with a level of "
         "its own for each kernel size. The paper's figure, CIFAR-10: 0.0214 (WRN), 0.0129 "
@@ -71,16 +71,13 @@ def d_slope_within(record: Record) -> float:
 
     1×1 filters have small d and lie low; across sizes that alone makes a slope.
     """
-    x: list[float] = []
-    y: list[float] = []
-    kernels: dict[int, list[Record]] = {}
-    for conv in _filters(record):
-        kernels.setdefault(conv["kernel"], []).append(conv)
-    for convs in kernels.values():
-        for held, name in ((x, "d"), (y, "d_cos2")):
-            level = statistics.fmean(conv[name] for conv in convs)
-            held += [conv[name] - level for conv in convs]
-    return slope(x, y)
+    convs = _filters(record)
+
+    def above(conv: Record, name: str) -> float:
+        alike = [other[name] for other in convs if other["kernel"] == conv["kernel"]]
+        return float(conv[name] - statistics.fmean(alike))
+
+    return slope([above(conv, "d") for conv in convs], [above(conv, "d_cos2") for conv in convs])
 
 
 def wide_filters(record: Record) -> float:

@@ -13,7 +13,6 @@ from varshift.reproduce.book import (
     A,
     B,
     Book,
-    Figure,
     dropout,
     error,
     mean_paper_ratio,
@@ -21,7 +20,7 @@ from varshift.reproduce.book import (
     mean_shift,
 )
 from varshift.reproduce.experiments.base import Cells, Experiment
-from varshift.reproduce.experiments.figure4_claims import CLAIMS, RATES
+from varshift.reproduce.experiments.figure4_claims import CLAIMS, RATES, SIDES
 from varshift.reproduce.nets import Place
 from varshift.reproduce.records import Record
 from varshift.reproduce.scales import Scale
@@ -29,7 +28,6 @@ from varshift.reproduce.tables import number, spread, table
 
 __all__ = ["FIGURE_4", "PRINTED", "over_norms", "ratios"]
 
-SIDES: tuple[Place, ...] = ("a", "b")
 # Digitised from the vector graphics of arXiv 1801.05134v1; at drop 0.5 within 0.01 of Table 3. By
 # data, network and place at RATES: test error in percent, then the mean of max(r, 1/r) over the
 # norms, which the paper does not print.
@@ -53,13 +51,11 @@ C100 DenseNet  b  22.66 22.54 22.84  25.0 27.49  1.008 1.020 1.019 1.044 1.051
 """
 
 
-def _read(line: str) -> tuple[tuple[str, str, str], tuple[tuple[float, ...], tuple[float, ...]]]:
-    data, family, place, *figures = line.split()
-    values = tuple(map(float, figures))
-    return (data, family, place), (values[: len(RATES)], values[len(RATES) :])
-
-
-PRINTED = dict(map(_read, _DIGITISED.strip().splitlines()))
+PRINTED = {
+    (data, family, side): (tuple(map(float, figures[:5])), tuple(map(float, figures[5:])))
+    for data, family, side, *figures in map(str.split, _DIGITISED.strip().splitlines())
+}
+_UNKNOWN = ((math.nan,) * len(RATES),) * 2  # of a set that the paper did not use
 
 
 def _cells(scale: Scale) -> Cells:
@@ -74,12 +70,13 @@ def _tables(book: Book) -> Iterator[Table]:
         for side in SIDES:
             for rate in _rates(book, family, side):
                 label, found = f"{family} ({side}) {rate:g}", book.find(family, dropout(side, rate))
-                of_error, of_ratio = _printed(book.data, family, side, rate)
-                errors.append((label, _over(found, error, 2), number(of_error)))
+                printed = PRINTED.get((book.data, family, side), _UNKNOWN)
+                of_error, of_ratio = (figures[RATES.index(rate)] for figures in printed)
+                errors.append((label, spread(map(error, found), 2), number(of_error)))
                 shifts.append(
                     (
-                        *(label, _over(found, mean_paper_ratio, 3), number(of_ratio, 3)),
-                        *(_over(found, mean_severity, 2), _over(found, mean_shift, 2)),
+                        *(label, spread(map(mean_paper_ratio, found), 3), number(of_ratio, 3)),
+                        *(spread(map(mean_severity, found), 2), spread(map(mean_shift, found), 2)),
                         _clear(found),
                     )
                 )
@@ -101,18 +98,6 @@ def _rates(book: Book, family: str, side: Place) -> list[float]:
     return [rate for rate in (0.0, *book.amounts(side, "dropout", family)) if rate in RATES]
 
 
-def _printed(data: str, family: str, side: Place, rate: float) -> tuple[float, float]:
-    """The paper's error and ratio; NaN for a set that it did not use."""
-    if (data, family, side) not in PRINTED:
-        return math.nan, math.nan
-    errors, means = PRINTED[data, family, side]
-    return errors[RATES.index(rate)], means[RATES.index(rate)]
-
-
-def _over(found: list[Record], figure: Figure, digits: int) -> str:
-    return spread(map(figure, found), digits)
-
-
 def _clear(found: list[Record]) -> str:
     sites = [site for one in found for site in one["sites"]]
     live = sum(site["live"] for site in sites)
@@ -131,25 +116,21 @@ def _panel(book: Book, family: str, side: Place) -> Chart:
     lines = []
     for rate in _rates(book, family, side):
         if found := book.find(family, dropout(side, rate)):
-            label = f"drop {rate:g}: error {statistics.fmean(map(error, found)):.1f} %"
+            label = f"{rate:g}: {statistics.fmean(map(error, found)):.1f} %"
             colour = RATES.index(rate) - 1 if rate else None
             lines.append(over_norms(label, ratios(found), colour))
-    return Chart(f"{family}, ({side})", "norm", "max(r, 1/r)", lines, level=1)
+    return Chart(f"{family}, ({side})", "norm (legend: drop, error)", "max(r, 1/r)", lines, level=1)
 
 
 def ratios(records: Sequence[Record], *, signed: bool = False) -> list[list[float]]:
     """Per record the paper's ratio at every norm, NaN where all its channels are dead."""
-    return [
-        [
-            math.nan
-            if not site["live"]
-            else site["paper"]
-            if signed
-            else max(site["paper"], 1 / site["paper"])
-            for site in one["sites"]
-        ]
-        for one in records
-    ]
+
+    def ratio(site: Record) -> float:
+        if not site["live"]:
+            return math.nan
+        return float(site["paper"] if signed else max(site["paper"], 1 / site["paper"]))
+
+    return [list(map(ratio, one["sites"])) for one in records]
 
 
 def over_norms(label: str, curves: Sequence[Sequence[float]], colour: int | None) -> Points:

@@ -25,7 +25,7 @@ from varshift.reproduce.lines import rank_correlation, slope
 from varshift.reproduce.nets import Place, Placing
 from varshift.reproduce.records import Record
 
-__all__ = ["CLAIMS", "RATES"]
+__all__ = ["CLAIMS", "RATES", "SIDES"]
 
 RATES = (0.0, 0.1, 0.3, 0.5, 0.7)  # of the paper's Figure 4
 SIDES: tuple[Place, ...] = ("a", "b")

@@ -9,10 +9,10 @@ from varshift._draw.pictures.described import Intervals, Panels, Role
 from varshift.reproduce.book import NONE, A, B, Book, Figure, error, repaired_error
 from varshift.reproduce.claims import Claim, beside, parts_of
 from varshift.reproduce.estimates import Part, estimate
-from varshift.reproduce.experiments.base import Cells, Experiment, Printed
+from varshift.reproduce.experiments.base import Cells, Experiment, Printed, with_paper
 from varshift.reproduce.nets import Placing
 from varshift.reproduce.scales import Scale
-from varshift.reproduce.tables import PAPER_ROW, number, over_seeds, spread, table
+from varshift.reproduce.tables import over_seeds, spread, table
 
 __all__ = ["PRINTED", "TABLE_3"]
 
@@ -48,12 +48,8 @@ def _cells(scale: Scale) -> Cells:
 
 
 def _tables(book: Book) -> Iterator[Table]:
-    rows = []
-    columns = [(error, NONE), *((f, placing) for placing in (A, B) for f in (error, ADJUSTED))]
-    for family in book.families:
-        rows.append((family, *(spread(book.values(f, family, at)) for f, at in columns)))
-        if printed := PRINTED.get((book.data, family)):
-            rows.append((PAPER_ROW, *map(number, printed)))
+    noisy = [book.each(figure, placing) for placing in (A, B) for figure in (error, ADJUSTED)]
+    rows = with_paper(book, [book.each(error), *noisy], PRINTED)
     heads = ("", "no dropout", "(a)", "(a) adjusted", "(b)", "(b) adjusted")
     note = (
         'Mean ± deviation over seeds. "Adjusted" here means: noise off, each norm normalises by '

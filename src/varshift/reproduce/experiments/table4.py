@@ -13,10 +13,10 @@ from varshift._draw.pictures.described import Interval, Intervals
 from varshift.reproduce.book import NONE, Book, Values, error
 from varshift.reproduce.claims import Claim, parts_of
 from varshift.reproduce.estimates import Part
-from varshift.reproduce.experiments.base import Cells, Experiment, Printed
+from varshift.reproduce.experiments.base import Cells, Experiment, Printed, with_paper
 from varshift.reproduce.nets import Kind, Place, Placing
 from varshift.reproduce.scales import Scale
-from varshift.reproduce.tables import PAPER_ROW, number, over_seeds, spread, table
+from varshift.reproduce.tables import over_seeds, table
 
 __all__ = [
     "AMOUNTS",
@@ -64,11 +64,7 @@ def amount_table(
 ) -> Table:
     """Test error by amount of a noise at a place, the paper's below."""
     placings = [Placing(place, kind, amount) if amount else NONE for amount in AMOUNTS]
-    rows = []
-    for family in book.families:
-        rows.append((family, *(spread(book.values(error, family, at)) for at in placings)))
-        if told := printed.get((book.data, family)):
-            rows.append((PAPER_ROW, *map(number, told)))
+    rows = with_paper(book, [book.each(error, placing) for placing in placings], printed)
     return table(f"{name}, {book.title}: test error in %", ("", *heads), rows)
 
 

@@ -36,7 +36,7 @@ def _(picture: Chart, ax: Axes) -> Axes:
         ax.locator_params(axis="x", integer=True)
     ax.grid(alpha=0.25)
     if ax.get_legend_handles_labels()[1]:
-        ax.legend(frameon=False, fontsize="x-small")
+        ax.legend(frameon=False, fontsize="x-small", handlelength=1.5)
     return ax
 
 
