@@ -107,17 +107,20 @@ def test_a_page_is_rebuilt_from_its_records(tmp_path):
     assert sorted(written.splitlines()) == sorted(
         (made / "records.jsonl").read_bytes().splitlines()
     )
-    lines.write_bytes(written + b'{"id": "a ki')
+    foreign = b'{"id":"other","run":{"images":{},"recipe":{"epochs":1,"batch_size":1}}}\n'
+    lines.write_bytes(foreign + written + b'{"id": "a ki')
     elsewhere = reproduce("table1", "--folder", "new", "--records", "lines.jsonl", cwd=tmp_path)
     assert "its last line was half written and is gone" in elsewhere.stderr
     assert "lines.jsonl has the records of 4 of 4 runs" in elsewhere.stderr
-    assert lines.read_bytes() == written
+    assert lines.read_bytes() == foreign + written
     assert not list((tmp_path / "new").rglob("weights.pt"))  # nothing was trained
     command = page.read_text().split("```")[1].split()
     assert command[:2] == ["varshift", "reproduce"]
+    (made / "records.jsonl").write_bytes(foreign + (made / "records.jsonl").read_bytes())
     again = reproduce(*command[2:], "--format", "json", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert (page.read_bytes(), picture.read_bytes()) == before
+    assert (made / "records.jsonl").read_bytes().startswith(foreign)
     told = json.loads(again.stdout)
     assert told["schema"] == "varshift.reproduce/1"
     assert told["scale"] == "smoke"

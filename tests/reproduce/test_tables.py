@@ -12,6 +12,7 @@ from varshift.reproduce.beyond import budget, footprints, provenance
 from varshift.reproduce.book import Book, books
 from varshift.reproduce.experiments import EXPERIMENTS, judged, table1, table3, table4, table6
 from varshift.reproduce.pages import write_page
+from varshift.reproduce.records import read_lines
 from varshift.reproduce.tables import PAPER_ROW, table
 from varshift.reproduce.telling import alone, detail_table, report, verdict_table
 
@@ -239,6 +240,11 @@ def test_a_set_that_the_paper_did_not_use_has_no_row_of_its(tmp_path):
     linked = re.findall(r"\]\((.*\.png)\)", text)
     assert sorted(linked) == sorted(path.name for path in tmp_path.glob("*.png"))
     assert len(set(linked)) == len(linked) == 2 * len(EXPERIMENTS)
+    lines = tmp_path / "records.jsonl"
+    assert len(read_lines(lines)) == sum(len(book.records) for book in both)
+    lines.write_text("of other scales too", "utf-8")
+    write_page(made, both, tmp_path, again="again", source=lines)
+    assert lines.read_text("utf-8") == "of other scales too"
 
 
 def test_a_page_does_not_depend_on_the_order_of_lines(tmp_path):

@@ -37,8 +37,11 @@ def reproduce(
         str | None, typer.Argument(help="fig1 … table6, all, table5 (a recipe), slips, or power")
     ] = None,
     scale: Annotated[
-        str, typer.Option(help="smoke (seconds), cpu and converged (hours on two cores) or paper")
-    ] = "smoke",
+        str | None,
+        typer.Option(
+            help="smoke (seconds; the default), cpu, converged (hours on two cores), paper"
+        ),
+    ] = None,
     seeds: Annotated[
         int | None, typer.Option(help="networks of each kind; what the scale has if not said")
     ] = None,
@@ -105,10 +108,14 @@ def reproduce(
             raise UsageError("--from trains nothing; --records is for runs that do")
         paper.chosen(name)
         made = _read(made_from)
-        _finished(name, paper.scale_of(made), made, Path(out), format)
+        if scale is not None:
+            made = paper.of_scale(made, paper.scale_named(scale))
+            if not made:
+                raise UsageError(f"--from {made_from}: none of its records is of scale {scale}")
+        _finished(name, paper.scale_of(made), made, Path(out), format, Path(made_from))
     else:
-        held = paper.scale_named(scale)
-        place = Path(folder) / scale
+        held = paper.scale_named(scale or "smoke")
+        place = Path(folder) / held.name
         page = Path(out) if out else place / name
         made = _trained(
             paper.chosen(name),
@@ -123,7 +130,7 @@ def reproduce(
             every=every,
             precision=paper.wish_named(precision or held.precision),
         )
-        _finished(name, scale, made, page, format)
+        _finished(name, held.name, made, page, format)
 
 
 def _told(tables: Sequence[Table], text: str | None, format: str) -> None:
@@ -132,11 +139,14 @@ def _told(tables: Sequence[Table], text: str | None, format: str) -> None:
     from varshift.reproduce import alone
 
     if format == "json":
-        for table in tables:
-            names = [column.name for column in table.columns]
-            rows = [dict(zip(names, map(str, row.cells), strict=True)) for row in table.rows]
-            told = {"schema": SCHEMA, "title": table.title, "rows": rows, "recipe": text}
-            write(json.dumps(told, indent=1), None)
+        names = [column.name for column in tables[0].columns]
+        held = [row.cells for table in tables for row in table.rows]
+        rows = [dict(zip(names, map(str, cells), strict=True)) for cells in held]
+        title = "; ".join(table.title for table in tables)
+        write(
+            json.dumps({"schema": SCHEMA, "title": title, "rows": rows, "recipe": text}, indent=1),
+            None,
+        )
         return
     draw(drawn(alone(*tables), most=ALL), None)
     if text is not None:
@@ -219,7 +229,14 @@ def _read(records: str) -> list[dict[str, Any]]:
     return read_lines(Path(records))
 
 
-def _finished(name: str, scale: str, made: list[dict[str, Any]], out: Path, format: str) -> None:
+def _finished(
+    name: str,
+    scale: str,
+    made: list[dict[str, Any]],
+    out: Path,
+    format: str,
+    source: Path | None = None,
+) -> None:
     """The page written, its tables shown."""
     from varshift._draw.terminal import drawn
     from varshift.reproduce import books, chosen, judged, report, write_page
@@ -234,7 +251,7 @@ def _finished(name: str, scale: str, made: list[dict[str, Any]], out: Path, form
         )
     )
     told = report(chosen(name), found, scale)
-    write_page(told, found, out, again)
+    write_page(told, found, out, again, source)
     if format == "json":
         claims = [
             {"data": book.title, "key": one.claim.key, "says": one.claim.says, "verdict": one.word}

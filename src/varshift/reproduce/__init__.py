@@ -12,7 +12,7 @@ from varshift.reproduce.precision import wish_named
 from varshift.reproduce.recipe import PAPER_RECIPES, Recipe
 from varshift.reproduce.records import RecordFile, read_lines
 from varshift.reproduce.run import Images, Run
-from varshift.reproduce.scales import SCALES, Scale, scale_named, scale_of
+from varshift.reproduce.scales import SCALES, Scale, of_scale, scale_named, scale_of
 from varshift.reproduce.slips import slip_table, slips
 from varshift.reproduce.store import Store
 from varshift.reproduce.telling import alone, listing, report
@@ -42,6 +42,7 @@ __all__ = [
     "imagenet_table",
     "judged",
     "listing",
+    "of_scale",
     "power_table",
     "read_lines",
     "report",

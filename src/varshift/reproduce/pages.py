@@ -16,12 +16,17 @@ from varshift.reproduce.records import write_lines
 __all__ = ["write_page"]
 
 
-def write_page(made: Document, books: Sequence[Book], folder: Path, again: str) -> None:
+def write_page(
+    made: Document, books: Sequence[Book], folder: Path, again: str, source: Path | None = None
+) -> None:
     """README.md with every table and verdict, a picture per experiment, records.jsonl.
 
-    `again` is the command that makes the page from the records; it stands at its top.
+    `again` is the command that makes the page from the records; it stands at its top. Where the
+    records come from that very file, their `source`, it stays: it may hold those of other scales.
     """
-    write_lines(folder / "records.jsonl", [one for b in books for one in (*b.records, *b.failed)])
+    lines = folder / "records.jsonl"
+    if source is None or source.resolve() != lines.resolve():
+        write_lines(lines, [one for book in books for one in (*book.records, *book.failed)])
     for name, picture in pictures(made):
         with replacing(folder / name) as fresh:
             fresh.write_bytes(png(picture))

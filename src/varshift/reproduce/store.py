@@ -74,7 +74,7 @@ class Store:
         """
         if self.lines is None:
             return 0
-        there = {record["id"]: record for record in self.lines.read() if "failed" not in record}
+        there = {record.get("id"): record for record in self.lines.read() if "failed" not in record}
         known = [run for run in runs if run.id in there]
         for run in known:
             if self.record(run) is None:
