@@ -8,6 +8,7 @@ import pytest
 
 from reproduce.records import NONE, A, B, records
 from varshift._draw.markdown import markdown
+from varshift._draw.pictures.matplotlib import png
 from varshift.reproduce.beyond import budget, footprints, provenance
 from varshift.reproduce.book import Book, books
 from varshift.reproduce.experiments import EXPERIMENTS, judged, table1, table3, table4, table6
@@ -80,6 +81,13 @@ def test_every_table_is_well_formed_markdown(name):
         for made in (verdict_table(verdicts, "made up"), *map(detail_table, verdicts)):
             well_formed(made)
         well_formed(provenance(book.records))
+
+
+@pytest.mark.parametrize("experiment", EXPERIMENTS)
+def test_pictures_are_drawn_from_whatever_there_is(experiment):
+    for name in ("baselines alone", "nothing"):
+        (book,) = books(BOOKS[name]())
+        assert png(EXPERIMENTS[experiment].picture(book)).startswith(b"\x89PNG")
 
 
 def test_bars_in_cells_are_escaped():
