@@ -10,7 +10,7 @@ from scipy import stats
 
 from varshift.reproduce.estimates import LEVEL, Estimate, Part, estimate, estimate_over
 from varshift.reproduce.lines import rank_correlation, slope
-from varshift.reproduce.sheet import interval, number, spread
+from varshift.reproduce.tables import interval, number, spread
 
 SAMPLES = [
     [1.0, 2.0],
@@ -77,10 +77,10 @@ def test_words(low, high, bounds, word):
 def test_spread_is_the_deviation_and_interval_the_interval():
     found = estimate([1.0, 2.0, 6.0])
     deviation = math.sqrt(((1 - 3) ** 2 + (2 - 3) ** 2 + (6 - 3) ** 2) / 2)
-    assert spread(found, 3) == f"3.000 ± {deviation:.3f}"
+    assert spread(found.values, 3) == f"3.000 ± {deviation:.3f}"
     assert interval(found, 1) == f"3.0 [{found.low:.1f}, {found.high:.1f}]"
-    assert spread(estimate([1.25]), 1) == interval(estimate([1.25]), 1) == "1.2"
-    assert spread(estimate([])) == interval(estimate([])) == number(math.nan) == "–"
+    assert spread([1.25], 1) == interval(estimate([1.25]), 1) == "1.2"
+    assert spread([]) == interval(estimate([])) == number(math.nan) == "–"
     assert number(math.inf) == "–"
 
 

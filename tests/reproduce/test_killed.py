@@ -1,5 +1,6 @@
 """All of it at smoke scale; and killed ten times at random moments, the same tables come out."""
 
+import json
 import random
 import signal
 import subprocess
@@ -18,8 +19,11 @@ RUN = (
 
 def test_ten_kills_leave_the_same_tables(tmp_path):
     subprocess.run([*RUN, tmp_path / "calm"], check=True, capture_output=True, timeout=900)
-    _kill_ten_times(tmp_path / "killed")
-    subprocess.run([*RUN, tmp_path / "killed"], check=True, capture_output=True, timeout=900)
+    lines = tmp_path / "records.jsonl"
+    _kill_ten_times(tmp_path / "killed", lines)
+    command = [*RUN, tmp_path / "killed", "--records", lines]
+    subprocess.run(command, check=True, capture_output=True, timeout=900)
+    assert _ids(lines) == _ids(tmp_path / "killed" / "smoke" / "all" / "records.jsonl")
     calm, killed = (tmp_path / name / "smoke" / "all" for name in ("calm", "killed"))
     assert _records(calm) == _records(killed)
     assert _tables(calm) == _tables(killed)
@@ -28,8 +32,10 @@ def test_ten_kills_leave_the_same_tables(tmp_path):
     assert all((calm / name).read_bytes() == (killed / name).read_bytes() for name in pictures)
 
 
-def _kill_ten_times(folder: Path) -> None:
-    """Each kill falls up to four seconds after the work has begun, and always on unfinished work.
+def _kill_ten_times(folder: Path, lines: Path) -> None:
+    """What was finished stands in `lines`, but for what a kill left between two writings.
+
+    Each kill falls up to four seconds after the work has begun, and always on unfinished work.
 
     Twenty-one networks take more than ten times that, so none of the kills comes too late.
     """
@@ -37,7 +43,9 @@ def _kill_ten_times(folder: Path) -> None:
     for _ in range(KILLS):
         before = _touched(folder)
         process = subprocess.Popen(
-            [*RUN, folder], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [*RUN, folder, "--records", lines],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
         while _touched(folder) == before and process.poll() is None:
             time.sleep(0.02)
@@ -45,6 +53,16 @@ def _kill_ten_times(folder: Path) -> None:
         assert process.poll() is None, "the run had ended before it could be killed"
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
+        done = sorted(path.parent.name for path in folder.rglob("record.json"))
+        written = _ids(lines)
+        assert set(written) <= set(done)
+        assert len(written) >= len(done) - 1
+
+
+def _ids(lines: Path) -> list[str]:
+    """Sorted; a double would show."""
+    text = lines.read_text("utf-8") if lines.is_file() else ""
+    return sorted(json.loads(line)["id"] for line in text.splitlines())
 
 
 def _touched(folder: Path) -> float:

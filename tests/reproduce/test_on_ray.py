@@ -90,11 +90,14 @@ def test_a_machine_lost_and_a_command_killed_repeat_no_finished_run(cluster, alo
     until(lambda: records(tmp_path), command)
     command.kill()
     command.communicate()
+    kept = lines(tmp_path)
     first = {path: path.stat().st_mtime_ns for path in records(tmp_path)}
     assert 0 < len(first) < RUNS
     done = finished(started(tmp_path, cluster))
     assert done.returncode == 0, done.stderr[-3000:]
     assert {path: path.stat().st_mtime_ns for path in first} == first
+    assert lines(tmp_path)[: len(kept)] == kept
+    assert len(set(lines(tmp_path))) == len(lines(tmp_path)) == RUNS
     same(tmp_path, alone)
 
 
@@ -126,7 +129,7 @@ def test_workers_and_a_cluster_exclude_each_other(tmp_path):
 
 def started(folder: Path, cluster) -> subprocess.Popen:
     return subprocess.Popen(
-        [*COMMAND, folder, "--ray", cluster.address],
+        [*COMMAND, folder, "--ray", cluster.address, "--records", folder / "records.jsonl"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -149,6 +152,12 @@ def until(there, command: subprocess.Popen) -> None:
 
 def records(folder: Path) -> list[Path]:
     return sorted(folder.rglob("record.json"))
+
+
+def lines(folder: Path) -> list[str]:
+    """What the command wrote of each run as it was done."""
+    path = folder / "records.jsonl"
+    return path.read_text("utf-8").splitlines() if path.is_file() else []
 
 
 def half_trained(folder: Path) -> list[Path]:

@@ -11,9 +11,9 @@ from scipy import stats
 
 from reproduce.records import records
 from varshift.reproduce.book import Book
-from varshift.reproduce.claims import judged
 from varshift.reproduce.estimates import Part, estimate_over
-from varshift.reproduce.power import MOST, need_of, power_sheet, seeds_needed
+from varshift.reproduce.experiments import judged
+from varshift.reproduce.power import MOST, need_of, power_table, seeds_needed
 
 DRAWN = 20_000
 ROOT = Path(__file__).parents[2]
@@ -74,9 +74,9 @@ def test_one_seed_tells_no_spread():
 
 def test_every_deciding_part_has_its_row():
     book = Book(records())
-    sheet = power_sheet(book)
+    rows = [tuple(map(str, row.cells)) for row in power_table(book).rows]
     parts = [(v.claim.key, p.name) for v in judged(book) for p in v.deciding]
-    assert [row[:2] for row in sheet.rows] == parts
+    assert [row[:2] for row in rows] == parts
 
 
 def test_the_plan_in_the_documentation_is_what_the_records_ask_for():
@@ -86,7 +86,8 @@ def test_the_plan_in_the_documentation_is_what_the_records_ask_for():
     kept = ROOT / "docs" / "results" / "reproduction" / "records.jsonl"
     told = (ROOT / "docs" / "reproduce.md").read_text("utf-8")
     first = [one for one in read_lines(kept) if one["run"]["seed"] < 3]
-    rows = {row[:2]: row for row in power_sheet(Book(first)).rows}
+    told_rows = [tuple(map(str, row.cells)) for row in power_table(Book(first)).rows]
+    rows = {row[:2]: row for row in told_rows}
     assert rows["i", "PreResNet (b) 0.5 → 0.7"][-1] == "22"
     for claim, part in (("i", "PreResNet (b) 0.5 → 0.7"), ("iv", "all (b)")):
         row = rows[claim, part]

@@ -6,7 +6,8 @@ from collections import Counter
 
 import pytest
 
-from varshift.reproduce import SCALES, Placing, chosen, runs_of, scale_of
+import varshift as vs
+from varshift.reproduce import SCALES, Placing, chosen, of_scale, runs_of, scale_of
 
 CONVERGED = SCALES["converged"]
 
@@ -54,6 +55,19 @@ def test_three_widths_carry_the_seeds_of_their_claim():
 def test_a_scale_is_known_by_its_records(scale):
     runs = runs_of(chosen("all"), SCALES[scale])
     assert scale_of([{"run": run.to_dict()} for run in runs]) == scale
+
+
+def test_records_of_several_scales_are_told_apart():
+    held = {
+        name: [{"run": run.to_dict()} for run in runs_of(chosen("table1"), SCALES[name], 1)]
+        for name in ("cpu", "converged")
+    }
+    mixed = [*held["converged"], *held["cpu"]]
+    for name, alone in held.items():
+        assert of_scale(mixed, SCALES[name]) == alone
+    assert of_scale(mixed, SCALES["paper"]) == []
+    with pytest.raises(vs.UsageError, match="of no scale, or of several: say which with --scale"):
+        scale_of(mixed)
 
 
 def test_only_the_converged_scale_chooses_its_precision():

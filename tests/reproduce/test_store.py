@@ -1,17 +1,16 @@
-"""Files of runs are whole or not there; a broken line is named."""
+"""Files of runs are whole or not there."""
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import replace
 
 import pytest
 import torch
 
-import varshift as vs
 from reproduce.small import DROPPED, PLAIN
-from varshift.reproduce.store import Store, read_lines, write_lines
+from varshift.reproduce.records import read_lines, write_lines
+from varshift.reproduce.store import Store
 
 
 def test_a_record_comes_back_as_it_was_kept(tmp_path):
@@ -51,42 +50,6 @@ def test_records_are_those_that_are_done_in_their_order(tmp_path):
     assert store.records([PLAIN, DROPPED]) == [{"of": "plain"}, {"of": "dropped"}]
 
 
-def test_lines_come_back(tmp_path):
-    path, held = (
-        tmp_path / "new" / "records.jsonl",
-        [{"run": 1}, {"run": "two\nlines"}, {"run": "\u2028"}],
-    )
-    write_lines(path, held)
-    assert read_lines(path) == held
-    assert len(path.read_text("utf-8").split("\n")) == len(held) + 1
-    assert json.loads(path.read_text("utf-8").split("\n")[0]) == {"run": 1}
-    write_lines(path, [])
-    assert read_lines(path) == []
-
-
-def test_a_line_that_is_no_json_is_named(tmp_path):
-    path = tmp_path / "records.jsonl"
-    path.write_text('{"run": 1}\n{"run": \n{"run": 3}\n', "utf-8")
-    with pytest.raises(vs.VarshiftError, match=r"line 2 of '.*records\.jsonl' is not JSON: Expec"):
-        read_lines(path)
-
-
-def test_lines_that_cannot_be_written_leave_the_old_file(tmp_path):
-    path = tmp_path / "records.jsonl"
-    write_lines(path, [{"run": 1}])
-    with pytest.raises(ValueError, match="Out of range float"):
-        write_lines(path, [{"run": 2}, {"run": math.inf}])
-    assert read_lines(path) == [{"run": 1}]
-    assert list(tmp_path.iterdir()) == [path]
-
-
-def test_a_line_that_is_no_record_is_named(tmp_path):
-    path = tmp_path / "records.jsonl"
-    path.write_text('{"run": 1}\n{}\n', "utf-8")
-    with pytest.raises(vs.VarshiftError, match=r"line 2 of '.*' is no record of a run; pass a"):
-        read_lines(path)
-
-
 def test_a_finished_run_leaves_its_weights_alone(tmp_path):
     store = Store(tmp_path)
     store.state(PLAIN).write_bytes(b"state")
@@ -99,12 +62,21 @@ def test_a_finished_run_leaves_its_weights_alone(tmp_path):
     assert torch.load(store.weights(PLAIN))["weight"].tolist() == [1, 1]
 
 
-def test_records_made_elsewhere_are_taken_over_where_there_are_none(tmp_path):
-    store, other = Store(tmp_path), replace(PLAIN, seed=7)
-    third = replace(PLAIN, seed=8)
-    store.keep(PLAIN, {"id": PLAIN.id, "run": "own"})
-    elsewhere = [{"id": one.id, "run": "theirs"} for one in (PLAIN, other, replace(PLAIN, seed=9))]
+def test_the_file_and_the_folder_get_what_they_lack_of_each_other(tmp_path):
+    """Also of runs that nobody asks for now; what failed is tried again, and stands in no file."""
+    other, third, unasked, foreign = (replace(PLAIN, seed=seed) for seed in (7, 8, 9, 10))
+    path = tmp_path / "records.jsonl"
     failed = {"id": third.id, "run": "theirs", "failed": "the loss was nan"}
-    store.take([PLAIN, other, third], [*elsewhere, failed])
+    theirs = [{"id": one.id, "run": "theirs"} for one in (PLAIN, other, foreign)]
+    write_lines(path, [*theirs, failed])
+    store = Store(tmp_path, path)
+    for run in (PLAIN, unasked):
+        Store(tmp_path).keep(run, {"id": run.id, "run": "own"})
+    assert store.exchange([PLAIN, other, third]) == 2
     assert [one["run"] for one in store.records([PLAIN, other, third])] == ["own", "theirs"]
-    assert len(list(tmp_path.rglob("record.json"))) == 2
+    assert store.record(foreign) is None
+    assert read_lines(path) == [*theirs, failed, {"id": unasked.id, "run": "own"}]
+    store.keep(third, failed)
+    assert len(read_lines(path)) == 5
+    store.keep(third, {"id": third.id, "run": "own"})
+    assert read_lines(path)[3:] == [{"id": one.id, "run": "own"} for one in (unasked, third)]

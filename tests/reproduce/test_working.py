@@ -16,6 +16,7 @@ from reproduce.small import LITTLE
 from varshift.reproduce import one, working
 from varshift.reproduce.nets import Placing
 from varshift.reproduce.one import Job
+from varshift.reproduce.records import read_lines
 from varshift.reproduce.store import Store
 from varshift.reproduce.working import work
 
@@ -79,8 +80,12 @@ def test_what_is_done_is_not_done_again(alone, monkeypatch):
 
 def test_two_processes_write_the_records_of_one(alone, tmp_path):
     mine, _ = alone
-    work(replace(mine, folder=tmp_path, runs=(PLAIN, DROPPED)), workers=2)
+    lines = tmp_path / "records.jsonl"
+    work(replace(mine, folder=tmp_path, runs=(PLAIN, DROPPED), records=lines), workers=2)
     held = Store(tmp_path).records([PLAIN, DROPPED])
+    assert sorted(read_lines(lines), key=lambda one: one["id"]) == sorted(
+        held, key=lambda one: one["id"]
+    )
     assert [told(one) for one in held] == [
         told(one) for one in Store(mine.folder).records([PLAIN, DROPPED])
     ]

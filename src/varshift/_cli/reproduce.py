@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
-import sys
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,17 +13,18 @@ import typer
 
 from varshift._cli.command import examples
 from varshift._cli.options import Debug, TextOrJson
-from varshift._cli.output import draw, known, write
+from varshift._cli.output import draw, known, say, write, written
 from varshift.errors import UsageError
 
 if TYPE_CHECKING:
+    from varshift._draw.document import Table
     from varshift.reproduce import Experiment, Scale
     from varshift.reproduce.estimates import Part
-    from varshift.reproduce.sheet import Sheet
 
 __all__ = ["reproduce"]
 
 SCHEMA = "varshift.reproduce/1"
+ALL = 1_000  # rows of a table: none is left out
 
 
 @examples(
@@ -36,8 +37,11 @@ def reproduce(
         str | None, typer.Argument(help="fig1 … table6, all, table5 (a recipe), slips, or power")
     ] = None,
     scale: Annotated[
-        str, typer.Option(help="smoke (seconds), cpu and converged (hours on two cores) or paper")
-    ] = "smoke",
+        str | None,
+        typer.Option(
+            help="smoke (seconds; the default), cpu, converged (hours on two cores), paper"
+        ),
+    ] = None,
     seeds: Annotated[
         int | None, typer.Option(help="networks of each kind; what the scale has if not said")
     ] = None,
@@ -47,16 +51,17 @@ def reproduce(
     out: Annotated[
         str | None, typer.Option(help="where page and pictures go; by default FOLDER/SCALE/NAME")
     ] = None,
-    records: Annotated[
+    made_from: Annotated[
         str | None,
         typer.Option(
             "--from", metavar="FILE.jsonl", help="rebuild from these JSON lines; trains nothing"
         ),
     ] = None,
-    finished: Annotated[
-        list[str] | None,
+    records: Annotated[
+        str | None,
         typer.Option(
-            "--known", metavar="FILE.jsonl", help="JSON lines of runs done elsewhere: not repeated"
+            metavar="FILE.jsonl",
+            help="JSON lines, one a finished run: none repeated, new ones added",
         ),
     ] = None,
     root: Annotated[
@@ -81,69 +86,71 @@ def reproduce(
     The paper's own figures stand beside what comes out.
     Networks already trained are not trained again; a run that was killed is continued.
     """
-    from varshift.reproduce import (
-        Book,
-        chosen,
-        imagenet_recipe,
-        imagenet_sheet,
-        scale_named,
-        scale_of,
-    )
-    from varshift.reproduce.power import power_sheet
-    from varshift.reproduce.precision import wish_named
-    from varshift.reproduce.slips import slip_sheet
-    from varshift.reproduce.terminal import listing
+    from varshift import reproduce as paper
 
     known(format, ("text", "json"))
     if list_:
-        draw(listing(seeds), None)
+        _told([paper.listing(seeds)], None, "text")
     elif name is None:
         raise UsageError("name a table or figure, or all; --list shows what there is")
-    elif name in ("slips", "table5"):
-        sheet = slip_sheet() if name == "slips" else imagenet_sheet()
-        text = imagenet_recipe() if name == "table5" else None
-        _told(sheet, text, format)
+    elif name == "slips":
+        _told([paper.slip_table()], None, format)
+    elif name == "table5":
+        _told([paper.imagenet_table()], paper.imagenet_recipe(), format)
     elif name == "power":
-        if records is None:
+        if made_from is None:
             raise UsageError("power needs --from FILE: the records whose spread it goes by")
-        _told(power_sheet(Book(_read(records))), None, format)
-    elif records:
+        _told(list(map(paper.power_table, paper.books(_read(made_from)))), None, format)
+    elif made_from:
         if out is None:
             raise UsageError("--from needs --out FOLDER, where the page goes")
-        chosen(name)
-        made = _read(records)
-        _finished(name, scale_of(made), made, Path(out), format)
+        if records is not None:
+            raise UsageError("--from trains nothing; --records is for runs that do")
+        paper.chosen(name)
+        made = _read(made_from)
+        if scale is not None:
+            made = paper.of_scale(made, paper.scale_named(scale))
+            if not made:
+                raise UsageError(f"--from {made_from}: none of its records is of scale {scale}")
+        _finished(name, paper.scale_of(made), made, Path(out), format, Path(made_from))
     else:
-        held = scale_named(scale)
-        place = Path(folder) / scale
+        held = paper.scale_named(scale or "smoke")
+        place = Path(folder) / held.name
+        page = Path(out) if out else place / name
         made = _trained(
-            chosen(name),
+            paper.chosen(name),
             held,
             seeds,
             place,
-            finished=[one for path in finished or [] for one in _read(path, "--known")],
+            records=_grown(records, page),
             roots=_roots(root or [], held),
             workers=workers,
             ray=ray,
             device=device,
             every=every,
-            precision=wish_named(precision or held.precision),
+            precision=paper.wish_named(precision or held.precision),
         )
-        _finished(name, scale, made, Path(out) if out else place / name, format)
+        _finished(name, held.name, made, page, format)
 
 
-def _told(sheet: Sheet, text: str | None, format: str) -> None:
-    """What needs no records."""
-    from varshift.reproduce.terminal import drawn
+def _told(tables: Sequence[Table], text: str | None, format: str) -> None:
+    """What needs no records, or none of this machine."""
+    from varshift._draw.terminal import drawn
+    from varshift.reproduce import alone
 
     if format == "json":
-        rows = [dict(zip(sheet.headings, row, strict=True)) for row in sheet.rows]
-        told = {"schema": SCHEMA, "title": sheet.title, "rows": rows, "recipe": text}
-        write(json.dumps(told, indent=1), None)
+        names = [column.name for column in tables[0].columns]
+        held = [row.cells for table in tables for row in table.rows]
+        rows = [dict(zip(names, map(str, cells), strict=True)) for cells in held]
+        title = "; ".join(table.title for table in tables)
+        write(
+            json.dumps({"schema": SCHEMA, "title": title, "rows": rows, "recipe": text}, indent=1),
+            None,
+        )
         return
-    draw(drawn([sheet]), None)
+    draw(drawn(alone(*tables), most=ALL), None)
     if text is not None:
-        write(_wrapped(text), None)
+        write(f"\n{_wrapped(text)}", None)
 
 
 def _wrapped(text: str) -> str:
@@ -164,7 +171,7 @@ def _trained(
     seeds: int | None,
     folder: Path,
     *,
-    finished: list[dict[str, Any]],
+    records: Path | None,
     roots: dict[str, str],
     workers: int,
     ray: str | None,
@@ -179,8 +186,11 @@ def _trained(
             "--workers is for this machine alone; with --ray the cluster's cores count"
         )
     runs = tuple(runs_of(experiments, scale, seeds))
-    Store(folder).take(runs, finished)
-    job = Job(runs, folder, scale.budget, roots, **how)
+    store = Store(folder, records)
+    there = store.exchange(runs)
+    if records is not None:
+        say(f"{records} has the records of {there} of {len(runs)} runs")
+    job = Job(runs, folder, scale.budget, roots, records=records, **how)
     progress = bar("training steps")
     try:
         if ray is None:
@@ -189,25 +199,49 @@ def _trained(
             work_on_ray(job, ray, report=progress)
     finally:
         progress.close()
-    return Store(folder).records(runs)
+    store.exchange(runs)  # what others finished meanwhile in the same folder
+    return store.records(runs)
 
 
-def _read(records: str, option: str = "--from") -> list[dict[str, Any]]:
+def _grown(records: str | None, page: Path) -> Path | None:
+    """The file of records, its end repaired; refused, before any work, where it cannot be one."""
+    from varshift.reproduce import RecordFile
+
+    if records is None:
+        return None
+    written("--records", records)
+    path = Path(records)
+    if path.resolve() == (page / "records.jsonl").resolve():
+        raise UsageError(
+            f"--records {records!r} would be replaced by those of this page alone; leave --out "
+            "away, and rebuild the page with --from when all runs are done"
+        )
+    if RecordFile(path).repair():
+        say(f"--records {records}: its last line was half written and is gone")
+    return path
+
+
+def _read(records: str) -> list[dict[str, Any]]:
     from varshift.reproduce import read_lines
 
     if not Path(records).is_file():
-        raise UsageError(f"{option}: there is no file {records!r}")
+        raise UsageError(f"--from: there is no file {records!r}")
     return read_lines(Path(records))
 
 
-def _finished(name: str, scale: str, made: list[dict[str, Any]], out: Path, format: str) -> None:
+def _finished(
+    name: str,
+    scale: str,
+    made: list[dict[str, Any]],
+    out: Path,
+    format: str,
+    source: Path | None = None,
+) -> None:
     """The page written, its tables shown."""
-    from varshift.reproduce import Book, chosen, sheets, write_page
-    from varshift.reproduce.claims import judged
-    from varshift.reproduce.tables.verdicts import verdict_sheet
-    from varshift.reproduce.terminal import drawn
+    from varshift._draw.terminal import drawn
+    from varshift.reproduce import books, chosen, judged, report, write_page
 
-    experiments, book = chosen(name), Book(made)
+    found = books(made)
     # A page is passed around: it names no folder of this machine beyond what was typed.
     typed = Path(out.name) if out.is_absolute() else out
     again = shlex.join(
@@ -216,24 +250,24 @@ def _finished(name: str, scale: str, made: list[dict[str, Any]], out: Path, form
             *("--from", str(typed / "records.jsonl"), "--out", str(typed)),
         )
     )
-    page = write_page(experiments, book, out, scale=scale, again=again)
-    verdicts = [(book.named(data), judged(book.only(data))) for data in book.sets]
+    told = report(chosen(name), found, scale)
+    write_page(told, found, out, again, source)
     if format == "json":
         claims = [
-            {"data": named, "key": one.claim.key, "says": one.claim.says, "verdict": one.word}
-            | {"parts": [_part(part) for part in one.parts]}
-            for named, every in verdicts
-            for one in every
+            {"data": book.title, "key": one.claim.key, "says": one.claim.says, "verdict": one.word}
+            | {"parts": list(map(_part, one.parts))}
+            for book in found
+            for one in judged(book)
         ]
-        told: dict[str, Any] = {"schema": SCHEMA, "experiment": name, "scale": scale}
-        told |= {"page": str(page), "claims": claims}
-        write(json.dumps(told, allow_nan=False, indent=1), None)
+        answer: dict[str, Any] = {"schema": SCHEMA, "experiment": name, "scale": scale}
+        answer |= {"page": str(out / "README.md"), "claims": claims}
+        write(json.dumps(answer, allow_nan=False, indent=1), None)
     else:
-        tables = [sheet for held in sheets(experiments, book).values() for sheet in held]
-        draw(drawn([*tables, *(verdict_sheet(every, named) for named, every in verdicts)]), None)
-    for one in book.failed:
-        print(f"not trained: {one['label']}: {one['failed']}", file=sys.stderr)
-    print(f"page, pictures and records are in {out}", file=sys.stderr)
+        draw(drawn(told, most=ALL), None)
+    for book in found:
+        for one in book.failed:
+            say(f"not trained: {one['label']}: {one['failed']}")
+    say(f"page, pictures and records are in {out}")
 
 
 def _part(part: Part) -> dict[str, Any]:

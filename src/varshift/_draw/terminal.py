@@ -16,7 +16,7 @@ from varshift._draw.document import Cell, Document, Row, Table
 from varshift._draw.documents import document
 from varshift._draw.figures import cells
 from varshift._draw.names import fitted
-from varshift._draw.telling import between, ends, graded, meanings, numbered_steps, tables
+from varshift._draw.telling import MOST, between, ends, graded, meanings, numbered_steps, tables
 from varshift._visible import flat
 
 __all__ = ["drawn", "table"]
@@ -32,10 +32,13 @@ def table(result: Any) -> RenderableType:
     return drawn(document(result))
 
 
-def drawn(made: Document) -> RenderableType:
-    """The answer, what to do, the tables, what they mean, what next, and notes last."""
+def drawn(made: Document, most: int = MOST) -> RenderableType:
+    """The answer, what to do, the tables, what they mean, what next, and notes last.
+
+    Of a table so many rows at `most`.
+    """
     blocks: list[RenderableType] = [*_head(made), *map(_step, numbered_steps(made.steps))]
-    shown = tables(made)
+    shown = tables(made, most)
     if blocks:
         blocks.append(Text(""))
     for held, meaning in zip(shown, meanings(shown), strict=True):

@@ -1,124 +1,127 @@
-"""Records by what they are of, and the figures that tables, plots and claims read off them."""
+"""Records of one data set by what they are of, and the figures that are read off them."""
 
 from __future__ import annotations
 
 import math
 import statistics
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
-from varshift.reproduce.nets import FAMILIES, Placing
+from varshift.reproduce.nets import FAMILIES, Kind, Place, Placing
+from varshift.reproduce.records import Record
 
 __all__ = [
-    "Book",
-    "alive",
-    "error",
-    "excess",
-    "mean_paper_ratio",
-    "mean_severity",
-    "mean_shift",
-    "repaired_error",
+    *("NONE", "A", "B", "Book", "Figure", "Values", "alive", "books", "dropout", "error", "excess"),
+    *("mean_paper_ratio", "mean_severity", "mean_shift", "repaired_error"),
 ]
 
-Record = dict[str, Any]
 Figure = Callable[[Record], float]
-NONE = Placing()
-# Whatever stands in for CIFAR-10 at a small scale goes by its name.
+Values = Callable[[str], Iterable[float]]  # by the name of a network
+NONE, A, B = Placing(), Placing("a", "dropout", 0.5), Placing("b", "dropout", 0.5)
+# Whatever stands in for CIFAR-10 at a small scale goes by its name; sets stand in this order.
 SETS = {"cifar100": "C100", "fashion-mnist": "Fashion"}
+ORDER = ("C10", *SETS.values())
+
+
+def dropout(place: Place, rate: float) -> Placing:
+    """Dropout at a place; none at a rate of 0."""
+    return Placing(place, "dropout", rate) if rate else NONE
+
+
+def books(records: Iterable[Record]) -> list[Book]:
+    """A book for each data set, in the order of the paper; an empty one where nothing was run."""
+    held = list(records)
+    there = sorted({_set(one) for one in held}, key=ORDER.index)
+    return [Book(one for one in held if _set(one) == data) for data in there] or [Book([])]
 
 
 class Book:
-    """All records at hand, found by network, placing, data and width."""
+    """Records of one data set, found by network, placing and width."""
 
     def __init__(self, records: Iterable[Record]) -> None:
         held = list(records)
         self.records = [record for record in held if "failed" not in record]
         self.failed = [record for record in held if "failed" in record]
-
-    def only(self, data: str) -> Book:
-        """The records of one data set."""
-        return Book(one for one in (*self.records, *self.failed) if _set(one) == data)
-
-    @property
-    def families(self) -> list[str]:
-        """The networks there are, in the paper's order."""
+        self.data = _set(held[0]) if held else "C10"  # the paper's word: "C10", "C100"; "Fashion"
         there = {record["run"]["shape"]["family"] for record in self.records}
-        return [family for family in FAMILIES if family in there]
+        self.families = [family for family in FAMILIES if family in there]  # as the paper has them
 
     @property
-    def sets(self) -> list[str]:
-        """The data sets there are: "C10", "C100" or "Fashion"."""
-        return list(dict.fromkeys(_set(record) for record in self.records))
+    def title(self) -> str:
+        """What the images really are: a re-encoded copy says so."""
+        there = dict.fromkeys(one["provenance"]["data"] for one in self.records)
+        return ", ".join(there) or "nothing run"
 
-    @property
-    def _first(self) -> str:
-        return self.sets[0] if self.records else "C10"
+    def find(self, family: str, placing: Placing = NONE, width: int | None = None) -> list[Record]:
+        """By rising seed. Without a `width`, of the tables' one."""
+        wide = self._usual(family) if width is None else width
+        found = [
+            record
+            for record in self._of(family)
+            if _placing(record) == placing and record["run"]["shape"]["width"] == wide
+        ]
+        return sorted(found, key=_seed)
 
-    def named(self, data: str) -> str:
-        """What the images really are, for titles: a re-encoded copy says so."""
-        there = [one["provenance"]["data"] for one in self.records if _set(one) == data]
-        return ", ".join(dict.fromkeys(there))
-
-    def find(
-        self,
-        family: str,
-        placing: Placing = NONE,
-        *,
-        data: str | None = None,
-        width: int | None = None,
-    ) -> dict[int, Record]:
-        """By seed. Without `data`, of the first set; without a `width`, the tables' one."""
-        data = data or self._first
-        wide = self._usual(family, data) if width is None else width
-        return {
-            record["run"]["seed"]: record
-            for record in self.records
-            if record["run"]["shape"]["family"] == family
-            and _placing(record) == placing
-            and _set(record) == data
-            and record["run"]["shape"]["width"] == wide
-        }
-
-    def figures(
-        self, figure: Figure, family: str, placing: Placing = NONE, **where: Any
-    ) -> dict[int, float]:
-        """A figure of each of these records, by seed."""
-        return {seed: figure(one) for seed, one in self.find(family, placing, **where).items()}
-
-    def amounts(
-        self, family: str, place: str, kind: str, *, data: str | None = None
+    def values(
+        self, figure: Figure, family: str, placing: Placing = NONE, width: int | None = None
     ) -> list[float]:
-        """Which amounts of a noise at a place there are, rising."""
-        data = data or self._first
-        placings = {_placing(one) for one in self.records if _of(one, family, data)}
+        """A figure of each of these records, by rising seed."""
+        return [figure(one) for one in self.find(family, placing, width)]
+
+    def each(self, figure: Figure, placing: Placing = NONE) -> Values:
+        """A figure of every network, by its name."""
+        return lambda family: self.values(figure, family, placing)
+
+    def gap(
+        self,
+        first: tuple[Figure, Placing],
+        second: tuple[Figure, Placing],
+        widths: tuple[int | None, int | None] = (None, None),
+    ) -> Values:
+        """What first is above second, seed by seed where there are both, by name of a network."""
+
+        def found(family: str) -> list[float]:
+            one, other = (
+                {_seed(record): figure(record) for record in self.find(family, placing, width)}
+                for (figure, placing), width in zip((first, second), widths, strict=True)
+            )
+            return [one[seed] - other[seed] for seed in sorted(one.keys() & other.keys())]
+
+        return found
+
+    def amounts(self, place: Place, kind: Kind, family: str | None = None) -> list[float]:
+        """Which amounts of a noise at a place there are, rising: in one network, or in any."""
+        names = self.families if family is None else [family]
+        placings = {_placing(one) for name in names for one in self._of(name)}
         return sorted(p.amount for p in placings if (p.place, p.kind) == (place, kind))
 
-    def widths(self, family: str, placing: Placing = NONE, *, data: str | None = None) -> list[int]:
-        """Which widths of a network there are, rising."""
-        data = data or self._first
-        return sorted(
-            {
-                one["run"]["shape"]["width"]
-                for one in self.records
-                if _of(one, family, data) and _placing(one) == placing
-            }
-        )
+    def placings(self, family: str) -> list[Placing]:
+        """All that a network was trained with in its usual width."""
+        found = {_placing(one) for one in self._of(family)}
+        kept = [placing for placing in found if self.find(family, placing)]
+        return sorted(kept, key=lambda placing: (placing.place, placing.kind, placing.amount))
 
-    def _usual(self, family: str, data: str) -> int | None:
+    def widths(self, family: str, placing: Placing = NONE) -> list[int]:
+        """Which widths of a network there are, rising."""
+        there = [one for one in self._of(family) if _placing(one) == placing]
+        return sorted({one["run"]["shape"]["width"] for one in there})
+
+    def _of(self, family: str) -> list[Record]:
+        return [one for one in self.records if one["run"]["shape"]["family"] == family]
+
+    def _usual(self, family: str) -> int | None:
         """The width with the most placings: further widths are run with two of them only."""
         placings: dict[int, set[Placing]] = {}
-        for one in self.records:
-            if _of(one, family, data):
-                placings.setdefault(one["run"]["shape"]["width"], set()).add(_placing(one))
+        for one in self._of(family):
+            placings.setdefault(one["run"]["shape"]["width"], set()).add(_placing(one))
         return max(placings, key=lambda width: len(placings[width]), default=None)
-
-
-def _of(record: Record, family: str, data: str) -> bool:
-    return bool(record["run"]["shape"]["family"] == family and _set(record) == data)
 
 
 def _placing(record: Record) -> Placing:
     return Placing(**record["run"]["placing"])
+
+
+def _seed(record: Record) -> int:
+    return int(record["run"]["seed"])
 
 
 def _set(record: Record) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -27,7 +27,7 @@ class Estimate:
     values: tuple[float, ...]
 
 
-def estimate(values: Sequence[float]) -> Estimate:
+def estimate(values: Iterable[float]) -> Estimate:
     """Mean ± t·s/√n with n − 1 degrees of freedom. [student1908probable]
 
     >>> found = estimate([1.0, 2.0, 3.0])

@@ -13,7 +13,8 @@ from typing import Any
 import torch
 
 from varshift.errors import MissingExtraError, UsageError, VarshiftError
-from varshift.reproduce.one import Done, Job, do, locked, steps_of
+from varshift.reproduce.locking import locked
+from varshift.reproduce.one import Done, Job, do, steps_of
 from varshift.reproduce.run import Run
 from varshift.reproduce.store import Store
 from varshift.reproduce.working import Report
@@ -41,7 +42,7 @@ def work_on_ray(
     ray = _ray()
     roots = {name: str(Path(root).resolve()) for name, root in job.roots.items()}
     job = replace(job, folder=job.folder.resolve(), roots=roots)  # workers stand elsewhere
-    store = Store(job.folder)
+    store = Store(job.folder, job.records)
     steps = {run: steps_of(run) for run in job.runs if store.record(run) is None}
     done, total, lost = 0, sum(steps.values()), []
     if not steps:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from varshift.errors import MissingExtraError, ModelError
+from varshift.errors import ModelError
 from varshift.reproduce.images import pixels
 from varshift.reproduce.precision import Wish
 from varshift.reproduce.recording import failure_of, record_of
@@ -20,7 +19,7 @@ from varshift.reproduce.store import Store
 from varshift.reproduce.training import train
 from varshift.reproduce.trial import chosen_precision
 
-__all__ = ["Done", "Job", "do", "locked", "steps_of"]
+__all__ = ["Done", "Job", "do", "steps_of"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +34,7 @@ class Job:
         device: where to train.
         every: seconds between two saved states.
         precision: of the convolutions in training; "auto" tries both.
+        records: a file that gets a line of every run that is done, and has those done before.
     """
 
     runs: tuple[Run, ...]
@@ -44,6 +44,7 @@ class Job:
     device: str = "cpu"
     every: float = 20.0
     precision: Wish = "fp32"
+    records: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,22 +90,3 @@ def do(job: Job, run: Run, *, step_done: Callable[[int], None] = lambda step: No
 def steps_of(run: Run) -> int:
     """For the bar; where all images are used, as many as the well-known sets have."""
     return run.recipe.steps(run.images.train or 50_000)
-
-
-@contextmanager
-def locked(path: Path, *, wait: float = 0) -> Iterator[bool]:
-    """Whether the lock was had within `wait` seconds; a process that dies lets go of its own."""
-    try:
-        from filelock import FileLock, Timeout
-    except ImportError as error:
-        raise MissingExtraError("filelock", "reproduce", "sharing runs among processes") from error
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=wait)
-    except Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()

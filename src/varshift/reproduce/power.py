@@ -7,13 +7,14 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from varshift._draw.document import Table
 from varshift.reproduce.book import Book
-from varshift.reproduce.claims import judged
 from varshift.reproduce.estimates import LEVEL, Part
-from varshift.reproduce.sheet import Sheet, number
+from varshift.reproduce.experiments import judged
+from varshift.reproduce.tables import number, table
 from varshift.theory import student_quantile
 
-__all__ = ["MOST", "POWER", "Need", "need_of", "power_sheet", "seeds_needed"]
+__all__ = ["MOST", "POWER", "Need", "need_of", "power_table", "seeds_needed"]
 
 POWER = 0.8  # chance that the interval decides, were the effect what was measured
 CAUTION = 0.8  # chance that the true deviation is no larger than the one planned with
@@ -87,7 +88,7 @@ def _caution(freedom: float) -> float:
     return math.pow(root, -1.5)
 
 
-def power_sheet(book: Book) -> Sheet:
+def power_table(book: Book) -> Table:
     """Every deciding part of every claim: its spread, and how many seeds decide it."""
     rows = []
     for verdict in judged(book):
@@ -96,14 +97,14 @@ def power_sheet(book: Book) -> Sheet:
             if found is not None:
                 rows.append((verdict.claim.key, part.name, part.word, *_cells(found, part)))
     heads = ("", "part", "now", "effect", "to the bound", "deviation", "planned", "n", "n needed")
-    notes = (
+    note = (
         f"Deviation: of the mean over networks from seed to seed. Planned: what it is not above "
         f"with a chance of {100 * CAUTION:.0f} %. n needed: seeds with which the "
         f"{100 * LEVEL:.0f} % interval decides with a chance of {100 * POWER:.0f} %, were the "
         f"effect what was measured; – where that is more than {MOST}, or where the effect is "
-        "nearer to the bound than its own error, so that seeds alone do not decide.",
+        "nearer to the bound than its own error, so that seeds alone do not decide."
     )
-    return Sheet("Seeds that the claims need", heads, tuple(rows), notes)
+    return table(f"Seeds that the claims need, {book.title}", heads, rows, note)
 
 
 def _networks(part: Part, parts: Sequence[Part]) -> list[tuple[float, ...]]:

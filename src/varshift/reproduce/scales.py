@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
 
 from varshift.errors import UsageError
 from varshift.reproduce.nets import PAPER, Placing, Shape, three_noises
 from varshift.reproduce.precision import Wish
 from varshift.reproduce.recipe import PAPER_RECIPES, Recipe
+from varshift.reproduce.records import Record
 from varshift.reproduce.run import Images, Run
 
-__all__ = ["SCALES", "Budget", "Scale", "scale_named", "scale_of"]
+__all__ = ["SCALES", "Budget", "Scale", "of_scale", "scale_named", "scale_of"]
 
 
 @dataclass(frozen=True)
@@ -202,17 +202,22 @@ def scale_named(name: str) -> Scale:
     return SCALES[name]
 
 
-def scale_of(records: Iterable[dict[str, Any]]) -> str:
-    """The scale whose images and length of training all records have; else UsageError."""
-    held = [one["run"] for one in records]
+def of_scale(records: Iterable[Record], scale: Scale) -> list[Record]:
+    """Those whose images and length of training are the scale's."""
+    images = [asdict(one) for one in scale.images.values()]
+    recipes = [scale.recipe(family, data) for data in scale.images for family in scale.shapes]
+    lengths = {(one.epochs, one.batch_size) for one in recipes}
+    return [
+        one
+        for one in records
+        if one["run"]["images"] in images
+        and (one["run"]["recipe"]["epochs"], one["run"]["recipe"]["batch_size"]) in lengths
+    ]
+
+
+def scale_of(records: Sequence[Record]) -> str:
+    """The scale that all records are of; else UsageError."""
     for scale in SCALES.values():
-        images = [asdict(one) for one in scale.images.values()]
-        recipes = [scale.recipe(f, data) for data in scale.images for f in scale.shapes]
-        lengths = {(one.epochs, one.batch_size) for one in recipes}
-        if all(
-            run["images"] in images
-            and (run["recipe"]["epochs"], run["recipe"]["batch_size"]) in lengths
-            for run in held
-        ):
+        if len(of_scale(records, scale)) == len(records):
             return scale.name
-    raise UsageError("the records are of no scale, or of several: give those of one alone")
+    raise UsageError("the records are of no scale, or of several: say which with --scale")

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from varshift._draw.document import Table
+from varshift.reproduce.experiments import figure4, table3, table4, table6
+from varshift.reproduce.experiments.figure4_claims import RATES
 from varshift.reproduce.nets import PAPER, Placing, build
-from varshift.reproduce.paper import FIGURE_4, RATES, TABLE_2, TABLE_3, TABLE_4, TABLE_6
-from varshift.reproduce.sheet import Sheet
+from varshift.reproduce.tables import table
 from varshift.theory import (
     d_cos2,
     d_cos2_mean,
@@ -28,11 +30,23 @@ from varshift.theory import (
     width_ratio,
 )
 
-__all__ = ["Slip", "run_deviation", "slip_sheet", "slips"]
+__all__ = ["Slip", "run_deviation", "slip_table", "slips"]
 
 RUNS = 5
 # d·cos²θ = 0.0214d − 1.9 of WRN on CIFAR-10, read from the paper's Figure 3.
 WRN_FIT = (0.0214, -1.9)
+FIGURE_4, TABLE_3 = figure4.PRINTED, table3.PRINTED
+# Millions of parameters.
+TABLE_2 = {
+    ("C10", "PreResNet"): 1.70,
+    ("C10", "ResNeXt"): 34.43,
+    ("C10", "WRN"): 36.48,
+    ("C10", "DenseNet"): 0.77,
+    ("C100", "PreResNet"): 1.77,
+    ("C100", "ResNeXt"): 34.52,
+    ("C100", "WRN"): 36.54,
+    ("C100", "DenseNet"): 0.80,
+}
 
 
 @dataclass(frozen=True)
@@ -148,7 +162,7 @@ def _matched() -> Slip:
 def _parameters() -> Slip:
     net = build(PAPER["PreResNet"], Placing(), channels=3, classes=100, seed=0)
     count = sum(weight.numel() for weight in net.parameters()) / 1e6
-    ten, hundred = TABLE_2["C10", "PreResNet"][0], TABLE_2["C100", "PreResNet"][0]
+    ten, hundred = (TABLE_2[data, "PreResNet"] for data in ("C10", "C100"))
     return Slip(
         "paper, Table 2",
         f"PreResNet has {hundred} M parameters on CIFAR-100",
@@ -208,12 +222,12 @@ def run_deviation(data: str) -> float:
 
 
 def _within_noise() -> Iterator[Slip]:
-    for name, table, what in (
-        ("Table 4", TABLE_4, "dropout before the classifier"),
-        ("Table 6", TABLE_6, "Uout"),
+    for name, printed, what in (
+        ("Table 4", table4.PRINTED, "dropout before the classifier"),
+        ("Table 6", table6.PRINTED, "Uout"),
     ):
         better, clear, total = 0, 0, 0
-        for (data, _), errors in table.items():
+        for (data, _), errors in printed.items():
             # Two means of RUNS runs each: the error of their difference, and two of these.
             bound = 2 * run_deviation(data) * math.sqrt(2 / RUNS)
             gains = [errors[0] - error for error in errors[1:]]
@@ -246,7 +260,7 @@ def _recovered() -> Slip:
     )
 
 
-def slip_sheet() -> Sheet:
+def slip_table(*, wide: bool = False) -> Table:
     """All slips as a table; needs no records."""
-    rows = tuple((slip.where, slip.said, slip.found) for slip in slips())
-    return Sheet("Slips, recalculated", ("where", "said", "calculation"), rows)
+    rows = [(slip.where, slip.said, slip.found) for slip in slips()]
+    return table("Slips, recalculated", ("where", "said", "calculation"), rows, wide=wide)

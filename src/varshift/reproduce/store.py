@@ -5,25 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from varshift._files import replacing
-from varshift.errors import DataError
+from varshift.reproduce.records import Record, RecordFile
 from varshift.reproduce.run import Run
 
-__all__ = ["Store", "read_lines", "write_lines"]
-
-Record = dict[str, Any]
+__all__ = ["Store"]
 
 
 class Store:
-    """A folder of runs. Every file in it is written whole or not at all."""
+    """A folder of runs. Every file in it is written whole or not at all.
 
-    def __init__(self, folder: Path) -> None:
+    With a file of `records` each run that is done gets its line there too, at once.
+    """
+
+    def __init__(self, folder: Path, records: Path | None = None) -> None:
         self.folder = folder
+        self.lines = None if records is None else RecordFile(records)
 
     def place(self, run: Run) -> Path:
         """The folder of one run, made if it is missing."""
@@ -62,42 +63,30 @@ class Store:
 
     def keep(self, run: Run, record: Record) -> None:
         """Write the record; the run is done."""
+        self._write(run, record)
+        if self.lines is not None:
+            self.lines.add([record])
+
+    def exchange(self, runs: Iterable[Run]) -> int:
+        """Records in the file are no longer missing here, nor those here in the file.
+
+        What failed is tried again. Returns of how many of these runs the file has the record.
+        """
+        if self.lines is None:
+            return 0
+        there = {record.get("id"): record for record in self.lines.read() if "failed" not in record}
+        known = [run for run in runs if run.id in there]
+        for run in known:
+            if self.record(run) is None:
+                self._write(run, there[run.id])
+        paths = sorted(self.folder.glob("runs/*/record.json"))
+        self.lines.add(json.loads(path.read_text("utf-8")) for path in paths)
+        return len(known)
+
+    def _write(self, run: Run, record: Record) -> None:
         with replacing(self.place(run) / "record.json") as fresh:
             fresh.write_text(json.dumps(record, allow_nan=False, indent=1) + "\n", "utf-8")
-
-    def take(self, runs: Iterable[Run], records: Iterable[Record]) -> None:
-        """Records made elsewhere, of those runs that have none here; what failed is tried again."""
-        there = {record["id"]: record for record in records if "failed" not in record}
-        for run in runs:
-            if run.id in there and self.record(run) is None:
-                self.keep(run, there[run.id])
 
     def records(self, runs: Iterable[Run]) -> list[Record]:
         """The records of those runs that are done, in their order."""
         return [record for run in runs if (record := self.record(run)) is not None]
-
-
-def write_lines(path: Path, records: Iterable[Record]) -> None:
-    """JSON lines, one record each, the file replaced whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as fresh:
-        lines = (json.dumps(record, allow_nan=False, separators=(",", ":")) for record in records)
-        fresh.write_text("".join(f"{line}\n" for line in lines), "utf-8")
-
-
-def read_lines(path: Path) -> list[Record]:
-    """Raises DataError for a missing file, and with the number of a line that is not JSON."""
-    if not path.is_file():
-        raise DataError(f"there is no file {str(path)!r}")
-    found = []
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
-        try:
-            found.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            raise DataError(f"line {number} of {str(path)!r} is not JSON: {error}") from error
-        if not isinstance(found[-1], dict) or "run" not in found[-1]:
-            raise DataError(
-                f"line {number} of {str(path)!r} is no record of a run; pass a records.jsonl that "
-                "varshift reproduce wrote"
-            )
-    return found

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 import torch
 
 from varshift.errors import UsageError
-from varshift.reproduce.one import Job, do, locked, steps_of
+from varshift.reproduce.locking import locked
+from varshift.reproduce.one import Job, do, steps_of
 from varshift.reproduce.run import Run
 from varshift.reproduce.store import Store
 
@@ -63,7 +64,7 @@ class _Worker:
     """One process that takes runs until all have records."""
 
     def __init__(self, job: Job, report: Report, threads: int | None) -> None:
-        self.job, self.report, self.store = job, report, Store(job.folder)
+        self.job, self.report, self.store = job, report, Store(job.folder, job.records)
         if threads is not None:
             torch.set_num_threads(threads)
         self.steps = {run: steps_of(run) for run in job.runs}

@@ -14,7 +14,8 @@ from varshift.results.grading import Grade
 
 __all__ = [
     *("Bars", "Boxes", "RouteBundle", "Cloud", "Depth", "Factor", "Heat", "Interval", "Intervals"),
-    *("Curve", "Lines", "Pattern", "Picture", "Role", "Routes", "Series"),
+    *("Chart", "Curve", "Lines", "Panels", "Pattern", "Picture", "Points", "Role", "Routes"),
+    "Series",
 ]
 
 Role = Literal["train", "test", "stored", "data", "good"]
@@ -214,4 +215,43 @@ class Lines:
     caption: str = ""
 
 
-Picture = Depth | Boxes | Cloud | Bars | Heat | Intervals | Pattern | Routes | Lines
+@dataclass(frozen=True)
+class Points:
+    """Points of one kind, joined or not, with a band from `low` to `high` where these are given.
+
+    `colour` is a place in the cycle of colours that stand for nothing but themselves; None is grey.
+    """
+
+    label: str
+    across: Sequence[float]
+    up: Sequence[float]
+    low: Sequence[float] = ()
+    high: Sequence[float] = ()
+    colour: int | None = None
+    style: Literal["line", "dashed", "dots", "hollow"] = "line"
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Kinds of points on two plain scales; at the `level` is what is nothing out of the way."""
+
+    about: str
+    across: str
+    up: str
+    points: Sequence[Points]
+    level: float | None = None
+    caption: str = ""
+
+
+@dataclass(frozen=True)
+class Panels:
+    """Pictures in rows, each under what it is about; those of a row share their upward scale."""
+
+    about: str
+    rows: Sequence[Sequence[Chart | Intervals]]
+    caption: str = ""
+
+
+Picture = (
+    Depth | Boxes | Cloud | Bars | Heat | Intervals | Pattern | Routes | Lines | Chart | Panels
+)

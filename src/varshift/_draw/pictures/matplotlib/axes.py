@@ -47,7 +47,7 @@ def rows(ax: Axes, names: Sequence[str]) -> None:
     """Names up the side, the first at the top; every so many where there is no room."""
     from varshift._draw.pictures.matplotlib.ticks import EveryFew, Names
 
-    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.set_ylim(max(len(names), 1) - 0.5, -0.5)
     ax.yaxis.set_major_locator(EveryFew(len(names), _ROW))
     cut = 18 if width(ax) < _NARROW else 28
     ax.yaxis.set_major_formatter(Names([literal(name, cut) for name in names]))

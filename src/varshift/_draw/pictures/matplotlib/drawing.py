@@ -11,7 +11,7 @@ from varshift.errors import MissingExtraError, UsageError
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["draw", "fresh_axes"]
+__all__ = ["draw", "fresh_axes", "rows_of"]
 
 _ROW = 13.0  # points of a row that has a name
 _USUAL, _TALLEST = 3.6, 10.0  # inches of a new figure; a page is not taller
@@ -38,13 +38,13 @@ def fresh_axes(picture: Picture) -> Axes:
         from varshift._draw.pictures.matplotlib.shown import ShownAxes
     except ImportError as error:
         raise MissingExtraError("matplotlib", "report", "plot()") from error
-    tall = min(max(_USUAL, 1.2 + _rows(picture) * _ROW / 72), _TALLEST)
+    tall = min(max(_USUAL, 1.2 + rows_of(picture) * _ROW / 72), _TALLEST)
     # Not pyplot: it keeps every figure alive, and may want a window where there is none.
     figure = Figure(figsize=(7.0, tall), layout="constrained")
     return figure.add_subplot(axes_class=ShownAxes)
 
 
-def _rows(picture: Picture) -> int:
+def rows_of(picture: Picture) -> int:
     """How many rows stand one above the other."""
     match picture:
         case Heat():
