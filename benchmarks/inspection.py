@@ -8,10 +8,11 @@ so it is timed in a process of its own, beside a forward of its own.
 from __future__ import annotations
 
 import copy
+import json
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 
 import torch
 import torchvision
@@ -65,8 +66,7 @@ def _lines(title: str) -> Iterator[Line]:
         },
         ROUNDS,
     )
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as apart:
-        theirs = apart.submit(_torchlens, title, torch.get_num_threads()).result()
+    theirs = _apart(title)
     yield Line(title, FORWARD, {"time": seconds(times[FORWARD])})
     for found, name in ((times, OURS), (times, "torchinfo.summary"), (theirs, "torchlens.trace")):
         spread = ratio(found, name, FORWARD)
@@ -91,11 +91,15 @@ def _torchinfo(net: nn.Module, x: Tensor) -> None:
     torchinfo.summary(net, input_data=x, mode="train", verbose=0)
 
 
-def _torchlens(title: str, threads: int) -> Times:
-    """In a process of its own."""
+def _apart(title: str) -> Times:
+    """Torchlens refuses to run in a child of multiprocessing, so it is a command of its own."""
+    command = [sys.executable, "-m", "benchmarks.inspection", title, str(torch.get_num_threads())]
+    return json.loads(subprocess.check_output(command).splitlines()[-1])
+
+
+def _torchlens(title: str) -> Times:
     import torchlens
 
-    torch.set_num_threads(threads)
     net, x = _made(title)
     logged = copy.deepcopy(net)
 
@@ -106,3 +110,8 @@ def _torchlens(title: str, threads: int) -> Times:
 
     work: dict[str, Work] = {FORWARD: lambda: _forward(net, x), "torchlens.trace": trace}
     return in_turn(work, THEIR_ROUNDS)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(int(sys.argv[2]))
+    print(json.dumps(_torchlens(sys.argv[1])))
