@@ -61,11 +61,11 @@ def passes_of(net: nn.Module, data: list[Tensor], passes: str) -> None:
 
 
 def _resnet18() -> tuple[nn.Module, list[Tensor]]:
-    return resnet18_cifar(), list(torch.randn(96, 3, 32, 32).split(32))
+    return resnet18_cifar(), list(torch.randn(48, 3, 32, 32).split(16))
 
 
 def _resnet50() -> tuple[nn.Module, list[Tensor]]:
-    return resnet50(), list(torch.randn(16, 3, 224, 224).split(8))
+    return resnet50(), list(torch.randn(8, 3, 224, 224).split(4))
 
 
 def _mlp() -> tuple[nn.Module, list[Tensor]]:

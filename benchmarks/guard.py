@@ -35,7 +35,7 @@ def run(console: Console, only: str = "") -> Iterable[Line]:
                 console.print(f"{name}: {sentence}", highlight=False)
                 grown += is_worse
     if grown:
-        raise SystemExit(f"{grown} ratios have grown")
+        raise SystemExit("1 ratio has grown" if grown == 1 else f"{grown} ratios have grown")
     console.print("no ratio has grown", highlight=False)
     return ()
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from benchmarks.lines import Line, Spread, aimed, asked
 
 TITLE = "Start-up"
-ROUNDS = 7
+ROUNDS = 5
 _TIMED = """
 import time, torch, numpy
 torch.set_num_threads(1)

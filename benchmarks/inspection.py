@@ -28,7 +28,7 @@ TITLE = "Inspecting"
 QUICK = "ResNet-18,small convolutions,MLP"
 FORWARD, OURS = "training forward", "varshift.inspect"
 AIM = 1.5
-ROUNDS, THEIR_ROUNDS = 7, 3
+ROUNDS, THEIR_ROUNDS = 5, 2
 
 EXAMPLES: dict[str, Callable[[], tuple[nn.Module, Tensor]]] = {
     "EfficientNet-B0, 2 × 3 × 224 × 224": lambda: (

@@ -21,7 +21,7 @@ from varshift._engine.record.moments import channel_moments
 from varshift.theory.moments import Moments
 
 TITLE = "Moments of activations"
-ROUNDS = 9
+ROUNDS = 5
 EXACT = 5e-7  # what `channel_moments` promises
 _AXES = (0, 2, 3)
 WAYS: dict[str, Callable[[Tensor], object]] = {

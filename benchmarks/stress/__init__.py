@@ -54,7 +54,9 @@ def run(console: Console, only: str = "") -> Iterator[Line]:
         if asked(case.name, only):
             for errors in judged(case):
                 cells = {name: f"{error:.1e}" for name, error in errors.found.items()}
-                yield Line(errors.verb, case.name, {**cells}, **aimed(errors.worst, errors.bar))
+                yield Line(
+                    errors.verb, case.name, {**cells}, **aimed(errors.worst, errors.bar, ".1e")
+                )
 
 
 def judged(case: Case) -> Iterator[Errors]:
@@ -72,8 +74,9 @@ def _recalibrated(case: Case) -> Errors:
         "mean": [_of_mean(norm.running_mean, exact) for exact, norm in pairs],
         "variance": [_of_var(norm.running_var, exact) for exact, norm in pairs],
     }
-    # A half is nearest to the truth within half a step, which is its epsilon over two.
-    bar = torch.finfo(case.x.dtype).eps / 2 if case.x.dtype in _HALF else BAR
+    # The nearest number in half precision is half a step away at most.
+    step = torch.finfo(case.x.dtype).eps if case.x.dtype in _HALF else 0.0
+    bar = BAR + step / 2
     return _worst("recalibrate", found, bar)
 
 
