@@ -96,7 +96,7 @@ def _sorted() -> list[Tensor]:
 def _error(value: float) -> str:
     if value > 0.1:
         return f"{100 * value:.0f} %"
-    return f"{100 * value:.2g} %" if value > 1e-4 else f"{value:.0e}"
+    return f"{100 * value:.2g} %" if value > 1e-4 else f"{value:.1e}"
 
 
 # The ways --------------------------------------------------------------------------------------

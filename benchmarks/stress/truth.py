@@ -21,6 +21,11 @@ class Exact:
     mean: Tensor
     var: Tensor
 
+    @property
+    def deviations(self) -> Tensor:
+        """The standard deviation in means; infinite where the mean is 0 and it is not."""
+        return torch.where(self.var > 0, self.var.sqrt() / self.mean.abs(), 0.0)
+
     @classmethod
     def of(cls, batches: list[Tensor]) -> Exact:
         """Of all batches as one; channels are dimension 1."""
