@@ -33,6 +33,8 @@ def main() -> None:
     ledger = Ledger()
     chosen = arguments.names or [name for name in SECTIONS if not ledger.is_current(name)]
     console = Console(width=120)
+    if not chosen:
+        console.print("every section is of the code that is here; name one to run it again")
     # It draws when told to: a thread that draws would be counted in the CPU time of what is timed.
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
     with Progress(*columns, TimeElapsedColumn(), console=console, auto_refresh=False) as progress:
