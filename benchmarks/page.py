@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from importlib import import_module
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -95,10 +94,10 @@ def _figure(line: Line) -> str:
 
 def _body(name: str, intro: str, lines: list[Line], made: dict[str, Any]) -> Iterator[str]:
     yield f"{intro.strip()}\n"
-    for table, of_table in groupby(lines, key=lambda line: line.table):
+    for table in dict.fromkeys(line.table for line in lines):
         if table:
             yield f"**{table}**\n"
-        yield from _table(list(of_table))
+        yield from _table([line for line in lines if line.table == table])
         yield ""
     yield f"{_told(made)} `python -m benchmarks {name}`\n" if made else "Not run yet.\n"
 
