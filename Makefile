@@ -20,7 +20,7 @@ PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WO
 help:
 	@echo "make demo      train a small network twice, find its shift, repair it (half a minute)"
 	@echo "make test      everything continuous integration runs (the same as make check)"
-	@echo "make bench     time and accuracy side by side with other tools"
+	@echo "make bench     docs/benchmarks.md: speed and accuracy beside other tools; resumable"
 	@echo "make matrix    a slice of the tests with every promised torch and Python; hours, resumable"
 	@echo "make dist      build wheel and sdist, and check them as an index would"
 	@echo "make extras    try every extra from that wheel in an empty environment; resumable"
@@ -71,9 +71,10 @@ tests: install
 doctests: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --doctest-modules src
 
+# Sections of this very code are not run again.
 bench: install
 	$(PIP) -e '.[bench]'
-	$(BIN)/python -m benchmarks
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m benchmarks
 
 # Both need no environment: they make their own, and go on where they were stopped.
 matrix:

@@ -1,61 +1,61 @@
-"""Run the named benchmarks, or all: `python -m benchmarks [ratios recalibration …]`."""
+"""Run the named benchmarks, or every section of the page that is not of this code.
+
+docs/benchmarks.md is written anew after each section. BENCH_THREADS is how many threads torch may
+use (1).
+"""
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 from importlib import import_module
-from pathlib import Path
 
 import torch
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-NAMES = (
-    *("ratios", "imports", "inspection", "measuring", "recalibration", "kernels"),
-    *("causes", "blaming", "coverage", "predicting", "without_data", "reach", "footprints"),
-    *("noise_layers", "repairs", "finetuning", "shipped", "monitoring", "accelerator"),
-    "training_speed",
-)
+from benchmarks import page
+from benchmarks.ledger import Ledger
+from benchmarks.lines import Line
+from benchmarks.names import COMMANDS, SECTIONS, STUDIES
 
 
 def main() -> None:
-    """Print each benchmark's tables with the versions they were made with."""
+    """Print each line as it is found, and keep what is whole."""
+    names = (*SECTIONS, *STUDIES, *COMMANDS)
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(NAMES)}")
-    parser.add_argument("--only", default="", help="ratios, footprints: parts of names")
-    parser.add_argument("--json", type=Path, help="ratios: write the figures there, too")
-    parser.add_argument("--train", action="store_true", help="footprints: train, do not read")
-    parser.add_argument("--read", action="store_true", help="footprints: read what is trained")
-    parser.add_argument("--results", type=Path, help="footprints: what was read, a .jsonl")
+    parser.add_argument("names", nargs="*", metavar="name", help=f"of {', '.join(names)}")
+    parser.add_argument("--only", default="", help="parts of names, with commas; nothing is kept")
     arguments = parser.parse_args()
-    unknown = set(arguments.names) - set(NAMES)
-    if unknown:
+    if unknown := set(arguments.names) - set(names):
         parser.error(f"there is no benchmark {', '.join(sorted(unknown))}")
-    torch.set_num_threads(int(os.environ.get("BENCH_THREADS", "2")))
-    console = Console(width=100)
-    console.print(
-        f"torch {torch.__version__}, Python {platform.python_version()}, "
-        f"{torch.get_num_threads()} threads of {os.cpu_count()} cores\n"
-    )
-    for name in arguments.names or NAMES:
-        benchmark = import_module(f"benchmarks.{name}")
-        if name == "footprints":
-            benchmark.run(
-                console,
-                training=arguments.train or not arguments.read,
-                reading=arguments.read or not arguments.train,
-                only=arguments.only,
-                results=arguments.results,
-            )
-            continue
-        if name != "ratios":
-            benchmark.run(console)
-            continue
-        figures = benchmark.run(console, arguments.only)
-        if arguments.json:
-            arguments.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    torch.set_num_threads(int(os.environ.get("BENCH_THREADS", "1")))
+    ledger = Ledger()
+    chosen = arguments.names or [name for name in SECTIONS if not ledger.is_current(name)]
+    console = Console(width=120)
+    if not chosen:
+        console.print("every section is of the code that is here; name one to run it again")
+    # It draws when told to: a thread that draws would be counted in the CPU time of what is timed.
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    with Progress(*columns, TimeElapsedColumn(), console=console, auto_refresh=False) as progress:
+        task = progress.add_task("", total=len(chosen))
+        for name in chosen:
+            progress.update(task, description=name, refresh=True)
+            load, lines = os.getloadavg()[0], []
+            for line in import_module(f"benchmarks.{name}").run(console, arguments.only):
+                lines.append(line)
+                progress.console.print(_told(line), highlight=False, soft_wrap=True)
+                progress.update(task, description=f"{name}: {line.name}", refresh=True)
+            if lines and not arguments.only:
+                ledger.keep(name, lines, load)
+                page.run(console)
+            progress.update(task, advance=1, refresh=True)
+
+
+def _told(line: Line) -> str:
+    cells = [f"{heading} {cell}" for heading, cell in line.cells.items()]
+    aim = [f"aim {line.aim}, {'MISSED' if line.missed else 'reached'}"] if line.aim else []
+    return "; ".join([f"{line.table}: {line.name}".removeprefix(": "), *cells, *aim])
 
 
 if __name__ == "__main__":

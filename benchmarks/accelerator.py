@@ -12,7 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
@@ -22,16 +22,19 @@ from rich.table import Table
 from torch import nn
 
 import varshift as vs
+from benchmarks.lines import Line
 
 ROUNDS = 5
 ROOT = Path(__file__).parent.parent
 
 
-def run(console: Console) -> None:
+def run(console: Console, only: str = "") -> Iterable[Line]:
+    """The tests, then the costs."""
     device = _device()
     console.print(f"device: {_named(device)}\n")
     _tests(console)
     _costs(console, device)
+    return ()
 
 
 def _device() -> torch.device:

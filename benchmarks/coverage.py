@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 import varshift as vs
+from benchmarks.lines import Line, asked
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results" / "coverage.json"
 REPETITIONS, BRANCHES, CHANNELS, DROP_P = 400, 50, 16, 0.5
@@ -127,19 +128,20 @@ def places() -> dict[str, Place]:
     }
 
 
-def run(console: Console) -> None:
-    """Every place, law and number of samples."""
+def run(console: Console, only: str = "") -> Iterable[Line]:
+    """Every place, law and number of samples; `only` parts of "place, law"."""
     lines = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
     known = {(line["place"], line["law"], line["samples"]) for line in lines}
     for name, place in places().items():
         for title, law in LAWS.items():
-            for samples, size in SIZES:
+            for samples, size in SIZES if asked(f"{name}, {title}", only) else ():
                 if (name, title, samples) not in known:
                     held = coverage(place, law, samples, size)
                     lines.append({"place": name, "law": title, "samples": samples, **held})
                     RESULTS.write_text(json.dumps(lines, indent=1) + "\n")
     console.print(table(lines))
     console.print(f"{REPETITIONS} repetitions: 95 ± 2.1 where an error holds what it says\n")
+    return ()
 
 
 def coverage(place: Place, law: Law, samples: int, size: int) -> dict[str, float]:

@@ -72,7 +72,7 @@ TRIED: dict[str, tuple[str, ...]] = {
     "transformers": ("from varshift.integrations.transformers import NoiseOffStatistics",),
     "tensorboard": ("from varshift.integrations.tensorboard import open_writer",),
     "ray": ("import ray.train, varshift",),
-    "bench": ("import fvcore, matplotlib, torchlens, varshift",),
+    "bench": ("import fvcore, matplotlib, torchinfo, torchlens, varshift",),
     "docs": ("import latex2mathml, mkdocs, material, mkdocstrings, varshift",),
 }
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import copy
 import statistics
+from collections.abc import Iterable
 
 from rich.console import Console
 from rich.table import Table
 from torch import nn
 
 import varshift as vs
+from benchmarks.lines import Line
 from benchmarks.repairs import CALIBRATION, scored
 from benchmarks.shifted import BATCH, RATE, SEEDS, split, trained_net
 from varshift._cli.demo.train import train
@@ -21,7 +23,7 @@ from varshift._cli.demo.train import train
 KIND = "(a) 0.5"
 
 
-def run(console: Console) -> None:
+def run(console: Console, only: str = "") -> Iterable[Line]:
     """One row per way to go on."""
     rows: dict[str, list[dict[str, float]]] = {}
     for seed in SEEDS:
@@ -38,6 +40,7 @@ def run(console: Console) -> None:
             f"{statistics.mean(right):.2%} ({', '.join(f'{x:.2%}' for x in right)})",
         )
     console.print(table)
+    return ()
 
 
 def _ways(seed: int) -> dict[str, nn.Module]:

@@ -1,50 +1,64 @@
-"""What `import varshift` adds to `import torch`, and how long `varshift --help` takes."""
+"""What `import varshift` adds to `import torch`, the first call in a process, the command line.
+
+CPU time of fresh processes.
+"""
 
 from __future__ import annotations
 
-import statistics
+import resource
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
-_IMPORT = "import time, torch, numpy; t = time.perf_counter(); {}; print(time.perf_counter() - t)"
+from benchmarks.lines import Line, Spread, aimed, asked
+
+TITLE = "Start-up"
+ROUNDS = 5
+_TIMED = """
+import time, torch, numpy
+torch.set_num_threads(1)
+data = [torch.randn(16, 8) for _ in range(4)]
+net = torch.nn.Sequential(torch.nn.Dropout(0.5), torch.nn.Linear(8, 4), torch.nn.BatchNorm1d(4))
+net(data[0])
+{}
+start = time.process_time()
+{}
+print(time.process_time() - start)
+"""
 _ALL = "import varshift; [getattr(varshift, name) for name in varshift.__all__]"
-_ROUNDS = 7
+# What comes before the clock starts, what is timed, and the milliseconds it may take.
+STATEMENTS = {
+    "import varshift, beyond torch": ("", "import varshift", 50),
+    "… and every public name": ("", _ALL, None),
+    "first inspect in a process": ("import varshift as vs", "vs.inspect(net, data[0])", None),
+    "first measure in a process": ("import varshift as vs", "vs.measure(net, data)", None),
+    "first recalibrate in a process": ("import varshift as vs", "vs.recalibrate(net, data)", None),
+}
 
 
-def run(console: Console) -> None:
-    """Medians over fresh processes."""
-    table = Table(title=f"start-up, median (min–max) of {_ROUNDS} fresh processes")
-    for heading in ("what", "time", "aim"):
-        table.add_column(heading, justify="left" if heading == "what" else "right")
-    table.add_row("import varshift, beyond torch", _printed("import varshift"), "≤ 50 ms")
-    table.add_row("… and every public name", _printed(_ALL), "")
-    table.add_row(
-        "varshift --help",
-        _whole([str(Path(sys.executable).parent / "varshift"), "--help"]),
-        "≤ 300 ms",
-    )
-    console.print(table)
+def run(console: Console, only: str = "") -> Iterator[Line]:
+    """Each over fresh processes."""
+    for name, (before, statement, most) in STATEMENTS.items():
+        if asked(name, only):
+            command = [sys.executable, "-c", _TIMED.format(before, statement)]
+            yield _line(
+                name, [float(subprocess.check_output(command)) for _ in range(ROUNDS)], most
+            )
+    if asked("varshift --help", only):
+        command = [str(Path(sys.executable).parent / "varshift"), "--help"]
+        yield _line("varshift --help", [_whole(command) for _ in range(ROUNDS)], 300)
 
 
-def _printed(statement: str) -> str:
-    command = [sys.executable, "-c", _IMPORT.format(statement)]
-    return _summary([float(subprocess.check_output(command)) for _ in range(_ROUNDS)])
+def _line(name: str, seconds: list[float], most: float | None) -> Line:
+    spread = Spread.of(1e3 * one for one in seconds)
+    return Line("", name, {"ms": spread}, **aimed(spread.median, most))
 
 
-def _whole(command: list[str]) -> str:
-    seconds = []
-    for _ in range(_ROUNDS):
-        start = time.perf_counter()
-        subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
-        seconds.append(time.perf_counter() - start)
-    return _summary(seconds)
-
-
-def _summary(seconds: list[float]) -> str:
-    low, middle, high = min(seconds), statistics.median(seconds), max(seconds)
-    return f"{middle * 1e3:.0f} ms ({low * 1e3:.0f}–{high * 1e3:.0f})"
+def _whole(command: list[str]) -> float:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

@@ -1,47 +1,61 @@
-"""Moments of the inputs of real norms: time against torch's own ways, error against float64.
+"""Moments of the inputs of real norms: time beside torch's own ways, error against float64.
 
 The inputs are those of ResNet-18's norms after a few steps of training, in both memory formats;
-the same after a ReLU, and images of 0 to 255, whose means are large against their deviations.
+the same after a ReLU; and images of 0 to 255, whose means are large against their deviations.
+*batch norm's* are the statistics that its training kernel computes (`batch_norm_update_stats`). The
+error is the largest relative error of a channel's variance.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 import torchvision
 from rich.console import Console
-from rich.table import Table
 from torch import Tensor, nn
 
+from benchmarks.lines import Line, aimed, asked, seconds
+from benchmarks.timing import in_turn, ratio
 from varshift._engine.record.moments import channel_moments
 from varshift.theory.moments import Moments
 
-_ROUNDS = 5
+TITLE = "Moments of activations"
+ROUNDS = 5
+EXACT = 5e-7  # what `channel_moments` promises
 _AXES = (0, 2, 3)
+WAYS: dict[str, Callable[[Tensor], object]] = {
+    "ours": channel_moments,
+    "batch norm's": lambda x: torch.batch_norm_update_stats(x, None, None, 0.0),
+    "var_mean": lambda x: torch.var_mean(x, _AXES),
+}
 
 
-def run(console: Console) -> None:
-    """One row per kind of input and memory format."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    table = Table(title="moments of ResNet-18's activations: CPU time, one thread, least of rounds")
-    for heading in ("input", "MB", "ours", "batch norm's", "var_mean", "error, ours"):
-        table.add_column(heading, justify="left" if heading == "input" else "right")
+def run(console: Console, only: str = "") -> Iterator[Line]:
+    """One line per kind of input and memory format."""
     for name, inputs in activations().items():
         for last in (False, True):
-            some = [x.contiguous(memory_format=torch.channels_last) if last else x for x in inputs]
-            table.add_row(
-                f"{name}{', channels last' if last else ''}",
-                f"{sum(x.nbytes for x in some) / 2**20:.0f}",
-                _milliseconds(channel_moments, some),
-                _milliseconds(lambda x: torch.batch_norm_update_stats(x, None, None, 0.0), some),
-                _milliseconds(lambda x: torch.var_mean(x, _AXES), some),
-                f"{max(map(_error, some)):.1e}",
-            )
-    console.print(table)
-    torch.set_num_threads(threads)
+            title = f"{name}{', channels last' if last else ''}"
+            if asked(title, only):
+                laid = torch.channels_last if last else torch.contiguous_format
+                yield _line(title, [x.contiguous(memory_format=laid) for x in inputs])
+
+
+def _line(name: str, inputs: list[Tensor]) -> Line:
+    times = in_turn({way: _over(run_, inputs) for way, run_ in WAYS.items()}, ROUNDS)
+    error = max(map(_error, inputs))
+    cells = {"MB": f"{sum(x.nbytes for x in inputs) / 2**20:.0f}", "ours": seconds(times["ours"])}
+    for way in list(WAYS)[1:]:
+        cells[f"÷ {way}"] = ratio(times, "ours", way)
+    return Line("", name, {**cells, "error": f"{error:.1e}"}, **aimed(error, EXACT))
+
+
+def _over(way: Callable[[Tensor], object], inputs: list[Tensor]) -> Callable[[], None]:
+    def work() -> None:
+        for x in inputs:
+            way(x)
+
+    return work
 
 
 def activations() -> dict[str, list[Tensor]]:
@@ -65,19 +79,6 @@ def activations() -> dict[str, list[Tensor]]:
         net(images)
     rectified = [(x - x.mean(_AXES, keepdim=True)).relu() for x in inputs]
     return {"inputs of norms": inputs, "after a ReLU": rectified, "images": [images * 255]}
-
-
-def _milliseconds(way: Callable[[Tensor], object], inputs: list[Tensor]) -> str:
-    return f"{1e3 * sum(_least(way, x) for x in inputs):.1f} ms"
-
-
-def _least(way: Callable[[Tensor], object], x: Tensor) -> float:
-    seconds = []
-    for _ in range(_ROUNDS):
-        start = time.thread_time()
-        way(x)
-        seconds.append(time.thread_time() - start)
-    return min(seconds)
 
 
 def _error(x: Tensor) -> float:

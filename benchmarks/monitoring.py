@@ -36,6 +36,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 import varshift as vs
+from benchmarks.lines import Line, asked
 from benchmarks.nets import mlp, resnet18
 
 _PARTS = 20
@@ -43,20 +44,21 @@ _STUDENT = 2.09  # of 19 degrees of freedom, at 95 %
 _AFTER = 2  # steps that a look may slow down
 _CUT = 0.1  # of the steps, at each end
 _CLOCKS = (time.process_time, time.perf_counter)
-_NETS: dict[str, tuple[str, Callable[[], nn.Module], tuple[int, ...], int, int]] = {
-    "mlp": ("MLP, 256 × 64", mlp, (256, 64), 10, 900),
-    "resnet18": ("ResNet-18, 4 × 3 × 64 × 64", resnet18, (4, 3, 64, 64), 5, 240),
+_NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], int, int]] = {
+    "MLP, 256 × 64": (mlp, (256, 64), 10, 900),
+    "ResNet-18, 4 × 3 × 64 × 64": (resnet18, (4, 3, 64, 64), 5, 240),
 }
 
 
-def run(console: Console) -> None:
+def run(console: Console, only: str = "") -> Iterable[Line]:
     """A small MLP and ResNet-18, at a budget of 1 %.
 
-    BENCH_NETS names one of them (mlp, resnet18), BENCH_SCALE makes the runs longer or shorter.
+    BENCH_SCALE makes the runs longer or shorter.
     """
     scale = float(os.environ.get("BENCH_SCALE", "1"))
-    for name in os.environ.get("BENCH_NETS", ",".join(_NETS)).split(","):
-        title, make, shape, block, rounds = _NETS[name]
+    for title, (make, shape, block, rounds) in _NETS.items():
+        if not asked(title, only):
+            continue
         table = Table(title=f"{title}: monitor, budget 1 %, {torch.get_num_threads()} threads")
         for heading in ("step", "looks", "a look", "time", "direct", "all steps", "middle"):
             table.add_column(heading, justify="right", no_wrap=True)
@@ -66,6 +68,7 @@ def run(console: Console) -> None:
             table.add_row(*row)
         console.print(table)
     console.print("aim: ≤ 1 % on both\n")
+    return ()
 
 
 @dataclass

@@ -1,57 +1,56 @@
-"""The noise layers against torch's dropout: forward and backward, time and bytes kept."""
+"""The noise layers of `vs.nn` over the layer of torch that each stands in for.
+
+Forward and backward in float32 at τ = 1/3 (drop_p 0.25). *KiB kept* is what autograd keeps for the
+backward pass. Torch has no sample-wise dropout, so that form stands beside `nn.Dropout`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from rich.console import Console
-from rich.table import Table
 from torch import Tensor, nn
 
 import varshift as vs
-from benchmarks.timing import Work, interleaved, ratio
+from benchmarks.lines import Line, aimed, asked, seconds
+from benchmarks.timing import Work, in_turn, ratio
 
-ROUNDS, VALUES = 21, 4_000_000
+TITLE = "Noise layers"
+QUICK = "(256, 1024)"
+AIM = 1.0
+ROUNDS, VALUES = 15, 4_000_000
 SHAPES = ((128, 64, 28, 28), (256, 1024))
 
 
-def run(console: Console) -> None:
-    """One table per shape and number of threads."""
-    threads = torch.get_num_threads()
-    try:
-        for shape in SHAPES:
-            for count in (1, 2):
-                torch.set_num_threads(count)
-                one(console, shape)
-    finally:
-        torch.set_num_threads(threads)
+def run(console: Console, only: str = "") -> Iterator[Line]:
+    """One table per shape."""
+    for shape in SHAPES:
+        if asked(str(shape), only):
+            torch.manual_seed(0)
+            yield from _lines(shape)
 
 
-def one(console: Console, shape: tuple[int, ...]) -> None:
-    """Each layer beside the layer of torch that it stands in for."""
+def _lines(shape: tuple[int, ...]) -> Iterator[Line]:
     x = torch.randn(shape, requires_grad=True)
     pairs = matched(len(shape))
     layers = {name: layer for name, (layer, _) in pairs.items()}
     layers |= {type(base).__name__: base for _, base in pairs.values()}
     # A short pass is repeated, so that the clock sees more than its own noise.
     repeats = max(1, VALUES // x.numel())
-    timings = interleaved({name: passes(layers[name], x, repeats) for name in layers}, ROUNDS)
-    kept = {name: saved_bytes(layer, x) / 2**10 for name, layer in layers.items()}
-    table = Table(title=f"{shape}, forward + backward, threads: {torch.get_num_threads()}")
-    for heading in ("layer", "time", "against", "time", "ratio (min–max)", "KiB kept", "theirs"):
-        table.add_column(heading, justify="left" if heading in ("layer", "against") else "right")
-    for name, (_, base) in pairs.items():
+    times = in_turn({name: passes(layers[name], x, repeats) for name in layers}, ROUNDS)
+    for name, (layer, base) in pairs.items():
         theirs = type(base).__name__
-        middle, low, high = ratio(timings, name, theirs)
-        table.add_row(
-            name,
-            f"{timings[name].median / repeats * 1e3:.3g} ms",
-            theirs,
-            f"{timings[theirs].median / repeats * 1e3:.3g} ms",
-            f"{middle:.2f} ({low:.2f}–{high:.2f})",
-            f"{kept[name]:,.5g}",
-            f"{kept[theirs]:,.5g}",
-        )
-    console.print(table)
+        kept, their_kept = (saved_bytes(each, x) / 2**10 for each in (layer, base))
+        spread = ratio(times, name, theirs)
+        cells = {
+            "time": seconds(one / repeats for one in times[name]),
+            "torch": f"{theirs} {seconds(one / repeats for one in times[theirs])}",
+            "KiB kept": f"{kept:,.5g}",
+            "torch's": f"{their_kept:,.5g}",
+            "ratio": spread,
+        }
+        yield Line(str(shape), name, cells, **aimed(spread.median, AIM))
 
 
 def matched(ndim: int) -> dict[str, tuple[nn.Module, nn.Module]]:

@@ -6,10 +6,11 @@ docs/results/.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import timm
 import torch
@@ -19,6 +20,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 import varshift as vs
+from benchmarks.lines import Line, asked
 from benchmarks.trained import TRAINED, digits, trained
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results"
@@ -51,21 +53,26 @@ class Point:
     inside: bool
 
 
-def run(console: Console) -> None:
-    """Ten trained networks and three of libraries."""
+def run(console: Console, only: str = "") -> Iterable[Line]:
+    """Ten trained networks and three of libraries; nothing is written of a part of them."""
     points: list[Point] = []
     images = digits()[0][:1152]
-    for name, make in TRAINED.items():
+    for name, make in _named(TRAINED, only):
         points += compared(name, trained(make), list(images.split(64)), 8)
         console.print(f"{name}: {sum(p.network == name for p in points)} sites", highlight=False)
-    for name, (make, size) in LIBRARY.items():
+    for name, (make, size) in _named(LIBRARY, only):
         torch.manual_seed(0)
         data = list(torch.randn(64, 3, size, size).split(16))
         points += compared(name, settled(make(), data), data, 3)
         console.print(f"{name}: {sum(p.network == name for p in points)} sites", highlight=False)
-    table = tabled(points)
-    console.print(table)
-    write(points)
+    console.print(tabled(points))
+    if not only:
+        write(points)
+    return ()
+
+
+def _named(networks: dict[str, Any], only: str) -> Iterator[tuple[str, Any]]:
+    return ((name, value) for name, value in networks.items() if asked(name, only))
 
 
 def settled(net: nn.Module, data: list[Tensor]) -> nn.Module:

@@ -1,13 +1,14 @@
-"""How many of the norms that noise reaches directly are predicted without data, on library models.
+"""How many of the norms that noise reaches directly are predicted from one example, without data.
 
-`python -m benchmarks reach`. Fresh weights, and statistics settled by passes over normal numbers.
+Library models with fresh weights, statistics settled by passes over normal numbers of 64 × 64, an
+example of eight samples of the same.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import timm
 import torch
@@ -16,8 +17,11 @@ from rich.console import Console
 from torch import nn
 
 import varshift as vs
+from benchmarks.lines import Line, asked
 
 __all__ = ["LIBRARY", "run"]
+
+TITLE = "Predicting without data: how far it reaches"
 
 
 def _timm(name: str, **options: object) -> Callable[[], nn.Module]:
@@ -42,25 +46,30 @@ LIBRARY: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def run(console: Console) -> None:
-    """One line a model, and the sum."""
-    hits = figures = 0
+def run(console: Console, only: str = "") -> Iterator[Line]:
+    """One line a model, with why others have no figure."""
     for name, make in LIBRARY.items():
-        torch.manual_seed(0)
-        data = list(torch.randn(24, 3, 64, 64).split(8))
-        net = settled(make(), data)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            found = vs.predict(net, example=data[0])
-        hit = [norm.path for norm in found.structure.norms if _direct(found, norm.path)]
-        had = [path for path in hit if path in found.sites]
-        hits, figures = hits + len(hit), figures + len(had)
-        console.print(f"{name}: {len(had)} of {len(hit)}", highlight=False)
-        for reason, count in Counter(
-            found.skipped[path].partition(": pass")[0] for path in hit if path in found.skipped
-        ).most_common(3):
-            console.print(f"    {count} ×  {reason}", highlight=False)
-    console.print(f"together: {figures} of {hits}", highlight=False)
+        if asked(name, only):
+            yield _line(name, make)
+
+
+def _line(name: str, make: Callable[[], nn.Module]) -> Line:
+    torch.manual_seed(0)
+    data = list(torch.randn(24, 3, 64, 64).split(8))
+    net = settled(make(), data)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = vs.predict(net, example=data[0])
+    hit = [norm.path for norm in found.structure.norms if _direct(found, norm.path)]
+    why = Counter(
+        found.skipped[path].partition(": pass")[0] for path in hit if path in found.skipped
+    )
+    cells = {
+        "hit": str(len(hit)),
+        "with a figure": str(sum(path in found.sites for path in hit)),
+        "why not": "; ".join(f"{count}: {reason}" for reason, count in why.most_common(2)),
+    }
+    return Line("", name, cells)
 
 
 def _direct(found: vs.Prediction, path: str) -> bool:

@@ -16,7 +16,7 @@ import os
 import statistics
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from torch.nn import functional
 from torch.optim.swa_utils import update_bn
 
 import varshift as vs
+from benchmarks.lines import Line
 from benchmarks.shifted import FOLDER, KINDS, SEEDS, Split, split, trained_net
 
 with warnings.catch_warnings():
@@ -41,7 +42,7 @@ RESULTS = Path(__file__).parent.parent / "docs" / "results" / "repair.md"
 Row = dict[str, float]
 
 
-def run(console: Console) -> None:
+def run(console: Console, only: str = "") -> Iterable[Line]:
     """One table per kind of network, then what calibration costs."""
     found = {
         (kind, seed): _kept(f"repairs-{kind}-{seed}", lambda k=kind, s=seed: _rows(k, s))
@@ -61,6 +62,7 @@ def run(console: Console) -> None:
     table = _budget_table(budgets)
     console.print(table)
     RESULTS.write_text("\n".join([*pages, *_markdown(table), ""]), encoding="utf-8")
+    return ()
 
 
 # One network -----------------------------------------------------------------------------------

@@ -1,41 +1,37 @@
-"""Interleaved timing: every candidate once per round, so that a slow moment hits all of them."""
+"""CPU time of several things in turn, so that a slow moment hits all of them."""
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from benchmarks.lines import Spread
+
+__all__ = ["Times", "Work", "in_turn", "ratio", "spent"]
 
 Work = Callable[[], object]
+Times = dict[str, list[float]]  # seconds, a figure per round
 
 
-@dataclass(frozen=True)
-class Timing:
-    """Seconds of one candidate over the rounds."""
-
-    seconds: tuple[float, ...]
-
-    @property
-    def median(self) -> float:
-        """The middle round."""
-        return statistics.median(self.seconds)
-
-
-def interleaved(work: dict[str, Work], rounds: int) -> dict[str, Timing]:
-    """Time each candidate `rounds` times after one untimed round, in turn."""
-    seconds: dict[str, list[float]] = {name: [] for name in work}
+def in_turn(work: dict[str, Work], rounds: int) -> Times:
+    """Seconds of CPU time of each, `rounds` times after one untimed round."""
+    found: Times = {name: [] for name in work}
     for round_ in range(rounds + 1):
-        for name, run in work.items():
-            start = time.perf_counter()
-            run()
+        for name, one in work.items():
+            seconds = spent(one)
             if round_:
-                seconds[name].append(time.perf_counter() - start)
-    return {name: Timing(tuple(values)) for name, values in seconds.items()}
+                found[name].append(seconds)
+    return found
 
 
-def ratio(timings: dict[str, Timing], name: str, base: str) -> tuple[float, float, float]:
-    """Median, smallest and largest of the round-by-round ratios."""
-    pairs = zip(timings[name].seconds, timings[base].seconds, strict=True)
-    ratios = sorted(one / other for one, other in pairs)
-    return statistics.median(ratios), ratios[0], ratios[-1]
+def ratio(times: Times, name: str, base: str) -> Spread:
+    """Of the round-by-round ratios."""
+    pairs = zip(times[name], times[base], strict=True)
+    return Spread.of(one / other for one, other in pairs)
+
+
+def spent(work: Work) -> float:
+    """Seconds of CPU time of this process, once."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start

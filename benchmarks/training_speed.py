@@ -6,6 +6,7 @@ how fast a network trains does not depend on them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.ledger import processor
+from benchmarks.lines import Line
 from varshift.reproduce import SCALES, Images, Placing, Run, Scale, Shape, chosen, runs_of
 from varshift.reproduce.images import Pixels
 from varshift.reproduce.trial import WORTH, speeds
@@ -24,7 +27,7 @@ COUNTS = {"cifar10": 50_000, "fashion-mnist": 60_000}
 Speeds = dict[tuple[Shape, Images], dict[str, float]]
 
 
-def run(console: Console) -> None:
+def run(console: Console, only: str = "") -> Iterable[Line]:
     """Both tables, shown, and written to docs/results."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -33,7 +36,7 @@ def run(console: Console) -> None:
     torch.set_num_threads(threads)
     parts = [
         "# How fast the networks of `varshift reproduce` train",
-        f"Images a second of whole training steps in CPU time of one thread of {_processor()}, "
+        f"Images a second of whole training steps in CPU time of one thread of {processor()}, "
         f"torch {torch.__version__}: the best of {ROUNDS} rounds. *fp32* is what "
         "`varshift reproduce` did before it could do otherwise. Written by "
         "`python -m benchmarks training_speed`.",
@@ -48,6 +51,7 @@ def run(console: Console) -> None:
         lines = [_row(headings), _row(["---", *["---:"] * (len(headings) - 1)]), *map(_row, rows)]
         parts += [f"## {title}", "\n".join(lines)]
     RESULTS.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    return ()
 
 
 def by_side(scale: Scale) -> list[tuple[str, list[str], list[list[str]]]]:
@@ -123,13 +127,6 @@ def _shapes(*scales: Scale) -> list[Shape]:
             widths = (shape.width, *scale.widths.get(family, ()))
             made |= dict.fromkeys(replace(shape, width=width) for width in sorted(widths))
     return list(made)
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text("utf-8").splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return "an unknown processor"
 
 
 def _row(cells: list[str]) -> str:

@@ -3,7 +3,7 @@
 `python -m benchmarks without_data` trains one small network a seed, finds the true Δ of every norm
 that noise reaches by hooks of its own, and predicts it from one example: 64, 16 or 4 samples of the
 data, or 16 of normal numbers. What is done is kept in `without_data.jsonl` in the system's
-temporary folder, so that a run that was stopped goes on where it was; `SEEDS=200:260` takes others
+temporary folder, so that a run that was stopped goes on where it was; `--only 200:260` takes others
 than the sixty of the documentation. Seeds below 120 and from 1000 to 1160 chose the constants of
 `varshift._predict`, and are not to be shown as a trial of them.
 """
@@ -12,9 +12,8 @@ from __future__ import annotations
 
 import copy
 import json
-import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,6 +24,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 import varshift as vs
+from benchmarks.lines import Line
 from benchmarks.small_nets import Trained, drawn_kind, trained_net
 
 RESULTS = Path(__file__).parent.parent / "docs" / "results"
@@ -34,10 +34,9 @@ HEADINGS = ("example", "norms", "predicted", "in their band", "median error", "h
 Row = dict[str, Any]
 
 
-def run(console: Console) -> None:
+def run(console: Console, only: str = "") -> Iterable[Line]:
     """Whatever is not done yet, then the table; the documentation's is written."""
-    given = os.environ.get("SEEDS")
-    first, last = (int(end) for end in (given or "120:180").split(":"))
+    first, last = (int(end) for end in (only or "120:180").split(":"))
     rows = list(_kept())
     done = {row["seed"] for row in rows}
     for seed in range(first, last):
@@ -54,8 +53,9 @@ def run(console: Console) -> None:
     for line in lines:
         table.add_row(*line)
     console.print(table)
-    if given is None:
+    if not only:
         _write(lines)
+    return ()
 
 
 def _kept() -> Iterator[Row]:

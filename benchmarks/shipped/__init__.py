@@ -3,21 +3,21 @@
 `python -m benchmarks shipped`. Wheels come from the folder `SHIPPED_WHEELS` (build/wheels), and by
 `pip download --no-deps` where it lacks them. h5py is needed. What is done is kept beside the page,
 in `docs/results/shipped-networks.jsonl`, so that a run that was stopped goes on where it was;
-delete it to begin anew. `SHIPPED_ONLY` names the networks of one run, with commas.
+delete it to begin anew. `--only` keeps to parts of the networks' names.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.lines import Line, asked
 from benchmarks.shipped.judging import Row, read
 from benchmarks.shipped.networks import networks
 from benchmarks.shipped.page import HEADINGS, cells, write
@@ -25,13 +25,11 @@ from benchmarks.shipped.page import HEADINGS, cells, write
 KEPT = Path(__file__).parents[2] / "docs" / "results" / "shipped-networks.jsonl"
 
 
-def run(console: Console) -> None:
+def run(console: Console, only: str = "") -> Iterable[Line]:
     """Whatever is not done yet, then the tables; the documentation's page is written."""
     rows = list(_kept())
-    only = [name for name in os.environ.get("SHIPPED_ONLY", "").split(",") if name]
     for network in networks():
-        wanted = not only or network.name in only
-        if wanted and not any(row.network == network.name for row in rows):
+        if asked(network.name, only) and not any(row.network == network.name for row in rows):
             began = time.monotonic()
             found, footprint = read(network)
             rows += found
@@ -45,6 +43,7 @@ def run(console: Console) -> None:
                 table.add_row(*cells(row))
             console.print(table)
     write(networks(), list(_kept()))
+    return ()
 
 
 def _kept() -> Iterator[Row]:
