@@ -18,7 +18,7 @@ from varshift._engine.borrow.hidden import everything
 from varshift._engine.decided import GENERATORS, Follow, asks, by_generator, decided
 from varshift._engine.regime import Mode
 from varshift._engine.sites import held_tensors
-from varshift._engine.trace.flow import same_storage, storage_key
+from varshift._engine.trace.flow import Reached, same_storage, storage_key
 from varshift._engine.trace.laws import UNKNOWN, Law
 from varshift._engine.trace.noises import Source
 from varshift._engine.trace.outside import MadeAhead, Meets, Origin
@@ -145,13 +145,14 @@ def _homes(model: nn.Module) -> dict[Any, _Home]:
 
 def _only_where_both_run(tracer: Tracer, evaluation: Look) -> None:
     """Leave the routes of such noise to norms that evaluation runs: elsewhere it shifts nothing."""
+    made = {at for at, held in enumerate(tracer.sources) if held.kept or held.generator}
     unseen = set()
-    for source, path in list(tracer.routes):
-        held = tracer.sources[source]
-        if (held.kept or held.generator) and path not in evaluation.tracer.sites:
-            del tracer.routes[source, path]
-            unseen.add(source)
-    for source in unseen.difference(source for source, _ in tracer.routes):
+    for path, reached in tracer.routes.items():
+        if path not in evaluation.tracer.sites:
+            unseen |= made & reached.keys()
+            kept = (item for item in reached.items() if item[0] not in made)
+            tracer.routes[path] = Reached(kept)
+    for source in unseen.difference(*tracer.routes.values()):
         tracer.sources[source].aside = True
 
 

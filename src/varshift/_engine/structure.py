@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import nn
@@ -14,14 +14,14 @@ from varshift._engine.borrow.walk import walk
 from varshift._engine.prove import prove
 from varshift._engine.sites import Untracked, norm_handles, untracked
 from varshift._engine.subject import subject_of
-from varshift._engine.trace.flow import Trails
+from varshift._engine.trace.flow import Reached, Trails
 from varshift._engine.trace.noises import named, silent_noises
 from varshift._engine.trace.tracer import Tracer
 from varshift._engine.trace.zeroed import zeroed_noises
 from varshift._engine.unread import unread
 from varshift._engine.watched import watched_norms
 from varshift._torch.compiler import compiled
-from varshift.results import Noise, Norm, Note, NoteKind, Proof, Route, Structure
+from varshift.results import Layer, Noise, Norm, Note, NoteKind, Proof, Route, Structure
 from varshift.results.structure import Placement
 
 __all__ = ["traced"]
@@ -53,24 +53,28 @@ def traced(
     outside = [name for name in moved if name in ("python", "numpy")]
     noises += [_python_draw(name) for name in outside if name not in followed]
     norms = _norms(inner, tracer)
-    names = list(sources)
-    routes = [
-        _route(names[source], path, trails) for (source, path), trails in tracer.routes.items()
-    ]
-    norm_order = {norm.path: place for place, norm in enumerate(norms)}
-    routes.sort(key=lambda route: (norm_order[route.norm], names.index(route.noise)))
+    routes = tuple(_routes(list(sources), norms, tracer.routes))
 
     def proof(_: Structure, route: Route) -> Proof:
         return prove(model, batch, forward, route, sources[route.noise], start)
 
     notes = (*tracer.notes, *ahead, *_notes(model, inner, tracer, norms, moved, written))
-    return Structure(tuple(noises), tuple(norms), tuple(routes), notes, proof, subject_of(inner))
+    return Structure(tuple(noises), tuple(norms), routes, notes, proof, subject_of(inner))
 
 
-def _route(noise: str, norm: str, trails: Trails) -> Route:
-    placements = tuple(placement for placement in _ORDER if placement in trails)
-    trail = trails[placements[0]]
-    return Route(noise, norm, placements[0], placements, trail.layers())
+def _routes(names: list[str], norms: list[Norm], reached: Mapping[str, Reached]) -> Iterator[Route]:
+    """By norm, then by source. Many sources have come the same way, which is told once."""
+    ways = {trails: _way(trails) for by_source in reached.values() for trails in by_source.values()}
+    for norm in norms:
+        for source, trails in sorted(reached.get(norm.path, {}).items()):
+            yield Route(names[source], norm.path, *ways[trails])
+
+
+def _way(trails: Trails) -> tuple[Placement, tuple[Placement, ...], tuple[Layer, ...]]:
+    """The placement of the most direct trail, all placements, and the layers of that trail."""
+    first, *others = sorted(trails, key=lambda trail: _ORDER.index(trail.placement))
+    placements = (first.placement, *(other.placement for other in others))
+    return first.placement, placements, first.layers()
 
 
 def _norms(model: nn.Module, tracer: Tracer) -> list[Norm]:

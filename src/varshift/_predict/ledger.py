@@ -85,7 +85,7 @@ class Ledger(Control):
         entry = self.entry(x)
         parts = dict(entry.parts) if entry is not None else {}
         for name, trails in self.reaching(x).items():
-            if name not in self._setting.silenced and not {"a", "b"}.isdisjoint(trails):
+            if name not in self._setting.silenced and any(trail.direct for trail in trails):
                 parts.setdefault(name, _UNSEEN)
         return LedgerEntry(entry.clean if entry is not None else None, parts) if parts else entry
 

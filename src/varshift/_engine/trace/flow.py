@@ -7,7 +7,8 @@ no rule of their own. The price is that halves of one buffer count as one.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 import torch
@@ -23,21 +24,19 @@ __all__ = [
     "NOTHING",
     "Carried",
     "Flow",
-    "Trail",
+    "Reached",
     "Trails",
     "merged",
     "same_storage",
-    "shortest",
     "stepped",
     "storage_key",
-    "united",
     "whole",
 ]
 
 _RANK: tuple[Placement, ...] = ("a", "b", "through-norm")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, slots=True)
 class Trail:
     """One path of a noise so far: its placement and its layers, last first, as a linked list."""
 
@@ -45,6 +44,11 @@ class Trail:
     layer: Layer | None = None
     before: Trail | None = None
     length: int = 0
+
+    @property
+    def direct(self) -> bool:
+        """Whether no normalisation lies on it."""
+        return self.placement != "through-norm"
 
     def step(self, layer: Layer, placement: Placement) -> Trail:
         """The path one layer further, at least of that placement."""
@@ -72,10 +76,70 @@ class Trail:
         return tuple(reversed(found))
 
 
-Trails = dict[Placement, Trail]
+# The shortest trail of each placement. Sources that have come the same way have the same trails,
+# not only equal ones, so that a step is taken once for all of them.
+Trails = tuple[Trail, ...]
+_START: Trails = (Trail(),)
 
 
-@dataclass(frozen=True)
+class Reached(dict[int, Trails]):
+    """By source, its trails. Never changed once made: a union is worked out once, and kept.
+
+    Networks that join all they have computed so far join the same things again at every layer.
+    """
+
+    __slots__ = ("_unions",)
+    __hash__ = object.__hash__  # by identity, as what a union is known by
+    __eq__ = object.__eq__
+
+    def __init__(self, trails: Iterable[tuple[int, Trails]] = ()) -> None:
+        super().__init__(trails)
+        self._unions: dict[Reached, Reached] = {}
+
+    @classmethod
+    def by(cls, sources: Iterable[int]) -> Reached:
+        """Of data that these sources meet just now."""
+        return cls((source, _START) for source in sources)
+
+    def stepped(self, layer: Layer, placement: Placement) -> Reached:
+        """After a layer that changes a placement or is worth naming."""
+        held = set(self.values())
+        further = {trail: trail.step(layer, placement) for trails in held for trail in trails}
+        after = {trails: _shortest(further[trail] for trail in trails) for trails in held}
+        return Reached((source, after[trails]) for source, trails in self.items())
+
+    def united(self, other: Reached) -> Reached:
+        """Trails of both, the shortest of each placement kept per source."""
+        if other is self or not other:
+            return self
+        if not self:
+            return other
+        if other not in self._unions:
+            self._unions[other] = self._union(other)
+        return self._unions[other]
+
+    def _union(self, other: Reached) -> Reached:
+        union = Reached(self.items())
+        for source, trails in other.items():
+            mine = union.get(source)
+            union[source] = trails if mine is None else _shortest((*mine, *trails))
+        return union
+
+
+def _shortest(trails: Iterable[Trail]) -> Trails:
+    """The shortest trail of each placement."""
+    best: dict[Placement, Trail] = {}
+    for trail in trails:
+        held = best.get(trail.placement)
+        if held is None or trail.length < held.length:
+            best[trail.placement] = trail
+    return tuple(best.values())
+
+
+_UNREACHED = Reached()
+
+
+@dataclass(frozen=True, eq=False, slots=True)
 class Flow:
     """What one storage carries.
 
@@ -94,27 +158,38 @@ class Flow:
     others: tuple[int, ...] = ()
     outside: int | None = None
     touched: bool = False
-    trails: dict[int, Trails] = field(default_factory=dict)
+    trails: Reached = _UNREACHED
 
     @property
     def drawn(self) -> tuple[int, ...]:
         """The sources whose bare draws this is."""
         return () if self.noise is None else (self.noise, *self.others)
 
+    def holds(self, other: Flow) -> bool:
+        """Whether data that carries this carries nothing more for having met `other`."""
+        if other is self:
+            return True
+        plain = other.noise is None and other.outside is None and not other.touched
+        return (
+            plain
+            and other.data <= self.data
+            and other.weight <= self.weight
+            and (not other.trails or other.trails is self.trails)
+        )
+
 
 NOTHING = Flow()
 
 
 def merged(flows: Iterable[Flow]) -> Flow:
-    """What depends on all of these at once; the object itself where only one carries anything."""
+    """What depends on all of these at once; the object itself where one of them is all of it."""
     carrying = [flow for flow in flows if flow is not NOTHING]
     if len(carrying) <= 1:
         return carrying[0] if carrying else NOTHING
-    tracked = [flow for flow in carrying if flow.trails]
-    trails = tracked[0].trails if tracked else {}
-    for flow in tracked[1:]:
-        if flow.trails is not trails:
-            trails = united(trails, flow.trails)
+    most = next((flow for flow in carrying if flow.data), carrying[0])
+    if most.noise is None and most.outside is None and all(map(most.holds, carrying)):
+        return most
+    trails = reduce(Reached.united, (flow.trails for flow in carrying))
     bare = [flow for flow in carrying if flow.noise is not None]
     drawn = tuple(dict.fromkeys(source for flow in bare for source in flow.drawn))
     data = any(flow.data for flow in carrying)
@@ -136,36 +211,7 @@ def merged(flows: Iterable[Flow]) -> Flow:
 
 def stepped(flow: Flow, layer: Layer, placement: Placement) -> Flow:
     """The flow after a layer that changes a placement or is worth naming."""
-    if not flow.trails:
-        return flow
-    trails = {source: _advanced(paths, layer, placement) for source, paths in flow.trails.items()}
-    return replace(flow, trails=trails)
-
-
-def _advanced(paths: Trails, layer: Layer, placement: Placement) -> Trails:
-    return shortest(trail.step(layer, placement) for trail in paths.values())
-
-
-def united(one: dict[int, Trails], other: dict[int, Trails]) -> dict[int, Trails]:
-    """Trails of both, the shortest of each placement kept per source."""
-    result = dict(one)
-    for source, paths in other.items():
-        mine = result.get(source)
-        if mine is None:
-            result[source] = paths
-        elif mine is not paths:
-            result[source] = shortest([*mine.values(), *paths.values()])
-    return result
-
-
-def shortest(trails: Iterable[Trail]) -> Trails:
-    """The shortest trail of each placement."""
-    best: Trails = {}
-    for trail in trails:
-        held = best.get(trail.placement)
-        if held is None or trail.length < held.length:
-            best[trail.placement] = trail
-    return best
+    return replace(flow, trails=flow.trails.stepped(layer, placement)) if flow.trails else flow
 
 
 class Carried:

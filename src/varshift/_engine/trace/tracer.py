@@ -18,13 +18,10 @@ from varshift._engine.trace.flow import (
     NOTHING,
     Carried,
     Flow,
-    Trail,
-    Trails,
+    Reached,
     merged,
     same_storage,
-    shortest,
     stepped,
-    united,
     whole,
 )
 from varshift._engine.trace.laws import UNKNOWN, Law, drawn_law, law_after
@@ -95,7 +92,7 @@ class Tracer(DispatchMode):
         self.zeroed: dict[Any, Source] = {}  # dropout of rate 1, which draws nothing
         self.sites: dict[str, SiteSeen] = {}
         self.strays: dict[Line | None, str] = {}  # by the line that normalises, the path made up
-        self.routes: dict[tuple[int, str], Trails] = {}
+        self.routes: dict[str, Reached] = {}  # by norm, the sources that reach it
         self.notes: list[Note] = []
         self._owners = owners(model)
         self._index: dict[Any, int] = {}
@@ -168,7 +165,7 @@ class Tracer(DispatchMode):
     def ways(self, tensor: Tensor) -> list[tuple[int, tuple[Layer, ...]]]:
         """What reaches a tensor: index of the source, and the layers on the way, per placement."""
         trails = self._carried.get(tensor).trails
-        return [(index, t.layers()) for index, held in trails.items() for t in held.values()]
+        return [(index, t.layers()) for index, held in trails.items() for t in held]
 
     def _run(self, operation: Operation) -> None:
         """Run the operation as the model asked for it; a subclass may do otherwise."""
@@ -212,7 +209,7 @@ class Tracer(DispatchMode):
         kind = _FUSED_LAWS.get(operation.name, law.kind)
         shared: Sharing = "element" if switch or kind == "additive" else "other"
         self.sources[index].meet(kind, law.drop_p, law.tau, shared)
-        began = Flow(data=not inputs.weight, trails={index: {"a": Trail()}})
+        began = Flow(data=not inputs.weight, trails=Reached.by([index]))
         flow = merged([inputs, began])
         if switch == "dropout_p":
             flow = stepped(flow, self._layer(operation.name, "mixing"), "b")
@@ -278,9 +275,7 @@ class Tracer(DispatchMode):
     def _reaches(self, site: SiteSeen, flow: Flow) -> None:
         """What the input of a norm carries."""
         site.calls += 1
-        for source, trails in flow.trails.items():
-            held = self.routes.get((source, site.path), {})
-            self.routes[source, site.path] = shortest([*held.values(), *trails.values()])
+        self.routes[site.path] = self.routes.get(site.path, flow.trails).united(flow.trails)
 
     def _site(self, operation: Operation) -> SiteSeen | None:
         """The norm site that the operation belongs to, noted when first met."""
@@ -371,21 +366,21 @@ class Tracer(DispatchMode):
         for tensor, other in zip(inputs, flows, strict=True):
             if other.noise is not None:
                 how, shared = how_it_meets(operation, tensor), sharing_of(tensor, result)
-                trails = united(trails, self._began(other, how, shared))
+                trails = trails.united(self._began(other, how, shared))
         return replace(flow, noise=None, law=None, others=(), trails=trails)
 
     def _acting(self, flow: Flow, sharing: Sharing = "element") -> Flow:
         """A bare draw stands where data should; anything else as it is."""
         if flow.noise is None:
             return flow
-        trails = united(flow.trails, self._began(flow, "write", sharing))
+        trails = flow.trails.united(self._began(flow, "write", sharing))
         return replace(flow, data=True, noise=None, law=None, others=(), trails=trails)
 
-    def _began(self, flow: Flow, how: str, sharing: Sharing) -> dict[int, Trails]:
+    def _began(self, flow: Flow, how: str, sharing: Sharing) -> Reached:
         """The first step of the sources of a bare draw, which show their laws by it."""
         for source in flow.drawn:
             self.sources[source].apply(how, flow.law or UNKNOWN, flow.block, sharing)
-        return {source: {"a": Trail()} for source in flow.drawn}
+        return Reached.by(flow.drawn)
 
     def _shaped(
         self, operation: Operation, inputs: list[Tensor], flows: list[Flow], flow: Flow
