@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from varshift._engine.borrow.hidden import everything
 from varshift._engine.decided import GENERATORS, Follow, asks, by_generator, decided
 from varshift._engine.regime import Mode
-from varshift._engine.sites import held_tensors
+from varshift._engine.sites import Inventory
 from varshift._engine.trace.flow import Reached, same_storage, storage_key
 from varshift._engine.trace.laws import UNKNOWN, Law
 from varshift._engine.trace.noises import Source
@@ -136,10 +136,11 @@ def _in_training_only(
 
 def _homes(model: nn.Module) -> dict[Any, _Home]:
     """Where the model keeps its tensors, by storage."""
-    paths = {id(module): path for path, module in everything(model)}
+    held = Inventory(model)
+    paths = {id(module): path for path, module in held.modules}
     return {
         storage_key(tensor): _Home(name, paths[id(module)], module)
-        for name, module, tensor in held_tensors(model)
+        for name, module, tensor in held.tensors()
     }
 
 

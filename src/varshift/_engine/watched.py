@@ -15,9 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from varshift._engine.borrow.hidden import everything
 from varshift._engine.normcall import NormCall
-from varshift._engine.sites import splits_of
+from varshift._engine.sites import Inventory, splits_of
 from varshift._torch.classes import BatchNorm, InstanceNorm
 from varshift._torch.tensors import version
 
@@ -78,10 +77,10 @@ class Watched:
         )
 
 
-def watched_norms(model: nn.Module) -> dict[str, Watched]:
+def watched_norms(held: Inventory) -> dict[str, Watched]:
     """By path, every module that may be one."""
     found = {}
-    for path, module in everything(model):
+    for path, module in held.modules:
         if isinstance(module, torch.jit.ScriptModule):
             continue
         if isinstance(module, BatchNorm):

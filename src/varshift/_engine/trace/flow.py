@@ -6,10 +6,9 @@ no rule of their own. The price is that halves of one buffer count as one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
 from functools import reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -36,14 +35,20 @@ __all__ = [
 _RANK: tuple[Placement, ...] = ("a", "b", "through-norm")
 
 
-@dataclass(frozen=True, eq=False, slots=True)
 class Trail:
     """One path of a noise so far: its placement and its layers, last first, as a linked list."""
 
-    placement: Placement = "a"
-    layer: Layer | None = None
-    before: Trail | None = None
-    length: int = 0
+    __slots__ = ("before", "layer", "length", "placement")
+
+    def __init__(
+        self,
+        placement: Placement = "a",
+        layer: Layer | None = None,
+        before: Trail | None = None,
+        length: int = 0,
+    ) -> None:
+        self.placement: Placement = placement
+        self.layer, self.before, self.length = layer, before, length
 
     @property
     def direct(self) -> bool:
@@ -105,7 +110,7 @@ class Reached(dict[int, Trails]):
         """After a layer that changes a placement or is worth naming."""
         held = set(self.values())
         further = {trail: trail.step(layer, placement) for trails in held for trail in trails}
-        after = {trails: _shortest(further[trail] for trail in trails) for trails in held}
+        after = {trails: _shortest([further[trail] for trail in trails]) for trails in held}
         return Reached((source, after[trails]) for source, trails in self.items())
 
     def united(self, other: Reached) -> Reached:
@@ -126,8 +131,10 @@ class Reached(dict[int, Trails]):
         return union
 
 
-def _shortest(trails: Iterable[Trail]) -> Trails:
+def _shortest(trails: Sequence[Trail]) -> Trails:
     """The shortest trail of each placement."""
+    if len(trails) == 1:
+        return tuple(trails)
     best: dict[Placement, Trail] = {}
     for trail in trails:
         held = best.get(trail.placement)
@@ -139,8 +146,7 @@ def _shortest(trails: Iterable[Trail]) -> Trails:
 _UNREACHED = Reached()
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Flow:
+class Flow(NamedTuple):
     """What one storage carries.
 
     `data`: depends on the example. `weight`: computed from parameters. `noise`: the source whose
@@ -211,7 +217,7 @@ def merged(flows: Iterable[Flow]) -> Flow:
 
 def stepped(flow: Flow, layer: Layer, placement: Placement) -> Flow:
     """The flow after a layer that changes a placement or is worth naming."""
-    return replace(flow, trails=flow.trails.stepped(layer, placement)) if flow.trails else flow
+    return flow._replace(trails=flow.trails.stepped(layer, placement)) if flow.trails else flow
 
 
 class Carried:
