@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -145,11 +146,16 @@ class _Hook:
                 self._meet(call)
 
 
+@cache
+def _is_mean(name: str) -> bool:
+    return _MEAN.fullmatch(name) is not None
+
+
 def _names(module: nn.Module) -> tuple[str, str, int] | None:
     """Names of a mean and of its spread, and the power that makes that a variance."""
     held = [*module._buffers, *vars(module), *module._parameters]
     for name in held:
-        if not _MEAN.fullmatch(name):
+        if not _is_mean(name):
             continue
         stem = name.removesuffix("mean")
         for word, power in _SPREADS.items():
