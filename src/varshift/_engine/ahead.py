@@ -151,8 +151,7 @@ def _only_where_both_run(tracer: Tracer, evaluation: Look) -> None:
     for path, reached in tracer.routes.items():
         if path not in evaluation.tracer.sites:
             unseen |= made & reached.keys()
-            kept = (item for item in reached.items() if item[0] not in made)
-            tracer.routes[path] = Reached(kept)
+            tracer.routes[path] = Reached({at: reached[at] for at in reached if at not in made})
     for source in unseen.difference(*tracer.routes.values()):
         tracer.sources[source].aside = True
 

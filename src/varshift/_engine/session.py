@@ -6,6 +6,7 @@ devices, random state, progress, the structure and the ranks are looked after he
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
@@ -539,11 +540,13 @@ def session(
     after: float = 0.0,
     sync: bool | None = None,
     train: bool = True,
+    collect: bool = True,
 ) -> Iterator[Session]:
     """Borrow the model and run it in the block, on all ranks together.
 
     With `train` its flags are those of training: as lent, or after `model.train()` if it was lent
-    in evaluation mode.
+    in evaluation mode. Without `collect` Python looks for no reference cycles meanwhile: a trace
+    makes many small objects, and each such search goes through all that the process has.
     """
     lent_training = unwrapped(model).training
     notes: list[str] = []
@@ -559,6 +562,8 @@ def session(
         if train and not inner.training:
             inner.train()
         _hush()
+        if not collect:  # the loan gives it back
+            gc.disable()
         yield Session(
             lent=model,
             model=inner,

@@ -13,7 +13,7 @@ from varshift._engine.borrow.rng import State
 from varshift._engine.prove import prove
 from varshift._engine.sites import Inventory, Untracked
 from varshift._engine.subject import subject_of
-from varshift._engine.trace.flow import Reached, Trails
+from varshift._engine.trace.flow import Reached, Trail
 from varshift._engine.trace.noises import named, silent_noises
 from varshift._engine.trace.tracer import Tracer
 from varshift._engine.trace.zeroed import zeroed_noises
@@ -66,17 +66,15 @@ def traced(
 
 def _routes(names: list[str], norms: list[Norm], reached: Mapping[str, Reached]) -> Iterator[Route]:
     """By norm, then by source. Many sources have come the same way, which is told once."""
-    ways = {trails: _way(trails) for by_source in reached.values() for trails in by_source.values()}
+    layers: dict[Trail, tuple[Layer, ...]] = {}
     for norm in norms:
         for source, trails in sorted(reached.get(norm.path, {}).items()):
-            yield Route(names[source], norm.path, *ways[trails])
-
-
-def _way(trails: Trails) -> tuple[Placement, tuple[Placement, ...], tuple[Layer, ...]]:
-    """The placement of the most direct trail, all placements, and the layers of that trail."""
-    first, *others = sorted(trails, key=lambda trail: _ORDER.index(trail.placement))
-    placements = (first.placement, *(other.placement for other in others))
-    return first.placement, placements, first.layers()
+            found = {trail.placement: trail for trail in trails}
+            placements = tuple(placement for placement in _ORDER if placement in found)
+            first = found[placements[0]]
+            if first not in layers:
+                layers[first] = first.layers()
+            yield Route(names[source], norm.path, placements[0], placements, layers[first])
 
 
 def _norms(held: Inventory, tracer: Tracer) -> list[Norm]:

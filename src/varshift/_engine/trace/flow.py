@@ -6,7 +6,7 @@ no rule of their own. The price is that halves of one buffer count as one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ __all__ = [
     "Carried",
     "Flow",
     "Reached",
+    "Trail",
     "Trails",
     "merged",
     "same_storage",
@@ -55,14 +56,8 @@ class Trail:
         """Whether no normalisation lies on it."""
         return self.placement != "through-norm"
 
-    def step(self, layer: Layer, placement: Placement) -> Trail:
-        """The path one layer further, at least of that placement."""
-        worse = max(self.placement, placement, key=_RANK.index)
-        if worse == self.placement and self._just_passed(layer):
-            return self
-        return Trail(worse, layer, self, self.length + 1)
-
-    def _just_passed(self, layer: Layer) -> bool:
+    def just_passed(self, layer: Layer) -> bool:
+        """Whether it is one of the last layers."""
         # Many operations of one module (an LSTM unrolled in time) are the same few layers.
         trail: Trail | None = self
         while trail is not None and trail.layer is not None and trail.layer.path == layer.path:
@@ -97,21 +92,20 @@ class Reached(dict[int, Trails]):
     __hash__ = object.__hash__  # by identity, as what a union is known by
     __eq__ = object.__eq__
 
-    def __init__(self, trails: Iterable[tuple[int, Trails]] = ()) -> None:
-        super().__init__(trails)
+    def __init__(self, trails: Mapping[int, Trails] | None = None) -> None:
+        super().__init__(trails or {})
         self._unions: dict[Reached, Reached] = {}
 
     @classmethod
     def by(cls, sources: Iterable[int]) -> Reached:
         """Of data that these sources meet just now."""
-        return cls((source, _START) for source in sources)
+        return cls(dict.fromkeys(sources, _START))
 
     def stepped(self, layer: Layer, placement: Placement) -> Reached:
         """After a layer that changes a placement or is worth naming."""
-        held = set(self.values())
-        further = {trail: trail.step(layer, placement) for trails in held for trail in trails}
-        after = {trails: _shortest([further[trail] for trail in trails]) for trails in held}
-        return Reached((source, after[trails]) for source, trails in self.items())
+        further: dict[Trail, Trail] = {}
+        after = {each: _stepped(each, layer, placement, further) for each in set(self.values())}
+        return Reached({source: after[trails] for source, trails in self.items()})
 
     def united(self, other: Reached) -> Reached:
         """Trails of both, the shortest of each placement kept per source."""
@@ -124,17 +118,33 @@ class Reached(dict[int, Trails]):
         return self._unions[other]
 
     def _union(self, other: Reached) -> Reached:
-        union = Reached(self.items())
+        union = Reached(self)
         for source, trails in other.items():
             mine = union.get(source)
             union[source] = trails if mine is None else _shortest((*mine, *trails))
         return union
 
 
-def _shortest(trails: Sequence[Trail]) -> Trails:
+def _stepped(
+    trails: Trails, layer: Layer, placement: Placement, further: dict[Trail, Trail]
+) -> Trails:
+    """Each one layer further, at least of that placement; `further` has those that were made."""
+    best: dict[Placement, tuple[int, Trail]] = {}
+    for trail in trails:
+        worse = max(trail.placement, placement, key=_RANK.index)
+        stays = worse == trail.placement and trail.just_passed(layer)
+        length = trail.length if stays else trail.length + 1
+        if worse not in best or length < best[worse][0]:
+            best[worse] = length, trail
+    for worse, (length, trail) in best.items():
+        if trail not in further:
+            stays = length == trail.length
+            further[trail] = trail if stays else Trail(worse, layer, trail, length)
+    return tuple(further[trail] for _, trail in best.values())
+
+
+def _shortest(trails: Iterable[Trail]) -> Trails:
     """The shortest trail of each placement."""
-    if len(trails) == 1:
-        return tuple(trails)
     best: dict[Placement, Trail] = {}
     for trail in trails:
         held = best.get(trail.placement)
