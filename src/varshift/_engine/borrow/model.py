@@ -85,8 +85,8 @@ def training_flags(model: nn.Module) -> Flags:
     return [(module, module.training) for _, module in everything(model)]
 
 
-def evaluation_flags(model: nn.Module, now: Flags) -> tuple[Flags, bool]:
-    """The flags that the user's own `model.eval()` gives: what it does not reach stays as `now`.
+def evaluation_flags(model: nn.Module, now: Flags | None = None) -> tuple[Flags, bool]:
+    """The flags that the user's own `model.eval()` gives: what it does not reach stays as it is `now`.
 
     A class with a `train()` of its own may keep a norm in training, or set norms in a plain list.
     It may also do more: average the statistics of a ghost norm, merge adapters. The second value
@@ -94,6 +94,7 @@ def evaluation_flags(model: nn.Module, now: Flags) -> tuple[Flags, bool]:
     """
     if not trains_its_own_way(model):
         registered = {id(module) for _, module in walk(model)}
+        now = training_flags(model) if now is None else now
         return [(module, on and id(module) not in registered) for module, on in now], False
     before = _held(model)
     with borrowed(model):

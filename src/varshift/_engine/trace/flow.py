@@ -89,7 +89,7 @@ class Reached(dict[int, Trails]):
     """
 
     __slots__ = ("_unions",)
-    __hash__ = object.__hash__  # by identity, as what a union is known by
+    __hash__ = object.__hash__  # type: ignore[assignment]  # by identity: it keys unions
     __eq__ = object.__eq__
 
     def __init__(self, trails: Mapping[int, Trails] | None = None) -> None:
