@@ -86,7 +86,7 @@ def training_flags(model: nn.Module) -> Flags:
 
 
 def evaluation_flags(model: nn.Module, now: Flags | None = None) -> tuple[Flags, bool]:
-    """The flags that the user's own `model.eval()` gives: what it does not reach stays as it is `now`.
+    """The flags that the user's own `model.eval()` gives: what it misses stays as `now`.
 
     A class with a `train()` of its own may keep a norm in training, or set norms in a plain list.
     It may also do more: average the statistics of a ghost norm, merge adapters. The second value
