@@ -18,11 +18,12 @@ from varshift._engine.borrow.hidden import everything
 from varshift._engine.decided import GENERATORS, Follow, asks, by_generator, decided
 from varshift._engine.regime import Mode
 from varshift._engine.sites import Inventory
-from varshift._engine.trace.flow import Reached, same_storage, storage_key
+from varshift._engine.trace.flow import same_storage, storage_key
 from varshift._engine.trace.laws import UNKNOWN, Law
 from varshift._engine.trace.noises import Source
 from varshift._engine.trace.outside import MadeAhead, Meets, Origin
 from varshift._engine.trace.tracer import Tracer
+from varshift._engine.trace.trails import Reached
 from varshift.results import Note, NoteKind
 
 __all__ = ["NOT_LOOKED", "Ahead", "Look", "look_ahead", "open_questions"]

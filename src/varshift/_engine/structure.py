@@ -13,9 +13,9 @@ from varshift._engine.borrow.rng import State
 from varshift._engine.prove import prove
 from varshift._engine.sites import Inventory, Untracked
 from varshift._engine.subject import subject_of
-from varshift._engine.trace.flow import Reached, Trail
 from varshift._engine.trace.noises import named, silent_noises
 from varshift._engine.trace.tracer import Tracer
+from varshift._engine.trace.trails import Reached, Trail
 from varshift._engine.trace.zeroed import zeroed_noises
 from varshift._engine.unread import unread
 from varshift._engine.watched import watched_norms

@@ -16,9 +16,10 @@ from torch import Tensor
 
 from varshift._engine import Control, Meeting, Operation, tensors_in
 from varshift._engine.trace import ops
-from varshift._engine.trace.flow import Trails, storage_key
+from varshift._engine.trace.flow import storage_key
 from varshift._engine.trace.lines import calling_line
 from varshift._engine.trace.noises import Source
+from varshift._engine.trace.trails import Trails
 from varshift._predict.noises import Asked, drawn, law_of
 from varshift._predict.parts import Algebra, Base, Lost, Part, joined, part_after
 from varshift._predict.setting import Setting

@@ -18,7 +18,6 @@ from varshift._engine.trace.flow import (
     NOTHING,
     Carried,
     Flow,
-    Reached,
     merged,
     same_storage,
     stepped,
@@ -32,6 +31,7 @@ from varshift._engine.trace.modules import ModuleStack
 from varshift._engine.trace.noises import Source, sharing_of, unused
 from varshift._engine.trace.ops import Operation
 from varshift._engine.trace.outside import MadeAhead, Outside
+from varshift._engine.trace.trails import Reached
 from varshift._engine.trace.zeroed import zeroed_by
 from varshift._torch.classes import InstanceNorm
 from varshift._torch.tensors import schema_of
