@@ -17,12 +17,13 @@ from torch import Tensor, nn
 from varshift._engine.borrow.hidden import everything
 from varshift._engine.decided import GENERATORS, Follow, asks, by_generator, decided
 from varshift._engine.regime import Mode
-from varshift._engine.sites import held_tensors
+from varshift._engine.sites import Inventory
 from varshift._engine.trace.flow import same_storage, storage_key
 from varshift._engine.trace.laws import UNKNOWN, Law
 from varshift._engine.trace.noises import Source
 from varshift._engine.trace.outside import MadeAhead, Meets, Origin
 from varshift._engine.trace.tracer import Tracer
+from varshift._engine.trace.trails import Reached
 from varshift.results import Note, NoteKind
 
 __all__ = ["NOT_LOOKED", "Ahead", "Look", "look_ahead", "open_questions"]
@@ -136,22 +137,23 @@ def _in_training_only(
 
 def _homes(model: nn.Module) -> dict[Any, _Home]:
     """Where the model keeps its tensors, by storage."""
-    paths = {id(module): path for path, module in everything(model)}
+    held = Inventory(model)
+    paths = {id(module): path for path, module in held.modules}
     return {
         storage_key(tensor): _Home(name, paths[id(module)], module)
-        for name, module, tensor in held_tensors(model)
+        for name, module, tensor in held.tensors()
     }
 
 
 def _only_where_both_run(tracer: Tracer, evaluation: Look) -> None:
     """Leave the routes of such noise to norms that evaluation runs: elsewhere it shifts nothing."""
+    made = {at for at, held in enumerate(tracer.sources) if held.kept or held.generator}
     unseen = set()
-    for source, path in list(tracer.routes):
-        held = tracer.sources[source]
-        if (held.kept or held.generator) and path not in evaluation.tracer.sites:
-            del tracer.routes[source, path]
-            unseen.add(source)
-    for source in unseen.difference(source for source, _ in tracer.routes):
+    for path, reached in tracer.routes.items():
+        if path not in evaluation.tracer.sites:
+            unseen |= made & reached.keys()
+            tracer.routes[path] = Reached({at: reached[at] for at in reached if at not in made})
+    for source in unseen.difference(*tracer.routes.values()):
         tracer.sources[source].aside = True
 
 

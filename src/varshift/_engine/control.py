@@ -154,8 +154,7 @@ class Control(Tracer):
 
     def _met(self, operation: Operation) -> tuple[int, list[Tensor], list[Flow]] | None:
         """The source whose bare draw meets data in this operation, with all inputs."""
-        inputs = operation.read()
-        flows = [self._carried.get(tensor) for tensor in inputs]
+        inputs, flows = operation.read(), self._flows
         bare = [flow.noise for flow in flows if flow.noise is not None]
         if not bare or not any(f.noise is None and (f.data or f.weight) for f in flows):
             return None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from torch import Tensor, nn
 
 from varshift._engine.normcall import NormCall
-from varshift._engine.sites import Handle, held_tensors, norm_handles, owners
+from varshift._engine.sites import Handle, Inventory
 from varshift.errors import ModelError
 from varshift.theory.moments import Moments
 
@@ -18,9 +18,9 @@ class SiteOrder:
     """The norm sites of a model, in the order in which it defines them."""
 
     def __init__(self, model: nn.Module) -> None:
-        self._model = model
-        self._handles = norm_handles(model)
-        self._places = {path: at for at, (path, _) in enumerate(owners(model).values())}
+        self._model, held = model, Inventory(model)
+        self._handles = held.handles
+        self._places = {path: at for at, (path, _) in enumerate(held.owners.values())}
 
     def sites(self, stops: Callable[[str], bool]) -> int:
         """How many norms there are to settle, those known by their class or names alone."""
@@ -35,7 +35,7 @@ class SiteOrder:
         if call.path in self._handles:
             return None
         wanted = [call.arguments[name] for name in ("running_mean", "running_var")]
-        found = {id(tensor): name for name, _, tensor in held_tensors(self._model)}
+        found = {id(tensor): name for name, _, tensor in Inventory(self._model).tensors()}
         mean, var = (found.get(id(tensor), "") for tensor in wanted)
         return mean, var
 
@@ -44,7 +44,7 @@ class SiteOrder:
         if names is None:
             return self._handles[path]
         held: dict[str, tuple[nn.Module, Tensor]] = {
-            name: (module, tensor) for name, module, tensor in held_tensors(self._model)
+            name: (module, tensor) for name, module, tensor in Inventory(self._model).tensors()
         }
         (module, mean), (_, var) = (held[name] for name in names)
         return Handle(path, module, mean, var)

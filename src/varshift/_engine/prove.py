@@ -13,6 +13,7 @@ from varshift._engine.batches import Batch, Forward, call
 from varshift._engine.borrow.model import borrowed
 from varshift._engine.borrow.rng import SEEDS, State, set_rng_state
 from varshift._engine.normcall import NormCall
+from varshift._engine.sites import Inventory
 from varshift._engine.trace.modules import module_stack
 from varshift._engine.trace.noises import Source
 from varshift._engine.trace.numbers import Redrawn
@@ -110,7 +111,8 @@ def _watched(
         if call.path == path:
             seen.append(call.x.detach().to("cpu", torch.float64, copy=True))
 
-    with module_stack(model) as modules:
+    held = Inventory(model)
+    with module_stack(held) as modules:
         mode = Redrawn(model, modules, batch.value, on_norm=meets, draws=draws, redraw=redraw)
-        with mode, watching(watched_norms(model), meets, met, mode.aside):
+        with mode, watching(watched_norms(held), meets, met, mode.aside):
             yield mode, seen

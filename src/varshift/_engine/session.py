@@ -6,6 +6,7 @@ devices, random state, progress, the structure and the ranks are looked after he
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
@@ -33,7 +34,6 @@ from varshift._engine.borrow.model import (
     evaluation_flags,
     own_eval,
     set_training,
-    training_flags,
     unwrapped,
 )
 from varshift._engine.borrow.rng import SEEDS, State, drawn_from, rng_state, seed_all, set_rng_state
@@ -45,7 +45,7 @@ from varshift._engine.progress import Progress, Reporter, reporter
 from varshift._engine.ranks import Ranks
 from varshift._engine.regime import Flags, Mode, Regime
 from varshift._engine.sharding import is_sharded, is_synchronised
-from varshift._engine.sites import norm_handles, owners
+from varshift._engine.sites import Inventory, norm_handles
 from varshift._engine.structure import traced
 from varshift._engine.tap import Tap
 from varshift._engine.trace.modules import module_stack
@@ -142,12 +142,15 @@ class Session:
     strangers: int = 0
 
     def __post_init__(self) -> None:
-        self.on: Flags = training_flags(self.model)
-        self.off, self._evaluates_its_own_way = evaluation_flags(self.model)
-        self._buffers = Buffers(self.model)
-        self._owners = owners(self.model)
-        self._watched = watched_norms(self.model)
+        self._look_at_modules()
+        self.on: Flags = [(module, module.training) for _, module in self._inventory.modules]
+        self.off, self._evaluates_its_own_way = evaluation_flags(self.model, self.on)
+        self._watched = watched_norms(self._inventory)
         self._structure: Structure | None = None
+
+    def _look_at_modules(self) -> None:
+        self._inventory = Inventory(self.model)
+        self._buffers = Buffers(self._inventory.modules)
 
     # One pass ------------------------------------------------------------------------------
 
@@ -167,17 +170,17 @@ class Session:
         """As the model's own `eval()` leaves it, which sets more than flags."""
         with borrowed(self.model), self._anew():
             own_eval(self.model)
-            self._buffers, self._owners = Buffers(self.model), owners(self.model)
+            self._look_at_modules()
             yield
 
     @contextmanager
     def _anew(self) -> Iterator[None]:
         """What is known of the model's tensors is put back after the block."""
-        held = self._buffers, self._owners
+        held = self._inventory, self._buffers
         try:
             yield
         finally:
-            self._buffers, self._owners = held
+            self._inventory, self._buffers = held
 
     def _once(self, batch: Batch, regime: Regime, report: Any) -> Any:
         for recorder in regime.record:
@@ -255,7 +258,7 @@ class Session:
         """
         standing_in = (edit or Edit({})).standing_in(self.model)
         with borrowed(self.model), standing_in, self._anew():
-            self._buffers, self._owners = Buffers(self.model), owners(self.model)
+            self._look_at_modules()
             if seed is not None:
                 seed_all(seed)
             yield
@@ -290,7 +293,7 @@ class Session:
             strays = None if self.trace is None else self.trace.tracer.strays
             if self._watched:
                 stack.enter_context(watching(self._watched, meets, met))
-            stack.enter_context(Tap(self.model, meets, self._owners, strays))
+            stack.enter_context(Tap(self.model, meets, self._inventory.owners, strays))
 
     def _follow(
         self,
@@ -302,7 +305,7 @@ class Session:
         meets: Callable[[NormCall], NormCall | None],
     ) -> Tracer:
         """The lane on which every operation is followed."""
-        modules = stack.enter_context(module_stack(self.model, report))
+        modules = stack.enter_context(module_stack(self._inventory, report))
         arguments = (self.model, modules, batch.value)
         mode: Tracer
         if regime.control is not None:
@@ -317,8 +320,8 @@ class Session:
             mode.look_outside()
         elif self.trace is not None and self.trace.ahead.kept and mode.outside is None:
             mode.look_outside(self.trace.ahead.kept)
-        if tracing:  # called when the mode is left, which is not to follow it
-            stack.callback(self._look_for_unread, Vectors(self.model))
+        if tracing and not self._holds_norms():  # called when the mode is left: not followed
+            stack.callback(self._look_for_unread, Vectors(self._inventory))
         stack.enter_context(mode)
         if tracing:
             before = rng_state()
@@ -327,6 +330,11 @@ class Session:
 
     def _traced(self, batch: Batch, tracer: Tracer, before: Any) -> None:
         self.trace = Trace(batch, tracer, drawn_from(before, rng_state()), before)
+
+    def _holds_norms(self) -> bool:
+        """Whether there is a norm to tell of, met or not: nothing else is then looked for."""
+        registered = {path for path, _ in self._inventory.registered}
+        return not registered.isdisjoint({*self._inventory.handles, *self._watched})
 
     def _look_for_unread(self, vectors: Vectors) -> None:
         if self.trace is not None and not self.trace.tracer.sites:
@@ -532,11 +540,13 @@ def session(
     after: float = 0.0,
     sync: bool | None = None,
     train: bool = True,
+    collect: bool = True,
 ) -> Iterator[Session]:
     """Borrow the model and run it in the block, on all ranks together.
 
     With `train` its flags are those of training: as lent, or after `model.train()` if it was lent
-    in evaluation mode.
+    in evaluation mode. Without `collect` Python looks for no reference cycles meanwhile: a trace
+    makes many small objects, and each such search goes through all that the process has.
     """
     lent_training = unwrapped(model).training
     notes: list[str] = []
@@ -552,6 +562,8 @@ def session(
         if train and not inner.training:
             inner.train()
         _hush()
+        if not collect:  # the loan gives it back
+            gc.disable()
         yield Session(
             lent=model,
             model=inner,

@@ -5,21 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
 from varshift._engine.borrow.containers import tensors_within
-from varshift._engine.borrow.hidden import everything
+from varshift._engine.borrow.hidden import hidden
 from varshift._engine.borrow.walk import walk
 from varshift._torch.classes import BatchNorm, InstanceNorm
 
 __all__ = [
     "Handle",
+    "Inventory",
     "Untracked",
-    "held_tensors",
     "norm_handles",
-    "owners",
     "splits_of",
     "untracked",
 ]
@@ -62,38 +62,86 @@ class Handle:
         return isinstance(self.module, BatchNorm)
 
 
-def norm_handles(model: nn.Module) -> dict[str, Handle]:
-    """Every module with a `running_mean` and a `running_var`, by path. InstanceNorm is not one.
+class Inventory:
+    """The modules of a model as they are now, looked for once, and what they hold.
 
-    Those come last that the model runs and its tree does not hold; many are never reached.
-
-    Nor are those inside scripted modules, whose tensors lie in C++: `untracked` lists them.
+    `registered` are (path, module) of those in its tree; `modules` are these, and then those that
+    the model runs and its tree does not hold.
     """
-    found: dict[str, Handle] = {}
-    registered = {id(module) for _, module in walk(model)}
-    for path, module in _open(model):
-        mean, var = _held_as(module, "running_mean"), _held_as(module, "running_var")
-        if isinstance(module, InstanceNorm) or splits_of(module):
-            continue
-        if isinstance(mean, Tensor) and isinstance(var, Tensor):
-            found[path] = Handle(path, module, mean, var, id(module) in registered)
-    return found
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self.registered = walk(model)
+        self.modules = self.registered + hidden(self.registered)
+        # Those that hold their tensors in Python.
+        self._open = [each for each in self.modules if not _scripted(each[1])]
+
+    @cached_property
+    def handles(self) -> dict[str, Handle]:
+        """Every module with a `running_mean` and a `running_var`, by path. InstanceNorm is none.
+
+        Those come last that are not registered; many are never reached. Nor are those inside
+        scripted modules, whose tensors lie in C++: `untracked` lists them.
+        """
+        found: dict[str, Handle] = {}
+        registered = {id(module) for _, module in self.registered}
+        for path, module in self._open:
+            mean, var = _held_as(module, "running_mean"), _held_as(module, "running_var")
+            if not (isinstance(mean, Tensor) and isinstance(var, Tensor)):
+                continue
+            if not (isinstance(module, InstanceNorm) or splits_of(module)):
+                found[path] = Handle(path, module, mean, var, id(module) in registered)
+        return found
+
+    @cached_property
+    def untracked(self) -> dict[str, Untracked]:
+        """Normalisations that look like norm sites and are none, by path, with the reason."""
+        reasons: dict[str, Untracked] = {}
+        for path, module in self.registered:
+            if _scripted(module):
+                names = {name for name, _ in module.named_buffers(recurse=False)}
+                if {"running_mean", "running_var"} <= names:
+                    reasons[path] = Untracked.SCRIPTED
+            elif isinstance(module, BatchNorm) and module.running_mean is None:
+                reasons[path] = Untracked.BATCH_ALONE
+            elif isinstance(module, InstanceNorm) and module.running_mean is not None:
+                reasons[path] = Untracked.EACH_SAMPLE
+            elif splits_of(module):
+                reasons[path] = Untracked.SPLIT
+        return reasons
+
+    @cached_property
+    def owners(self) -> dict[int, tuple[str, nn.Module]]:
+        """Where each tensor that could be a running mean lives: id → (site path, owner).
+
+        The site's path is the owner's own for a tensor called `running_mean`, else the owner's path
+        and the tensor's name, as for statistics handed to `F.batch_norm` from other buffers, or
+        from a list: `stats.0`.
+        """
+        found: dict[int, tuple[str, nn.Module]] = {}
+        for path, module in self._open:
+            if splits_of(module):
+                continue  # met as a module: what it hands to the operation are parts of a batch
+            for name, tensor in _held(module):
+                site = path if name == "running_mean" else f"{path}.{name}".lstrip(".")
+                found.setdefault(id(tensor), (site, module))
+        return found
+
+    def tensors(self) -> Iterator[tuple[str, nn.Module, Tensor]]:
+        """All that could be statistics: name in the whole model, module, the tensor itself."""
+        for path, module in self._open:
+            for name, tensor in _held(module):
+                yield f"{path}.{name}".lstrip("."), module, tensor
+
+
+def norm_handles(model: nn.Module) -> dict[str, Handle]:
+    """Every module with running statistics, by path, as `Inventory` tells."""
+    return Inventory(model).handles
 
 
 def untracked(model: nn.Module) -> dict[str, Untracked]:
     """Normalisations that look like norm sites and are none, by path, with the reason."""
-    reasons: dict[str, Untracked] = {}
-    for path, module in walk(model):
-        if isinstance(module, torch.jit.ScriptModule):
-            if {"running_mean", "running_var"} <= dict(module.named_buffers(recurse=False)).keys():
-                reasons[path] = Untracked.SCRIPTED
-        elif isinstance(module, BatchNorm) and module.running_mean is None:
-            reasons[path] = Untracked.BATCH_ALONE
-        elif isinstance(module, InstanceNorm) and module.running_mean is not None:
-            reasons[path] = Untracked.EACH_SAMPLE
-        elif splits_of(module):
-            reasons[path] = Untracked.SPLIT
-    return reasons
+    return Inventory(model).untracked
 
 
 def splits_of(module: nn.Module) -> int:
@@ -101,7 +149,7 @@ def splits_of(module: nn.Module) -> int:
 
     Ghost norms take their channels times the parts for channels, and average in evaluation.
     """
-    if isinstance(module, torch.jit.ScriptModule):
+    if _scripted(module):
         return 0
     mean, channels = _held_as(module, "running_mean"), getattr(module, "num_features", 0)
     if (
@@ -114,35 +162,8 @@ def splits_of(module: nn.Module) -> int:
     return int(mean.numel() // channels)
 
 
-def owners(model: nn.Module) -> dict[int, tuple[str, nn.Module]]:
-    """Where each tensor that could be a running mean lives: id → (site path, owner).
-
-    The site's path is the owner's own for a tensor called `running_mean`, else the owner's path
-    and the tensor's name, as for statistics handed to `F.batch_norm` from other buffers, or from
-    a list: `stats.0`.
-    """
-    found: dict[int, tuple[str, nn.Module]] = {}
-    for path, module in _open(model):
-        if splits_of(module):
-            continue  # met as a module: what it hands to the operation are parts of a batch
-        for name, tensor in _held(module):
-            site = path if name == "running_mean" else f"{path}.{name}".lstrip(".")
-            found.setdefault(id(tensor), (site, module))
-    return found
-
-
-def held_tensors(model: nn.Module) -> Iterator[tuple[str, nn.Module, Tensor]]:
-    """Every tensor that could be a statistic: its name in the whole model, its module, itself."""
-    for path, module in _open(model):
-        for name, tensor in _held(module):
-            yield f"{path}.{name}".lstrip("."), module, tensor
-
-
-def _open(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """The modules that hold their tensors in Python."""
-    for path, module in everything(model):
-        if not isinstance(module, torch.jit.ScriptModule):
-            yield path, module
+def _scripted(module: nn.Module) -> bool:
+    return isinstance(module, torch.jit.ScriptModule)
 
 
 def _held_as(module: nn.Module, name: str) -> object:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import nn
@@ -10,18 +10,17 @@ from torch import nn
 from varshift._engine.batches import Batch, Forward
 from varshift._engine.borrow.model import unwrapped
 from varshift._engine.borrow.rng import State
-from varshift._engine.borrow.walk import walk
 from varshift._engine.prove import prove
-from varshift._engine.sites import Untracked, norm_handles, untracked
+from varshift._engine.sites import Inventory, Untracked
 from varshift._engine.subject import subject_of
-from varshift._engine.trace.flow import Trails
 from varshift._engine.trace.noises import named, silent_noises
 from varshift._engine.trace.tracer import Tracer
+from varshift._engine.trace.trails import Reached, Trail
 from varshift._engine.trace.zeroed import zeroed_noises
 from varshift._engine.unread import unread
 from varshift._engine.watched import watched_norms
 from varshift._torch.compiler import compiled
-from varshift.results import Noise, Norm, Note, NoteKind, Proof, Route, Structure
+from varshift.results import Layer, Noise, Norm, Note, NoteKind, Proof, Route, Structure
 from varshift.results.structure import Placement
 
 __all__ = ["traced"]
@@ -47,34 +46,39 @@ def traced(
     inner = unwrapped(model)
     sources = named(tracer.sources)
     noises = [source.noise(name) for name, source in sources.items() if not source.aside]
-    silent = silent_noises(inner, {source.path for source in tracer.sources}, tracer.modules.called)
+    held = Inventory(inner)
+    silent = silent_noises(
+        held.registered, {source.path for source in tracer.sources}, tracer.modules.called
+    )
     noises += [*silent, *zeroed_noises(tracer.sources, tracer.zeroed.values(), silent)]
     followed = {source.generator for source in tracer.sources if not source.aside}
     outside = [name for name in moved if name in ("python", "numpy")]
     noises += [_python_draw(name) for name in outside if name not in followed]
-    norms = _norms(inner, tracer)
-    names = list(sources)
-    routes = [
-        _route(names[source], path, trails) for (source, path), trails in tracer.routes.items()
-    ]
-    norm_order = {norm.path: place for place, norm in enumerate(norms)}
-    routes.sort(key=lambda route: (norm_order[route.norm], names.index(route.noise)))
+    norms = _norms(held, tracer)
+    routes = tuple(_routes(list(sources), norms, tracer.routes))
 
     def proof(_: Structure, route: Route) -> Proof:
         return prove(model, batch, forward, route, sources[route.noise], start)
 
-    notes = (*tracer.notes, *ahead, *_notes(model, inner, tracer, norms, moved, written))
-    return Structure(tuple(noises), tuple(norms), tuple(routes), notes, proof, subject_of(inner))
+    notes = (*tracer.notes, *ahead, *_notes(model, held, tracer, norms, moved, written))
+    return Structure(tuple(noises), tuple(norms), routes, notes, proof, subject_of(inner))
 
 
-def _route(noise: str, norm: str, trails: Trails) -> Route:
-    placements = tuple(placement for placement in _ORDER if placement in trails)
-    trail = trails[placements[0]]
-    return Route(noise, norm, placements[0], placements, trail.layers())
+def _routes(names: list[str], norms: list[Norm], reached: Mapping[str, Reached]) -> Iterator[Route]:
+    """By norm, then by source. Many sources have come the same way, which is told once."""
+    layers: dict[Trail, tuple[Layer, ...]] = {}
+    for norm in norms:
+        for source, trails in sorted(reached.get(norm.path, {}).items()):
+            found = {trail.placement: trail for trail in trails}
+            placements = tuple(placement for placement in _ORDER if placement in found)
+            first = found[placements[0]]
+            if first not in layers:
+                layers[first] = first.layers()
+            yield Route(names[source], norm.path, placements[0], placements, layers[first])
 
 
-def _norms(model: nn.Module, tracer: Tracer) -> list[Norm]:
-    registered = {id(module) for _, module in walk(model)}
+def _norms(held: Inventory, tracer: Tracer) -> list[Norm]:
+    registered = {id(module) for _, module in held.registered}
     reached = [
         Norm(
             path=seen.path,
@@ -101,7 +105,7 @@ def _norms(model: nn.Module, tracer: Tracer) -> list[Norm]:
             frozen=not handle.module.training,
             calls=0,
         )
-        for path, handle in norm_handles(model).items()
+        for path, handle in held.handles.items()
         if path not in tracer.sites and handle.certain and handle.registered
     ]
     return reached + unreached
@@ -125,7 +129,7 @@ def _python_draw(generator: str) -> Noise:
 
 def _notes(
     model: nn.Module,
-    inner: nn.Module,
+    held: Inventory,
     tracer: Tracer,
     norms: list[Norm],
     moved: tuple[str, ...],
@@ -138,8 +142,8 @@ def _notes(
                 "see: a layer drop or augmentation inside the model is not followed",
                 NoteKind.OUTSIDE_DRAW,
             )
-    by_hand = _by_hand(inner, tracer)
-    if not norms and not by_hand and not _other_norms(inner):
+    by_hand = _by_hand(held, tracer)
+    if not norms and not by_hand and not _other_norms(held):
         if written:
             yield unread(written, bool(tracer.sources))
         else:
@@ -157,7 +161,7 @@ def _notes(
         if norm.calls == 0:
             sentence = f"{norm.path}: the example never reached it"
             yield Note(sentence, NoteKind.UNREACHED, norm.path)
-    for path, reason in untracked(inner).items():
+    for path, reason in held.untracked.items():
         if path in tracer.sites:
             continue
         yield Note(f"{path}: {reason}", NoteKind.UNTRACKED, path)
@@ -168,29 +172,30 @@ def _notes(
             NoteKind.BY_HAND,
             path,
         )
-    for name, module in walk(inner):
+    for name, module in held.registered:
         if isinstance(module, torch.jit.ScriptModule) and "." not in name:
             sentence = f"{name}: scripted, so that its inner paths and lines are unknown"
             yield Note(sentence, NoteKind.SCRIPTED, name)
-    modules = [model, *(module for _, module in walk(inner))]
+    modules = [model, *(module for _, module in held.registered)]
     if any(compiled(module) for module in modules):
         yield Note("compiled parts were run eagerly for the inspection", NoteKind.COMPILED)
 
 
-def _by_hand(model: nn.Module, tracer: Tracer) -> list[str]:
+def _by_hand(held: Inventory, tracer: Tracer) -> list[str]:
     """Paths of what holds running statistics and was not met as a norm."""
-    handles = norm_handles(model).items()
-    held = [path for path, handle in handles if handle.registered and not handle.certain]
-    return [path for path in dict.fromkeys([*held, *_watched(model)]) if path not in tracer.sites]
+    uncertain = [
+        path for path, each in held.handles.items() if each.registered and not each.certain
+    ]
+    found = dict.fromkeys([*uncertain, *_watched(held)])
+    return [path for path in found if path not in tracer.sites]
 
 
-def _watched(model: nn.Module) -> Iterator[str]:
-    known = untracked(model)
-    registered = {path for path, _ in walk(model)}
-    yield from (p for p in watched_norms(model) if p not in known and p in registered)
+def _watched(held: Inventory) -> Iterator[str]:
+    registered = {path for path, _ in held.registered}
+    yield from (p for p in watched_norms(held) if p not in held.untracked and p in registered)
 
 
-def _other_norms(model: nn.Module) -> bool:
+def _other_norms(held: Inventory) -> bool:
     """Whether something may shift that is no norm site: what is scripted, or goes by samples."""
-    scripted = any(isinstance(module, torch.jit.ScriptModule) for _, module in walk(model))
-    return scripted or any(why is not Untracked.BATCH_ALONE for why in untracked(model).values())
+    scripted = any(isinstance(module, torch.jit.ScriptModule) for _, module in held.registered)
+    return scripted or any(why is not Untracked.BATCH_ALONE for why in held.untracked.values())

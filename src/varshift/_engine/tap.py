@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from varshift._engine.normcall import NormCall
-from varshift._engine.sites import owners
+from varshift._engine.sites import Inventory
 from varshift._engine.trace.lines import calling_line
 from varshift.results import Line
 
@@ -47,7 +47,7 @@ class Tap(TorchFunctionMode):
     ) -> None:
         super().__init__()
         self._model = model
-        self._owners = owners(model) if held is None else held
+        self._owners = Inventory(model).owners if held is None else held
         self._strays = strays or {}
         self._on_norm = on_norm
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from varshift._engine.borrow.hidden import everything, user_classes
 from varshift._engine.borrow.objects import FIXED, of_others
 from varshift._engine.borrow.walk import walk
-from varshift._engine.sites import held_tensors
+from varshift._engine.sites import Inventory
 from varshift.errors import ModelError
 from varshift.results import Note, NoteKind, Structure
 
@@ -62,15 +62,15 @@ def refuse_unreadable(model: nn.Module) -> None:
 class Vectors:
     """The small tensors that a model holds, as they are now: what may be running statistics."""
 
-    def __init__(self, model: nn.Module) -> None:
-        self._model = model
-        self._before = {name: tensor.detach().clone() for name, tensor in _small(model)}
+    def __init__(self, held: Inventory) -> None:
+        self._model = held.model
+        self._before = {name: tensor.detach().clone() for name, tensor in _small(held)}
 
     def written(self) -> tuple[str, ...]:
         """Names of those that hold other numbers now, whether written to or replaced."""
         return tuple(
             name
-            for name, tensor in _small(self._model)
+            for name, tensor in _small(Inventory(self._model))
             if (before := self._before.get(name)) is None or _differ(before, tensor.detach())
         )
 
@@ -110,8 +110,8 @@ def _is_by_hand(note: str) -> bool:
     return getattr(note, "kind", None) is NoteKind.BY_HAND
 
 
-def _small(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    for name, tensor in _named(model):
+def _small(held: Inventory) -> Iterator[tuple[str, Tensor]]:
+    for name, tensor in _named(held):
         if (
             tensor.layout == torch.strided
             and not (tensor.is_meta or tensor.is_quantized or tensor.is_nested)
@@ -121,15 +121,15 @@ def _small(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
             yield name, tensor
 
 
-def _named(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+def _named(held: Inventory) -> Iterator[tuple[str, Tensor]]:
     """Buffers, attributes and what lies in lists, dicts and plain objects, and parameters.
 
     Not those of torch's own classes, which are known: spectral norm writes vectors too.
     """
-    for name, module, tensor in held_tensors(model):
+    for name, module, tensor in held.tensors():
         if any(user_classes(module)):
             yield name, tensor
-    for path, module in everything(model):
+    for path, module in held.modules:
         if not isinstance(module, torch.jit.ScriptModule) and any(user_classes(module)):
             for name, parameter in module._parameters.items():
                 if parameter is not None and type(parameter) is nn.Parameter:

@@ -10,14 +10,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from varshift._engine.borrow.hidden import everything
 from varshift._engine.normcall import NormCall
-from varshift._engine.sites import splits_of
+from varshift._engine.sites import Inventory, splits_of
 from varshift._torch.classes import BatchNorm, InstanceNorm
 from varshift._torch.tensors import version
 
@@ -78,10 +78,10 @@ class Watched:
         )
 
 
-def watched_norms(model: nn.Module) -> dict[str, Watched]:
+def watched_norms(held: Inventory) -> dict[str, Watched]:
     """By path, every module that may be one."""
     found = {}
-    for path, module in everything(model):
+    for path, module in held.modules:
         if isinstance(module, torch.jit.ScriptModule):
             continue
         if isinstance(module, BatchNorm):
@@ -146,11 +146,16 @@ class _Hook:
                 self._meet(call)
 
 
+@cache
+def _is_mean(name: str) -> bool:
+    return _MEAN.fullmatch(name) is not None
+
+
 def _names(module: nn.Module) -> tuple[str, str, int] | None:
     """Names of a mean and of its spread, and the power that makes that a variance."""
     held = [*module._buffers, *vars(module), *module._parameters]
     for name in held:
-        if not _MEAN.fullmatch(name):
+        if not _is_mean(name):
             continue
         stem = name.removesuffix("mean")
         for word, power in _SPREADS.items():

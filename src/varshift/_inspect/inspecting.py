@@ -55,7 +55,13 @@ def inspect(
         True
     """
     with session(
-        model, forward=forward, device=device, progress=progress, label="tracing modules", after=2
+        model,
+        forward=forward,
+        device=device,
+        progress=progress,
+        label="tracing modules",
+        after=2,
+        collect=False,
     ) as run:
         # Only drawn: a callback must neither run nor raise inside the pass that is traced.
         run.once(run.example(example), Regime("training", structure=True), run.report.draw)

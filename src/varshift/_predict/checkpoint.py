@@ -87,7 +87,7 @@ class Checkpoint(Recorder):
         if ways:
             self.through.add(path)
         self._reaching = listed(sources)
-        if any("through-norm" in trails for trails in ways):
+        if not all(trail.direct for trails in ways for trail in trails):
             self.carried.add(path)
         self._taus = ledger.taus
         # As stored: the pass moves what the module holds.

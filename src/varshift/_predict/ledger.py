@@ -16,9 +16,10 @@ from torch import Tensor
 
 from varshift._engine import Control, Meeting, Operation, tensors_in
 from varshift._engine.trace import ops
-from varshift._engine.trace.flow import Trails, storage_key
+from varshift._engine.trace.flow import storage_key
 from varshift._engine.trace.lines import calling_line
 from varshift._engine.trace.noises import Source
+from varshift._engine.trace.trails import Trails
 from varshift._predict.noises import Asked, drawn, law_of
 from varshift._predict.parts import Algebra, Base, Lost, Part, joined, part_after
 from varshift._predict.setting import Setting
@@ -85,7 +86,7 @@ class Ledger(Control):
         entry = self.entry(x)
         parts = dict(entry.parts) if entry is not None else {}
         for name, trails in self.reaching(x).items():
-            if name not in self._setting.silenced and not {"a", "b"}.isdisjoint(trails):
+            if name not in self._setting.silenced and any(trail.direct for trail in trails):
                 parts.setdefault(name, _UNSEEN)
         return LedgerEntry(entry.clean if entry is not None else None, parts) if parts else entry
 

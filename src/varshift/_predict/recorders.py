@@ -171,8 +171,8 @@ def _reached_twice(ledger: Ledger | None) -> set[str]:
     assert ledger is not None
     return {
         path
-        for (_, path), trails in ledger.routes.items()
-        if "through-norm" in trails and not {"a", "b"}.isdisjoint(trails)
+        for path, reached in ledger.routes.items()
+        if any(len({trail.direct for trail in trails}) == 2 for trails in reached.values())
     }
 
 

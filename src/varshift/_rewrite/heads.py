@@ -77,7 +77,11 @@ class _Heads(Tracer):
         if x is not None:
             trails = self._carried.get(x).trails
             self.met.pop(module, None)
-            self.met[module] = {source for source, held in trails.items() if "a" in held}
+            self.met[module] = {
+                source
+                for source, held in trails.items()
+                if any(trail.placement == "a" for trail in held)
+            }
 
     def _batch_norm(self, operation: Operation) -> None:
         super()._batch_norm(operation)

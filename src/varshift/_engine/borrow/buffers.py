@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from varshift._engine.borrow.containers import Containers
-from varshift._engine.borrow.hidden import everything
 from varshift._engine.borrow.tensors import KeptTensor, has_values
 from varshift._torch.tensors import copy_all
 
@@ -16,17 +16,17 @@ __all__ = ["Buffers"]
 
 
 class Buffers:
-    """All that a pass may write to, as it is now; `restore()` puts the contents back.
+    """All that a pass may write to in these modules, as it is now; `restore()` puts it back.
 
     That is buffers and whatever else serves as one: tensors in attributes, lists and dicts.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, modules: Iterable[tuple[str, nn.Module]]) -> None:
         self._bound: list[tuple[dict[str, Any], str, Tensor]] = []
         self._containers: list[Containers] = []
         kept: dict[int, KeptTensor] = {}
         seen: set[int] = set()
-        for _, module in everything(model):
+        for _, module in modules:
             if isinstance(module, torch.jit.ScriptModule):
                 continue
             own = module.__dict__

@@ -17,6 +17,7 @@ __all__ = [
     "KeptContainer",
     "KeptDict",
     "is_container",
+    "is_plain",
     "kept_container",
     "tensors_within",
 ]
@@ -25,6 +26,7 @@ _DEEP = 4  # containers within containers; a structure that holds itself must en
 _MANY = 1000  # items beyond which a pass's own bookkeeping looks into none: a vocabulary
 TORCHS_OWN = frozenset(vars(nn.Module()))  # hooks, parameters, children
 _CLASSES = (list, dict, set, deque, bytearray)
+_PLAIN = frozenset({bool, int, float, str, type(None)})
 
 
 class KeptDict:
@@ -101,6 +103,14 @@ def is_container(value: Any) -> bool:
     return isinstance(value, (*_CLASSES, tuple, frozenset))
 
 
+def is_plain(value: Any) -> bool:
+    """Whether it is a tuple of numbers and words, as most attributes of layers are.
+
+    Nothing that could change or be looked into is in it.
+    """
+    return type(value) is tuple and _PLAIN.issuperset(map(type, value))
+
+
 class Containers:
     """The containers of one module that hold tensors, as they are now: what a pass may write to.
 
@@ -114,7 +124,7 @@ class Containers:
         self._items: list[KeptDict | KeptContainer] = []
         self.tensors: list[KeptTensor] = []
         for name, value in own.items():
-            if name not in TORCHS_OWN and is_container(value):
+            if name not in TORCHS_OWN and is_container(value) and not is_plain(value):
                 self._keep(name, value, seen)
 
     def _keep(self, name: str, value: Any, seen: set[int]) -> None:
@@ -138,7 +148,7 @@ class Containers:
 def tensors_within(module: nn.Module) -> Iterator[tuple[str, Any, Any]]:
     """Tensors in a module's containers: the name (`stats.0`, `named.deep.mean`), holder and key."""
     for name, value in vars(module).items():
-        if name not in TORCHS_OWN:
+        if name not in TORCHS_OWN and is_container(value) and not is_plain(value):
             yield from _named(name, value, _DEEP)
 
 

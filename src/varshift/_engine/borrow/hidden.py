@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from varshift._engine.borrow.containers import TORCHS_OWN, is_container
+from varshift._engine.borrow.containers import TORCHS_OWN, is_container, is_plain
 from varshift._engine.borrow.objects import FIXED, of_others
 from varshift._engine.borrow.walk import walk
 
@@ -114,7 +114,9 @@ def _values(module: nn.Module, classes: set[type]) -> Iterator[tuple[str, Any]]:
     if isinstance(module, torch.jit.ScriptModule):
         return
     for name, value in vars(module).items():
-        if not (name in TORCHS_OWN or type(value) in FIXED or isinstance(value, Tensor)):
+        if name in TORCHS_OWN or type(value) in FIXED or is_plain(value):
+            continue
+        if not isinstance(value, Tensor):
             yield name, value
     yield from named_by_attributes(module)
     for kind in user_classes(module):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Any
 
@@ -50,6 +51,7 @@ class Loan:
         self._flag = model.training
         self._enclosing = tuple(_open.loans)
         self._turn = Turn(bool(self._enclosing))
+        self._own_way = False
         self._kept: Kept | None = None
         self._process: tuple[Any, ...] | None = None
         self._random: Any = None
@@ -58,13 +60,15 @@ class Loan:
 
     def begin(self) -> None:
         """Take what the model and the process are like, then change the process for the loan."""
-        self._turn.begin(module for _, module in walk(self._model))
+        modules = [module for _, module in walk(self._model)]
+        self._turn.begin(modules)
+        self._own_way = _trains_its_own_way(self._model, modules)
         self._random, self._context = rng_state(), context_variables()
         self._process = process_state()
         _open.loans = [*self._enclosing, self]
         _set_for_loan()
         # A train() of the model's own runs on the way back, where no guard sees what it writes.
-        guard = None if trains_its_own_way(self._model) else self._guard
+        guard = None if self._own_way else self._guard
         kept = Kept(self._model, self._copies(), guard)
         self._kept = kept
         kept.lend()
@@ -125,7 +129,7 @@ class Loan:
         failed = list(self._kept.unseen)
         # A class with its own train() may do more than set flags (merge adapters, refreeze); let
         # it undo that first, then set everything exactly.
-        if trains_its_own_way(self._model):
+        if self._own_way:
             try:
                 self._model.train(self._flag)
             except Exception as error:
@@ -144,9 +148,13 @@ class Loan:
 
 def trains_its_own_way(model: nn.Module) -> bool:
     """Whether `train()` and `eval()` may do more than set every flag."""
+    return _trains_its_own_way(model, (module for _, module in walk(model)))
+
+
+def _trains_its_own_way(model: nn.Module, modules: Iterable[nn.Module]) -> bool:
     if type(model).eval is not nn.Module.eval:
         return True
-    return any(type(each).train is not nn.Module.train for _, each in walk(model))
+    return any(type(each).train is not nn.Module.train for each in modules)
 
 
 def _set_for_loan() -> None:

@@ -25,6 +25,8 @@ __all__ = [
     "unwrapped",
 ]
 
+Flags = list[tuple[nn.Module, bool]]
+
 _WRAPPERS = ("DataParallel", "DistributedDataParallel")
 
 
@@ -78,13 +80,13 @@ def borrowed(
         raise
 
 
-def training_flags(model: nn.Module) -> list[tuple[nn.Module, bool]]:
+def training_flags(model: nn.Module) -> Flags:
     """The training flag of every module, hidden ones too, as `set_training` takes it."""
     return [(module, module.training) for _, module in everything(model)]
 
 
-def evaluation_flags(model: nn.Module) -> tuple[list[tuple[nn.Module, bool]], bool]:
-    """The flags that the user's own `model.eval()` gives: what it does not reach stays as it is.
+def evaluation_flags(model: nn.Module, now: Flags | None = None) -> tuple[Flags, bool]:
+    """The flags that the user's own `model.eval()` gives: what it misses stays as `now`.
 
     A class with a `train()` of its own may keep a norm in training, or set norms in a plain list.
     It may also do more: average the statistics of a ghost norm, merge adapters. The second value
@@ -92,7 +94,8 @@ def evaluation_flags(model: nn.Module) -> tuple[list[tuple[nn.Module, bool]], bo
     """
     if not trains_its_own_way(model):
         registered = {id(module) for _, module in walk(model)}
-        return [(m, on and id(m) not in registered) for m, on in training_flags(model)], False
+        now = training_flags(model) if now is None else now
+        return [(module, on and id(module) not in registered) for module, on in now], False
     before = _held(model)
     with borrowed(model):
         own_eval(model)
@@ -119,7 +122,7 @@ def _held(model: nn.Module) -> list[tuple[int, int]]:
     ]
 
 
-def set_training(flags: list[tuple[nn.Module, bool]]) -> None:
+def set_training(flags: Flags) -> None:
     """Set each module's own flag: no call of `train()`, so nothing else happens."""
     for module, flag in flags:
         if module.training != flag:

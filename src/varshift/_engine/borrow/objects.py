@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from varshift._engine.borrow.containers import KeptDict, is_container, kept_container
+from varshift._engine.borrow.containers import KeptDict, is_container, is_plain, kept_container
 from varshift._engine.borrow.contents import (
     KeptArray,
     KeptFile,
@@ -103,7 +103,7 @@ class Objects:
         ahead.extend(values)
         while ahead:
             value, path = ahead.popleft()
-            if type(value) in FIXED or id(value) in self._seen:
+            if type(value) in FIXED or is_plain(value) or id(value) in self._seen:
                 continue
             if len(self._seen) >= MOST:
                 ahead.clear()

@@ -187,5 +187,7 @@ def _bytes_needed(tensor: Tensor) -> int:
     """Up to where it reads in its storage."""
     if not tensor.numel():
         return 0
+    if tensor.is_contiguous():
+        return int((tensor.storage_offset() + tensor.numel()) * tensor.element_size())
     last = sum((size - 1) * step for size, step in zip(tensor.shape, tensor.stride(), strict=True))
     return int((tensor.storage_offset() + last + 1) * tensor.element_size())

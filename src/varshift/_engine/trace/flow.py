@@ -1,4 +1,4 @@
-"""What a tensor carries while a pass is traced, and the trails noise leaves through it.
+"""What a tensor carries while a pass is traced.
 
 Storages carry, not tensors: a view shares its base's storage, so views and in-place writes need
 no rule of their own. The price is that halves of one buffer count as one.
@@ -7,14 +7,15 @@ no rule of their own. The price is that halves of one buffer count as one.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import reduce
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.multiprocessing.reductions import StorageWeakRef
 
 from varshift._engine.trace.laws import Law
+from varshift._engine.trace.trails import UNREACHED, Reached
 from varshift._torch.tensors import storage_identity
 from varshift.results import Layer
 from varshift.results.structure import Placement
@@ -23,60 +24,15 @@ __all__ = [
     "NOTHING",
     "Carried",
     "Flow",
-    "Trail",
-    "Trails",
     "merged",
     "same_storage",
-    "shortest",
     "stepped",
     "storage_key",
-    "united",
     "whole",
 ]
 
-_RANK: tuple[Placement, ...] = ("a", "b", "through-norm")
 
-
-@dataclass(frozen=True)
-class Trail:
-    """One path of a noise so far: its placement and its layers, last first, as a linked list."""
-
-    placement: Placement = "a"
-    layer: Layer | None = None
-    before: Trail | None = None
-    length: int = 0
-
-    def step(self, layer: Layer, placement: Placement) -> Trail:
-        """The path one layer further, at least of that placement."""
-        worse = max(self.placement, placement, key=_RANK.index)
-        if worse == self.placement and self._just_passed(layer):
-            return self
-        return Trail(worse, layer, self, self.length + 1)
-
-    def _just_passed(self, layer: Layer) -> bool:
-        # Many operations of one module (an LSTM unrolled in time) are the same few layers.
-        trail: Trail | None = self
-        while trail is not None and trail.layer is not None and trail.layer.path == layer.path:
-            if trail.layer == layer:
-                return True
-            trail = trail.before
-        return False
-
-    def layers(self) -> tuple[Layer, ...]:
-        """The layers in the order the noise met them."""
-        found: list[Layer] = []
-        trail: Trail | None = self
-        while trail is not None and trail.layer is not None:
-            found.append(trail.layer)
-            trail = trail.before
-        return tuple(reversed(found))
-
-
-Trails = dict[Placement, Trail]
-
-
-@dataclass(frozen=True)
-class Flow:
+class Flow(NamedTuple):
     """What one storage carries.
 
     `data`: depends on the example. `weight`: computed from parameters. `noise`: the source whose
@@ -94,27 +50,38 @@ class Flow:
     others: tuple[int, ...] = ()
     outside: int | None = None
     touched: bool = False
-    trails: dict[int, Trails] = field(default_factory=dict)
+    trails: Reached = UNREACHED
 
     @property
     def drawn(self) -> tuple[int, ...]:
         """The sources whose bare draws this is."""
         return () if self.noise is None else (self.noise, *self.others)
 
+    def holds(self, other: Flow) -> bool:
+        """Whether data that carries this carries nothing more for having met `other`."""
+        if other is self:
+            return True
+        plain = other.noise is None and other.outside is None and not other.touched
+        return (
+            plain
+            and other.data <= self.data
+            and other.weight <= self.weight
+            and (not other.trails or other.trails is self.trails)
+        )
+
 
 NOTHING = Flow()
 
 
 def merged(flows: Iterable[Flow]) -> Flow:
-    """What depends on all of these at once; the object itself where only one carries anything."""
+    """What depends on all of these at once; the object itself where one of them is all of it."""
     carrying = [flow for flow in flows if flow is not NOTHING]
     if len(carrying) <= 1:
         return carrying[0] if carrying else NOTHING
-    tracked = [flow for flow in carrying if flow.trails]
-    trails = tracked[0].trails if tracked else {}
-    for flow in tracked[1:]:
-        if flow.trails is not trails:
-            trails = united(trails, flow.trails)
+    most = next((flow for flow in carrying if flow.data), carrying[0])
+    if most.noise is None and most.outside is None and all(map(most.holds, carrying)):
+        return most
+    trails = reduce(Reached.united, (flow.trails for flow in carrying))
     bare = [flow for flow in carrying if flow.noise is not None]
     drawn = tuple(dict.fromkeys(source for flow in bare for source in flow.drawn))
     data = any(flow.data for flow in carrying)
@@ -136,36 +103,7 @@ def merged(flows: Iterable[Flow]) -> Flow:
 
 def stepped(flow: Flow, layer: Layer, placement: Placement) -> Flow:
     """The flow after a layer that changes a placement or is worth naming."""
-    if not flow.trails:
-        return flow
-    trails = {source: _advanced(paths, layer, placement) for source, paths in flow.trails.items()}
-    return replace(flow, trails=trails)
-
-
-def _advanced(paths: Trails, layer: Layer, placement: Placement) -> Trails:
-    return shortest(trail.step(layer, placement) for trail in paths.values())
-
-
-def united(one: dict[int, Trails], other: dict[int, Trails]) -> dict[int, Trails]:
-    """Trails of both, the shortest of each placement kept per source."""
-    result = dict(one)
-    for source, paths in other.items():
-        mine = result.get(source)
-        if mine is None:
-            result[source] = paths
-        elif mine is not paths:
-            result[source] = shortest([*mine.values(), *paths.values()])
-    return result
-
-
-def shortest(trails: Iterable[Trail]) -> Trails:
-    """The shortest trail of each placement."""
-    best: Trails = {}
-    for trail in trails:
-        held = best.get(trail.placement)
-        if held is None or trail.length < held.length:
-            best[trail.placement] = trail
-    return best
+    return flow._replace(trails=flow.trails.stepped(layer, placement)) if flow.trails else flow
 
 
 class Carried:

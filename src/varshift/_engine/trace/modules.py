@@ -17,7 +17,7 @@ from torch.nn.modules.module import (
     register_module_forward_pre_hook,
 )
 
-from varshift._engine.borrow.hidden import everything
+from varshift._engine.sites import Inventory
 
 __all__ = ["ModuleStack", "module_stack"]
 
@@ -27,17 +27,18 @@ Report = Callable[[int, int | None], None]
 class ModuleStack:
     """The modules now running, outermost first, as (path, module), and all that have run."""
 
-    def __init__(self, model: nn.Module, report: Report | None = None) -> None:
-        self._paths = {id(module): path for path, module in everything(model)}
+    def __init__(self, held: Inventory, report: Report | None = None) -> None:
+        self.held = held
+        self._paths = {id(module): path for path, module in held.modules}
         self._report = report
         # Only what has no modules inside: a container is done when its parts are.
-        self._leaves = {
+        self.leaves = {
             path
-            for path, module in everything(model)
+            for path, module in held.modules
             if next(module.children(), None) is None  # a compiled child has no truth value
         }
         self._left: set[str] = set()
-        self._running: list[tuple[str, nn.Module]] = [("", model)]
+        self._running: list[tuple[str, nn.Module]] = [("", held.model)]
         self.called: set[str] = set()
 
     @property
@@ -59,15 +60,15 @@ class ModuleStack:
 
     def _count(self, path: str) -> None:
         """A leaf counts once, however often it runs: how often nobody knows before."""
-        if self._report is not None and path in self._leaves and path not in self._left:
+        if self._report is not None and path in self.leaves and path not in self._left:
             self._left.add(path)
-            self._report(len(self._left), len(self._leaves))
+            self._report(len(self._left), len(self.leaves))
 
 
 @contextmanager
-def module_stack(model: nn.Module, report: Report | None = None) -> Iterator[ModuleStack]:
+def module_stack(held: Inventory, report: Report | None = None) -> Iterator[ModuleStack]:
     """Keep the stack for the time of one traced pass; `report(modules run, modules in all)`."""
-    stack = ModuleStack(model, report)
+    stack = ModuleStack(held, report)
     with ExitStack() as hooks:
         # A compiled part says that global hooks fire for its wrapper too; that is as it should be.
         hooks.enter_context(warnings.catch_warnings())

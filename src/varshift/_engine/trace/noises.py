@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from varshift._engine.borrow.walk import walk
 from varshift._engine.trace.laws import UNKNOWN, Law
 from varshift._torch.classes import Dropout
 from varshift.results import Line, Noise
@@ -155,10 +154,12 @@ def unused(base: str, taken: Container[str]) -> str:
     return name
 
 
-def silent_noises(model: nn.Module, noisy: set[str], called: set[str]) -> list[Noise]:
+def silent_noises(
+    modules: Iterable[tuple[str, nn.Module]], noisy: set[str], called: set[str]
+) -> list[Noise]:
     """Noise modules by class that drew nothing: rate 0, in eval mode, or not reached."""
     found = []
-    for path, module in walk(model):
+    for path, module in modules:
         if path in noisy or not _is_noise_module(module):
             continue
         found.append(

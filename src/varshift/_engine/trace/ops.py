@@ -6,6 +6,7 @@ refine a reading (which placement, which law); an unknown operation still passes
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -148,29 +149,35 @@ OVERWRITES = frozenset({"copy", "fill", "zero", "set", *FRESH_NOISE})
 CONTROL = frozenset({"_local_scalar_dense", "is_nonzero", "equal"})
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
+class _Kind:
+    """What is known of an operation, whatever it is called with."""
+
+    packet: str
+    name: str
+    overload: str
+    arguments: Mapping[str, int]
+    written: tuple[str, ...]
+    seeded: bool
+
+
 class Operation:
-    """One operation as the dispatcher runs it; `out` is there once it has run."""
+    """One operation as the dispatcher runs it; `out` is there once it has run.
 
-    func: Any
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    out: Any = None
+    Attributes:
+        packet: `bernoulli_` for `aten.bernoulli_.float`.
+        name: `bernoulli`: the packet without its in-place mark.
+        overload: `float`.
+    """
 
-    @property
-    def packet(self) -> str:
-        """`bernoulli_` for `aten.bernoulli_.float`."""
-        return _packet(self.func)
+    __slots__ = ("_kind", "_read", "args", "func", "kwargs", "name", "out", "overload", "packet")
 
-    @property
-    def name(self) -> str:
-        """`bernoulli` for `aten.bernoulli_.float`: the packet without its in-place mark."""
-        return _base(self.func)
-
-    @property
-    def overload(self) -> str:
-        """`float` for `aten.bernoulli_.float`."""
-        return overload_name(self.func)
+    def __init__(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.func, self.args, self.kwargs = func, args, kwargs
+        self.out: Any = None
+        self._kind = kind = _kind_of(func)
+        self.packet, self.name, self.overload = kind.packet, kind.name, kind.overload
+        self._read: list[Tensor] | None = None
 
     def run(self) -> Any:
         """Run it and keep what it gives."""
@@ -179,24 +186,25 @@ class Operation:
 
     def has(self, name: str) -> bool:
         """Whether the operation takes an argument of that name."""
-        return name in _argument_names(self.func)
+        return name in self._kind.arguments
 
     def argument(self, name: str) -> Any:
         """Value of the argument called `name` in this call; None where left out."""
         if name in self.kwargs:
             return self.kwargs[name]
-        names = _argument_names(self.func)
-        index = names.index(name) if name in names else len(self.args)
+        index = self._kind.arguments.get(name, len(self.args))
         return self.args[index] if index < len(self.args) else None
 
     def written(self) -> list[Tensor]:
         """The tensors it writes to: in-place and `out=` arguments."""
-        return tensors_in([self.argument(name) for name in _written_names(self.func)])
+        return tensors_in([self.argument(name) for name in self._kind.written])
 
     def read(self) -> list[Tensor]:
         """The tensors whose values count: an overwritten target's old ones do not."""
-        overwrites = self.name in OVERWRITES
-        return tensors_in([self.args[1:] if overwrites else self.args, self.kwargs])
+        if self._read is None:
+            args = self.args[1:] if self.name in OVERWRITES else self.args
+            self._read = tensors_in([*args, *self.kwargs.values()])
+        return self._read
 
     def chances(self) -> list[Tensor]:
         """The tensors whose values say what a draw gives."""
@@ -211,7 +219,7 @@ class Operation:
 
     def draws(self) -> bool:
         """Whether this call really draws random numbers."""
-        if not _seeded(self.func):
+        if not self._kind.seeded:
             return False
         switch = FUSED_NOISE.get(self.name)
         if switch is None:
@@ -223,46 +231,39 @@ class Operation:
 
 def tensors_in(value: Any) -> list[Tensor]:
     """Every tensor in nested tuples, lists and dicts of an operation's arguments or results."""
+    if isinstance(value, Tensor):
+        return [value]
     found: list[Tensor] = []
     _collect(value, found)
     return found
 
 
 def _collect(value: Any, found: list[Tensor]) -> None:
-    if isinstance(value, Tensor):
-        found.append(value)
-    elif isinstance(value, (tuple, list)):
-        for item in value:
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, (tuple, list)):
+        return
+    for item in value:
+        if isinstance(item, Tensor):
+            found.append(item)
+        elif type(item) not in _NUMBERS:
             _collect(item, found)
-    elif isinstance(value, dict):
-        for item in value.values():
-            _collect(item, found)
+
+
+_NUMBERS = frozenset({bool, int, float, type(None)})  # most of what is no tensor
 
 
 @cache
-def _packet(func: Any) -> str:
-    return operation_name(func)
-
-
-@cache
-def _base(func: Any) -> str:
-    name = _packet(func)
-    return name[:-1] if name.endswith("_") and not name.endswith("__") else name
-
-
-@cache
-def _argument_names(func: Any) -> tuple[str, ...]:
-    schema = schema_of(func)
-    return tuple(argument.name for argument in schema.arguments) if schema is not None else ()
-
-
-@cache
-def _written_names(func: Any) -> tuple[str, ...]:
-    schema = schema_of(func)
+def _kind_of(func: Any) -> _Kind:
+    packet, schema = operation_name(func), schema_of(func)
     arguments = schema.arguments if schema is not None else ()
-    return tuple(a.name for a in arguments if a.alias_info is not None and a.alias_info.is_write)
-
-
-@cache
-def _seeded(func: Any) -> bool:
-    return torch.Tag.nondeterministic_seeded in getattr(func, "tags", ())
+    written = (a.name for a in arguments if a.alias_info is not None and a.alias_info.is_write)
+    marked = packet.endswith("_") and not packet.endswith("__")
+    return _Kind(
+        packet=packet,
+        name=packet[:-1] if marked else packet,
+        overload=overload_name(func),
+        arguments={argument.name: place for place, argument in enumerate(arguments)},
+        written=tuple(written),
+        seeded=torch.Tag.nondeterministic_seeded in getattr(func, "tags", ()),
+    )

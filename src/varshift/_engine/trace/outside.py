@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
-from varshift._engine.sites import held_tensors
 from varshift._engine.trace import ops
 from varshift._engine.trace.flow import NOTHING, Carried, Flow, storage_key, whole
 from varshift._engine.trace.laws import UNKNOWN, Law
@@ -81,32 +80,34 @@ class Outside:
         self._meetings = 0
         names = {each.name: each for each in kept if each.name is not None}
         if names:
-            found = ((names.get(name), tensor) for name, _, tensor in held_tensors(model))
+            found = ((names.get(name), tensor) for name, _, tensor in modules.held.tensors())
             self._named = {storage_key(tensor): each for each, tensor in found if each is not None}
 
-    def look(self, operation: Operation) -> None:
-        """Before an operation runs: is something in it that comes from outside, and meets data?"""
-        tensors = operation.read()
+    def look(self, operation: Operation) -> list[Flow]:
+        """Before an operation runs: does something in it come from outside, and meet data?
+
+        Gives what each tensor carries that the operation reads.
+        """
+        tensors = read = operation.read()
         if operation.name in ops.OVERWRITES:
-            tensors += [tensor for tensor in operation.written() if not whole(tensor)]
-        met, data, noisy = [], False, False
-        for tensor in tensors:
-            flow = self._carried.get(tensor)
-            if flow is NOTHING:
-                flow = self._found(tensor)
-            if flow.outside is not None:
-                met.append((tensor, self.origins[flow.outside]))
-            elif flow.data or flow.weight:
-                data, noisy = True, noisy or bool(flow.trails)
-        if met and data and self._meetings < _MOST:
-            for tensor, origin in met:
-                self._meet(operation.packet, tensor, origin, noisy)
+            tensors = [*read, *(x for x in operation.written() if not whole(x))]
+        flows = [self._carrying(tensor) for tensor in tensors]
+        if any(flow.outside is not None for flow in flows) and self._meetings < _MOST:
+            data = [flow for flow in flows if flow.data or flow.weight]
+            noisy = any(flow.trails for flow in data)
+            for tensor, flow in zip(tensors, flows, strict=True):
+                if flow.outside is not None and data:
+                    self._meet(operation.packet, tensor, self.origins[flow.outside], noisy)
+            flows = [self._carried.get(tensor) for tensor in tensors]
+        return flows[: len(read)]
+
+    def _carrying(self, tensor: Tensor) -> Flow:
+        flow = self._carried.get(tensor)
+        return self._found(tensor) if flow is NOTHING else flow
 
     def at_norm(self, x: Tensor, operation: str) -> None:
         """What a norm receives may have met one of them, or be one."""
-        flow = self._carried.get(x)
-        if flow is NOTHING:
-            flow = self._found(x)
+        flow = self._carrying(x)
         if flow.outside is not None:
             self._meet(operation, x, self.origins[flow.outside], noisy=False)
         self.reached = self.reached or flow.touched or flow.outside is not None

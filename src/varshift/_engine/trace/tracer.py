@@ -12,19 +12,15 @@ from torch import Tensor, nn
 
 from varshift._engine.batches import tensors_of
 from varshift._engine.normcall import NormCall
-from varshift._engine.sites import owners, splits_of
+from varshift._engine.sites import splits_of
 from varshift._engine.trace import ops
 from varshift._engine.trace.flow import (
     NOTHING,
     Carried,
     Flow,
-    Trail,
-    Trails,
     merged,
     same_storage,
-    shortest,
     stepped,
-    united,
     whole,
 )
 from varshift._engine.trace.laws import UNKNOWN, Law, drawn_law, law_after
@@ -35,6 +31,7 @@ from varshift._engine.trace.modules import ModuleStack
 from varshift._engine.trace.noises import Source, sharing_of, unused
 from varshift._engine.trace.ops import Operation
 from varshift._engine.trace.outside import MadeAhead, Outside
+from varshift._engine.trace.trails import Reached
 from varshift._engine.trace.zeroed import zeroed_by
 from varshift._torch.classes import InstanceNorm
 from varshift._torch.tensors import schema_of
@@ -95,13 +92,14 @@ class Tracer(DispatchMode):
         self.zeroed: dict[Any, Source] = {}  # dropout of rate 1, which draws nothing
         self.sites: dict[str, SiteSeen] = {}
         self.strays: dict[Line | None, str] = {}  # by the line that normalises, the path made up
-        self.routes: dict[tuple[int, str], Trails] = {}
+        self.routes: dict[str, Reached] = {}  # by norm, the sources that reach it
         self.notes: list[Note] = []
-        self._owners = owners(model)
+        self._owners = modules.held.owners
         self._index: dict[Any, int] = {}
         self._draws = 0
         self._aside = False  # what runs now is ours, not the model's
         self._carried = Carried()
+        self._flows: list[Flow] = []  # of what the operation in hand reads, in order
         self.outside: Outside | None = None
         self._decided: Mapping[int, Source] = {}
         self._ordinal = 0
@@ -122,14 +120,15 @@ class Tracer(DispatchMode):
         if self._aside:
             return operation.run()
         name = operation.name
-        if self.outside is not None and name not in ops.SHAPE_ONLY and name not in ops.BATCH_NORMS:
-            self.outside.look(operation)
+        norm, shape_only = name in ops.BATCH_NORMS, name in ops.SHAPE_ONLY
+        if not (norm or shape_only):
+            self._flows = self._coming_in(operation)
         self._run(operation)
         if operation.draws():
             self._draw(operation)
-        elif name in ops.BATCH_NORMS:
+        elif norm:
             self._batch_norm(operation)
-        elif name not in ops.SHAPE_ONLY:
+        elif not shape_only:
             self._pass_on(operation)
         elif self.outside is not None:
             self.outside.claim(operation)
@@ -146,6 +145,12 @@ class Tracer(DispatchMode):
         """
         self.outside = Outside(self._model, self.modules, self._carried, kept, self._numbered)
         self._decided = decided or {}
+
+    def _coming_in(self, operation: Operation) -> list[Flow]:
+        """What each tensor that the operation reads carries."""
+        if self.outside is not None:
+            return self.outside.look(operation)
+        return [self._carried.get(tensor) for tensor in operation.read()]
 
     def _mark(self, operation: Operation) -> None:
         """Let what an operation gives carry the source of the number that it was given."""
@@ -168,7 +173,7 @@ class Tracer(DispatchMode):
     def ways(self, tensor: Tensor) -> list[tuple[int, tuple[Layer, ...]]]:
         """What reaches a tensor: index of the source, and the layers on the way, per placement."""
         trails = self._carried.get(tensor).trails
-        return [(index, t.layers()) for index, held in trails.items() for t in held.values()]
+        return [(index, t.layers()) for index, held in trails.items() for t in held]
 
     def _run(self, operation: Operation) -> None:
         """Run the operation as the model asked for it; a subclass may do otherwise."""
@@ -212,7 +217,7 @@ class Tracer(DispatchMode):
         kind = _FUSED_LAWS.get(operation.name, law.kind)
         shared: Sharing = "element" if switch or kind == "additive" else "other"
         self.sources[index].meet(kind, law.drop_p, law.tau, shared)
-        began = Flow(data=not inputs.weight, trails={index: {"a": Trail()}})
+        began = Flow(data=not inputs.weight, trails=Reached.by([index]))
         flow = merged([inputs, began])
         if switch == "dropout_p":
             flow = stepped(flow, self._layer(operation.name, "mixing"), "b")
@@ -278,9 +283,7 @@ class Tracer(DispatchMode):
     def _reaches(self, site: SiteSeen, flow: Flow) -> None:
         """What the input of a norm carries."""
         site.calls += 1
-        for source, trails in flow.trails.items():
-            held = self.routes.get((source, site.path), {})
-            self.routes[source, site.path] = shortest([*held.values(), *trails.values()])
+        self.routes[site.path] = self.routes.get(site.path, flow.trails).united(flow.trails)
 
     def _site(self, operation: Operation) -> SiteSeen | None:
         """The norm site that the operation belongs to, noted when first met."""
@@ -323,8 +326,7 @@ class Tracer(DispatchMode):
     # Everything else -----------------------------------------------------------------------
 
     def _pass_on(self, operation: Operation) -> None:
-        inputs = operation.read()
-        flows = [self._carried.get(tensor) for tensor in inputs]
+        inputs, flows = operation.read(), self._flows
         if all(flow is NOTHING for flow in flows):
             if operation.name in ops.OVERWRITES:
                 self._write(operation, NOTHING)
@@ -371,21 +373,21 @@ class Tracer(DispatchMode):
         for tensor, other in zip(inputs, flows, strict=True):
             if other.noise is not None:
                 how, shared = how_it_meets(operation, tensor), sharing_of(tensor, result)
-                trails = united(trails, self._began(other, how, shared))
-        return replace(flow, noise=None, law=None, others=(), trails=trails)
+                trails = trails.united(self._began(other, how, shared))
+        return flow._replace(noise=None, law=None, others=(), trails=trails)
 
     def _acting(self, flow: Flow, sharing: Sharing = "element") -> Flow:
         """A bare draw stands where data should; anything else as it is."""
         if flow.noise is None:
             return flow
-        trails = united(flow.trails, self._began(flow, "write", sharing))
-        return replace(flow, data=True, noise=None, law=None, others=(), trails=trails)
+        trails = flow.trails.united(self._began(flow, "write", sharing))
+        return flow._replace(data=True, noise=None, law=None, others=(), trails=trails)
 
-    def _began(self, flow: Flow, how: str, sharing: Sharing) -> dict[int, Trails]:
+    def _began(self, flow: Flow, how: str, sharing: Sharing) -> Reached:
         """The first step of the sources of a bare draw, which show their laws by it."""
         for source in flow.drawn:
             self.sources[source].apply(how, flow.law or UNKNOWN, flow.block, sharing)
-        return {source: {"a": Trail()} for source in flow.drawn}
+        return Reached.by(flow.drawn)
 
     def _shaped(
         self, operation: Operation, inputs: list[Tensor], flows: list[Flow], flow: Flow
@@ -397,7 +399,7 @@ class Tracer(DispatchMode):
             number, alone = number_beside(operation.args, bare[0])
             if alone:
                 law = law_after(operation.name, flow.law, number, operation.args[0] is bare[0])
-        return replace(flow, law=law, block=flow.block or operation.name.startswith("max_pool"))
+        return flow._replace(law=law, block=flow.block or operation.name.startswith("max_pool"))
 
     def _control(self, inputs: list[Tensor], flows: list[Flow]) -> None:
         for tensor, flow in zip(inputs, flows, strict=True):
@@ -413,7 +415,7 @@ class Tracer(DispatchMode):
 
     def _layer(self, operation: str, role: str) -> Layer:
         path, module = self.modules.innermost
-        leaf = next(module.children(), None) is None
+        leaf = path in self.modules.leaves
         return Layer(path, type(module).__name__ if leaf and path else operation, role)
 
     def _write(self, operation: Operation, flow: Flow, *, statistics: bool = True) -> None:
@@ -423,7 +425,7 @@ class Tracer(DispatchMode):
             kept = NOTHING if whole(tensor) else self._carried.get(tensor)
             self._carried.put(tensor, self._beside(kept, flow, operation, tensor))
         for tensor in operation.outputs():
-            if not any(same_storage(tensor, target) for target in written):
+            if not (written and any(same_storage(tensor, target) for target in written)):
                 self._carried.put(tensor, flow)
 
     def _beside(self, kept: Flow, flow: Flow, operation: Operation, part: Tensor) -> Flow:
