@@ -46,7 +46,7 @@ def main() -> None:
                 lines.append(line)
                 progress.console.print(_told(line), highlight=False, soft_wrap=True)
                 progress.update(task, description=f"{name}: {line.name}", refresh=True)
-            if lines and not arguments.only:
+            if name in SECTIONS and not arguments.only:
                 ledger.keep(name, lines, load)
                 page.run(console)
             progress.update(task, advance=1, refresh=True)

@@ -1,6 +1,6 @@
 """Blame of `explain` against runs with one source of noise at a time.
 
-A chain of convolutions with so many dropouts, 1,024 samples; each source reaches every later norm.
+A chain of convolutions with so many dropouts, 512 samples; each source reaches every later norm.
 *Passes* are those of blame alone, and of the runs with one source at a time; the time is that of
 the whole of `explain`, its tracing and four passes included. The other side's errors are from six
 repetitions, and *z* is a difference over the errors of both.
@@ -40,7 +40,7 @@ def _line(count: int) -> Line:
 
     torch.manual_seed(0)
     net = chain(count)
-    data = list(torch.randn(1024, 3, 8, 8).split(64))
+    data = list(torch.randn(512, 3, 8, 8).split(64))
     with torch.no_grad():
         for batch in data:
             net(batch)

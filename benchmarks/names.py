@@ -7,7 +7,7 @@ __all__ = ["COMMANDS", "SECTIONS", "STUDIES"]
 # In the order of the page.
 SECTIONS = (
     *("recalibration", "ratios", "inspection", "imports", "kernels", "noise_layers"),
-    *("stress", "causes", "blaming", "reach"),
+    *("stress", "causes", "blaming"),
 )
 
 # What each shows, and the page in docs where its figures stand.
@@ -16,6 +16,7 @@ STUDIES = {
     "coverage": ("how often standard errors of `measure` hold the truth", "measure.md"),
     "predicting": ("`predict` against `measure`", "results/prediction.md"),
     "without_data": ("bands of predictions without data", "results/without_data.md"),
+    "reach": ("how many norms are predicted without data", "predict.md"),
     "footprints": ("noise read back from 264 small networks", "results/footprints.md"),
     "shipped": ("noise read back from public networks", "results/shipped-networks.md"),
     "repairs": ("what every repair gains", "results/repair.md"),

@@ -21,8 +21,6 @@ from benchmarks.lines import Line, asked
 
 __all__ = ["LIBRARY", "run"]
 
-TITLE = "Predicting without data: how far it reaches"
-
 
 def _timm(name: str, **options: object) -> Callable[[], nn.Module]:
     return lambda: timm.create_model(name, num_classes=10, **options)
