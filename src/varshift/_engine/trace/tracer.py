@@ -121,8 +121,7 @@ class Tracer(DispatchMode):
             return operation.run()
         name = operation.name
         norm, shape_only = name in ops.BATCH_NORMS, name in ops.SHAPE_ONLY
-        if not (norm or shape_only):
-            self._flows = self._coming_in(operation)
+        self._flows = [] if norm or shape_only else self._coming_in(operation)
         self._run(operation)
         if operation.draws():
             self._draw(operation)
