@@ -15,6 +15,7 @@ from varshift._engine.borrow.guard import WriteGuard
 from varshift._engine.borrow.kept import Kept
 from varshift._engine.borrow.process import leave_inference_mode, process_state, set_process_state
 from varshift._engine.borrow.rng import rng_state, set_rng_state
+from varshift._engine.borrow.suspended import close_suspended
 from varshift._engine.borrow.turns import Turn
 from varshift._engine.borrow.walk import walk
 from varshift._torch import compiler
@@ -83,6 +84,8 @@ class Loan:
             if self._done:
                 break
             try:
+                if error is not None:
+                    close_suspended(error)
                 self._give_back()
             except BaseException as raised:  # an interrupt: what else is raised is a note by now
                 interrupt = raised
