@@ -3,6 +3,7 @@
 VarshiftError
 ├── UsageError (2)         the call itself is wrong: a bad argument, target or option
 │   └── MissingExtraError  an optional dependency is not installed
+├── WriteError (3)         a file cannot be written: a full disk, no right to
 └── LentError (3)          what was lent cannot be worked with
     ├── ModelError         the model raises, has nothing to measure, or cannot be moved
     │   ├── ForwardError   its own forward raised; says in which module and on which batch
@@ -29,6 +30,7 @@ __all__ = [
     "UsageError",
     "VarianceShiftWarning",
     "VarshiftError",
+    "WriteError",
     "listed",
 ]
 
@@ -80,6 +82,23 @@ class MissingExtraError(UsageError, ImportError):
         super().__init__(
             f"{purpose} needs {package}, which is not installed: pip install 'varshift[{extra}]'"
         )
+
+
+class WriteError(VarshiftError, OSError):
+    """A file cannot be written; what was there before is as it was. Also an OSError.
+
+    >>> print(WriteError("page.html", OSError(28, "No space left on device")))
+    'page.html' cannot be written (No space left on device); what was there before is as it was
+    """
+
+    def __init__(self, place: str, cause: OSError) -> None:
+        why = cause.strerror or cause
+        self._said = f"{place!r} cannot be written ({why}); what was there before is as it was"
+        super().__init__(self._said)
+        self.errno = cause.errno
+
+    def __str__(self) -> str:
+        return self._said
 
 
 class LentError(VarshiftError):

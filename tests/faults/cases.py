@@ -52,6 +52,7 @@ FAULTS = (
 )
 # What may come out of a verb: the fault itself, or a sentence. Anything else is a finding.
 _EXPECTED = (KeyboardInterrupt, Disk, Ended, MemoryError, UserWarning, vs.VarshiftError)
+_FROM_OUTSIDE = (KeyboardInterrupt, Ended, MemoryError)  # strikes anywhere
 # Dear ones, or ways through one piece of code: fewer of these.
 _RARE = {"footprint": 0.5, "explain": 0.6, "diagnose": 0.3, "replace by data": 0.4}
 _lines = {}
@@ -160,7 +161,7 @@ def _compared(case, net, loader, interrupts):
             result = _run(case.verb, net, loader, interrupts)
         except BaseException as error:
             said += _chain(error)
-            said += loans if isinstance(error, (KeyboardInterrupt, Ended)) else []
+            said += loans if isinstance(error, _FROM_OUTSIDE) else []
             if not isinstance(error, _EXPECTED):
                 raised = [f"raises {type(error).__name__}: {error}"]
             del error

@@ -22,7 +22,7 @@ from varshift._torch import compiler
 
 __all__ = ["Loan", "trains_its_own_way"]
 
-_TRIES = 100  # nobody interrupts so often
+_TRIES = 100  # nobody interrupts so often, and memory that is short for so long stays short
 
 
 class _Open(threading.local):
@@ -89,6 +89,8 @@ class Loan:
                 self._give_back()
             except BaseException as raised:  # an interrupt: what else is raised is a note by now
                 interrupt = raised
+        if not self._done:
+            self.failed.append(f"giving back was broken off {_TRIES} times")
         if interrupt is not None:
             raise interrupt
 
@@ -115,6 +117,8 @@ class Loan:
         for step in (self._give_back_model, self._give_back_process):
             try:
                 failed += step()
+            except MemoryError:  # comes from outside as an interrupt does: tried again
+                raise
             except Exception as error:
                 failed.append(f"giving back went wrong ({type(error).__name__}: {error})")
         _open.loans = list(self._enclosing)
