@@ -32,12 +32,25 @@ __all__ = [
     "VarshiftError",
     "WriteError",
     "listed",
+    "quoted",
 ]
+
+_LONGEST = 120  # letters
 
 
 def listed(names: Iterable[str]) -> str:
     """The first few names for a sentence that says what there is; "none" where nothing is."""
-    return ", ".join(map(repr, islice(names, 8))) or "none"
+    return ", ".join(map(quoted, islice(names, 8))) or "none"
+
+
+def quoted(name: object) -> str:
+    r"""A name of anybody's for a sentence: in quotes, on one line, and no longer than one reads.
+
+    >>> print(quoted("layer\n"), len(quoted("x" * 1000)))
+    'layer\\n' 121
+    """
+    text = repr(name)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}…{text[-_LONGEST // 2 :]}"
 
 
 class VarshiftError(Exception):
