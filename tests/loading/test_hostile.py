@@ -6,6 +6,7 @@ import io
 import os
 import pickle
 import re
+import shlex
 import tempfile
 import time
 import zipfile
@@ -181,3 +182,13 @@ def test_keys_of_a_file_move_nothing_in_what_is_said(name, where):
     for sentence in said:
         assert len(sentence) < 1500
         assert not HARM.search(sentence)
+
+
+def test_what_is_to_be_typed_is_one_word_of_a_shell(tmp_path):
+    state = net().state_dict()
+    other = {name: value + 1 for name, value in state.items()}
+    path = tmp_path / "my weights; rm.pt"
+    torch.save({"$(x)": state, "b": other}, path)
+    said = str(loaded(path))
+    words = shlex.split(said[said.index("--checkpoint") :])
+    assert words == ["--checkpoint", f"{path}#$(x)"]

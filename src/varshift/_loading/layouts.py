@@ -6,6 +6,7 @@ people use is needed. `fitting_set` says which is taken where several fit.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -47,7 +48,7 @@ def fitting_set(found: Any, own: Mapping[str, Any], path: Path, key: str = "") -
         keys = [taken.key, *(held.key for held in rivals)]
         raise CheckpointError(
             f"{str(path)!r} holds {len(keys)} sets of weights that fit the model: {listed(keys)}. "
-            f"Say which by its key: --checkpoint {path}#{keys[0]}"
+            f"Say which by its key: --checkpoint {_argument(path, keys[0])}"
         )
     return replace(taken, others=tuple(held.key for held in ranked[1:] if held in whole))
 
@@ -72,9 +73,14 @@ def told(taken: WeightSet, path: Path) -> list[str]:
         said.append(
             f"the checkpoint also holds {listed(taken.others)}, which fits too: weights as trained "
             f"go before averages, and those nearer to the top before others; "
-            f"--checkpoint {path}#{taken.others[0]} takes it"
+            f"--checkpoint {_argument(path, taken.others[0])} takes it"
         )
     return said
+
+
+def _argument(path: Path, key: str) -> str:
+    """FILE#KEY for a shell: names of other people's files are in it."""
+    return f"{shlex.quote(str(path))}#{shlex.quote(key)}"
 
 
 def _under(key: str, wanted: str) -> bool:
