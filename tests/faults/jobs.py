@@ -69,6 +69,7 @@ def _failing(run, fault):
 
 def _models():
     """Each with the shape of one of its samples."""
+    compiled = torch.compile(MODULES["linear"](), backend="eager")  # torch keeps each for good
     return {
         "an MLP": lambda: (Mlp(), (8,)),
         "convolutions": lambda: (Conv(), (3, 8, 8)),
@@ -76,7 +77,7 @@ def _models():
         "a mask by hand": lambda: (MODULES["mask"](), (4,)),
         "one norm twice": lambda: (MODULES["reused"](), (4,)),
         "functional": lambda: (MODULES["functional"](), (6,)),
-        "compiled": lambda: (torch.compile(MODULES["linear"](), backend="eager"), (6,)),
+        "compiled": lambda: (compiled, (6,)),
         "half": lambda: (Conv().to(torch.bfloat16), (3, 8, 8)),
     }
 
