@@ -15,12 +15,15 @@ WITHOUT_CUDA = test -z "$(CPU_WHEELS)" || $(PIP) --no-deps --retries 0 --timeout
 WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS)
 
-.PHONY: help install demo test check format lint types floors tests doctests bench matrix dist extras docs gallery clean
+.PHONY: help install demo test check format lint types floors audit lock vulnerabilities tests faults soak doctests bench matrix dist extras docs gallery clean
 
 help:
 	@echo "make demo      train a small network twice, find its shift, repair it (half a minute)"
 	@echo "make test      everything continuous integration runs (the same as make check)"
 	@echo "make bench     docs/benchmarks.md: speed and accuracy beside other tools; resumable"
+	@echo "make faults    10,000 ways in which a verb can go wrong, files under full disks; for a night"
+	@echo "make soak      everything in one process for an hour: nothing may grow"
+	@echo "make lock      requirements.lock from constraints.txt; make vulnerabilities asks of them"
 	@echo "make matrix    a slice of the tests with every promised torch and Python; hours, resumable"
 	@echo "make dist      build wheel and sdist, and check them as an index would"
 	@echo "make extras    try every extra from that wheel in an empty environment; resumable"
@@ -49,7 +52,7 @@ demo: $(DEMO)
 test: check
 
 # The tests are last: what they could not test stands in their last lines.
-check: lint types floors doctests tests
+check: lint types floors audit doctests tests
 
 format: install
 	$(BIN)/ruff format .
@@ -65,8 +68,34 @@ types: install
 floors: install
 	$(BIN)/lint-imports --no-logo
 
+audit: install
+	$(BIN)/python -m benchmarks.audit
+
+# Both need a network, and have an environment of their own.
+LOCKING := build/lock/bin/python
+$(LOCKING):
+	$(PYTHON) -m venv build/lock
+	$(LOCKING) -m pip install --quiet --disable-pip-version-check uv pip-audit
+
+lock: $(LOCKING)
+	build/lock/bin/uv pip compile --quiet --system-certs pyproject.toml constraints.txt --extra dev \
+		--extra bench -c constraints.txt --universal --python-version 3.11.7 --generate-hashes \
+		--no-annotate --no-emit-index-url --custom-compile-command "make lock" \
+		-o requirements.lock
+
+vulnerabilities: install $(LOCKING)
+	$(BIN)/python -m benchmarks.audit --vulnerabilities $(LOCKING)
+
 tests: install
 	$(PYTEST) tests
+
+# Every night: what the tests run a slice of. An hour or two each; `faults` says how to go on.
+faults: install
+	$(BIN)/python -m tests.faults --cases 10000
+	$(BIN)/python -m tests.faults.written --count 200
+
+soak: install
+	$(BIN)/python -m tests.faults.soak --minutes 60 --out docs/results/soak.md
 
 doctests: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q --doctest-modules src

@@ -17,6 +17,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
+from varshift.errors import WriteError
+
 __all__ = ["discarding", "is_stream", "replacing"]
 
 _SHOWN = 32  # letters of a name that the new file's begins with: names end at 255 bytes
@@ -37,6 +39,8 @@ def replacing(path: Path) -> Iterator[Path]:
     On any error, an interrupt, a full disk or a signal to end, the new file is gone and `path`
     untouched. A link goes on pointing at what it points at. Into a pipe, a device or an open file
     of this process (/dev/stdout) the block's file is written once it is whole.
+
+    Raises WriteError for what the system refuses, inside the block or after it.
     """
     if _discarding:
         with tempfile.TemporaryDirectory() as scratch:
@@ -58,6 +62,10 @@ def replacing(path: Path) -> Iterator[Path]:
                 _poured(fresh, path)
             else:
                 _moved(fresh, path)
+        except WriteError:
+            raise
+        except OSError as error:
+            raise WriteError(str(path), error) from error
         finally:
             with suppress(FileNotFoundError):
                 fresh.unlink()

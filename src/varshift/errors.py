@@ -3,6 +3,7 @@
 VarshiftError
 ├── UsageError (2)         the call itself is wrong: a bad argument, target or option
 │   └── MissingExtraError  an optional dependency is not installed
+├── WriteError (3)         a file cannot be written: a full disk, no right to
 └── LentError (3)          what was lent cannot be worked with
     ├── ModelError         the model raises, has nothing to measure, or cannot be moved
     │   ├── ForwardError   its own forward raised; says in which module and on which batch
@@ -29,13 +30,27 @@ __all__ = [
     "UsageError",
     "VarianceShiftWarning",
     "VarshiftError",
+    "WriteError",
     "listed",
+    "quoted",
 ]
+
+_LONGEST = 120  # letters
 
 
 def listed(names: Iterable[str]) -> str:
     """The first few names for a sentence that says what there is; "none" where nothing is."""
-    return ", ".join(map(repr, islice(names, 8))) or "none"
+    return ", ".join(map(quoted, islice(names, 8))) or "none"
+
+
+def quoted(name: object) -> str:
+    r"""A name of anybody's for a sentence: in quotes, on one line, and no longer than one reads.
+
+    >>> print(quoted("layer\n"), len(quoted("x" * 1000)))
+    'layer\\n' 121
+    """
+    text = repr(name)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}…{text[-_LONGEST // 2 :]}"
 
 
 class VarshiftError(Exception):
@@ -80,6 +95,23 @@ class MissingExtraError(UsageError, ImportError):
         super().__init__(
             f"{purpose} needs {package}, which is not installed: pip install 'varshift[{extra}]'"
         )
+
+
+class WriteError(VarshiftError, OSError):
+    """A file cannot be written; what was there before is as it was. Also an OSError.
+
+    >>> print(WriteError("page.html", OSError(28, "No space left on device")))
+    'page.html' cannot be written (No space left on device); what was there before is as it was
+    """
+
+    def __init__(self, place: str, cause: OSError) -> None:
+        why = cause.strerror or cause
+        self._said = f"{place!r} cannot be written ({why}); what was there before is as it was"
+        super().__init__(self._said)
+        self.errno = cause.errno
+
+    def __str__(self) -> str:
+        return self._said
 
 
 class LentError(VarshiftError):

@@ -27,6 +27,7 @@ def test_the_tree_and_its_exit_codes():
     for name, root, builtin, code in (
         ("UsageError", errors.VarshiftError, ValueError, 2),
         ("MissingExtraError", errors.UsageError, ImportError, 2),
+        ("WriteError", errors.VarshiftError, OSError, 3),
         ("LentError", errors.VarshiftError, Exception, 3),
         ("ModelError", errors.LentError, RuntimeError, 3),
         ("MemoryBoundError", errors.ModelError, RuntimeError, 3),

@@ -77,7 +77,7 @@ def test_it_sees_what_a_session_sees_and_leaves_no_mark(net, x):
 def test_two_passes_see_the_same_with_noise_off(net, x):
     seen = Glance(net, norm_handles(net).values()).off(x)
     before = state(net)
-    on, off = both(net, x)
+    on, off = both(net, x, None, [])
     assert_as(net, before)
     for path, sight in off.items():
         torch.testing.assert_close(seen[path].var, sight.var, rtol=1e-9, atol=0)

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 import gc
 import random
+import sys
 import warnings
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 import torch
 
 import varshift as vs
 from faults.features import FEATURES, data
-from faults.injecting import BORROWING, PACKAGE, Disk, Lines, Loader, raising_forward
+from faults.injecting import (
+    BORROWING,
+    PACKAGE,
+    Calls,
+    Disk,
+    Ended,
+    Lines,
+    Loader,
+    heard,
+    hooked,
+    raising_forward,
+    signalled,
+    touching,
+    warning,
+)
 from faults.marks import process, told
 from faults.verbs import CHANGES, VERBS
 
@@ -20,13 +35,26 @@ FAULTS = (
     "none",
     "loader raises",
     "loader interrupted",
+    "loader out of memory",
+    "loader raises when closed",
     "forward raises",
     "forward interrupted",
+    "forward out of memory",
+    "forward warns, an error",
+    "signal in the forward",
+    "hook raises",
+    "hook interrupted",
     "interrupt at a line",
+    "interrupt at a call",
     "interrupt while borrowing",
     "two interrupts while borrowing",
+    "out of memory while borrowing",
 )
-_RARE = {"repair": 0.3, "footprint": 0.5, "explain": 0.6, "diagnose": 0.4}  # dear: fewer of these
+# What may come out of a verb: the fault itself, or a sentence. Anything else is a finding.
+_EXPECTED = (KeyboardInterrupt, Disk, Ended, MemoryError, UserWarning, vs.VarshiftError)
+_FROM_OUTSIDE = (KeyboardInterrupt, Ended, MemoryError)  # strikes anywhere
+# Dear ones, or ways through one piece of code: fewer of these.
+_RARE = {"footprint": 0.5, "explain": 0.6, "diagnose": 0.3, "replace by data": 0.4}
 _lines = {}
 
 
@@ -47,7 +75,7 @@ class Case:
 def cases(count, seed):
     """So many cases; the same for the same seed."""
     rng = random.Random(seed)
-    weights = [_RARE.get(verb, 1.0) for verb in VERBS]
+    weights = [_RARE.get(verb, 0.3 if "repair by" in verb else 1.0) for verb in VERBS]
     for _ in range(count):
         yield Case(
             rng.choices(list(VERBS), weights)[0],
@@ -58,13 +86,14 @@ def cases(count, seed):
         )
 
 
-def lines(verb, folder):
-    """How many lines of the folder a run of the verb takes."""
-    if (verb, folder) not in _lines:
-        with Lines(folder) as counted, suppress(vs.VarshiftError):
-            _run(verb, FEATURES["counter"](), Loader())
-        _lines[verb, folder] = counted.count
-    return _lines[verb, folder]
+def length(verb, counting, *given):
+    """How many lines or calls a run of the verb takes, once everything is imported."""
+    if (verb, counting, *given) not in _lines:
+        for _ in range(2):
+            with counting(*given) as counted, suppress(vs.VarshiftError):
+                _run(verb, FEATURES["counter"](), Loader())
+        _lines[verb, counting, *given] = counted.count
+    return _lines[verb, counting, *given]
 
 
 @dataclass
@@ -81,37 +110,60 @@ class Outcome:
 
 def outcome(case):
     """Run one case, look at the model and the process before and after."""
-    net, loader = FEATURES[case.feature](), Loader()
-    at, more = max(1, round(case.at * 6)), case.more
+    net = FEATURES[case.feature]()
     with ExitStack() as faults:
-        if case.fault.startswith("loader"):
-            error = Disk("disk") if "raises" in case.fault else KeyboardInterrupt()
-            loader = Loader(min(at - 1, len(data()) - 1), error)
-        elif case.fault.startswith("forward"):
-            error = Disk("in forward") if "raises" in case.fault else KeyboardInterrupt()
-            faults.enter_context(raising_forward(net, at, error))
-        interrupts = None
-        if case.fault == "interrupt at a line":
-            interrupts = Lines(PACKAGE, [1 + int(case.at * lines(case.verb, PACKAGE))])
-        elif case.fault.endswith("while borrowing"):
-            place = 1 + int(case.at * lines(case.verb, BORROWING))
-            second = [1 + int(more * 60)] if case.fault.startswith("two") else []
-            interrupts = Lines(BORROWING, [place, *second])
-        return _compared(case, net, loader, interrupts)
+        return _compared(case, net, *_injected(case, net, faults))
+
+
+def _injected(case, net, faults):
+    """The loader, and what interrupts the run from outside."""
+    at, (where, _, how) = max(1, round(case.at * 6)), case.fault.partition(" ")
+    error = KeyboardInterrupt() if "interrupt" in case.fault else Disk(f"in the {where}")
+    if "memory" in case.fault:
+        error = MemoryError()
+    if where == "loader":
+        clinging = how == "raises when closed"
+        given = (None,) if clinging else (min(at - 1, len(data()) - 1), error)
+        return Loader(*given, clinging=clinging), ExitStack()
+    if case.fault == "forward warns, an error":
+        faults.enter_context(touching(net, at, warning))
+    elif where == "forward":
+        faults.enter_context(raising_forward(net, at, error))
+    elif where == "signal":
+        send = faults.enter_context(signalled())
+        faults.enter_context(touching(net, at, send))
+    elif where == "hook":
+        hooked(net, at, error)
+    return Loader(), _interrupts(case, type(error))
+
+
+def _interrupts(case, error):
+    if case.fault == "interrupt at a line":
+        return Lines(PACKAGE, [1 + int(case.at * length(case.verb, Lines, PACKAGE))])
+    if case.fault == "interrupt at a call":
+        return Calls(1 + int(case.at * length(case.verb, Calls)))
+    if case.fault.endswith("while borrowing"):
+        place = 1 + int(case.at * length(case.verb, Lines, BORROWING))
+        second = [1 + int(case.more * 60)] if case.fault.startswith("two") else []
+        return Lines(BORROWING, [place, *second], error)
+    return ExitStack()
 
 
 def _compared(case, net, loader, interrupts):
     random.seed(0)
     torch.manual_seed(0)
     before, around = told(net), process()
-    said, result = [], None
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    said, result, raised = [], None, []
+    with _unraisable(), heard() as loans, warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("error" if case.fault.endswith("an error") else "always")
         inside = process()
         try:
             result = _run(case.verb, net, loader, interrupts)
-        except (KeyboardInterrupt, Disk, vs.VarshiftError) as error:
+        except BaseException as error:
             said += _chain(error)
+            said += loans if isinstance(error, _FROM_OUTSIDE) else []
+            if not isinstance(error, _EXPECTED):
+                raised = [f"raises {type(error).__name__}: {error}"]
             del error
         changed = [key for key, value in process().items() if value != inside[key]]
     if result is not None:
@@ -121,11 +173,23 @@ def _compared(case, net, loader, interrupts):
     said += [str(warning.message) for warning in caught]
     del around
     gc.collect(0)
-    return Outcome([*changed, *_marks(before, told(net), case)], "\n".join(said))
+    read = ["loader left open"] * bool(loader.open)
+    marks = [*raised, *read, *changed, *_marks(before, told(net), case)]
+    return Outcome(marks, "\n".join(said))
+
+
+@contextmanager
+def _unraisable():
+    """What a loader raises when it is thrown away, Python prints and goes on."""
+    before, sys.unraisablehook = sys.unraisablehook, lambda told_of: None
+    try:
+        yield
+    finally:
+        sys.unraisablehook = before
 
 
 def _run(verb, net, loader, interrupts=None):
-    with interrupts or ExitStack():
+    with interrupts if interrupts is not None else ExitStack():
         return VERBS[verb](net, loader)
 
 

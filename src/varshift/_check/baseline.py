@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -98,7 +99,7 @@ def read_baseline(path: str | Path, option: str = "--baseline") -> Baseline:
     except OSError as error:
         raise UsageError(
             f"{option} {str(path)!r} cannot be read ({error.strerror}); "
-            f"write it first: varshift check … --write-baseline {path}"
+            f"write it first: varshift check … --write-baseline {shlex.quote(str(path))}"
         ) from error
     except ValueError as error:
         raise UsageError(f"{option} {str(path)!r} is no JSON: {error}") from error
@@ -106,7 +107,8 @@ def read_baseline(path: str | Path, option: str = "--baseline") -> Baseline:
     if schema not in (SCHEMA, FINDINGS):
         raise UsageError(
             f"{option} {str(path)!r} is no baseline: its schema is {schema!r}. "
-            f"Write one with --write-baseline, or with check --format json --out {path}"
+            "Write one with --write-baseline, or with check --format json --out "
+            f"{shlex.quote(str(path))}"
         )
     try:
         every = (*held["findings"], *held.get("known", ()))

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -220,4 +221,4 @@ def _write_baseline(found: Findings, place: str) -> None:
 
     write(json.dumps(baseline_of(found), allow_nan=False, indent=1), place)
     count = "1 finding" if len(found) == 1 else f"{len(found)} findings"
-    say(f"the baseline in {place} holds {count}; check them with --baseline {place}")
+    say(f"the baseline in {place} holds {count}; check them with --baseline {quote(place)}")

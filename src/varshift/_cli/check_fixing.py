@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,5 +73,5 @@ def write_fix(
 
 def _apply(folder: Path, patch: str) -> str:
     if folder == Path.cwd().resolve():
-        return f"git apply -p0 {patch}"
-    return f"git -C {folder} apply -p0 {Path(patch).resolve()}"
+        return shlex.join(["git", "apply", "-p0", patch])
+    return shlex.join(["git", "-C", str(folder), "apply", "-p0", str(Path(patch).resolve())])

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +18,7 @@ from varshift._cli.options import ExitZero, Format, Out, Report
 from varshift._cli.wording import in_options
 from varshift._files import is_stream, replacing
 from varshift._visible import harmless, visible
-from varshift.errors import MissingExtraError, UsageError
+from varshift.errors import MissingExtraError, UsageError, WriteError
 
 if TYPE_CHECKING:
     from varshift._base import Result
@@ -141,7 +142,8 @@ def say(text: str) -> None:
     A message of several lines goes on indented, so that none of them passes for one of ours.
     """
     lines = visible(text).splitlines() or [""]
-    print(harmless("\n  ".join(lines)), file=sys.stderr)
+    with suppress(OSError):  # full, or closed: the exit code still tells
+        print(harmless("\n  ".join(lines)), file=sys.stderr)
 
 
 def write(text: str, out: str | None, *, commands: bool = False) -> None:
@@ -163,6 +165,8 @@ def write(text: str, out: str | None, *, commands: bool = False) -> None:
         # What is left in the buffer has nowhere to go, and Python would complain of that at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(_PIPE_CLOSED) from None
+    except OSError as error:  # of a disk that standard output goes to
+        raise WriteError("/dev/stdout", error) from error
 
 
 def draw(drawn: Any, out: str | None, *, to_stderr: bool = False) -> None:

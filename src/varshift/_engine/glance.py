@@ -131,9 +131,11 @@ def _ids(model: nn.Module) -> list[int]:
 
 
 def both(
-    model: nn.Module, value: Any, forward: Forward | None = None
+    model: nn.Module, value: Any, forward: Forward | None, notes: list[str]
 ) -> tuple[Mapping[str, Sight], Mapping[str, Sight]]:
     """Two passes of one batch, as in training and as in evaluation: what each norm received.
+
+    `notes` takes in what could not be given back.
 
     Heavier than a `Glance`, and right for every norm that can be measured. Ranks are not joined;
     a model whose weights lie on several ranks still takes them all in its forward.
@@ -143,7 +145,8 @@ def both(
         batch = run.example(value)
         run.once(batch, Regime("training", record=(on,)))
         run.once(batch, Regime("evaluation", record=(off,)))
-        return _sights(on), _sights(off, off.by_batch)
+    notes += [note for note in run.notes if note not in notes]
+    return _sights(on), _sights(off, off.by_batch)
 
 
 def _sights(recording: Recording, left_out: Iterable[str] = ()) -> dict[str, Sight]:

@@ -8,14 +8,17 @@ call may let it be, or hand back another one to be run in its place.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from types import TracebackType
 from typing import Any
 
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from varshift._engine.borrow.suspended import close_suspended
 from varshift._engine.normcall import NormCall
 from varshift._engine.sites import Inventory
 from varshift._engine.trace.lines import calling_line
+from varshift._torch.state import function_modes, set_function_modes
 from varshift.results import Line
 
 __all__ = ["OnNorm", "Owners", "Tap"]
@@ -50,6 +53,19 @@ class Tap(TorchFunctionMode):
         self._owners = Inventory(model).owners if held is None else held
         self._strays = strays or {}
         self._on_norm = on_norm
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave; an interrupt may have struck while torch had this mode set aside for a call."""
+        if error is not None:
+            close_suspended(error)
+        if self not in (modes := function_modes()):
+            return
+        set_function_modes(modes[: modes.index(self)])
 
     def __torch_function__(
         self,

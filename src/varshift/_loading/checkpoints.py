@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
 import re
+import zipfile
 from argparse import Namespace
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -20,11 +22,12 @@ from varshift._engine import put, same_bits
 from varshift._loading.fitting import misfits
 from varshift._loading.foreign import Mismatch, laid, read_foreign, source_of, unread
 from varshift._loading.layouts import fitting_set, told
-from varshift.errors import CheckpointError, MissingExtraError
+from varshift.errors import CheckpointError, MissingExtraError, quoted
 
 __all__ = ["file_and_key", "is_checkpoint", "load_checkpoint"]
 
 _EXTRA = "_extra_state"
+_SMALL, _RATIO = 64 << 20, 64  # what an archive may unpack to: bytes, and times its own
 
 
 def is_checkpoint(path: str | Path) -> bool:
@@ -43,7 +46,8 @@ def file_and_key(path: str | Path) -> tuple[Path, str]:
     ('weights.pt', 'ema.shadow')
     """
     file, hash_sign, key = str(path).rpartition("#")
-    return (Path(file), key) if hash_sign and not Path(path).exists() else (Path(path), "")
+    # Not `Path.exists`, which raises where the key makes a name longer than names may be.
+    return (Path(file), key) if hash_sign and not os.path.exists(path) else (Path(path), "")
 
 
 def load_checkpoint(model: nn.Module, path: str | Path) -> tuple[str, ...]:
@@ -94,6 +98,7 @@ def _read(path: Path) -> Any:
         raise CheckpointError(f"{str(path)!r} {said}")
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
+    _refuse_bomb(path)
     try:
         with _settings_allowed():
             return torch.load(path, map_location="cpu", weights_only=True)
@@ -113,6 +118,22 @@ def _read(path: Path) -> Any:
             f"{str(path)!r} is no torch checkpoint, or a broken one: reading it raised "
             f"{type(error).__name__}: {_line(error)}"
         ) from error
+
+
+def _refuse_bomb(path: Path) -> None:
+    """Raise CheckpointError for an archive that unpacks to many times its size, before it does.
+
+    torch packs nothing; weights that somebody else has packed hardly get smaller.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            told = sum(member.file_size for member in archive.infolist())
+    except (zipfile.BadZipFile, NotImplementedError, ValueError):  # no archive, or a broken one
+        return
+    if told > max(_SMALL, _RATIO * path.stat().st_size):
+        raise CheckpointError(
+            f"{str(path)!r} would unpack to {told} bytes, many times what the file holds: refused"
+        )
 
 
 def _settings_allowed() -> AbstractContextManager[Any]:
@@ -142,7 +163,7 @@ def _read_safetensors(path: Path) -> Any:
 def _refuse_misfits(found: Mapping[str, Any], model: nn.Module, path: Path, place: str) -> None:
     clauses = list(misfits(found, model.state_dict()))
     if clauses:
-        at = f", at {place!r}," if place else ""
+        at = f", at {quoted(place)}," if place else ""
         raise CheckpointError(
             f"{str(path)!r}{at} does not fit the model: {'; '.join(clauses)}. Let the factory make "
             "the model as it was trained, or load the file there"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sized
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.parameter import is_lazy
 
 from varshift._counting import counted, verb
+from varshift.errors import quoted
 
 __all__ = ["misfits"]
 
@@ -19,17 +20,16 @@ def misfits(found: Mapping[str, Any], own: Mapping[str, Any]) -> Iterator[str]:
     missing = [key for key in own if key not in found]
     unexpected = [key for key in found if key not in own]
     if missing:
-        yield f"{_are(len(missing), 'key')} missing ({_first(missing)}{missing[0]!r})"
+        yield f"{_are(len(missing), 'key')} missing ({_first(missing)})"
     if unexpected:
-        yield f"{_are(len(unexpected), 'key')} unexpected ({_first(unexpected)}{unexpected[0]!r})"
+        yield f"{_are(len(unexpected), 'key')} unexpected ({_first(unexpected)})"
     both = {key: (found[key], own[key]) for key in own if key in found}
     for noun, differs in _KINDS:
-        told = [(key, said) for key, pair in both.items() if (said := differs(*pair))]
+        told = {key: said for key, pair in both.items() if (said := differs(*pair))}
         if told:
-            key, said = told[0]
-            yield f"{_are(len(told), noun)} different ({_first(told)}{key!r} {said})"
+            yield f"{_are(len(told), noun)} different ({_first(told)} {next(iter(told.values()))})"
             # What has no shape, or cannot be copied, has nothing else to compare.
-            both = {key: pair for key, pair in both.items() if key not in dict(told)}
+            both = {key: pair for key, pair in both.items() if key not in told}
 
 
 def _kind(held: Any, own: Any) -> str:
@@ -119,8 +119,8 @@ def _are(count: int, noun: str) -> str:
     return f"{counted(count, noun)} {verb(count, 'are')}"
 
 
-def _first(of: Sized) -> str:
-    return "" if len(of) == 1 else "first "
+def _first(keys: Collection[str]) -> str:
+    return f"{'first ' * (len(keys) > 1)}{quoted(next(iter(keys)))}"
 
 
 def _name(held: Any) -> str:

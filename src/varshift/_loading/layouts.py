@@ -6,6 +6,7 @@ people use is needed. `fitting_set` says which is taken where several fit.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from varshift._counting import counted
 from varshift._engine import same_bits
 from varshift._loading.fitting import misfits
 from varshift._loading.weight_sets import COMPILED, WeightSet, mappings, sets_in
-from varshift.errors import CheckpointError, listed
+from varshift.errors import CheckpointError, listed, quoted
 
 __all__ = ["fitting_set", "told"]
 
@@ -47,7 +48,7 @@ def fitting_set(found: Any, own: Mapping[str, Any], path: Path, key: str = "") -
         keys = [taken.key, *(held.key for held in rivals)]
         raise CheckpointError(
             f"{str(path)!r} holds {len(keys)} sets of weights that fit the model: {listed(keys)}. "
-            f"Say which by its key: --checkpoint {path}#{keys[0]}"
+            f"Say which by its key: --checkpoint {_argument(path, keys[0])}"
         )
     return replace(taken, others=tuple(held.key for held in ranked[1:] if held in whole))
 
@@ -58,23 +59,28 @@ def told(taken: WeightSet, path: Path) -> list[str]:
     if taken.joined:
         said.append(f"weights joined from {listed(taken.joined)} of the checkpoint")
     if taken.place:
-        said.append(f"weights taken from {taken.place!r} of the checkpoint")
+        said.append(f"weights taken from {quoted(taken.place)} of the checkpoint")
     if taken.prefix:
-        said.append(f"prefix {taken.prefix!r} taken off the checkpoint's keys")
+        said.append(f"prefix {quoted(taken.prefix)} taken off the checkpoint's keys")
     if taken.compiled:
         said.append(f"{COMPILED!r} taken out of the checkpoint's keys")
     if taken.left:
         said.append(
             f"{counted(len(taken.left), 'key')} of the checkpoint without the prefix "
-            f"{taken.prefix!r} left out (first {taken.left[0]!r})"
+            f"{quoted(taken.prefix)} left out (first {quoted(taken.left[0])})"
         )
     if taken.others:
         said.append(
             f"the checkpoint also holds {listed(taken.others)}, which fits too: weights as trained "
             f"go before averages, and those nearer to the top before others; "
-            f"--checkpoint {path}#{taken.others[0]} takes it"
+            f"--checkpoint {_argument(path, taken.others[0])} takes it"
         )
     return said
+
+
+def _argument(path: Path, key: str) -> str:
+    """FILE#KEY for a shell: names of other people's files are in it."""
+    return f"{shlex.quote(str(path))}#{shlex.quote(key)}"
 
 
 def _under(key: str, wanted: str) -> bool:
@@ -94,7 +100,8 @@ def _nothing_fits(found: Any, own: Mapping[str, Any], path: Path, key: str) -> s
     """What the file holds, and what the model wants."""
     if key and (there := [held.key for held in sets_in(found, own) if held.key]):
         return (
-            f"{str(path)!r} holds no weights of the model under {key!r}, but under {listed(there)}"
+            f"{str(path)!r} holds no weights of the model under {quoted(key)}, but under "
+            f"{listed(there)}"
         )
     held = [
         (place, inner)
@@ -102,7 +109,7 @@ def _nothing_fits(found: Any, own: Mapping[str, Any], path: Path, key: str) -> s
         if any(isinstance(value, Tensor) for value in inner.values())
     ]
     name, tensor = next(iter(own.items()), ("", None))
-    first = f", first {name!r} {_shape(tensor)}" if own else ""
+    first = f", first {quoted(name)} {_shape(tensor)}" if own else ""
     wants = f"the model wants {counted(len(own), 'tensor')}{first}"
     if not held:
         keys = listed(found) if isinstance(found, Mapping) else f"a {type(found).__name__}"
@@ -115,10 +122,10 @@ def _nothing_fits(found: Any, own: Mapping[str, Any], path: Path, key: str) -> s
         return _odd(path, odd[0])
     tensors = {each: value for each, value in inner.items() if isinstance(value, Tensor)}
     name, tensor = next(iter(tensors.items()))
-    at = f" at {place!r}" if place else ""
+    at = f" at {quoted(place)}" if place else ""
     return (
         f"{str(path)!r} does not fit the model: it holds {counted(len(tensors), 'tensor')}{at}, "
-        f"first {name!r} {_shape(tensor)}; {wants}. No name is the model's: "
+        f"first {quoted(name)} {_shape(tensor)}; {wants}. No name is the model's: "
         "let the factory make the model as it was trained, or load the file there"
     )
 

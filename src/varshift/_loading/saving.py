@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from varshift._files import is_stream, replacing
-from varshift.errors import CheckpointError, MissingExtraError, UsageError
+from varshift.errors import CheckpointError, MissingExtraError, UsageError, WriteError
 
 __all__ = ["refuse_unwritable", "save_checkpoint"]
 
@@ -35,7 +35,9 @@ def save_checkpoint(model: nn.Module, path: str | Path) -> Path:
                 _save_safetensors(state, fresh)
             else:
                 torch.save(state, fresh)
-    except (OSError, RuntimeError) as error:  # torch's own writer raises RuntimeError when full
+    except WriteError as error:
+        raise CheckpointError(str(error)) from error
+    except RuntimeError as error:  # of torch's own writer, on a full disk
         raise CheckpointError(
             f"{str(path)!r} cannot be written ({type(error).__name__}: {error}); what was there "
             "before is as it was"

@@ -12,9 +12,11 @@ from torch import Tensor
 from torch.nn.parameter import is_lazy
 
 from varshift._loading.fitting import misfits
+from varshift.errors import CheckpointError
 
 __all__ = ["COMPILED", "WeightSet", "mappings", "sets_in"]
 
+_MOST_AGAIN = 1 << 18  # entries of what stands in a file under several keys
 _DEEPEST = 8  # nests within nests; a mapping that holds itself must end
 COMPILED = "_orig_mod."  # what torch.compile puts into the names, wherever it was called
 _AVERAGED = re.compile(r"(?<![a-z])(ema|swa|avg|averaged?|shadow|polyak)(?![a-z])")
@@ -77,13 +79,39 @@ def sets_in(found: Any, own: Mapping[str, Any]) -> list[WeightSet]:
     return [held for held in sets if own.keys().isdisjoint(held.left)]
 
 
-def mappings(
-    found: Any, place: tuple[str, ...] = (), around: tuple[int, ...] = ()
+def mappings(found: Any) -> Iterator[tuple[str, Mapping[Any, Any]]]:
+    """Every mapping in the file with its key.
+
+    Raises CheckpointError for nests that share each other so often that nobody could walk them.
+    """
+    return _mappings(found, (), (), _Walked())
+
+
+class _Walked:
+    """What a walk has met. A file is as long as it is; what it names again may be without end."""
+
+    def __init__(self) -> None:
+        self._met: set[int] = set()
+        self._again = 0
+
+    def meets(self, held: Mapping[Any, Any] | list[Any] | tuple[Any, ...]) -> None:
+        if id(held) in self._met:
+            self._again += 1 + len(held)
+        self._met.add(id(held))
+        if self._again > _MOST_AGAIN:
+            raise CheckpointError(
+                "the checkpoint names the same nests again and again, as no trainer does: refused"
+            )
+
+
+def _mappings(
+    found: Any, place: tuple[str, ...], around: tuple[int, ...], walked: _Walked
 ) -> Iterator[tuple[str, Mapping[Any, Any]]]:
-    """Every mapping in the file with its key."""
     if len(place) > _DEEPEST or id(found) in around:
         return
     inner: Any = ()
+    if isinstance(found, (Mapping, list, tuple)):
+        walked.meets(found)
     if isinstance(found, Mapping):
         yield ".".join(place), found
         inner = found.items()
@@ -91,7 +119,7 @@ def mappings(
         inner = enumerate(found)
     for key, value in inner:
         if isinstance(value, (Mapping, list, tuple)):
-            yield from mappings(value, (*place, str(key)), (*around, id(found)))
+            yield from _mappings(value, (*place, str(key)), (*around, id(found)), walked)
 
 
 def _prefixes(

@@ -75,7 +75,7 @@ class Looks:
         if watched is None:
             return {}
         if watched.glance is None:
-            train, off = both(self._model, batch, self._forward)
+            train, off = both(self._model, batch, self._forward, self.notes)
             paths = [path for path in watched.handles if path in train and path in off]
             return {path: NormLook.of(train[path].var, off[path]) for path in paths}
         if watched.stale or before is None:

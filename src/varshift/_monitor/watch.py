@@ -68,6 +68,7 @@ def watch(model: nn.Module, batch: Any, forward: Forward | None) -> Watch:
     with session(model, forward=forward, sync=False) as run:
         run.once(run.example(batch), Regime("training", record=(met,), structure=True))
         structure = run.structure
+    structure = run.noted(structure)
     frozen = {norm.path for norm in structure.norms if norm.frozen}
     reached = dict.fromkeys(route.norm for route in structure.routes if route.norm not in frozen)
     handles = {path: met.handles[path] for path in reached if path in met.handles}

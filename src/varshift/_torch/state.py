@@ -19,11 +19,13 @@ __all__ = [
     "deterministic",
     "dispatch_modes",
     "flags",
+    "function_modes",
     "global_hooks",
     "inference_guard",
     "modes",
     "outside_dispatch_modes",
     "set_dispatch_modes",
+    "set_function_modes",
 ]
 
 Part = tuple[Callable[[], Any], Callable[[Any], Any]]  # reads, writes
@@ -64,7 +66,7 @@ def modes() -> list[Part]:
     if _has(torch, "_GLOBAL_DEVICE_CONTEXT") and _has(default_device, "CURRENT_DEVICE"):
         parts.append((_device, _set_device))
     if _has(_C, *_FUNCTIONS):
-        parts.append((_function_modes, _set_function_modes))
+        parts.append((function_modes, set_function_modes))
     if _has(_C, *_DISPATCHES):
         parts.append((dispatch_modes, set_dispatch_modes))
     if _has(_autograd, *_SAVING):
@@ -86,11 +88,17 @@ def _set_device(state: tuple[Any, Any]) -> None:
         del held.device_context
 
 
-def _function_modes() -> tuple[Any, ...]:
+def function_modes() -> tuple[Any, ...]:
+    """The stack of function modes, the innermost last; empty where it cannot be read."""
+    if not _has(_C, *_FUNCTIONS):
+        return ()
     return tuple([_C._get_function_stack_at(i) for i in range(_C._len_torch_function_stack())])
 
 
-def _set_function_modes(modes: tuple[Any, ...]) -> None:
+def set_function_modes(modes: tuple[Any, ...]) -> None:
+    """Make these the stack; nothing where it cannot be read."""
+    if not _has(_C, *_FUNCTIONS):
+        return
     while _C._len_torch_function_stack():
         _C._pop_torch_function_stack()
     for mode in modes:

@@ -139,6 +139,8 @@ class Kept:
             for part in parts_of(tensor):
                 if has_values(part):
                     self._keep_values(part, path)
+        except MemoryError:  # nothing has been touched yet
+            raise
         except Exception as error:  # a tensor of another library's, that does as it likes
             self._objects.unseen.append(
                 f"{path!r} (a {type(tensor).__name__}) could not be copied ({error}): what a "
@@ -188,5 +190,7 @@ def _each(held: Iterable[tuple[T, str]], action: Callable[[T], Any], failed: lis
     for each, path in held:
         try:
             action(each)
+        except MemoryError:  # the loan tries again
+            raise
         except Exception as error:
             failed.append(f"{path!r} could not be put back: {error}")

@@ -16,13 +16,14 @@ from varshift._engine.borrow.guard import WriteGuard
 from varshift._engine.borrow.kept import Kept
 from varshift._engine.borrow.process import leave_inference_mode, process_state, set_process_state
 from varshift._engine.borrow.rng import rng_state, set_rng_state
+from varshift._engine.borrow.suspended import close_suspended
 from varshift._engine.borrow.turns import Turn
 from varshift._engine.borrow.walk import walk
 from varshift._torch import compiler
 
 __all__ = ["Loan", "trains_its_own_way"]
 
-_TRIES = 100  # nobody interrupts so often
+_TRIES = 100  # nobody interrupts so often, and memory that is short for so long stays short
 
 
 class _Open(threading.local):
@@ -87,9 +88,13 @@ class Loan:
             if self._done:
                 break
             try:
+                if error is not None:
+                    close_suspended(error)
                 self._give_back()
             except BaseException as raised:  # an interrupt: what else is raised is a note by now
                 interrupt = raised
+        if not self._done:
+            self.failed.append(f"giving back was broken off {_TRIES} times")
         if interrupt is not None:
             raise interrupt
 
@@ -116,6 +121,8 @@ class Loan:
         for step in (self._give_back_model, self._give_back_process):
             try:
                 failed += step()
+            except MemoryError:  # comes from outside as an interrupt does: tried again
+                raise
             except Exception as error:
                 failed.append(f"giving back went wrong ({type(error).__name__}: {error})")
         _open.loans = list(self._enclosing)

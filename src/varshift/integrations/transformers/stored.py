@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Self
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from varshift._engine import Edit, same_bits, unwrapped, write
+from varshift._files import replacing
 
 __all__ = ["FILE_NAME", "StoredStatistics", "buffers_of"]
 
@@ -53,11 +54,12 @@ class StoredStatistics:
         held = {_TRAINING + name: value for name, value in self.training.items()}
         held |= {_NOISE_OFF + name: value for name, value in self.noise_off.items()}
         # Buffers may share storage, which the format refuses; and a scalar has no shape to lose.
-        save_file(
-            {name: value.cpu().clone().contiguous() for name, value in held.items()},
-            Path(folder) / FILE_NAME,
-            metadata={"format": "pt"},
-        )
+        copies = {name: value.cpu().clone().contiguous() for name, value in held.items()}
+        with replacing(Path(folder) / FILE_NAME) as fresh:
+            try:
+                save_file(copies, fresh, metadata={"format": "pt"})
+            except SafetensorError as error:
+                raise OSError(str(error)) from error
 
     def noise_off_in(self, model: nn.Module) -> bool:
         """Whether it is these noise-off statistics that the model holds, bit for bit."""
