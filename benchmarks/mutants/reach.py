@@ -1,0 +1,128 @@
+"""Which tests run which lines, and how long each takes: each test file once under coverage."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import coverage
+from benchmarks.mutants.children import COPY, in_fork, run_items
+from benchmarks.mutants.plan import ROOT, SECONDS, WORK
+from benchmarks.mutants.population import Mutant
+
+__all__ = ["Reach", "Test"]
+
+_LONGEST = 1500  # seconds for one test file
+
+
+@dataclass(frozen=True)
+class Test:
+    """One that passes without a mutant, and how long it takes."""
+
+    name: str
+    seconds: float
+
+
+class Reach:
+    """What each test file reaches, followed once and kept as long as the file stays as it is."""
+
+    def __init__(self, items: dict[str, pytest.Item]) -> None:
+        self._by_file: dict[str, list[pytest.Item]] = defaultdict(list)
+        for name, item in items.items():
+            self._by_file[name.partition("::")[0]].append(item)
+        self._known = {test_file: self._followed(test_file) for test_file in self._by_file}
+
+    def _followed(self, test_file: str) -> dict[str, Any]:
+        content = (ROOT / test_file).read_bytes()
+        name = hashlib.sha256(test_file.encode() + content).hexdigest()[:12]
+        kept = WORK / "reach" / f"{Path(test_file).stem}-{name}.json"
+        if not kept.exists():
+            print(f"following {test_file}", flush=True)
+            in_fork(lambda: _follow(self._by_file[test_file], kept), _LONGEST)
+        if not kept.exists():
+            print(f"{test_file} cannot be followed: left out", flush=True)
+            return {"tests": {}, "lines": {}}
+        found: dict[str, Any] = json.loads(kept.read_text())
+        return found
+
+    def tests_for(self, mutant: Mutant, test_files: list[str]) -> list[Test]:
+        """Those that run its statement, quick ones of near rooms first; then their neighbours.
+
+        A line that runs on import alone is met by every test that runs anything of its file. What a
+        fixture runs is counted for the first test that asks for it, hence the neighbours.
+        """
+        direct: list[tuple[bool, float, str]] = []
+        beside: list[tuple[bool, float, str]] = []
+        nearest = Path(test_files[0]).parent
+        for test_file in test_files:
+            known = self._known.get(test_file)
+            lines = known["lines"].get(mutant.file, {}) if known else {}
+            first, last = mutant.lines
+            hit = {name for line in range(first, last + 1) for name in lines.get(str(line), ())}
+            if known is None or not (hit or lines):
+                continue
+            far = Path(test_file).parent != nearest
+            for name, seconds in known["tests"].items():
+                (direct if name in hit else beside).append((far, seconds, name))
+        chosen: list[Test] = []
+        left = SECONDS
+        for _, seconds, name in [*sorted(direct), *sorted(beside)]:
+            if seconds <= left or not chosen:
+                chosen.append(Test(name, seconds))
+                left -= seconds
+        return chosen
+
+
+def _follow(items: list[pytest.Item], kept: Path) -> int:
+    measured = coverage.Coverage(
+        data_file=None,
+        config_file=False,
+        source=[str(COPY)],
+        concurrency=["thread", "greenlet"],
+        messages=False,
+    )
+    measured._warn = lambda *_, **__: None  # modules that were imported before
+    seconds: dict[str, float] = defaultdict(float)
+    failed: set[str] = set()
+
+    def met(report: pytest.TestReport) -> bool:
+        seconds[report.nodeid] += report.duration
+        if report.outcome != "passed":
+            failed.add(report.nodeid)
+        return True
+
+    measured.start()
+    for item in items:
+        item.config.pluginmanager.register(_Context(measured), "context")
+        break
+    run_items(items, met)
+    measured.stop()
+    passed = {name: round(took, 4) for name, took in seconds.items() if name not in failed}
+    data = measured.get_data()
+    lines: dict[str, dict[int, list[str]]] = {}
+    for path in data.measured_files():
+        by_line = data.contexts_by_lineno(path).items()
+        lines[str(Path(path).relative_to(COPY))] = {
+            line: [name for name in names if name in passed] for line, names in by_line
+        }
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    draft = kept.with_suffix(".new")
+    draft.write_text(json.dumps({"tests": passed, "lines": lines}))
+    draft.rename(kept)
+    return 0
+
+
+class _Context:
+    """Tells coverage which test is running."""
+
+    def __init__(self, measured: coverage.Coverage) -> None:
+        self._measured = measured
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self._measured.switch_context(nodeid)
