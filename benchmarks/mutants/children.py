@@ -20,13 +20,14 @@ import time
 import traceback
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from math import ceil
 from pathlib import Path
 from types import CodeType, FunctionType
 from typing import Any
 
 import pytest
 
-from benchmarks.mutants.plan import ROOT, SOURCE, WORK
+from benchmarks.mutants.plan import ROOT, SOURCE, WAITING, WORK
 
 __all__ = ["COPY", "HUNG", "collected", "in_fork", "put", "replaced", "run_anew", "run_items"]
 
@@ -109,7 +110,7 @@ def run_anew(names: Sequence[str], seconds: float) -> int:
             command, cwd=ROOT, stdout=output, stderr=output, start_new_session=True
         )
         try:
-            return process.wait(seconds)
+            return process.wait(WAITING + seconds)
         except subprocess.TimeoutExpired:
             return HUNG
         finally:
@@ -118,20 +119,22 @@ def run_anew(names: Sequence[str], seconds: float) -> int:
 
 
 def in_fork(work: Callable[[], int], seconds: float) -> int:
-    """The exit code of `work` in a process group of its own; HUNG after so many seconds."""
+    """The exit code of `work` in a process group of its own; HUNG after so much processor time."""
     child = os.fork()
     if child == 0:
         code = 70
         try:
             os.setsid()
             resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY, _MEMORY))
+            resource.setrlimit(resource.RLIMIT_CPU, (ceil(seconds), ceil(seconds)))
             code = work()
         except BaseException:
             FAILURE.write_text(traceback.format_exc())
         finally:
             os._exit(code)
     try:
-        return _waited(child, time.monotonic() + seconds)
+        code = _waited(child, time.monotonic() + WAITING + seconds)
+        return HUNG if code in (-signal.SIGKILL, -signal.SIGXCPU) else code
     finally:
         _end(child)  # what it has started
 
@@ -140,7 +143,7 @@ def _waited(child: int, until: float) -> int:
     while time.monotonic() < until:
         ended, status = os.waitpid(child, os.WNOHANG)
         if ended:
-            return os.waitstatus_to_exitcode(status) % 256
+            return os.waitstatus_to_exitcode(status)
         time.sleep(0.02)
     _end(child)
     os.waitpid(child, 0)

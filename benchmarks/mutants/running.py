@@ -107,7 +107,7 @@ class Trials:
 
 
 def _patience(tests: list[Test]) -> float:
-    return 60 + PATIENCE * sum(test.seconds for test in tests)
+    return 5 + PATIENCE * sum(test.seconds for test in tests)
 
 
 def records() -> dict[str, dict[str, Any]]:
