@@ -4,4 +4,7 @@ from __future__ import annotations
 
 __all__ = ["EQUIVALENT"]
 
-EQUIVALENT: dict[str, str] = {}
+EQUIVALENT: dict[str, str] = {
+    "0948fbce3f": "on the border itself both ways to the value are exact",
+    "02964b7a3c": "sixty halvings are past the last digit of a float already",
+}
