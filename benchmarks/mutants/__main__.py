@@ -20,7 +20,8 @@ from benchmarks.mutants import children, table
 from benchmarks.mutants.equivalent import EQUIVALENT
 from benchmarks.mutants.plan import GROUPS, SOURCE, files_of, tests_of
 from benchmarks.mutants.population import Mutant, sample
-from benchmarks.mutants.running import LIVES, Trials, keep, records
+from benchmarks.mutants.records import LIVES, keep, records
+from benchmarks.mutants.running import Trials
 
 
 def main() -> None:

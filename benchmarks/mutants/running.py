@@ -1,8 +1,7 @@
-"""One mutant after the other meets its tests; a record each, kept as soon as it is there."""
+"""A mutant meets its tests; a record of what became of it."""
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from types import CodeType, FunctionType
@@ -19,13 +18,12 @@ from benchmarks.mutants.children import (
     run_anew,
     run_items,
 )
-from benchmarks.mutants.plan import PATIENCE, RECORDS, SOURCE
+from benchmarks.mutants.plan import PATIENCE, SOURCE
 from benchmarks.mutants.population import Mutant
 from benchmarks.mutants.reach import Reach, Test
 
-__all__ = ["LIVES", "Trials", "keep", "records"]
+__all__ = ["Trials"]
 
-LIVES = ("survived", "unreached")
 _FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 
 
@@ -108,19 +106,3 @@ class Trials:
 
 def _patience(tests: list[Test]) -> float:
     return 5 + PATIENCE * sum(test.seconds for test in tests)
-
-
-def records() -> dict[str, dict[str, Any]]:
-    """What was found, by key."""
-    if not RECORDS.exists():
-        return {}
-    lines = [json.loads(line) for line in RECORDS.read_text().splitlines()]
-    return {line["key"]: line for line in lines}
-
-
-def keep(found: dict[str, dict[str, Any]]) -> None:
-    """Write all records, whole or not at all."""
-    ordered = sorted(found.values(), key=lambda one: (one["file"], one["line"], one["key"]))
-    draft = RECORDS.with_suffix(".new")
-    draft.write_text("".join(json.dumps(one, ensure_ascii=False) + "\n" for one in ordered))
-    draft.rename(RECORDS)

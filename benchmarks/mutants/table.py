@@ -7,7 +7,7 @@ from typing import Any
 
 from benchmarks.mutants.equivalent import EQUIVALENT
 from benchmarks.mutants.plan import GROUPS, PAGE
-from benchmarks.mutants.running import LIVES, records
+from benchmarks.mutants.records import LIVES, records
 
 __all__ = ["page", "write"]
 
