@@ -18,14 +18,6 @@ PATIENCE = 2.0  # times as much, and five seconds more, and it hangs: killed
 WAITING = 300.0  # seconds by the clock, for what hangs without working
 
 
-_ENGINE_TESTS = (
-    *("engine", "inspect", "measure", "contract/test_borrowed.py", "contract/test_undo.py"),
-    *("repair/test_averaging.py", "repair/test_making.py", "repair/test_recalibrate_contexts.py"),
-    *("repair/test_recalibrate_exact.py", "repair/test_recalibrate_refuses.py"),
-    *("repair/test_undo.py", "ranks/test_exchanges.py"),
-)
-
-
 @dataclass(frozen=True)
 class Group:
     """Files that are sampled together, and the folders of tests that answer for them.
@@ -41,12 +33,21 @@ class Group:
     tests: tuple[str, ...]
 
 
+_RECALIBRATED = tuple(
+    f"repair/test_recalibrate_{what}.py" for what in ("exact", "contexts", "refuses")
+)
 GROUPS = {
     "theory": Group(("theory/*.py",), 100, ("theory",)),
-    "engine": Group(("_engine/*.py",), 64, _ENGINE_TESTS),
-    "engine, borrow": Group(("_engine/borrow/*.py",), 48, _ENGINE_TESTS),
-    "engine, record": Group(("_engine/record/*.py",), 40, _ENGINE_TESTS),
-    "engine, trace": Group(("_engine/trace/*.py",), 46, ("inspect", *_ENGINE_TESTS)),
+    "engine": Group(
+        ("_engine/*.py",),
+        64,
+        ("engine", "inspect", "measure", *_RECALIBRATED, "ranks/test_exchanges.py"),
+    ),
+    "engine, borrow": Group(("_engine/borrow/*.py",), 48, ("engine", "contract/test_borrowed.py")),
+    "engine, record": Group(
+        ("_engine/record/*.py",), 40, ("measure", "engine", "repair/test_recalibrate_exact.py")
+    ),
+    "engine, trace": Group(("_engine/trace/*.py",), 46, ("inspect", "engine")),
     "gate": Group(
         (
             *(f"_repair/{name}.py" for name in ("choosing", "gate", "kinds", "labels", "losses")),
@@ -54,7 +55,11 @@ GROUPS = {
             *("_repair/trials.py", "judging.py", "results/score.py"),
         ),
         70,
-        ("repair", "contract/test_repair.py"),
+        (
+            *(f"repair/test_{name}.py" for name in ("gate", "choosing", "judging", "kinds")),
+            *(f"repair/test_{name}.py" for name in ("predictions", "split", "repair")),
+            *("repair/test_forwards.py", "contract/test_repair.py"),
+        ),
     ),
 }
 

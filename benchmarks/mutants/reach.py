@@ -37,12 +37,11 @@ class Reach:
         self._by_file: dict[str, list[pytest.Item]] = defaultdict(list)
         for name, item in items.items():
             self._by_file[name.partition("::")[0]].append(item)
-        self._known = {test_file: self._followed(test_file) for test_file in self._by_file}
+        # All at once, for following takes minutes, in which somebody may write tests.
+        places = {test_file: _place(test_file) for test_file in self._by_file}
+        self._known = {name: self._followed(name, place) for name, place in places.items()}
 
-    def _followed(self, test_file: str) -> dict[str, Any]:
-        content = (ROOT / test_file).read_bytes()
-        name = hashlib.sha256(test_file.encode() + content).hexdigest()[:12]
-        kept = WORK / "reach" / f"{Path(test_file).stem}-{name}.json"
+    def _followed(self, test_file: str, kept: Path) -> dict[str, Any]:
         if not kept.exists():
             print(f"following {test_file}", flush=True)
             in_fork(lambda: _follow(self._by_file[test_file], kept), _LONGEST)
@@ -78,6 +77,12 @@ class Reach:
                 chosen.append(Test(name, seconds))
                 left -= seconds
         return chosen
+
+
+def _place(test_file: str) -> Path:
+    content = (ROOT / test_file).read_bytes()
+    name = hashlib.sha256(test_file.encode() + content).hexdigest()[:12]
+    return WORK / "reach" / f"{Path(test_file).stem}-{name}.json"
 
 
 def _follow(items: list[pytest.Item], kept: Path) -> int:
