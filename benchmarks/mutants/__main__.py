@@ -20,7 +20,7 @@ from benchmarks.mutants import children, table
 from benchmarks.mutants.equivalent import EQUIVALENT
 from benchmarks.mutants.plan import GROUPS, SOURCE, files_of, tests_of
 from benchmarks.mutants.population import Mutant, sample
-from benchmarks.mutants.records import LIVES, keep, records
+from benchmarks.mutants.records import LIVES, keep, keep_only, records
 from benchmarks.mutants.running import Trials
 
 
@@ -52,8 +52,7 @@ def main() -> None:
     if left:
         children.collected(test_files, lambda items: run(Trials(items), left))
     if not arguments.only:
-        known = {mutant.key for mutants in samples.values() for mutant in mutants}
-        keep({key: record for key, record in records().items() if key in known})
+        keep_only({mutant.key for mutants in samples.values() for mutant in mutants})
     table.write()
 
 
@@ -64,7 +63,7 @@ def run(trials: Trials, left: dict[str, list[Mutant]]) -> None:
         started = time.monotonic()
         for count, mutant in enumerate(mutants, 1):
             record = trials.tried(group, mutant, test_files)
-            keep(records() | {mutant.key: record})
+            keep(record)
             ahead = (time.monotonic() - started) / count * (len(mutants) - count) / 60
             print(
                 f"{group} {count}/{len(mutants)}, {ahead:.0f} min left: {mutant.key} "

@@ -33,7 +33,7 @@ __all__ = ["COPY", "HUNG", "collected", "in_fork", "put", "replaced", "run_anew"
 
 COPY = Path(tempfile.mkdtemp(prefix="mutants-")) / "varshift"
 HUNG = -1  # in place of an exit code
-FAILURE = WORK / "failure.txt"  # what the last test to fail said
+FAILURE = COPY.parent / "failure.txt"  # what the last test to fail said
 _MEMORY = 8 << 30  # bytes of its own that a fork may hold
 _LOADED: dict[str, list[FunctionType]] = defaultdict(list)  # the functions of each file
 _PYTEST = ("-q", "-p", "no:cacheprovider", "-p", "no:xdist", f"--rootdir={ROOT}")

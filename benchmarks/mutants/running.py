@@ -42,7 +42,7 @@ class Trials:
         self._proven.add(killer)
         last = [test.name for test in tests].index(killer)
         if self._met(tests[: last + 1], []):
-            raise SystemExit(f"{killer} fails without a mutant; see {FAILURE}")
+            raise SystemExit(f"{killer} fails without a mutant: {FAILURE.read_text()}")
 
     def tried(self, group: str, mutant: Mutant, test_files: list[str]) -> dict[str, Any]:
         """What became of a mutant."""
