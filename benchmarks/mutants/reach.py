@@ -51,11 +51,11 @@ class Reach:
         found: dict[str, Any] = json.loads(kept.read_text())
         return found
 
-    def tests_for(self, mutant: Mutant, test_files: list[str]) -> list[Test]:
+    def tests_for(self, mutant: Mutant, test_files: list[str]) -> tuple[list[Test], bool]:
         """Those that run its statement, quick ones of near rooms first; then their neighbours.
 
-        A line that runs on import alone is met by every test that runs anything of its file. What a
-        fixture runs is counted for the first test that asks for it, hence the neighbours.
+        What a fixture runs is counted for the first test that asks for it, hence the neighbours.
+        The second answer: whether any test runs the statement, or the import alone.
         """
         direct: list[tuple[bool, float, str]] = []
         beside: list[tuple[bool, float, str]] = []
@@ -76,7 +76,7 @@ class Reach:
             if seconds <= left or not chosen:
                 chosen.append(Test(name, seconds))
                 left -= seconds
-        return chosen
+        return chosen, bool(direct)
 
 
 def _place(test_file: str) -> Path:

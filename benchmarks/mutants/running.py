@@ -46,9 +46,9 @@ class Trials:
 
     def tried(self, group: str, mutant: Mutant, test_files: list[str]) -> dict[str, Any]:
         """What became of a mutant."""
-        tests = self._reach.tests_for(mutant, test_files)
+        tests, loaded = self._reach.tests_for(mutant, test_files)
         started = time.monotonic()
-        outcome, by = self._outcome(mutant, tests)
+        outcome, by = self._outcome(mutant, tests, loaded)
         return {
             "key": mutant.key,
             "group": group,
@@ -63,11 +63,11 @@ class Trials:
             "seconds": round(time.monotonic() - started, 1),
         }
 
-    def _outcome(self, mutant: Mutant, tests: list[Test]) -> tuple[str, str]:
+    def _outcome(self, mutant: Mutant, tests: list[Test], loaded: bool) -> tuple[str, str]:
         if not tests:
             return "unreached", ""
         FAILURE.unlink(missing_ok=True)
-        functions = replaced(mutant.file, mutant.source)
+        functions = replaced(mutant.file, mutant.source) if loaded else None
         put(mutant.file, mutant.source)
         try:
             if functions is None:
