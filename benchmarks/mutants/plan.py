@@ -58,7 +58,12 @@ GROUPS = {
         (
             *(f"repair/test_{name}.py" for name in ("gate", "choosing", "judging", "kinds")),
             *(f"repair/test_{name}.py" for name in ("predictions", "split", "repair")),
-            *("repair/test_forwards.py", "contract/test_repair.py"),
+            *(
+                "repair/test_reader.py",
+                "repair/test_choosing_numbers.py",
+                "repair/test_forwards.py",
+            ),
+            "contract/test_repair.py",
         ),
     ),
 }

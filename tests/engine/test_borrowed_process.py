@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextvars
-import os
 import threading
 import warnings
 
@@ -60,25 +59,6 @@ def test_it_is_put_back_part_by_part():
         each.__exit__(None, None, None)
     set_process_state(before)
     assert process_state() == before
-
-
-def test_inference_mode_is_left_and_entered_by_guards_that_are_all_closed():
-    from varshift._engine.borrow import process as parts
-
-    assert parts._guards.open == []
-    with torch.inference_mode():
-        inside = process_state()
-        for _ in range(3):  # within each other, as verbs that call verbs
-            parts.leave_inference_mode()
-            assert not torch.is_inference_mode_enabled()
-            assert len(parts._guards.open) == 1
-            set_process_state(inside)
-            assert torch.is_inference_mode_enabled()
-            assert parts._guards.open == []
-        parts.leave_inference_mode()
-        parts._set_inference(True)
-        assert parts._guards.open == []
-    assert not torch.is_inference_mode_enabled()
 
 
 def test_what_is_as_it_was_is_not_written(monkeypatch):
@@ -220,32 +200,3 @@ def test_the_next_thread_waits_for_its_turn():
         order.append("first")
     waiting.join(10)
     assert order == ["first", "second"]
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-def test_a_forked_process_waits_for_nobody():
-    """The other threads are not there any more, and would never end their turns."""
-    from varshift._engine.borrow import turns
-
-    entered, leave = threading.Event(), threading.Event()
-
-    def second():
-        with borrowed(FEATURES["counter"]()):
-            entered.set()
-            leave.wait(60)
-
-    thread = threading.Thread(target=second)
-    thread.start()
-    assert entered.wait(60)
-    try:
-        assert turns._IN_TURN
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # fork beside threads, from 3.12
-            child = os.fork()
-        if child == 0:
-            os._exit(int(bool(turns._IN_TURN or turns._IN_USE)))
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-        assert turns._IN_TURN
-    finally:
-        leave.set()
-        thread.join()

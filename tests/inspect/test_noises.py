@@ -127,6 +127,13 @@ def test_a_source_is_read_right_and_proven(kind):
     assert proof.noise_floor == 0.0
 
 
+def test_a_negated_mask_keeps_its_law_and_a_negated_continuous_draw_has_none():
+    _, source = found(lambda x: x * ~(torch.rand_like(x) < 0.3))
+    assert (source.law, source.drop_p) == ("bernoulli", pytest.approx(0.3, rel=1e-9))
+    _, source = found(lambda x: x * torch.logical_not(torch.randn_like(x)))
+    assert (source.law, source.tau) == ("unknown", None)
+
+
 def test_the_line_is_the_users_own():
     _, source = found(compared)
     assert source.line.file == __file__
@@ -244,33 +251,3 @@ def test_a_line_is_named_from_where_the_reader_stands(tmp_path, monkeypatch):
     assert outside.near == str(outside)
     assert Line("/opt/lib/site-packages/timm/drop.py", 7, "f", "").near == "timm/drop.py:7"
     assert Line("<string>", 7, "f", "").near == "<string>:7"
-
-
-def test_a_model_that_is_torchs_all_the_way_up_has_no_line():
-    """Not even the line that calls the verb: that is where the model is used, not what it is."""
-    net = nn.Sequential(nn.Dropout(0.5), nn.Linear(6, 6), nn.BatchNorm1d(6))
-    (source,) = vs.inspect(net, torch.randn(8, 6)).noises
-    assert source.line is None
-    assert (source.operation, source.drop_p) == ("dropout", 0.5)
-
-
-def test_a_mode_stands_aside_once_the_compiler_is_there(monkeypatch):
-    from varshift._engine.trace import mode
-
-    if not hasattr(mode.DispatchModeBase, "_should_skip_dynamo"):
-        pytest.skip("this torch lets its compiler skip modes by itself")
-    seen = []
-
-    class Counts(mode.DispatchMode):
-        def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
-            seen.append(operation)
-            return operation(*args, **(kwargs or {}))
-
-    ours = Counts.__torch_dispatch__
-    for loaded in (False, True, True):
-        monkeypatch.setattr(mode.compiler, "loaded", lambda loaded=loaded: loaded)
-        seen.clear()
-        with Counts():
-            assert torch.ones(2).add(1).tolist() == [2, 2]
-        assert seen
-        assert (Counts.__torch_dispatch__ is ours) == (not loaded)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from varshift._engine.record.joined import joined_moments, pooled
 from varshift._engine.record.moments import channel_moments, split_moments
 from varshift.theory.moments import Moments, merge_all
 
@@ -150,29 +149,6 @@ def test_the_input_is_not_written_to(layout):
     kept = x.clone()
     split_moments(x, min(len(x), 4))
     assert torch.equal(x, kept)
-
-
-def test_what_is_alike_is_read_together():
-    torch.manual_seed(0)
-    images = torch.randn(4, 3, 5, 5)
-    inputs = [
-        *(torch.randn(4, 3), images, torch.randn(6, 3) + 7, torch.randn(2, 3, 5, 5)),
-        *(images.to(memory_format=torch.channels_last), torch.randn(4, 3).double()),
-        torch.randn(2, 3, 4, 4),
-    ]
-    found = joined_moments(inputs)
-    assert [part.count for part in found] == [10, 150, 100, 4, 32]
-    exact, whole = merge_all([Moments.of(x) for x in inputs]), pooled(found)
-    assert whole.count == exact.count
-    torch.testing.assert_close(whole.mean, exact.mean, rtol=1e-6, atol=1e-6)
-    torch.testing.assert_close(whole.m2, exact.m2, rtol=1e-6, atol=0)
-
-
-def test_what_is_read_together_stays_in_cache():
-    megabyte = torch.randn(1 << 16, 4)
-    assert [part.count >> 16 for part in joined_moments([megabyte] * 5)] == [2, 2, 1]
-    assert [part.count >> 16 for part in joined_moments([megabyte.repeat(3, 1)] * 2)] == [3, 3]
-    assert joined_moments([]) == []
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

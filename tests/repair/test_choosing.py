@@ -6,7 +6,6 @@ import dataclasses
 from collections import namedtuple
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -141,21 +140,6 @@ def test_one_that_fits_the_predictions():
     weights = torch.rand(64)
     forward = lambda model, batch: model(batch[0], y=batch[1])  # noqa: E731
     assert chosen(Classes(), (STATES, weights, weights, CLASSES), forward).item == 3
-
-
-@pytest.mark.parametrize("form", [list, np.array])
-def test_numbers_in_a_list_that_the_model_predicts_from(form):
-    gains = [0.5 + 0.01 * index for index in range(64)]
-    value = (STATES, form(gains), CLASSES)
-    used = lambda model, batch: model(batch[0] * torch.tensor(gains_of(batch))[:, None])  # noqa: E731
-
-    def gains_of(batch):
-        return [float(gain) for gain in batch[1]]
-
-    assert chosen(Classes(), value, used) == Labels(2, 1, input=True)
-    assert chosen(Classes(), value, lambda model, batch: model(batch[0])).item == 1
-    same = (STATES, form([1.0] * 64), CLASSES)  # in any order the same: nothing can be seen
-    assert chosen(Classes(), same, used).item == 1
 
 
 def test_names_of_samples_are_no_labels():
