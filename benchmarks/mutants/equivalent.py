@@ -14,6 +14,8 @@ EQUIVALENT: dict[str, str] = {
     "06d467e10f": "asked only whether it is true",
     "07080ed93c": "the descriptor of a class's `__dict__` is read, and never found changed",
     "014d972af8": "the difference of two doubles near 1 is never the double next to 0.05",
+    "00489433e1": "asked only whether it is true, until it is set",
+    "0340916943": "every operation that ends here has a schema",
     "034980ecce": "an ellipsis is one of Python's own, which are let be in the next step",
     "030e15f960": "an attribute that is the same object still is set once more",
 }
