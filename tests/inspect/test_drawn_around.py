@@ -30,3 +30,13 @@ def test_a_draw_with_chances_from_data_is_nothing_that_has_a_rate():
     law, sharing, drop_p, tau = found(torch.bernoulli)
     assert law not in ("additive", "bernoulli")
     assert (sharing, drop_p, tau) == ("other", None, None)
+
+
+def test_with_nothing_between_it_reaches_the_norm_at_placement_a():
+    net = Made(lambda x: torch.normal(x, 0.1))
+    (behind,) = vs.inspect(net, torch.rand(8, 6)).routes
+    net.linear = nn.Identity()
+    (direct,) = vs.inspect(net, torch.rand(8, 6)).routes
+    assert (direct.placement, behind.placement) == ("a", "b")
+    (fused,) = vs.inspect(nn.Sequential(nn.RReLU(), nn.BatchNorm1d(6)), torch.rand(8, 6)).routes
+    assert fused.placement == "a"
