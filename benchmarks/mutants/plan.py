@@ -14,7 +14,7 @@ PAGE = ROOT / "docs/results/mutants.md"
 SEED = "varshift"  # another word draws another sample
 FEWEST = 2  # mutants of a file at least, however small the file
 SECONDS = 10.0  # of processor time for the tests of a mutant, as timed without it
-PATIENCE = 2.0  # times as much, and five seconds more, and it hangs: killed
+PATIENCE = 60.0  # seconds of it on top of twice that time, and it hangs: killed
 WAITING = 300.0  # seconds by the clock, for what hangs without working
 
 

@@ -105,4 +105,5 @@ class Trials:
 
 
 def _patience(tests: list[Test]) -> float:
-    return 5 + PATIENCE * sum(test.seconds for test in tests)
+    # A test may have to train what another, that ran before it when they were timed, had trained.
+    return PATIENCE + 2 * sum(test.seconds for test in tests)
