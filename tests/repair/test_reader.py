@@ -7,8 +7,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from varshift._repair.choosing import Labels
 from varshift._repair.losses import cross_entropy
 from varshift._repair.predictions import Reader, prediction_of
+from varshift._repair.scoring import Scorer
 from varshift.errors import DataError, ModelError
 
 X, Y = torch.randn(4, 2), torch.randn(4)
@@ -49,3 +51,11 @@ def test_shares_may_miss_one_by_a_hundredth():
     for sums in (0.98, 1.02):
         with pytest.raises(DataError, match="must be shares of classes and sum to 1"):
             cross_entropy(prediction, torch.full((3, 2), sums / 2))
+
+
+def test_what_a_model_is_held_against_has_a_name():
+    labelled = Scorer(Reader("values"), True, Labels(1))
+    without = Scorer(Reader("values"), False, Labels(None))
+    assert (labelled.by, labelled.measure) == ("labels", "loss")
+    assert without.by == "noise-averaged prediction"
+    assert without.measure == "divergence from the noise-averaged prediction"
