@@ -18,7 +18,7 @@ import time
 
 from benchmarks.mutants import children, table
 from benchmarks.mutants.equivalent import EQUIVALENT
-from benchmarks.mutants.plan import GROUPS, SOURCE, files_of, tests_of
+from benchmarks.mutants.plan import GROUPS, SECONDS, SOURCE, files_of, tests_of
 from benchmarks.mutants.population import Mutant, sample
 from benchmarks.mutants.records import LIVES, keep, keep_only, records
 from benchmarks.mutants.running import Trials
@@ -33,6 +33,9 @@ def main() -> None:
     )
     parser.add_argument("--only", default="", help="part of a group's or a file's name")
     parser.add_argument("--again", action="store_true", help="try what has survived once more")
+    parser.add_argument(
+        "--seconds", type=float, default=SECONDS, help="of tests for each, at most (%(default)g)"
+    )
     parser.add_argument("--show", metavar="KEY", help="print that change, or all survivors': all")
     arguments = parser.parse_args()
     samples = {
@@ -50,7 +53,8 @@ def main() -> None:
     left = {name: mutants for name, mutants in left.items() if mutants}
     test_files = list(dict.fromkeys(file for name in left for file in tests_of(GROUPS[name])))
     if left:
-        children.collected(test_files, lambda items: run(Trials(items), left))
+        seconds = arguments.seconds
+        children.collected(test_files, lambda items: run(Trials(items, seconds), left))
     if not arguments.only:
         keep_only({mutant.key for mutants in samples.values() for mutant in mutants})
     table.write()

@@ -20,12 +20,12 @@ WAITING = 300.0  # seconds by the clock, for what hangs without working
 
 @dataclass(frozen=True)
 class Group:
-    """Files that are sampled together, and the folders of tests that answer for them.
+    """Files that are sampled together, and the tests that answer for them.
 
     Attributes:
         files: patterns under src/varshift.
         mutants: how many are drawn from them.
-        tests: folders and files of tests/, the nearest first.
+        tests: folders and files of tests/.
     """
 
     files: tuple[str, ...]
@@ -75,7 +75,7 @@ def files_of(group: Group) -> list[Path]:
 
 
 def tests_of(group: Group) -> list[str]:
-    """Its test files, relative to the root, the nearest folder first."""
+    """Its test files, relative to the root."""
     places = [ROOT / "tests" / name for name in dict.fromkeys(group.tests)]
     found = [
         path

@@ -14,7 +14,7 @@ import pytest
 
 import coverage
 from benchmarks.mutants.children import COPY, in_fork, run_items
-from benchmarks.mutants.plan import ROOT, SECONDS, WORK
+from benchmarks.mutants.plan import ROOT, WORK
 from benchmarks.mutants.population import Mutant
 
 __all__ = ["Reach", "Test"]
@@ -33,7 +33,8 @@ class Test:
 class Reach:
     """What each test file reaches, followed once and kept as long as the file stays as it is."""
 
-    def __init__(self, items: dict[str, pytest.Item]) -> None:
+    def __init__(self, items: dict[str, pytest.Item], seconds: float) -> None:
+        self._seconds = seconds
         self._by_file: dict[str, list[pytest.Item]] = defaultdict(list)
         for name, item in items.items():
             self._by_file[name.partition("::")[0]].append(item)
@@ -52,14 +53,13 @@ class Reach:
         return found
 
     def tests_for(self, mutant: Mutant, test_files: list[str]) -> tuple[list[Test], bool]:
-        """Those that run its statement, quick ones of near rooms first; then their neighbours.
+        """Those that run its statement, quick ones first; then their neighbours.
 
         What a fixture runs is counted for the first test that asks for it, hence the neighbours.
         The second answer: whether any test runs the statement, or the import alone.
         """
-        direct: list[tuple[bool, float, str]] = []
-        beside: list[tuple[bool, float, str]] = []
-        nearest = Path(test_files[0]).parent
+        direct: list[tuple[float, str]] = []
+        beside: list[tuple[float, str]] = []
         for test_file in test_files:
             known = self._known.get(test_file)
             lines = known["lines"].get(mutant.file, {}) if known else {}
@@ -67,12 +67,11 @@ class Reach:
             hit = {name for line in range(first, last + 1) for name in lines.get(str(line), ())}
             if known is None or not (hit or lines):
                 continue
-            far = Path(test_file).parent != nearest
             for name, seconds in known["tests"].items():
-                (direct if name in hit else beside).append((far, seconds, name))
+                (direct if name in hit else beside).append((seconds, name))
         chosen: list[Test] = []
-        left = SECONDS
-        for _, seconds, name in [*sorted(direct), *sorted(beside)]:
+        left = self._seconds
+        for seconds, name in [*sorted(direct), *sorted(beside)]:
             if seconds <= left or not chosen:
                 chosen.append(Test(name, seconds))
                 left -= seconds

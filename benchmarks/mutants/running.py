@@ -30,9 +30,9 @@ _FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 class Trials:
     """The collected tests, and what they make of mutants."""
 
-    def __init__(self, items: dict[str, pytest.Item]) -> None:
+    def __init__(self, items: dict[str, pytest.Item], seconds: float) -> None:
         self._items = items
-        self._reach = Reach(items)
+        self._reach = Reach(items, seconds)
         self._proven: set[str] = set()
 
     def _prove(self, tests: list[Test], killer: str) -> None:
