@@ -63,7 +63,7 @@ GROUPS = {
                 "repair/test_choosing_numbers.py",
                 "repair/test_forwards.py",
             ),
-            "contract/test_repair.py",
+            *("repair/test_dealing.py", "contract/test_repair.py"),
         ),
     ),
 }

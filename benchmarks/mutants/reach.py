@@ -56,22 +56,25 @@ class Reach:
         """Those that run its statement, quick ones first; then their neighbours.
 
         What a fixture runs is counted for the first test that asks for it, hence the neighbours.
-        The second answer: whether any test runs the statement, or the import alone.
+        What the import alone runs is met by every test. The second answer is whether it is not that.
         """
         direct: list[tuple[float, str]] = []
         beside: list[tuple[float, str]] = []
+        elsewhere: list[tuple[float, str]] = []
         for test_file in test_files:
             known = self._known.get(test_file)
             lines = known["lines"].get(mutant.file, {}) if known else {}
             first, last = mutant.lines
             hit = {name for line in range(first, last + 1) for name in lines.get(str(line), ())}
-            if known is None or not (hit or lines):
-                continue
-            for name, seconds in known["tests"].items():
-                (direct if name in hit else beside).append((seconds, name))
+            for name, seconds in (known["tests"] if known else {}).items():
+                if name in hit:
+                    direct.append((seconds, name))
+                else:
+                    (beside if lines else elsewhere).append((seconds, name))
         chosen: list[Test] = []
         left = self._seconds
-        for seconds, name in [*sorted(direct), *sorted(beside)]:
+        others = beside if direct else [*beside, *elsewhere]
+        for seconds, name in [*sorted(direct), *sorted(others)]:
             if seconds <= left or not chosen:
                 chosen.append(Test(name, seconds))
                 left -= seconds
