@@ -56,7 +56,7 @@ class Reach:
         """Those that run its statement, quick ones first; then their neighbours.
 
         What a fixture runs is counted for the first test that asks for it, hence the neighbours.
-        What the import alone runs is met by every test. The second answer is whether it is not that.
+        What the import alone runs meets every test. The second answer: whether it is not that.
         """
         direct: list[tuple[float, str]] = []
         beside: list[tuple[float, str]] = []
