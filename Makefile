@@ -15,7 +15,8 @@ WITHOUT_CUDA = test -z "$(CPU_WHEELS)" || $(PIP) --no-deps --retries 0 --timeout
 WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS)
 
-.PHONY: help install demo test check format lint types floors audit lock vulnerabilities tests faults soak doctests bench matrix dist extras docs gallery clean
+.PHONY: help install demo test check format lint types floors audit lock vulnerabilities \
+	tests doctests faults soak bench mutants matrix dist extras docs gallery clean
 
 help:
 	@echo "make demo      train a small network twice, find its shift, repair it (half a minute)"
@@ -24,6 +25,7 @@ help:
 	@echo "make faults    10,000 ways in which a verb can go wrong, files under full disks; for a night"
 	@echo "make soak      everything in one process for an hour: nothing may grow"
 	@echo "make lock      requirements.lock from constraints.txt; make vulnerabilities asks of them"
+	@echo "make mutants   small changes to the source, each to be noticed by a test; hours, resumable"
 	@echo "make matrix    a slice of the tests with every promised torch and Python; hours, resumable"
 	@echo "make dist      build wheel and sdist, and check them as an index would"
 	@echo "make extras    try every extra from that wheel in an empty environment; resumable"
@@ -104,6 +106,10 @@ doctests: install
 bench: install
 	$(PIP) -e '.[bench]'
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m benchmarks
+
+mutants: install
+	$(PIP) mutmut coverage
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m benchmarks.mutants
 
 # Both need no environment: they make their own, and go on where they were stopped.
 matrix:

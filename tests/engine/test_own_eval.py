@@ -126,6 +126,60 @@ def test_a_ghost_norm_averages_for_evaluation():
     assert m["1"].shift == pytest.approx(0.5, abs=0.05)  # inputs of mean 0: Δ = keep_p
 
 
+served = {}  # outside every model, as a server's registry: nobody but the class can put it back
+
+
+class Serves(nn.Linear):
+    """Its `train()` tells a registry how it runs."""
+
+    def train(self, mode=True):
+        served[id(self)] = mode
+        return super().train(mode)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("inner", [False, True])
+def test_a_train_of_the_models_own_runs_on_the_way_back(training, inner):
+    """With the flag that the model was lent with, whatever the verb set last."""
+    serves = Serves(6, 6)
+    rest = [nn.Dropout(0.5), nn.BatchNorm1d(6)]
+    net = nn.Sequential(nn.Sequential(serves) if inner else serves, *rest).train(training)
+    for verb in (lambda: vs.measure(net, DATA), lambda: vs.inspect(net, DATA[0])):
+        served.clear()
+        verb()
+        assert served == {id(serves): training}
+        assert all(module.training == training for module in net.modules())
+
+
+def test_a_train_of_the_root_runs_on_the_way_back_after_a_failure_too():
+    class Root(nn.Sequential):
+        def train(self, mode=True):
+            served["root"] = mode
+            return super().train(mode)
+
+    net = Root(nn.Dropout(0.5), nn.BatchNorm1d(6)).eval()
+    with pytest.raises(vs.ModelError):
+        vs.measure(net, [torch.randn(64, 5)])
+    assert served["root"] is False
+
+
+def test_a_train_that_raises_on_the_way_back_is_told_and_flags_come_back():
+    class Once(nn.BatchNorm1d):
+        calls = 0
+
+        def train(self, mode=True):
+            if mode and self.calls:
+                raise RuntimeError("no way back")
+            self.calls += 1
+            return super().train(mode)
+
+    net = nn.Sequential(nn.Dropout(0.5), Once(6))
+    assert net.training
+    r = vs.recalibrate(net, DATA)
+    assert any("the model's own train(True) raised: no way back" in note for note in r.notes)
+    assert all(module.training for module in net.modules())
+
+
 def test_an_eval_that_raises_is_named():
     class Raises(nn.BatchNorm1d):
         def train(self, mode=True):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import pickle
+from math import inf
 
+import pytest
 import torch
 
 from varshift._repair.gate import joined, score_of, tried
 from varshift._repair.losses import Losses
+from varshift.results import Trial
+from varshift.theory.paired import Paired
 
 
 def losses(rows, right=None):
@@ -83,3 +88,61 @@ def test_each_verdict_says_what_kept_a_repair_out():
         trial = tried(before, after)
         assert trial.verdict(0.05, 1) == verdict
         assert trial.passes(0.05, 1) == (verdict == "passed")
+
+
+def change(mean, p_value=0.0, low=-2.0):
+    return Paired(mean, 0.1, low, 2.0, p_value, 100)
+
+
+# Asked of each of 4 candidates at level 0.2 is 0.05; what stands on a border does not pass it.
+@pytest.mark.parametrize(
+    ("loss", "accuracy", "verdict"),
+    [
+        (change(-1.0, 0.049), None, "passed"),
+        (change(-1.0, 0.05), None, "not better beyond chance"),
+        (change(-1.0, 0.19), None, "not better beyond chance"),
+        (change(0.0), None, "no better"),
+        (change(1.0, low=0.0), None, "no better"),
+        (change(1.0, low=0.1), None, "worse"),
+        (change(inf), None, "not finite"),
+        (change(-inf), None, "not finite"),
+        (change(-1.0), change(-0.1, 0.049), "accuracy fell"),
+        (change(-1.0), change(-0.1, 0.05), "passed"),
+        (change(-1.0), change(-0.1, 0.19), "passed"),
+        (change(-1.0), change(0.1, 0.0), "passed"),
+        (change(-1.0), change(0.0, 0.0), "passed"),
+        (change(-1.0, 0.05), change(-0.1), "not better beyond chance"),
+    ],
+)
+def test_the_borders_of_the_gate(loss, accuracy, verdict):
+    assert Trial(loss, accuracy).verdict(0.2, 4) == verdict
+    assert Trial(loss, accuracy).passes(0.2, 4) == (verdict == "passed")
+
+
+def test_accuracy_is_compared_where_both_can_say_it():
+    rows, right = torch.arange(4.0), torch.tensor([1.0, 1.0, 0.0, 1.0]).double()
+    fewer = right.clone()
+    fewer[0] = 0
+    fell = tried(losses(rows, right), losses(rows, fewer)).accuracy
+    assert (fell.mean, fell.samples) == (-0.25, 4)
+    assert tried(losses(rows, right), losses(rows)).accuracy is None
+    assert tried(losses(rows), losses(rows, right)).accuracy is None
+    assert tried(losses(rows), losses(rows + 1)).loss.mean == 1  # after − before
+    score = score_of(losses(rows, right))
+    assert score.accuracy == 0.75
+    assert score.accuracy_se == pytest.approx(0.25)  # s = √(3/4·1/4·4/3) = 1/2, over √4
+
+
+def test_one_sample_has_no_error_and_two_have():
+    assert math.isnan(score_of(losses(torch.ones(1))).loss_se)
+    assert score_of(losses(torch.tensor([1.0, 3.0]))).loss_se == pytest.approx(1.0)
+
+
+def test_batches_are_joined_with_all_that_is_known_of_them():
+    right = torch.ones(2).double()
+    one = Losses(torch.ones(2).double(), right, ignored=3)
+    two = Losses(torch.zeros(1).double(), right[:1], ignored=4)
+    both = joined([one, two])
+    assert (both.loss.tolist(), both.right.tolist(), both.ignored) == ([1, 1, 0], [1, 1, 1], 7)
+    assert joined([one, losses(torch.zeros(1))]).right is None
+    assert joined([losses(torch.zeros(1))]).right is None

@@ -58,6 +58,18 @@ def test_auto_keeps_the_best_that_is_better_beyond_chance():
     assert same(bits(net), before)
 
 
+def test_the_level_is_shared_by_all_candidates_and_no_more():
+    asked = {"held_out": pairs("test"), "method": ["recalibrate", "correct"], "max_held_out": 100}
+    found = vs.repair(shifted("a", 0.7), pairs("train"), **asked)["recalibrate"].trial.loss
+    assert found.mean < 0  # by nine standard errors of 898 samples
+    assert found.p_value > 0
+    for factor in (0.99, 1.01):  # of what two candidates need
+        level = 2 * found.p_value * factor
+        r = vs.repair(shifted("a", 0.7), pairs("train"), **asked, level=level)
+        assert r["recalibrate"].trial.loss == found
+        assert r["recalibrate"].accepted == (factor > 1)
+
+
 def test_a_model_lent_in_eval_mode_is_repaired_alike_and_comes_back_in_eval_mode():
     asked = {"held_out": pairs("test"), "method": ["recalibrate", "distill"]}
     one = vs.repair(shifted("a", 0.7), pairs("train"), **asked)

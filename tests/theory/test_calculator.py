@@ -147,6 +147,56 @@ def test_results_are_frozen_and_json_ready():
             made.name = "another"
 
 
+def test_a_document_says_what_went_in_and_what_came_out():
+    """Names of fields and outputs are what scripts read."""
+    went_in = {
+        "direct": {"drop_p": 0.5, "mean": 1, "var": 2, "bound": 0.95},
+        "width": {
+            **{"drop_p": 0.5, "mean": 0.4, "var": 0.34, "rho": 0.1, "d_cos2": 15, "bound": 0.95},
+            **{"slope": 0.0214, "intercept": -1.9},
+        },
+        "after": {"drop_p": 0.5, "var_test": 2, "energy": 3, "bound": 0.95},
+        "invert": {"drop_p": 0.5, "mean": 1, "stored_var": 5},
+        "angle": {"d": 576, "filters": 64, "level": 0.95},
+        "moments": {"activation": "relu", "mean": 0, "var": 1},
+    }
+    shifts, rates = {"shift", "severity"}, {"drop_p", "tau", "sigma", "beta"}
+    allowed = {"max_drop_p", "max_tau"}
+    came_out = {
+        "direct": {"train_var", *shifts, *rates, *allowed},
+        "width": {"direct_shift", "min_width", *shifts, *rates, *allowed},
+        "after": {"train_var", *shifts, *rates, *allowed},
+        "invert": {"var", *shifts, *rates},
+        "angle": {"d_cos2_mean", "d_cos2_sd", "low", "high", "mean_low", "mean_high"},
+        "moments": {"mean", "var", "second", "gain"},
+    }
+    fields = ["schema", "name", "formula", "inputs", "outputs", "headline", "rows", "notes"]
+    for made in every():
+        held = made.to_dict()
+        assert list(held) == fields
+        assert held["inputs"] == went_in[held["name"]]
+        assert set(held["outputs"]) == came_out[held["name"]]
+        assert held["formula"] == made.formula != ""
+    assert {made.name for made in every()} == set(went_in)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_what_goes_in_is_finite(bad):
+    tau = amount(tau=1.0)
+    for call in (
+        lambda: calculator.direct(tau, 0, bad),
+        lambda: calculator.after(tau, bad, 1),
+        lambda: calculator.invert(tau, bad, 1),
+        lambda: calculator.invert(tau, 0, bad),
+        lambda: calculator.width(tau, bad, 1, 0.1, 2),
+        lambda: calculator.width(tau, 0, 1, 0.1, bad),
+        lambda: calculator.width(tau, 0, 1, 0.1, 2, slope=bad, intercept=0),
+        lambda: calculator.moments("relu", bad, 1),
+    ):
+        with pytest.raises(UsageError, match=f"is {bad}"):
+            call()
+
+
 def test_what_has_no_value_says_so():
     half = amount(drop_p=0.5)
     dead = calculator.direct(half, 0, 0)

@@ -36,5 +36,10 @@ def test_without_the_factor_it_would_be_too_small():
     assert (jackknife_error(left_out) > 10 * left_out.std(0) / 12**0.5).all()
 
 
+def test_two_groups_are_enough():
+    # (G − 1)/G · Σ(F₍g₎ − F̄)² = 1/2 · (1 + 1)
+    assert jackknife_error(torch.tensor([3.0, 5.0])).item() == 1.0
+
+
 def test_one_group_has_no_error():
     assert jackknife_error(torch.ones(1, 3)).isnan().all()

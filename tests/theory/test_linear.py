@@ -148,3 +148,11 @@ def test_errors_say_what_and_what_to_do():
         theory.train_var_after(torch.ones(2), -torch.ones(2), 1.0)
     with pytest.raises(UsageError, match="shapes differ"):
         theory.ratio_after(torch.ones(2), torch.ones(3), 1.0)
+
+
+def test_energy_is_double_whatever_comes_in():
+    second, weight = torch.tensor([1.0, 4.0]), torch.tensor([[1.0, 3.0]])
+    for one in (second, second.double(), second.half()):
+        for other in (weight, weight.double(), weight.half()):
+            energy = theory.linear_noise_energy_from_second(one, other)
+            assert (energy.item(), energy.dtype) == (37.0, torch.float64)

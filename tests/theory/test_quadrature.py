@@ -208,6 +208,22 @@ def test_exp_is_right_or_nan_where_its_mass_leaves_the_reach(var):
     assert actual.isnan().all() or ((actual / expected - 1).abs() < 1e-10).all()
 
 
+def test_a_channel_that_was_not_measured_spoils_no_other():
+    def finer_than_panels(x):  # near 0 alone
+        return torch.where(x.abs() < 50, (1e9 * x).cos(), x)
+
+    nan = float("nan")
+    known, _ = theory.gaussian_moments(finer_than_panels, column([100.0]), column([1.0]))
+    for mean, var in ((nan, 1.0), (0.0, nan)):
+        first, _ = theory.gaussian_moments(
+            finer_than_panels, column([mean, 100.0]), column([var, 1.0])
+        )
+        assert first[0].isnan()
+        assert first[1] == known
+    with pytest.raises(UsageError, match="does not settle"):
+        theory.gaussian_moments(finer_than_panels, column([0.0]), column([1.0]))
+
+
 def test_random_functions_are_refused():
     torch.manual_seed(0)
     with pytest.raises(UsageError, match=r"does not settle.*a Dropout inside it counts"):

@@ -118,3 +118,7 @@ def test_errors():
         theory.HalfMoments(-one, one, -one, one)
     with pytest.raises(UsageError, match="shapes differ"):
         theory.HalfMoments(one, one, -one, torch.ones(3))
+    with pytest.raises(UsageError, match="positive_var has 2 negative entries"):
+        theory.HalfMoments(one, -one, -one, one)
+    with pytest.raises(UsageError, match="negative_var has 2 negative entries"):
+        theory.HalfMoments(one, one, -one, -one)

@@ -1,0 +1,1 @@
+"""Mutation testing; see `python -m benchmarks.mutants --help`."""

@@ -1,0 +1,79 @@
+"""The page of `make mutants`, made from its records."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from benchmarks.mutants.equivalent import EQUIVALENT
+from benchmarks.mutants.plan import GROUPS, PAGE
+from benchmarks.mutants.records import LIVES, records
+
+__all__ = ["page", "write"]
+
+_KINDS = ("killed", "hung", "equivalent", "survived")
+
+
+def write() -> None:
+    """Write the page and print its first table."""
+    text = page(list(records().values()))
+    PAGE.write_text(text)
+    print(text.partition("## By file")[0])
+
+
+def page(found: list[dict[str, Any]]) -> str:
+    """What became of each mutant, by group and by file; then who lives, and why."""
+    told = [record | {"kind": _kind(record)} for record in found]
+    equivalent = [record for record in told if record["kind"] == "equivalent"]
+    survived = [record for record in told if record["kind"] == "survived"]
+    reasons = [f"| {_change(one)} | {EQUIVALENT[one['key']]} |" for one in equivalent]
+    parts = [
+        "# Mutants",
+        f"A fixed sample of {len(told)} small changes to the source, each met by the tests of its "
+        "rooms; `make mutants` makes this page (how: `benchmarks/README.md`). “Hung”: the tests "
+        "did not end, which counts as killed. “Equivalent”: no test can tell it, for the reason "
+        "below. The share is killed and hung among all that are not equivalent.",
+        _table("group", [(name, [r for r in told if r["group"] == name]) for name in GROUPS], told),
+        "## By file",
+        _table("file", [(f, [r for r in told if r["file"] == f]) for f in _files(told)], told),
+        "## Equivalent",
+        "\n".join(["| change | why no test can tell |", "|---|---|", *reasons]),
+        "## Survived",
+        "\n".join(["| change |", "|---|", *(f"| {_change(one)} |" for one in survived)]),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _files(told: list[dict[str, Any]]) -> list[str]:
+    return sorted({record["file"] for record in told})
+
+
+def _kind(record: dict[str, Any]) -> str:
+    if record["outcome"] in LIVES:
+        return "equivalent" if record["key"] in EQUIVALENT else "survived"
+    return str(record["outcome"])
+
+
+def _table(
+    head: str, rows: list[tuple[str, list[dict[str, Any]]]], told: list[dict[str, Any]]
+) -> str:
+    lines = [f"| {head} | mutants | {' | '.join(_KINDS)} | share |", "|---|" + "---:|" * 6]
+    for name, members in [*rows, ("**all**", told)]:
+        counts = Counter(record["kind"] for record in members)
+        dead = counts["killed"] + counts["hung"]
+        real = dead + counts["survived"]
+        share = f"{100 * dead / real:.0f} %" if real else "—"
+        figures = " | ".join(str(counts[kind]) for kind in _KINDS)
+        lines.append(f"| {name} | {len(members)} | {figures} | {share} |")
+    return "\n".join(lines)
+
+
+def _change(record: dict[str, Any]) -> str:
+    before, after = (_code(record[side]) for side in ("before", "after"))
+    where = f"{record['file']}, `{record['function'] or 'top'}`"
+    return f"`{record['key']}` {where}: {before} → {after}"
+
+
+def _code(text: str) -> str:
+    short = text if len(text) <= 120 else text[:119] + "…"
+    return f"`` {short.replace('|', chr(92) + '|')} ``"

@@ -1,0 +1,169 @@
+"""The table of laws against torch's own operations on the values, and against their integrals."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from scipy import stats
+
+from varshift._engine.trace.laws import UNKNOWN, Law, drawn_law, law_after
+
+YES = Law("bernoulli", 1.0, 0.0, 0.3)
+LEVELS = Law("bernoulli", 2.0, -0.5, 0.3)
+UNIFORM, GAUSSIAN = Law("uniform", -0.5, 2.0), Law("gaussian", 1.5, 0.5)
+ONE = {
+    "neg": torch.neg,
+    "floor": torch.floor,
+    "logical_not": torch.logical_not,
+    "bitwise_not": lambda values: ~values.bool(),
+    "clone": torch.clone,
+}
+TWO = {"mul": torch.mul, "div": torch.div, "add": torch.add, "sub": torch.sub, "rsub": torch.rsub}
+
+
+def mapped(step, *values):
+    return [float(value) for value in step(torch.tensor(values, dtype=torch.float64))]
+
+
+@pytest.mark.parametrize("name", ONE)
+def test_two_values_go_through_an_operation_as_in_torch(name):
+    law = YES if "not" in name else LEVELS
+    found = law_after(name, law, None, True)
+    assert [found.first, found.second] == mapped(ONE[name], law.first, law.second)
+    assert (found.kind, found.chance) == ("bernoulli", 0.3)
+
+
+def sides(name, noise_first):
+    number = torch.tensor(-4.0, dtype=torch.float64)
+    step = TWO[name]
+    return (lambda noise: step(noise, number)) if noise_first else lambda noise: step(number, noise)
+
+
+@pytest.mark.parametrize("noise_first", [True, False])
+@pytest.mark.parametrize("name", TWO)
+def test_a_number_meets_each_law_as_in_torch(name, noise_first):
+    step = sides(name, noise_first)
+    two = law_after(name, LEVELS, -4.0, noise_first)
+    assert (two.kind, two.chance) == ("bernoulli", 0.3)
+    assert [two.first, two.second] == mapped(step, LEVELS.first, LEVELS.second)
+    uniform, gaussian = (law_after(name, law, -4.0, noise_first) for law in (UNIFORM, GAUSSIAN))
+    if name == "div" and not noise_first:  # the reciprocal has another law
+        assert (uniform, gaussian) == (UNKNOWN, UNKNOWN)
+        return
+    ends = sorted(mapped(step, UNIFORM.first, UNIFORM.second))
+    assert (uniform.kind, uniform.first, uniform.second) == ("uniform", *ends)
+    mean, above = mapped(step, 1.5, 2.0)
+    assert (gaussian.kind, gaussian.first) == ("gaussian", mean)
+    assert gaussian.second == abs(above - mean)
+
+
+def test_division_by_a_zero_of_the_noise_has_no_value():
+    assert math.isnan(law_after("div", YES, 2.0, False).second)
+
+
+@pytest.mark.parametrize("number", [-1.0, -0.5, 0.25, 1.0, 2.0, 3.0])
+@pytest.mark.parametrize(("name", "below"), [("lt", 1), ("le", 1), ("gt", 0), ("ge", 0)])
+def test_comparisons_have_the_chance_of_the_distribution(name, below, number):
+    cases = {
+        UNIFORM: stats.uniform(-0.5, 2.5).cdf(number),
+        GAUSSIAN: stats.norm(1.5, 0.5).cdf(number),
+    }
+    for law, chance in cases.items():
+        for noise_first in (True, False):
+            found = law_after(name, law, number, noise_first)
+            wanted = chance if below == noise_first else 1 - chance
+            assert (found.kind, found.first, found.second) == ("bernoulli", 1.0, 0.0)
+            assert found.chance == pytest.approx(wanted, abs=1e-12)
+
+
+@pytest.mark.parametrize(("low", "chance"), [(0.9, 0.9), (2.25, 0.25), (-0.3, 0.7), (-1.4, 0.6)])
+def test_the_floor_of_a_shifted_draw_is_a_yes_or_no(low, chance):
+    found = law_after("floor", Law("uniform", low, low + 1), None, True)
+    assert (found.kind, found.first, found.second) == (
+        "bernoulli",
+        math.floor(low) + 1,
+        math.floor(low),
+    )
+    assert found.chance == pytest.approx(chance, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "law", "number"),
+    [
+        ("floor", Law("uniform", 0.5, 2.5), None),  # three values
+        ("floor", Law("uniform", 0.25, 0.75), None),  # one
+        ("floor", Law("uniform", 0.5, 0.5), None),
+        ("floor", GAUSSIAN, None),
+        ("lt", YES, 0.5),
+        ("lt", Law("uniform", 1.0, 1.0), 0.5),
+        ("lt", Law("gaussian", 1.0, 0.0), 0.5),
+        ("mul", YES, None),  # by a tensor of many numbers
+        ("exp", YES, None),
+        ("exp", YES, 2.0),
+        ("neg", UNKNOWN, None),
+        ("mul", UNKNOWN, 2.0),
+    ],
+)
+def test_what_is_not_in_the_table_is_unknown(name, law, number):
+    assert law_after(name, law, number, True) == UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("call", "law"),
+    [
+        (("rand", "default", ([4],), {}), Law("uniform", 0.0, 1.0)),
+        (("rand_like", "default", (), {}), Law("uniform", 0.0, 1.0)),
+        (("randn", "default", ([4],), {}), Law("gaussian", 0.0, 1.0)),
+        (("randn_like", "default", (), {}), Law("gaussian", 0.0, 1.0)),
+        (("bernoulli", "float", (), {}), Law("bernoulli", 1.0, 0.0, 0.5)),
+        (("bernoulli", "float", ("x", 0.8), {}), Law("bernoulli", 1.0, 0.0, 0.8)),
+        (("bernoulli", "p", ("x",), {"p": 0.7}), Law("bernoulli", 1.0, 0.0, 0.7)),
+        (("bernoulli", "Tensor", ("x", "y"), {}), UNKNOWN),
+        (("uniform", "default", ("x",), {}), Law("uniform", 0.0, 1.0)),
+        (("uniform", "default", ("x", -2.0), {}), Law("uniform", -2.0, 1.0)),
+        (("uniform", "default", ("x", -2.0, 3), {}), Law("uniform", -2.0, 3.0)),
+        (("uniform", "default", ("x",), {"from": -1, "to": 5}), Law("uniform", -1.0, 5.0)),
+        (("normal", "default", ("x",), {}), Law("gaussian", 0.0, 1.0)),
+        (("normal", "default", ("x", 2), {}), Law("gaussian", 2.0, 1.0)),
+        (("normal", "default", ("x", 2, 3.0), {}), Law("gaussian", 2.0, 3.0)),
+        (("normal", "default", ("x",), {"mean": 1, "std": 4}), Law("gaussian", 1.0, 4.0)),
+        (("poisson", "default", ("x",), {}), UNKNOWN),
+    ],
+)
+def test_draws_are_read_from_their_numbers(call, law):
+    assert drawn_law(*call) == law
+
+
+@pytest.mark.parametrize(
+    ("law", "twin"),
+    [
+        (LEVELS, stats.rv_discrete(values=([-1, 4], [0.7, 0.3]))),  # twice the values
+        (UNIFORM, stats.uniform(-0.5, 2.5)),
+        (GAUSSIAN, stats.norm(1.5, 0.5)),
+    ],
+)
+def test_mean_variance_and_tau_are_those_of_the_distribution(law, twin):
+    scale = 2.0 if law is LEVELS else 1.0
+    mean, var = twin.mean() / scale, twin.var() / scale**2
+    assert law.mean == pytest.approx(mean, rel=1e-12)
+    assert law.var == pytest.approx(var, rel=1e-12)
+    assert law.tau == pytest.approx(var / mean**2, rel=1e-12)
+
+
+def test_what_has_no_tau_no_rate_or_no_ends():
+    assert Law("uniform", -1.0, 1.0).tau is None
+    assert UNKNOWN.tau is None
+    assert math.isnan(UNKNOWN.mean)
+    assert math.isnan(UNKNOWN.var)
+    assert UNKNOWN.ends is None
+    assert Law("bernoulli", 1.0, 0.0, 1.0).ends is None
+    assert [law.drop_p for law in (UNKNOWN, UNIFORM, LEVELS)] == [None] * 3
+    assert Law("bernoulli", 1.0, 0.0, 0.3).drop_p == pytest.approx(0.7)
+    assert Law("bernoulli", 0.0, 2.0, 0.3).drop_p == 0.3
+    assert LEVELS.ends == (-0.5, 2.0)
+    assert GAUSSIAN.ends == (-1.0, 4.0)
+    low, high = UNIFORM.ends
+    assert low == -0.5
+    assert 2.0 - 1e-5 < high < 2.0
