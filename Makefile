@@ -15,12 +15,13 @@ WITHOUT_CUDA = test -z "$(CPU_WHEELS)" || $(PIP) --no-deps --retries 0 --timeout
 WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS)
 
-.PHONY: help install demo test check format lint types floors tests doctests bench matrix dist extras docs gallery clean
+.PHONY: help install demo test check format lint types floors tests doctests bench zoo matrix dist extras docs gallery clean
 
 help:
 	@echo "make demo      train a small network twice, find its shift, repair it (half a minute)"
 	@echo "make test      everything continuous integration runs (the same as make check)"
 	@echo "make bench     time and accuracy side by side with other tools"
+	@echo "make zoo       every batch-norm architecture of five libraries, read; hours, resumable"
 	@echo "make matrix    a slice of the tests with every promised torch and Python; hours, resumable"
 	@echo "make dist      build wheel and sdist, and check them as an index would"
 	@echo "make extras    try every extra from that wheel in an empty environment; resumable"
@@ -74,6 +75,10 @@ doctests: install
 bench: install
 	$(PIP) -e '.[bench]'
 	$(BIN)/python -m benchmarks
+
+# ZOO="--only PARTS", "--table" and what else `python -m benchmarks.zoo --help` names.
+zoo: install
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m benchmarks.zoo $(ZOO)
 
 # Both need no environment: they make their own, and go on where they were stopped.
 matrix:

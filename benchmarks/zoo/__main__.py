@@ -1,0 +1,52 @@
+"""`make zoo`, or `python -m benchmarks.zoo [--only PARTS] [--table]`.
+
+One line an architecture in docs/results/zoo.jsonl, the page docs/results/zoo.md out of all of them.
+A run that was stopped goes on; names come in an order by chance, but the same each time, so that
+what is there at any moment is a fair sample.
+"""
+
+from __future__ import annotations
+
+import argparse
+import zlib
+from importlib import import_module
+
+from benchmarks.zoo.keeping import RECORDS, Limits, lines, read
+from benchmarks.zoo.reading import FIGURES, LIBRARIES
+from benchmarks.zoo.sixty import SIXTY
+
+
+def main() -> None:
+    """Read what is not read yet, then write the page."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.zoo", description=__doc__)
+    parser.add_argument("--only", default="", help="names with one of these parts, comma-separated")
+    parser.add_argument("--again", action="store_true", help="those of --only, read or not")
+    parser.add_argument("--table", action="store_true", help="write the page, read nothing")
+    parser.add_argument("--seconds", type=int, default=Limits.seconds, help="for one name")
+    parser.add_argument("--memory", type=float, default=Limits.memory / 2**30, help="in GiB")
+    arguments = parser.parse_args()
+    if not arguments.table:
+        parts = [part for part in arguments.only.split(",") if part]
+        limits = Limits(arguments.seconds, int(arguments.memory * 2**30))
+        RECORDS.parent.mkdir(parents=True, exist_ok=True)
+        done = {} if arguments.again else lines()
+        asked = [name for name in population() if name not in done]
+        read([name for name in asked if not parts or any(p in name for p in parts)], limits)
+    from benchmarks.zoo.page import write
+
+    write(lines())
+
+
+def population() -> list[str]:
+    """Every name of every library, and the sixty that are measured as well."""
+    names = [
+        f"{library}/{name}"
+        for library, (module, _) in LIBRARIES.items()
+        for name in import_module(module).names()
+    ]
+    names += [FIGURES + name for name in SIXTY]
+    return sorted(names, key=lambda name: zlib.crc32(name.encode()))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,60 @@
+"""Networks that take images: options they accept, and the smallest side they take."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import nn
+
+from benchmarks.zoo.specimen import LeftOut, Specimen, call, on_meta, revived
+
+__all__ = ["SIDES", "accepted", "smallest"]
+
+SIDES = (64, 96, 128, 160, 192, 224, 256, 299, 384)
+_UNKNOWN = re.compile(r"unexpected keyword argument '(\w+)'")
+
+
+def accepted(make: Callable[..., nn.Module], options: dict[str, Any]) -> dict[str, Any]:
+    """Those of the options that the constructor takes, found by trying, without memory."""
+    options = dict(options)
+    while True:
+        try:
+            on_meta(lambda: make(**options))
+        except TypeError as refused:
+            unknown = _UNKNOWN.search(str(refused))
+            if unknown is None or unknown[1] not in options:
+                raise
+            del options[unknown[1]]
+        else:
+            return options
+
+
+def smallest(
+    make: Callable[..., nn.Module],
+    tries: Iterable[tuple[dict[str, Any], int]],
+    channels: int = 3,
+    depth: tuple[int, ...] = (),
+) -> Specimen:
+    """The first (options, side) that passes a training forward; all samples are square images."""
+    said = "no side was tried"
+    for options, side in tries:
+        samples = 4 if side <= 64 else 2
+
+        def draw(count: int, side: int = side) -> torch.Tensor:
+            return torch.randn(count, channels, *depth, side, side)
+
+        try:
+            lent = Specimen(revived(make(**options)), draw, samples=samples, options=options)
+            call(lent, draw(samples))
+        except (MemoryError, KeyboardInterrupt):
+            raise
+        except Exception as failed:  # the next side may do
+            said = f"{type(failed).__name__}: {failed}".splitlines()[0]
+            continue
+        told = " ".join(f"{name}={value}" for name, value in options.items())
+        shape = " × ".join(str(size) for size in (samples, channels, *depth, side, side))
+        return Specimen(lent.model, draw, None, f"{shape} {told}".strip(), samples, options)
+    raise LeftOut(f"does not run by itself: {said}")

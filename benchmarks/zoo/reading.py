@@ -1,0 +1,99 @@
+"""What is asked of one architecture, and the line that comes of it."""
+
+from __future__ import annotations
+
+import time
+import warnings
+import zlib
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+import torch
+from tests.contract.marks import marks
+
+import varshift as vs
+from benchmarks.zoo.figures import figures
+from benchmarks.zoo.pairs import ATTEMPTS, tried
+from benchmarks.zoo.specimen import LeftOut, Specimen, call
+
+__all__ = ["FIGURES", "LIBRARIES", "Line", "line_of"]
+
+Line = dict[str, Any]
+FIGURES = "figures of "
+LIBRARIES = {
+    "timm": ("benchmarks.zoo.timm_nets", "timm"),
+    "torchvision": ("benchmarks.zoo.torchvision_nets", "torchvision"),
+}
+LONG = 2.0  # seconds of a forward from which on it is run fewer times
+
+
+def line_of(name: str) -> Line:
+    """Everything about "library/name", or about "figures of library/name"."""
+    library, _, short = name.removeprefix(FIGURES).partition("/")
+    module, package = LIBRARIES[library]
+    line: Line = {"name": name, "versions": f"{package} {version(package)}"}
+    line["versions"] += f", torch {version('torch')}"
+    torch.manual_seed(zlib.crc32(name.encode()))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            lent = import_module(module).make(short)
+        except LeftOut as reason:
+            return line | {"outcome": "left out", "reason": str(reason)}
+        except (ImportError, RuntimeError, ValueError, TypeError) as failed:
+            return line | {"outcome": "left out", "reason": f"cannot be built: {_told(failed)}"}
+        return line | (figures(lent) if name.startswith(FIGURES) else read(lent))
+
+
+def read(lent: Specimen) -> Line:
+    """Inspect it, compare it with what was lent, time it, and try its routes."""
+    batch = lent.draw(lent.samples)
+    line: Line = {
+        "parameters": sum(parameter.numel() for parameter in lent.model.parameters()),
+        "input": lent.told,
+    }
+    before = marks(lent.model)
+    try:
+        first, structure = _timed(lambda: vs.inspect(lent.model, batch, forward=lent.forward))
+    except Exception as failed:
+        return line | {"outcome": "failed", "reason": _told(failed)}
+    after = marks(lent.model)
+    line |= {
+        "outcome": "read",
+        "marks": [kind for kind in before if before[kind] != after[kind]],
+        "norms": sum(norm.calls > 0 for norm in structure.norms),
+        "noises": sum(noise.active for noise in structure.noises),
+        "routes": len(structure.routes),
+        "direct": len(structure.direct()),
+        "notes": [str(note) for note in structure.notes],
+    }
+    line |= _times(lent, batch, first)
+    attempts = ATTEMPTS if line["forward_s"] < LONG else 1
+    return line | {"pairs": asdict(tried(lent, batch, structure, attempts))}
+
+
+def _times(lent: Specimen, batch: Any, first: float) -> Line:
+    """CPU seconds of one training forward and of inspect: the least of a few, in turn."""
+    forwards, inspects = [], [first]
+    for turn in range(3):
+        forwards.append(_timed(lambda: call(lent, batch))[0])
+        if min(forwards) > LONG:
+            break
+        if turn == 1:
+            inspects.append(_timed(lambda: vs.inspect(lent.model, batch, forward=lent.forward))[0])
+    return {"forward_s": round(min(forwards), 4), "inspect_s": round(min(inspects), 4)}
+
+
+def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    start = time.process_time()
+    result = work()
+    return time.process_time() - start, result
+
+
+def _told(failed: BaseException) -> str:
+    """An error in one line."""
+    first = str(failed).strip().splitlines()
+    return f"{type(failed).__name__}: {first[0] if first else ''}"[:300]

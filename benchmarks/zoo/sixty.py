@@ -1,0 +1,1 @@
+SIXTY: tuple[str, ...] = ("timm/resnet18", "timm/test_efficientnet")

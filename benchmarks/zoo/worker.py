@@ -1,0 +1,36 @@
+"""Reads the names it is sent, one a line, and answers each with a line of JSON.
+
+A process of its own: what an architecture does to it, or a want of memory, ends here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+
+import torch
+
+from benchmarks.zoo.reading import line_of
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """`python -m benchmarks.zoo.worker ANSWERS MEMORY`: a descriptor, and bytes."""
+    answers, memory = int(sys.argv[1]), int(sys.argv[2])
+    resource.setrlimit(resource.RLIMIT_DATA, (memory, memory))
+    torch.set_num_threads(1)
+    with os.fdopen(answers, "w") as out:
+        for name in sys.stdin:
+            try:
+                line = line_of(name.strip())
+            except Exception as failed:  # the next name shall be read all the same
+                said = f"{type(failed).__name__}: {failed}".strip().splitlines()[0][:300]
+                line = {"name": name.strip(), "outcome": "failed", "reason": said}
+            print(json.dumps(line), file=out, flush=True)
+
+
+if __name__ == "__main__":
+    main()
