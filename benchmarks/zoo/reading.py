@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import warnings
 import zlib
@@ -27,6 +28,7 @@ LIBRARIES = {
     "timm": ("benchmarks.zoo.timm_nets", "timm"),
     "torchvision": ("benchmarks.zoo.torchvision_nets", "torchvision"),
 }
+_INSTALLED = re.compile(r"/\S*/site-packages/")
 LONG = 2.0  # seconds of a forward from which on it is run fewer times
 
 
@@ -68,7 +70,7 @@ def read(lent: Specimen) -> Line:
         "noises": sum(noise.active for noise in structure.noises),
         "routes": len(structure.routes),
         "direct": len(structure.direct()),
-        "notes": [str(note) for note in structure.notes],
+        "notes": [_INSTALLED.sub("", str(note)) for note in structure.notes],
     }
     line |= _times(lent, batch, first)
     attempts = ATTEMPTS if line["forward_s"] < LONG else 1
