@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from benchmarks.zoo.specimen import LeftOut, Specimen, call, on_meta, revived
+from benchmarks.zoo.specimen import LeftOut, Specimen, on_meta, revived, tested
 
 __all__ = ["SIDES", "accepted", "smallest"]
 
@@ -46,15 +46,11 @@ def smallest(
         def draw(count: int, side: int = side) -> torch.Tensor:
             return torch.randn(count, channels, *depth, side, side)
 
-        try:
-            lent = Specimen(revived(make(**options)), draw, samples=samples, options=options)
-            call(lent, draw(samples))
-        except (MemoryError, KeyboardInterrupt):
-            raise
-        except Exception as failed:  # the next side may do
-            said = f"{type(failed).__name__}: {failed}".splitlines()[0]
-            continue
-        told = " ".join(f"{name}={value}" for name, value in options.items())
+        words = " ".join(f"{name}={value}" for name, value in options.items())
         shape = " × ".join(str(size) for size in (samples, channels, *depth, side, side))
-        return Specimen(lent.model, draw, None, f"{shape} {told}".strip(), samples, options)
-    raise LeftOut(f"does not run by itself: {said}")
+        told = f"{shape} {words}".strip()
+        try:
+            return tested(Specimen(revived(make(**options)), draw, None, told, samples))
+        except LeftOut as reason:  # the next side may do
+            said = str(reason)
+    raise LeftOut(said)

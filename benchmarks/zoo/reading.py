@@ -27,6 +27,8 @@ FIGURES = "figures of "
 LIBRARIES = {
     "timm": ("benchmarks.zoo.timm_nets", "timm"),
     "torchvision": ("benchmarks.zoo.torchvision_nets", "torchvision"),
+    "torch_geometric": ("benchmarks.zoo.graph_nets", "torch_geometric"),
+    "monai": ("benchmarks.zoo.monai_nets", "monai"),
 }
 _INSTALLED = re.compile(r"/\S*/site-packages/")
 LONG = 2.0  # seconds of a forward from which on it is run fewer times
