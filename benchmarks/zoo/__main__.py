@@ -1,15 +1,17 @@
 """`make zoo`, or `python -m benchmarks.zoo [--only PARTS] [--table]`.
 
 One line an architecture in docs/results/zoo.jsonl, the page docs/results/zoo.md out of all of them.
-A run that was stopped goes on; names come in an order by chance, but the same each time, so that
-what is there at any moment is a fair sample.
+A run that was stopped goes on. Names come in rounds, one of each family a round, so that what is
+there at any moment is of every kind.
 """
 
 from __future__ import annotations
 
 import argparse
 import zlib
+from collections import defaultdict
 from importlib import import_module
+from itertools import zip_longest
 
 from benchmarks.zoo.keeping import RECORDS, Limits, lines, read
 from benchmarks.zoo.reading import FIGURES, LIBRARIES
@@ -39,13 +41,15 @@ def main() -> None:
 
 def population() -> list[str]:
     """Every name of every library, and the sixty that are measured as well."""
-    names = [
-        f"{library}/{name}"
-        for library, (module, _) in LIBRARIES.items()
-        for name in import_module(module).names()
-    ]
-    names += [FIGURES + name for name in SIXTY]
-    return sorted(names, key=lambda name: zlib.crc32(name.encode()))
+    families: dict[str, list[str]] = defaultdict(list)
+    for library, (module, _) in LIBRARIES.items():
+        for name, family in import_module(module).families().items():
+            families[f"{library} {family}"].append(f"{library}/{name}")
+    families["figures"] = [FIGURES + name for name in SIXTY]
+    for names in families.values():
+        names.sort(key=lambda name: zlib.crc32(name.encode()))
+    rounds = zip_longest(*families.values())
+    return [name for each in rounds for name in each if name is not None]
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from torch_geometric.nn.models import (
 
 from benchmarks.zoo.specimen import Specimen, revived, tested
 
-__all__ = ["make", "names"]
+__all__ = ["families", "make"]
 
 WIDTH, NODES = 16, 12  # features of a node, nodes of a graph
 
@@ -189,9 +189,9 @@ NETS: dict[str, tuple[Callable[[], nn.Module], Forward]] = {
 }
 
 
-def names() -> list[str]:
-    """All of the table."""
-    return list(NETS)
+def families() -> dict[str, str]:
+    """By name, the class: what is before the comma."""
+    return {name: name.partition(",")[0] for name in NETS}
 
 
 def make(name: str) -> Specimen:

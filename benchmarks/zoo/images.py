@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import torch
@@ -14,20 +15,20 @@ from benchmarks.zoo.specimen import LeftOut, Specimen, on_meta, revived, tested
 __all__ = ["SIDES", "accepted", "smallest"]
 
 SIDES = (64, 96, 128, 160, 192, 224, 256, 299, 384)
-_UNKNOWN = re.compile(r"unexpected keyword argument '(\w+)'")
+_REFUSED = re.compile(r"unexpected keyword argument(.*)")
 
 
 def accepted(make: Callable[..., nn.Module], options: dict[str, Any]) -> dict[str, Any]:
     """Those of the options that the constructor takes, found by trying, without memory."""
-    options = dict(options)
     while True:
         try:
-            on_meta(lambda: make(**options))
+            on_meta(partial(make, **options))
         except TypeError as refused:
-            unknown = _UNKNOWN.search(str(refused))
-            if unknown is None or unknown[1] not in options:
+            named = _REFUSED.search(str(refused))
+            unknown = [name for name in options if named and f"'{name}'" in named[1]]
+            if not unknown:
                 raise
-            del options[unknown[1]]
+            options = {name: value for name, value in options.items() if name not in unknown}
         else:
             return options
 

@@ -11,7 +11,7 @@ from torch import nn
 
 from benchmarks.zoo.specimen import Specimen, revived, tested
 
-__all__ = ["make", "names"]
+__all__ = ["families", "make"]
 
 Make = Callable[[], nn.Module]
 SEG = {"in_channels": 1, "out_channels": 2}
@@ -204,9 +204,9 @@ NETS: dict[str, tuple[Make, tuple[int, ...]]] = {
 OF_THEIR_OWN = {"Generator, 2D": (16,), "Generator, 3D": (16,)}
 
 
-def names() -> list[str]:
-    """All of the table."""
-    return list(NETS)
+def families() -> dict[str, str]:
+    """By name, the class: what is before the comma."""
+    return {name: name.partition(",")[0] for name in NETS}
 
 
 def make(name: str) -> Specimen:

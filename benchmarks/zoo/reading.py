@@ -28,10 +28,12 @@ LIBRARIES = {
     "timm": ("benchmarks.zoo.timm_nets", "timm"),
     "torchvision": ("benchmarks.zoo.torchvision_nets", "torchvision"),
     "torch_geometric": ("benchmarks.zoo.graph_nets", "torch_geometric"),
+    "transformers": ("benchmarks.zoo.transformers_nets", "transformers"),
     "monai": ("benchmarks.zoo.monai_nets", "monai"),
 }
 _INSTALLED = re.compile(r"/\S*/site-packages/")
-LONG = 2.0  # seconds of a forward from which on it is run fewer times
+FORWARDS = 2  # of which the faster is set against inspect, after the one that tried the input
+LONG = 2.0  # CPU seconds of a forward, from which on routes are tried once only
 
 
 def line_of(name: str) -> Line:
@@ -61,7 +63,7 @@ def read(lent: Specimen) -> Line:
     }
     before = marks(lent.model)
     try:
-        first, structure = _timed(lambda: vs.inspect(lent.model, batch, forward=lent.forward))
+        seconds, structure = _timed(lambda: vs.inspect(lent.model, batch, forward=lent.forward))
     except Exception as failed:
         return line | {"outcome": "failed", "reason": _told(failed)}
     after = marks(lent.model)
@@ -74,24 +76,14 @@ def read(lent: Specimen) -> Line:
         "direct": len(structure.direct()),
         "notes": [_INSTALLED.sub("", str(note)) for note in structure.notes],
     }
-    line |= _times(lent, batch, first)
-    attempts = ATTEMPTS if line["forward_s"] < LONG else 1
+    forward = min(_timed(lambda: call(lent, batch))[0] for _ in range(FORWARDS))
+    line |= {"forward_s": round(forward, 4), "inspect_s": round(seconds, 4)}
+    attempts = ATTEMPTS if forward < LONG else 1
     return line | {"pairs": asdict(tried(lent, batch, structure, attempts))}
 
 
-def _times(lent: Specimen, batch: Any, first: float) -> Line:
-    """CPU seconds of one training forward and of inspect: the least of a few, in turn."""
-    forwards, inspects = [], [first]
-    for turn in range(3):
-        forwards.append(_timed(lambda: call(lent, batch))[0])
-        if min(forwards) > LONG:
-            break
-        if turn == 1:
-            inspects.append(_timed(lambda: vs.inspect(lent.model, batch, forward=lent.forward))[0])
-    return {"forward_s": round(min(forwards), 4), "inspect_s": round(min(inspects), 4)}
-
-
 def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
+    """CPU seconds, which other processes on the machine lengthen least."""
     start = time.process_time()
     result = work()
     return time.process_time() - start, result

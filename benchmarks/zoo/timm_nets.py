@@ -10,7 +10,7 @@ from torch import nn
 from benchmarks.zoo.images import SIDES, accepted, smallest
 from benchmarks.zoo.specimen import Specimen
 
-__all__ = ["make", "names"]
+__all__ = ["families", "make"]
 
 OPTIONS = {
     **{"drop_rate": 0.3, "drop_path_rate": 0.3, "drop_block_rate": 0.2},
@@ -18,9 +18,11 @@ OPTIONS = {
 }
 
 
-def names() -> list[str]:
-    """All that timm lists."""
-    return list(timm.list_models())
+def families() -> dict[str, str]:
+    """By name, the file of timm that holds it."""
+    return {
+        name: family for family in timm.list_modules() for name in timm.list_models(module=family)
+    }
 
 
 def make(name: str) -> Specimen:

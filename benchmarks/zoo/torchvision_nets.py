@@ -12,16 +12,16 @@ from torchvision import models
 from benchmarks.zoo.images import SIDES, accepted, smallest
 from benchmarks.zoo.specimen import Specimen, on_meta, revived, tested
 
-__all__ = ["make", "names"]
+__all__ = ["families", "make"]
 
 OPTIONS = {"dropout": 0.3, "drop_rate": 0.3, "stochastic_depth_prob": 0.3}
 # Their weights come by other switches, and what is downloaded is none of ours.
 WITHOUT_WEIGHTS = {"weights": None, "weights_backbone": None, "init_weights": False}
 
 
-def names() -> list[str]:
-    """All that torchvision lists."""
-    return models.list_models()
+def families() -> dict[str, str]:
+    """By name, the file of torchvision that holds its builder."""
+    return {name: models.get_model_builder(name).__module__ for name in models.list_models()}
 
 
 def make(name: str) -> Specimen:
