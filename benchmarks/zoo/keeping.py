@@ -45,20 +45,22 @@ def keep(line: dict[str, Any], path: Path = RECORDS) -> None:
 def read(names: Iterable[str], limits: Limits, path: Path = RECORDS) -> None:
     """Ask a worker about each; one that says nothing in time, or dies, is replaced."""
     worker: Worker | None = None
-    for asked, name in enumerate(names):
-        if worker is None or asked % limits.names == 0:
-            if worker is not None:
+    try:
+        for asked, name in enumerate(names):
+            if worker is None or asked % limits.names == 0:
+                if worker is not None:
+                    worker.stop()
+                worker = Worker(limits)
+            line = worker.ask(name)
+            if "ended" in line:
                 worker.stop()
-            worker = Worker(limits)
-        line = worker.ask(name)
-        if "ended" in line:
+                worker = None
+                line = {"name": name, "outcome": "failed", "reason": line["ended"]}
+            keep(line, path)
+            print(name, line["outcome"], line.get("reason", ""), flush=True)
+    finally:
+        if worker is not None:
             worker.stop()
-            worker = None
-            line = {"name": name, "outcome": "failed", "reason": line["ended"]}
-        keep(line, path)
-        print(name, line["outcome"], line.get("reason", ""), flush=True)
-    if worker is not None:
-        worker.stop()
 
 
 class Worker:
