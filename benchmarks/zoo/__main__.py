@@ -16,6 +16,7 @@ from importlib import import_module
 from itertools import zip_longest
 
 from benchmarks.zoo.keeping import RECORDS, Limits, lines, read
+from benchmarks.zoo.page import write
 from benchmarks.zoo.reading import FIGURES, LIBRARIES
 from benchmarks.zoo.sixty import SIXTY
 
@@ -29,17 +30,16 @@ def main() -> None:
     parser.add_argument("--seconds", type=int, default=Limits.seconds, help="for one name")
     parser.add_argument("--memory", type=float, default=Limits.memory / 2**30, help="in GiB")
     arguments = parser.parse_args()
+    names = population()
     if not arguments.table:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the worker is ended with it
         parts = [part for part in arguments.only.split(",") if part]
         limits = Limits(arguments.seconds, int(arguments.memory * 2**30))
         RECORDS.parent.mkdir(parents=True, exist_ok=True)
         done = {} if arguments.again else lines()
-        asked = [name for name in population() if name not in done]
+        asked = [name for name in names if name not in done]
         read([name for name in asked if not parts or any(p in name for p in parts)], limits)
-    from benchmarks.zoo.page import write
-
-    write(lines())
+    write(lines(), names)
 
 
 def population() -> list[str]:
