@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import select
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,19 +22,24 @@ RECORDS = ROOT / "docs/results/zoo.jsonl"
 
 @dataclass(frozen=True)
 class Limits:
-    """Of a worker: seconds and bytes for one name, and how many names before a fresh one."""
+    """Of a worker: seconds and bytes for one name, and how many names before a fresh one.
+
+    Networks of more parameters than `first` come after all others, by size.
+    """
 
     seconds: int = 600
     memory: int = 12 << 30
     names: int = 60
+    first: float = 40e6
 
 
 def lines(path: Path = RECORDS) -> dict[str, dict[str, Any]]:
-    """The last line of each name."""
+    """The last line of each name; half a line, where a run was killed, counts as none."""
     found = {}
     for text in path.read_text().splitlines() if path.exists() else []:
-        line = json.loads(text)
-        found[line["name"]] = line
+        with suppress(json.JSONDecodeError):
+            line = json.loads(text)
+            found[line["name"]] = line
     return found
 
 
@@ -43,7 +50,19 @@ def keep(line: dict[str, Any], path: Path = RECORDS) -> None:
 
 
 def read(names: Iterable[str], limits: Limits, path: Path = RECORDS) -> None:
-    """Ask a worker about each; one that says nothing in time, or dies, is replaced."""
+    """Ask about each, small networks first."""
+    put_off = dict(_asked(names, limits, limits.first, path))
+    for _ in _asked(sorted(put_off, key=put_off.__getitem__), limits, math.inf, path):
+        pass
+
+
+def _asked(
+    names: Iterable[str], limits: Limits, largest: float, path: Path
+) -> Iterator[tuple[str, int]]:
+    """Keep what a worker says; yields what it put off, with its size.
+
+    A worker that says nothing in time, or dies, is replaced.
+    """
     worker: Worker | None = None
     try:
         for asked, name in enumerate(names):
@@ -51,11 +70,14 @@ def read(names: Iterable[str], limits: Limits, path: Path = RECORDS) -> None:
                 if worker is not None:
                     worker.stop()
                 worker = Worker(limits)
-            line = worker.ask(name)
+            line = worker.ask(name, largest)
             if "ended" in line:
                 worker.stop()
                 worker = None
                 line = {"name": name, "outcome": "failed", "reason": line["ended"]}
+            if line["outcome"] == "put off":
+                yield name, line["parameters"]
+                continue
             keep(line, path)
             print(name, line["outcome"], line.get("reason", ""), flush=True)
     finally:
@@ -75,10 +97,10 @@ class Worker:
         )
         os.close(theirs)
 
-    def ask(self, name: str) -> dict[str, Any]:
+    def ask(self, name: str, largest: float) -> dict[str, Any]:
         """Its line, or under "ended" why there is none."""
         try:
-            print(name, file=self.child.stdin, flush=True)
+            print(largest, name, file=self.child.stdin, flush=True)
         except BrokenPipeError:
             return {"ended": "the worker did not start"}
         said = b""
@@ -96,5 +118,5 @@ class Worker:
     def stop(self) -> None:
         """Kill and forget."""
         self.child.kill()
-        self.child.wait()
+        self.child.communicate()
         os.close(self.answers)

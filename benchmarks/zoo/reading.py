@@ -18,7 +18,7 @@ from tests.contract.marks import marks
 import varshift as vs
 from benchmarks.zoo.figures import figures
 from benchmarks.zoo.pairs import ATTEMPTS, tried
-from benchmarks.zoo.specimen import LeftOut, Specimen, call
+from benchmarks.zoo.specimen import LeftOut, PutOff, Specimen, call
 
 __all__ = ["FIGURES", "LIBRARIES", "Line", "line_of"]
 
@@ -47,6 +47,8 @@ def line_of(name: str) -> Line:
         warnings.simplefilter("ignore")
         try:
             lent = import_module(module).make(short)
+        except PutOff as size:
+            return line | {"outcome": "put off", "parameters": size.args[0]}
         except LeftOut as reason:
             return line | {"outcome": "left out", "reason": str(reason)}
         except (ImportError, RuntimeError, ValueError, TypeError) as failed:

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["LeftOut", "Specimen", "call", "norms", "on_meta", "revived", "tested"]
+__all__ = [
+    "LARGEST",
+    "LeftOut",
+    "PutOff",
+    "Specimen",
+    "call",
+    "norms",
+    "on_meta",
+    "revived",
+    "tested",
+]
 
 
 class LeftOut(Exception):
     """Nothing to read here: no batch norm, or the library itself cannot build or run it."""
+
+
+class PutOff(Exception):
+    """More parameters than are read at present; they are its argument."""
+
+
+LARGEST: ContextVar[float] = ContextVar("parameters", default=math.inf)
 
 
 @dataclass(frozen=True)
@@ -51,11 +70,19 @@ def norms(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
 
 
 def on_meta(make: Callable[[], nn.Module]) -> nn.Module:
-    """The model without its memory, to see what is in it; raises LeftOut without batch norm."""
+    """The model without its memory, to see what is in it.
+
+    Raises:
+        LeftOut: it has no batch norm.
+        PutOff: it has more than `LARGEST` parameters.
+    """
     with torch.device("meta"):
         model = make()
     if not any(True for _ in norms(model)):
         raise LeftOut("no batch norm with running statistics")
+    size = sum(parameter.numel() for parameter in model.parameters())
+    if size > LARGEST.get():
+        raise PutOff(size)
     return model
 
 
