@@ -18,7 +18,7 @@ from tests.contract.marks import marks
 import varshift as vs
 from benchmarks.zoo.figures import figures
 from benchmarks.zoo.pairs import ATTEMPTS, tried
-from benchmarks.zoo.specimen import LeftOut, PutOff, Specimen, call
+from benchmarks.zoo.specimen import LeftOut, PutOff, Specimen, call, norms
 
 __all__ = ["FIGURES", "LIBRARIES", "Line", "line_of"]
 
@@ -69,10 +69,12 @@ def read(lent: Specimen) -> Line:
     except Exception as failed:
         return line | {"outcome": "failed", "reason": _told(failed)}
     after = marks(lent.model)
+    met = {norm.path for norm in structure.norms if norm.calls}
     line |= {
         "outcome": "read",
+        "unmet": [path for path, _ in norms(lent.model) if path not in met],
         "marks": [kind for kind in before if before[kind] != after[kind]],
-        "norms": sum(norm.calls > 0 for norm in structure.norms),
+        "norms": len(met),
         "noises": sum(noise.active for noise in structure.noises),
         "routes": len(structure.routes),
         "direct": len(structure.direct()),
