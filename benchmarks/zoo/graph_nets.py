@@ -33,6 +33,11 @@ def _plain(model: nn.Module, graph: dict[str, Tensor]) -> Any:
     return model(graph["x"], graph["edge_index"])
 
 
+def _spent(model: nn.Module, graph: dict[str, Tensor]) -> Any:
+    """A reversible network frees its input, since it can make it again."""
+    return model(graph["x"].clone(), graph["edge_index"])
+
+
 def _nodes(model: nn.Module, graph: dict[str, Tensor]) -> Any:
     return model(graph["x"])
 
@@ -52,7 +57,7 @@ def _typed(model: nn.Module, graph: dict[str, Tensor]) -> Any:
 def _gpse(model: nn.Module, graph: dict[str, Tensor]) -> Any:
     from torch_geometric.data import Data
 
-    return model(Data(**graph))
+    return model(Data(**graph, y=graph["x"], y_graph=torch.zeros(1, 1)))
 
 
 def _placed(model: nn.Module, graph: dict[str, Tensor]) -> Any:
@@ -160,8 +165,8 @@ NETS: dict[str, tuple[Callable[[], nn.Module], Forward]] = {
     ),
     "SGFormer": (lambda: SGFormer(WIDTH, 16, 4, gnn_num_layers=3), _batched),
     "GPSE": (lambda: GPSE(dim_in=WIDTH, dim_inner=16, dropout=0.3, num_node_targets=4), _gpse),
-    **{f"DeepGCN {block}": (_deep(block), _plain) for block in ("res+", "res", "dense", "plain")},
-    "reversible": (_reversible, _plain),
+    **{f"DeepGCN {block}": (_deep(block), _plain) for block in ("res+", "res", "plain")},
+    "reversible": (_reversible, _spent),
     **{
         f"graph transformer, {kind}": (_transformer(kind), _plain)
         for kind in ("multihead", "performer")
