@@ -57,7 +57,7 @@ def _typed(model: nn.Module, graph: dict[str, Tensor]) -> Any:
 def _gpse(model: nn.Module, graph: dict[str, Tensor]) -> Any:
     from torch_geometric.data import Data
 
-    return model(Data(**graph, y=graph["x"], y_graph=torch.zeros(1, 1)))
+    return model(Data(**graph, y=graph["x"][:, :4], y_graph=torch.zeros(1, 11)))
 
 
 def _placed(model: nn.Module, graph: dict[str, Tensor]) -> Any:
