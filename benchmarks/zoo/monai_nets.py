@@ -106,7 +106,6 @@ NETS: dict[str, tuple[Make, tuple[int, ...]]] = {
         ),
         "SwinUNETR",
     ),
-    **_both(lambda d: nets.AHNet(spatial_dims=d, **SEG), "AHNet", (128, 64)),
     **_both(
         lambda d: nets.AutoEncoder(
             spatial_dims=d,
@@ -144,11 +143,15 @@ NETS: dict[str, tuple[Make, tuple[int, ...]]] = {
         "Discriminator",
         (32, 32),
     ),
-    **_both(
-        lambda d: nets.Generator((16,), (16, *(8,) * d), (8, 1), (2, 2), norm="batch", dropout=0.3),
-        "Generator",
-        (16, 16),
-    ),
+    **{
+        f"Generator, {dims}D": (
+            lambda d=dims: nets.Generator(
+                (16,), (16, *(8,) * d), (8, 1), (2, 2), norm="batch", dropout=0.3
+            ),
+            (16,),
+        )
+        for dims in (2, 3)
+    },
     **_both(
         lambda d: nets.PatchDiscriminator(spatial_dims=d, channels=8, in_channels=1, dropout=0.3),
         "PatchDiscriminator",
@@ -189,19 +192,18 @@ NETS: dict[str, tuple[Make, tuple[int, ...]]] = {
         lambda: nets.FlexibleUNet(3, 2, "resnet18", dropout=0.3),
         (3, 64, 64),
     ),
+    "AHNet, 2D": (lambda: nets.AHNet(spatial_dims=2, **SEG), (1, 128, 128)),
     "HoVerNet": (lambda: nets.HoVerNet(dropout_prob=0.3), (3, 256, 256)),
     "Daf3d": (lambda: nets.DAF3D(1, 2, visual_output=False), (1, 32, 32, 32)),
-    "Quicknat": (lambda: nets.Quicknat(num_channels=1, num_filters=16, drop_out=0.3), (1, 64, 64)),
     "TorchVisionFCModel": (
         lambda: nets.TorchVisionFCModel("resnet18", 4, pretrained=False),
-        (3, 64, 64),
+        (3, 224, 224),
     ),
-    "VISTA3D": (
+    "SegResNetDS2": (
         lambda: nets.SegResNetDS2(3, 8, 1, out_channels=8, norm="batch"),
         (1, 32, 32, 32),
     ),
 }
-OF_THEIR_OWN = {"Generator, 2D": (16,), "Generator, 3D": (16,)}
 
 
 def families() -> dict[str, str]:
@@ -212,7 +214,6 @@ def families() -> dict[str, str]:
 def make(name: str) -> Specimen:
     """With dropout of 0.3 wherever it is taken."""
     build, shape = NETS[name]
-    shape = OF_THEIR_OWN.get(name, shape)
 
     def draw(count: int) -> torch.Tensor:
         return torch.randn(count, *shape)
