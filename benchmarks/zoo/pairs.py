@@ -20,13 +20,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_leaves
 
 import varshift as vs
 from benchmarks.zoo.specimen import Specimen, call, norms
 
 __all__ = ["ATTEMPTS", "Pairs", "tried"]
 
-SOURCES, ATTEMPTS, SEEDS = 3, 4, 4
+SOURCES, ATTEMPTS, SEEDS = 3, 4, 8
+Received = dict[str, list[bytes]]  # by norm, digests of what it was given
+OUTPUT = "(output)"  # beside the norms, so that a source without routes is seen to act
 
 
 @dataclass
@@ -38,15 +41,7 @@ class Pairs:
     unreported: int
     unmoved: list[str]  # reported, and no draw moved them
     moved: list[str]  # not reported, and moved
-    unshown: list[str]  # sources whose draws came out the same each time
-
-
-@dataclass
-class Seen:
-    """Digests of a pass: what each norm received, and what each module drew."""
-
-    norms: dict[str, list[bytes]]
-    drawn: dict[str, list[bytes]]
+    unshown: list[str]  # sources that moved nothing in any try, not even the output
 
 
 def tried(lent: Specimen, batch: Any, structure: vs.Structure, attempts: int = ATTEMPTS) -> Pairs:
@@ -57,8 +52,8 @@ def tried(lent: Specimen, batch: Any, structure: vs.Structure, attempts: int = A
     passes = Passes(lent, batch)
     for source in _chosen(reported):
         behind = reported[source] & set(paths)
-        moved, drawn = passes.moved(source, behind, attempts)
-        if not drawn:
+        moved = passes.moved(source, behind, attempts)
+        if not moved:
             found.unshown.append(source)
             continue
         found.sources += 1
@@ -102,49 +97,49 @@ class Passes:
 
     def __init__(self, lent: Specimen, batch: Any) -> None:
         self.lent, self.batch = lent, batch
-        self._plain: dict[int, Seen] = {}
+        self._plain: dict[int, Received] = {}
 
-    def moved(self, source: str, behind: set[str], attempts: int) -> tuple[set[str], bool]:
-        """Norms that moved in any attempt, and whether the source ever drew otherwise."""
+    def moved(self, source: str, behind: set[str], attempts: int) -> set[str]:
+        """Norms that moved in any attempt; other draws may leave a mask as it was."""
         moved: set[str] = set()
-        drawn = False
         for attempt in range(attempts):
             if attempt not in self._plain:
-                self._plain[attempt] = self._seen(attempt)
+                self._plain[attempt] = self._pass(attempt)
             plain = self._plain[attempt]
             for seed in range(1, SEEDS + 1):
-                anew = self._seen(attempt, source, seed)
-                if anew.drawn[source] != plain.drawn[source]:
-                    drawn = True
-                    moved |= {p for p in plain.norms if plain.norms[p] != anew.norms[p]}
+                anew = self._pass(attempt, source, seed)
+                now = {path for path in plain if plain[path] != anew[path]}
+                moved |= now
+                if now:
                     break
-            if behind <= moved:
+            if moved and behind <= moved:
                 break
-        return moved, drawn
+        return moved
 
-    def _seen(self, attempt: int, source: str | None = None, renewed: int = 0) -> Seen:
+    def _pass(self, attempt: int, source: str | None = None, renewed: int = 0) -> Received:
         """One training forward, its buffers put back."""
         random.seed(attempt)
         np.random.seed(attempt)
         model = self.lent.model
         held = {name: buffer.clone() for name, buffer in model.named_buffers()}
-        seen, running = Seen(defaultdict(list), defaultdict(list)), list[str]()
-        with _followed(model, running, seen), EachItsOwn(attempt, running, seen, source, renewed):
-            call(self.lent, self.batch)
+        received: Received = defaultdict(list)
+        running: list[str] = []
+        with _followed(model, running, received), EachItsOwn(attempt, running, source, renewed):
+            output = call(self.lent, self.batch)
+        parts = [part for part in tree_leaves(output) if isinstance(part, Tensor)]
+        received[OUTPUT] = [_digest(part) for part in parts]
         with torch.no_grad():
             for name, buffer in model.named_buffers():
                 buffer.copy_(held[name])
-        return seen
+        return received
 
 
 class EachItsOwn(TorchFunctionMode):
-    """Each call of a torch function draws from a seed of its own."""
+    """Each call of a torch function draws from a seed of its own; no list says which calls draw."""
 
-    def __init__(
-        self, attempt: int, running: list[str], seen: Seen, source: str | None, renewed: int
-    ) -> None:
+    def __init__(self, attempt: int, running: list[str], source: str | None, renewed: int) -> None:
         super().__init__()
-        self.attempt, self.running, self.seen = attempt, running, seen
+        self.attempt, self.running = attempt, running
         self.source, self.renewed = source, renewed
         self.calls: Counter[str] = Counter()
 
@@ -154,18 +149,12 @@ class EachItsOwn(TorchFunctionMode):
         self.calls[path] += 1
         seed = self.renewed if path == self.source else 0
         key = f"{self.attempt} {path} {self.calls[path]} {seed}"
-        generator = torch.default_generator
-        generator.manual_seed(zlib.crc32(key.encode()))
-        state = generator.get_state()
-        result = func(*args, **(kwargs or {}))
-        # Any call that moves the generator is a draw; no list of names decides.
-        if not torch.equal(state, generator.get_state()):
-            self.seen.drawn[path].append(_digest(result))
-        return result
+        torch.default_generator.manual_seed(zlib.crc32(key.encode()))
+        return func(*args, **(kwargs or {}))
 
 
 @contextmanager
-def _followed(model: nn.Module, running: list[str], seen: Seen) -> Iterator[None]:
+def _followed(model: nn.Module, running: list[str], received: Received) -> Iterator[None]:
     """Hooks that keep which module runs, and what each norm is given."""
     hooks = []
     sites = {path for path, _ in norms(model)}
@@ -173,13 +162,14 @@ def _followed(model: nn.Module, running: list[str], seen: Seen) -> Iterator[None
     def enter(path: str, args: tuple[Any, ...]) -> None:
         running.append(path)
         if path in sites:
-            seen.norms[path].append(_digest(args[0]))
+            received[path].append(_digest(args[0]))
+
+    def leave(*_: Any) -> None:
+        running.pop()
 
     for path, module in model.named_modules():
         hooks.append(module.register_forward_pre_hook(lambda _, args, path=path: enter(path, args)))
-        hooks.append(
-            module.register_forward_hook(lambda *_: running.pop() and None, always_call=True)
-        )
+        hooks.append(module.register_forward_hook(leave, always_call=True))
     try:
         yield
     finally:
@@ -187,8 +177,6 @@ def _followed(model: nn.Module, running: list[str], seen: Seen) -> Iterator[None
             hook.remove()
 
 
-def _digest(value: Any) -> bytes:
-    if not isinstance(value, Tensor):
-        return repr(value).encode()
+def _digest(value: Tensor) -> bytes:
     flat = value.detach().contiguous().reshape(-1).view(torch.uint8)
     return hashlib.blake2b(flat.numpy(), digest_size=16).digest()

@@ -48,6 +48,14 @@ def test_a_route_too_many_shows():
     assert tried(change).unmoved == ["1 → 0.1"]
 
 
+def test_a_source_behind_every_norm_is_seen_in_the_output():
+    lent = net()
+    lent.model[1], lent.model[2] = nn.Identity(), nn.Dropout(0.5)
+    batch = lent.draw(4)
+    found = pairs.tried(lent, batch, vs.inspect(lent.model, batch))
+    assert (found.sources, found.reported, found.unreported, found.unshown) == (1, 0, 1, [])
+
+
 def test_a_rate_of_zero_shows_nothing():
     lent = net()
     lent.model[1] = Never()
