@@ -44,7 +44,7 @@ def _settle(lent: Specimen, batches: list[Any]) -> None:
     for module in before:
         module.momentum = None
         module.reset_running_stats()
-    for batch in batches * 2:
+    for batch in batches:
         call(lent, batch)
     for module, momentum in before.items():
         module.momentum = momentum
