@@ -33,7 +33,7 @@ For up to three noisy modules of each network, drawn by chance, every norm of th
 whether its input depends on what that module draws. No part of varshift answers: a function mode
 seeds torch before every call, by module and by number of the call, and plain hooks compare the bits
 that each norm receives when that one module's draws alone are made anew (up to four passes with
-other draws elsewhere, since one noise may hide another).
+other draws elsewhere, since one noise may hide another, and draws made anew until something moves).
 """
 FIGURE = """
 ## Figures, checked
@@ -60,6 +60,8 @@ def page(lines: dict[str, Line], names: list[str]) -> str:
     made = sorted({one for line in known.values() for one in line["versions"].split(", ")})
     parts = [HEAD.format(versions=", ".join(made))]
     parts += ["\n## What was read\n", *_libraries(nets, names), *_cost(_read(nets))]
+    parts += _titled("Not as they were lent", _marked(_read(nets)))
+    parts += _titled("Norms that the pass did not meet", _unmet(_read(nets)))
     parts += [PAIRS, *_pairs(_read(nets))]
     parts += [FIGURE, *_figures(figures)]
     parts += ["\n## Not read\n", *_left(nets)]
@@ -69,6 +71,12 @@ def page(lines: dict[str, Line], names: list[str]) -> str:
 
 def _read(lines: dict[str, Line]) -> dict[str, Line]:
     return {name: line for name, line in sorted(lines.items()) if line["outcome"] == "read"}
+
+
+def _titled(title: str, lines: Iterable[str]) -> list[str]:
+    """Nothing where there is nothing to say."""
+    told = list(lines)
+    return [f"\n**{title}**\n", *told] if told else []
 
 
 def _row(*cells: Any) -> str:
@@ -97,6 +105,25 @@ def _libraries(nets: dict[str, Line], names: list[str]) -> Iterator[str]:
         sums = [one + other for one, other in zip(sums, counts, strict=True)]
         yield _row(library, *counts)
     yield _row("**together**", *sums)
+    read, failed = sums[4], sums[5]
+    if read:
+        share = read / (read + failed)
+        yield f"\n{read:,} of {read + failed:,} with batch norm ({share:.2%}) are inspected."
+
+
+def _unmet(read: dict[str, Line]) -> Iterator[str]:
+    """Norms that are held, and no training pass of this input met as norms."""
+    for name, line in read.items():
+        if line["unmet"]:
+            told = ", ".join(f"`{path}`" for path in line["unmet"][:5])
+            notes = " ".join(note for note in line["notes"] if line["unmet"][0] in note)
+            yield f"* `{name}`: {len(line['unmet'])}, {told}. Told: {notes or 'nothing'}"
+
+
+def _marked(read: dict[str, Line]) -> Iterator[str]:
+    for name, line in read.items():
+        if line["marks"]:
+            yield f"* `{name}`: {', '.join(line['marks'])}"
 
 
 def _cost(read: dict[str, Line]) -> Iterator[str]:
@@ -107,7 +134,7 @@ def _cost(read: dict[str, Line]) -> Iterator[str]:
         group = "below 0.02 s" if seconds < 0.02 else "above 0.3 s" if seconds > 0.3 else "between"
         for name in ("all", group):
             groups[name].append(line["inspect_s"] / seconds)
-    yield "\nCPU time of one `inspect` over one training forward on the same input, one thread:\n"
+    yield "\nCPU time of the first `inspect` of a network over one training forward, same input, one thread:\n"
     yield _row("a forward takes", "networks", "median", "quartiles")
     yield "|---|---:|---:|---:|"
     for name in ("all", "below 0.02 s", "between", "above 0.3 s"):
@@ -132,8 +159,8 @@ def _pairs(read: dict[str, Line]) -> Iterator[str]:
     networks = sum(each["sources"] > 0 for each in pairs.values())
     unshown = sum(len(each["unshown"]) for each in pairs.values())
     yield (
-        f"\n{sources:,} sources of {networks:,} networks; {unshown:,} more drew the same in every "
-        "try (a rate of 0 or close to it) and show nothing."
+        f"\n{sources:,} sources of {networks:,} networks; {unshown:,} more moved nothing in any "
+        "try, not even the output (a rate of 0 or close to it), and show nothing."
     )
     odd_ones = [
         f"* `{name}`: {pair}: {'moved, not reported' if odd == 'moved' else 'reported, not moved'}"
