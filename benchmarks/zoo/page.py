@@ -134,7 +134,7 @@ def _cost(read: dict[str, Line]) -> Iterator[str]:
         group = "below 0.02 s" if seconds < 0.02 else "above 0.3 s" if seconds > 0.3 else "between"
         for name in ("all", group):
             groups[name].append(line["inspect_s"] / seconds)
-    yield "\nCPU time of the first `inspect` of a network over one training forward, same input, one thread:\n"
+    yield "\nCPU time of a first `inspect` over one training forward on one input, one thread:\n"
     yield _row("a forward takes", "networks", "median", "quartiles")
     yield "|---|---:|---:|---:|"
     for name in ("all", "below 0.02 s", "between", "above 0.3 s"):
