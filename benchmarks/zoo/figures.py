@@ -23,14 +23,14 @@ from benchmarks.zoo.specimen import Specimen, call, norms
 
 __all__ = ["figures"]
 
-BATCHES, SAMPLES, SEED = 3, 4, 5
+BATCHES, SEED = 3, 5
 Truth = dict[str, tuple[Tensor, Tensor]]
 
 
 def figures(lent: Specimen) -> dict[str, Any]:
     """The largest relative error of a mean or variance over all channels of all norms."""
     torch.manual_seed(SEED)
-    batches = [lent.draw(SAMPLES) for _ in range(BATCHES)]
+    batches = [lent.draw(lent.samples) for _ in range(BATCHES)]
     _settle(lent, batches)
     errors = {"measure": _measured(lent, batches), "recalibrate": _recalibrated(lent, batches)}
     double = replace(lent, model=copy.deepcopy(lent.model).double())

@@ -15,7 +15,7 @@ from benchmarks.zoo.specimen import LeftOut, Specimen, on_meta, revived, tested
 __all__ = ["SIDES", "accepted", "smallest"]
 
 SIDES = (64, 96, 128, 160, 192, 224, 256, 299, 384)
-_REFUSED = re.compile(r"unexpected keyword argument(.*)")
+_REFUSED = re.compile(r"(?:unexpected|multiple values for) (?:keyword )?argument(.*)")
 
 
 def accepted(make: Callable[..., nn.Module], options: dict[str, Any]) -> dict[str, Any]:

@@ -38,7 +38,7 @@ other draws elsewhere, since one noise may hide another, and draws made anew unt
 FIGURE = """
 ## Figures, checked
 
-Sixty networks, statistics settled by three passes with noise, then twelve samples in three batches.
+Sixty networks, statistics settled by three passes with noise, then three batches of two or four.
 The largest relative error over all channels of all norms: of a variance relative to itself, of a
 mean to the larger of mean and deviation. Truth of `measure` are plain hooks and two passes in
 float64 over what the same network receives, in training with the same seed and in evaluation.

@@ -23,6 +23,6 @@ _CHOSEN = {
     "transformers": (
         *("ResNet, basic", "RegNet, y", "MobileNetV2", "CvT", "PatchTST", "SwiftFormer"),
     ),
-    "monai": ("UNet, 2D", "VNet, 3D", "DenseNet121, 2D", "BasicUNet, 3D"),
+    "monai": ("UNet, 2D", "resnet10, 3D", "DenseNet121, 2D", "BasicUNet, 3D"),
 }
 SIXTY = tuple(f"{library}/{name}" for library, names in _CHOSEN.items() for name in names)
