@@ -16,7 +16,7 @@ WORKERS ?= 2
 PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS)
 
 .PHONY: help install demo test check format lint types floors audit lock vulnerabilities \
-	tests doctests faults soak bench mutants matrix dist extras docs gallery clean
+	tests doctests faults soak bench mutants zoo matrix dist extras docs gallery clean
 
 help:
 	@echo "make demo      train a small network twice, find its shift, repair it (half a minute)"
@@ -26,6 +26,7 @@ help:
 	@echo "make soak      everything in one process for an hour: nothing may grow"
 	@echo "make lock      requirements.lock from constraints.txt; make vulnerabilities asks of them"
 	@echo "make mutants   small changes to the source, each to be noticed by a test; hours, resumable"
+	@echo "make zoo       every batch-norm architecture of five libraries, read; hours, resumable"
 	@echo "make matrix    a slice of the tests with every promised torch and Python; hours, resumable"
 	@echo "make dist      build wheel and sdist, and check them as an index would"
 	@echo "make extras    try every extra from that wheel in an empty environment; resumable"
@@ -110,6 +111,10 @@ bench: install
 mutants: install
 	$(PIP) mutmut coverage
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m benchmarks.mutants
+
+# ZOO="--only PARTS", "--table" and what else `python -m benchmarks.zoo --help` names.
+zoo: install
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m benchmarks.zoo $(ZOO)
 
 # Both need no environment: they make their own, and go on where they were stopped.
 matrix:
