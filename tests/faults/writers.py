@@ -15,7 +15,7 @@ from varshift._cli.output import draw, write
 from varshift._draw import sarif
 from varshift._loading import load_checkpoint, save_checkpoint
 from varshift.integrations.transformers.stored import StoredStatistics
-from varshift.reproduce.store import write_lines
+from varshift.reproduce.records import write_lines
 
 __all__ = ["WRITERS", "Writer"]
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from importlib import import_module
 
 import pytest
+from benchmarks import guard, page
 from benchmarks.ledger import Ledger
 from benchmarks.lines import Line, Spread, aimed, asked
 from benchmarks.names import COMMANDS, SECTIONS, STUDIES
 from rich.console import Console
-
-from benchmarks import guard, page
 
 QUIET = Console(quiet=True)
 
