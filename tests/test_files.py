@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 import stat
 import subprocess
@@ -78,6 +79,12 @@ def test_a_file_that_the_block_took_away_itself(tmp_path):
 
 
 posix = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+
+
+def test_the_error_goes_from_process_to_process():
+    error = WriteError("now.json", OSError(28, "No space left on device"))
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.errno) == (str(error), 28)
 
 
 @posix

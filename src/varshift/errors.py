@@ -46,8 +46,8 @@ def listed(names: Iterable[str]) -> str:
 def quoted(name: object) -> str:
     r"""A name of anybody's for a sentence: in quotes, on one line, and no longer than one reads.
 
-    >>> print(quoted("layer\n"), len(quoted("x" * 1000)))
-    'layer\\n' 121
+    >>> print(quoted("a\tb"), len(quoted("x" * 1000)))
+    'a\tb' 121
     """
     text = repr(name)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]}…{text[-_LONGEST // 2 :]}"
@@ -109,6 +109,10 @@ class WriteError(VarshiftError, OSError):
         self._said = f"{place!r} cannot be written ({why}); what was there before is as it was"
         super().__init__(self._said)
         self.errno = cause.errno
+        self._given = (place, cause)
+
+    def __reduce__(self) -> tuple[type[WriteError], tuple[str, OSError]]:
+        return type(self), self._given  # an OSError would hand on its message alone
 
     def __str__(self) -> str:
         return self._said

@@ -11,7 +11,7 @@ import torch
 from faults.counts import EXACT, counts
 from faults.soak import MEMORY, OBJECTS, WARM_UP, grown, soak
 
-ROUNDS = WARM_UP + 4
+ROUNDS = WARM_UP + 2
 
 
 def leaks(kind, kept, tmp_path):
