@@ -12,6 +12,7 @@ EQUIVALENT: dict[str, str] = {
     "03a01e0087": "channels that were read well enough are read once more, to the same digits",
     "043622a840": "runs only where tensors lie on an accelerator, whose tests are in tests/devices",
     "0334c72f6a": "a class is read once for each of its modules; what it names is known by then",
+    "039e661374": "asked only whether it is true",
     "05786374a0": "the name of a type, read by the type checker alone",
     "06d467e10f": "asked only whether it is true",
     "07080ed93c": "the descriptor of a class's `__dict__` is read, and never found changed",

@@ -66,7 +66,12 @@ GROUPS = {
                 "repair/test_choosing_numbers.py",
                 "repair/test_forwards.py",
             ),
-            *("repair/test_dealing.py", "repair/test_meter.py", "contract/test_repair.py"),
+            *(
+                "repair/test_dealing.py",
+                "repair/test_meter.py",
+                "repair/test_judge.py",
+                "contract/test_repair.py",
+            ),
         ),
     ),
 }
