@@ -13,6 +13,7 @@ EQUIVALENT: dict[str, str] = {
     "043622a840": "runs only where tensors lie on an accelerator, whose tests are in tests/devices",
     "0334c72f6a": "a class is read once for each of its modules; what it names is known by then",
     "039e661374": "asked only whether it is true",
+    "03b9dd8f23": "parameters that are met again are counted once",
     "05786374a0": "the name of a type, read by the type checker alone",
     "06d467e10f": "asked only whether it is true",
     "07080ed93c": "the descriptor of a class's `__dict__` is read, and never found changed",
