@@ -7,10 +7,13 @@ __all__ = ["EQUIVALENT"]
 EQUIVALENT: dict[str, str] = {
     "0948fbce3f": "on the border itself both ways to the value are exact",
     "02964b7a3c": "sixty halvings are past the last digit of a float already",
+    "017d0f0591": "a pass then goes on to its end after its norm was met, for nothing",
     "01d704e4f7": "without an accelerator there is no stream, and setting none does nothing",
     "03a01e0087": "channels that were read well enough are read once more, to the same digits",
     "043622a840": "runs only where tensors lie on an accelerator, whose tests are in tests/devices",
     "0334c72f6a": "a class is read once for each of its modules; what it names is known by then",
+    "039e661374": "asked only whether it is true",
+    "03b9dd8f23": "parameters that are met again are counted once",
     "05786374a0": "the name of a type, read by the type checker alone",
     "06d467e10f": "asked only whether it is true",
     "07080ed93c": "the descriptor of a class's `__dict__` is read, and never found changed",

@@ -41,7 +41,10 @@ GROUPS = {
     "engine": Group(
         ("_engine/*.py",),
         64,
-        ("engine", "inspect", "measure", *_RECALIBRATED, "ranks/test_exchanges.py"),
+        (
+            *("engine", "inspect", "measure", "ranks/test_exchanges.py", "repair/test_choosing.py"),
+            *_RECALIBRATED,
+        ),
     ),
     "engine, borrow": Group(("_engine/borrow/*.py",), 48, ("engine", "contract/test_borrowed.py")),
     "engine, record": Group(
@@ -63,7 +66,12 @@ GROUPS = {
                 "repair/test_choosing_numbers.py",
                 "repair/test_forwards.py",
             ),
-            *("repair/test_dealing.py", "contract/test_repair.py"),
+            *(
+                "repair/test_dealing.py",
+                "repair/test_meter.py",
+                "repair/test_judge.py",
+                "contract/test_repair.py",
+            ),
         ),
     ),
 }

@@ -1,0 +1,49 @@
+"""What a forward of a wrapped model asks of other ranks, told by classes alone."""
+
+from __future__ import annotations
+
+import pytest
+from torch import nn
+
+from varshift._engine.sharding import broadcasts_buffers, is_sharded, is_synchronised
+
+
+class DistributedDataParallel(nn.Module):
+    """As torch's own, which needs a process group."""
+
+    def __init__(self, module, broadcast_buffers):
+        super().__init__()
+        self.module, self.broadcast_buffers = module, broadcast_buffers
+
+
+class Compiled(nn.Module):
+    def __init__(self, inner):
+        super().__init__()
+        self._orig_mod = inner
+
+
+@pytest.mark.parametrize("sent", [True, False])
+@pytest.mark.parametrize("times", [0, 1, 2])
+def test_buffers_are_sent_where_the_outermost_wrapper_says_so(sent, times):
+    net = DistributedDataParallel(nn.Linear(2, 2), sent)
+    for _ in range(times):
+        net = Compiled(net)
+    assert broadcasts_buffers(net) is sent
+
+
+def test_without_a_wrapper_nothing_is_sent():
+    assert not broadcasts_buffers(nn.Linear(2, 2))
+    assert not broadcasts_buffers(Compiled(nn.Linear(2, 2)))
+    odd = nn.Linear(2, 2)
+    odd._orig_mod = "no module"
+    assert not broadcasts_buffers(odd)
+    # Inside, it is another's forward that sends them.
+    assert not broadcasts_buffers(nn.Sequential(DistributedDataParallel(nn.Linear(2, 2), True)))
+
+
+def test_modules_that_wait_for_other_ranks():
+    sharded = type("Sharded", (nn.Linear,), {"__module__": "torch.distributed.fsdp._fully_shard"})
+    for kind, told in ((sharded, is_sharded), (nn.SyncBatchNorm, is_synchronised)):
+        module = kind(2, 2) if kind is sharded else kind(2)
+        assert told(nn.Sequential(nn.ReLU(), module))
+        assert not told(nn.Sequential(nn.ReLU(), nn.BatchNorm1d(2)))
