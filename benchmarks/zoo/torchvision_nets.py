@@ -43,7 +43,7 @@ def make(name: str) -> Specimen:
         return _flow(build, options)
     if ".video" in kind:
         tries = [(options, side) for side in (32, 64, 112, 224)]
-        return smallest(build, tries, depth=(8,))
+        return smallest(build, tries, depth=(16 if name == "s3d" else 8,))
     return smallest(build, [(options, side) for side in SIDES])
 
 
