@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from benchmarks.mutants import plan
 from benchmarks.mutants.equivalent import EQUIVALENT
-from benchmarks.mutants.plan import GROUPS, PAGE, files_of, tests_of
+from benchmarks.mutants.plan import GROUPS, PAGE
 from benchmarks.mutants.records import LIVES, records
 from benchmarks.mutants.table import page
 
@@ -19,6 +20,6 @@ def test_only_what_lives_is_called_equivalent():
 
 def test_every_group_has_files_and_tests():
     for group in GROUPS.values():
-        assert len(files_of(group)) >= len(group.files)
-        assert tests_of(group)
-        assert all((PAGE.parents[2] / name).exists() for name in tests_of(group))
+        assert len(plan.files_of(group)) >= len(group.files)
+        assert plan.tests_of(group)
+        assert all((PAGE.parents[2] / name).exists() for name in plan.tests_of(group))
