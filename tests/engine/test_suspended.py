@@ -12,6 +12,7 @@ from torch import nn
 
 import varshift as vs
 from varshift._engine.borrow.suspended import close_suspended
+from varshift._engine.tap import Tap
 
 STACK = []
 
@@ -74,4 +75,12 @@ def test_no_mode_comes_back_once_the_error_is_thrown_away(verb):
         getattr(vs, verb)(Slow(), [torch.randn(8, 3) for _ in range(3)])
     assert torch._C._len_torch_function_stack() == before
     del caught
+    assert torch._C._len_torch_function_stack() == before
+
+
+def test_a_tap_is_left_where_torch_does_not_show_its_stack(monkeypatch):
+    monkeypatch.setattr("varshift._engine.tap.function_modes", lambda: None)
+    before = torch._C._len_torch_function_stack()
+    with Tap(nn.BatchNorm1d(3), lambda call: None):
+        assert torch._C._len_torch_function_stack() == before + 1
     assert torch._C._len_torch_function_stack() == before

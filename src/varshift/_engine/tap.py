@@ -63,9 +63,11 @@ class Tap(TorchFunctionMode):
         """Leave; an interrupt may have struck while torch had this mode set aside for a call."""
         if error is not None:
             close_suspended(error)
-        if self not in (modes := function_modes()):
-            return
-        set_function_modes(modes[: modes.index(self)])
+        modes = function_modes()
+        if modes is None:
+            super().__exit__(kind, error, trace)
+        elif self in modes:
+            set_function_modes(modes[: modes.index(self)])
 
     def __torch_function__(
         self,

@@ -88,17 +88,15 @@ def _set_device(state: tuple[Any, Any]) -> None:
         del held.device_context
 
 
-def function_modes() -> tuple[Any, ...]:
-    """The stack of function modes, the innermost last; empty where it cannot be read."""
+def function_modes() -> tuple[Any, ...] | None:
+    """The stack of function modes, the innermost last; None where it cannot be read."""
     if not _has(_C, *_FUNCTIONS):
-        return ()
+        return None
     return tuple([_C._get_function_stack_at(i) for i in range(_C._len_torch_function_stack())])
 
 
 def set_function_modes(modes: tuple[Any, ...]) -> None:
-    """Make these the stack; nothing where it cannot be read."""
-    if not _has(_C, *_FUNCTIONS):
-        return
+    """Make these the stack, which `function_modes` could read."""
     while _C._len_torch_function_stack():
         _C._pop_torch_function_stack()
     for mode in modes:
