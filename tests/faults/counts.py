@@ -37,7 +37,7 @@ def counts() -> dict[str, int]:
         "memory": process.memory_info().rss,
         "objects": len(held),
         "tensors": len(tensors),
-        "tensor bytes": sum(each.nelement() * each.element_size() for each in tensors),
+        "tensor bytes": sum(map(_bytes, tensors)),
         "models": sum(issubclass(type(each), nn.Module) for each in held),
         "descriptors": process.num_fds(),
         "threads": threading.active_count(),
@@ -61,6 +61,12 @@ def kinds() -> dict[str, int]:
         name = f"{type(each).__module__}.{type(each).__qualname__}"
         found[name] = found.get(name, 0) + 1
     return found
+
+
+def _bytes(tensor: torch.Tensor) -> int:
+    """What a tensor holds; a compiler's stand-in, whose size is a symbol, holds nothing."""
+    size = tensor.nelement() * tensor.element_size()
+    return size if isinstance(size, int) else 0
 
 
 def _hooks(name: str, held: object) -> bool:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from varshift._engine.borrow.walk import walk
 from varshift._engine.trace.noises import silent_noises
 
 
@@ -36,7 +37,7 @@ class Weighted(Quiet):
 
 
 def found(net, noisy=(), called=()):
-    return {noise.path: noise for noise in silent_noises(net, set(noisy), set(called))}
+    return {noise.path: noise for noise in silent_noises(walk(net), set(noisy), set(called))}
 
 
 def test_one_that_looks_like_noise_is_told_with_all_that_is_known():

@@ -197,7 +197,7 @@ class Evidence:
             return measured(self.passes) if self.seen.sites else {}
         found: dict[str, Size] = {}
         if not self.seen.fresh:
-            found = self._of_training(from_checkpoint(self.run, self.passes.held[0]))
+            found = self._of_training(from_checkpoint(self.run, self.passes.held[0]), reached)
         if reached - set(found) or self.passes.wild:
             found = predicted(self.passes) | found
         return found | self._drawn(found)
@@ -213,9 +213,14 @@ class Evidence:
         drawn = drawn_again(self.passes) if wanted else {}
         return {path: size for path, size in drawn.items() if path in wanted}
 
-    def _of_training(self, found: dict[str, Size]) -> dict[str, Size]:
-        """Those that store the variance of training, as the checkpoint's sizes take for granted."""
-        fit = [p for p in found if p not in self.frozen and self.fits_evaluation(p)]
+    def _of_training(self, found: dict[str, Size], reached: set[str]) -> dict[str, Size]:
+        """Those that store the variance of training, as the checkpoint's sizes take for granted.
+
+        Of what a recalibrated norm stores the checkpoint may have said nothing: it can be less than
+        the noise alone would make.
+        """
+        met = [norm.path for norm in self.structure.norms if norm.path in reached | set(found)]
+        fit = [path for path in met if path not in self.frozen and self.fits_evaluation(path)]
         if fit:
             self.notes.append(
                 f"{counted_names(fit, 'norm')} {verb(len(fit), 'store')} the statistics that "
