@@ -78,7 +78,7 @@ def test_pages_and_notebooks(name, plain):
             assert not any("evil" in tag for tag in seen.tags)
             assert not any(each.startswith(("onx", '"', "'")) for each in seen.attributes)
             assert not HARM.search(text)
-        # A name that is cut has the whole of it as its title.
+            # A name that is cut has the whole of it as its title.
             assert Tags(fragment(result)).attributes - {"title"} == usual.attributes - {"title"}
 
 
