@@ -65,7 +65,7 @@ class Tap(TorchFunctionMode):
             close_suspended(error)
         modes = function_modes()
         if modes is None:
-            super().__exit__(kind, error, trace)
+            super().__exit__(kind, error, trace)  # type: ignore[no-untyped-call]
         elif self in modes:
             set_function_modes(modes[: modes.index(self)])
 
