@@ -118,6 +118,11 @@ CONFORMER = {
     **{"conformer_conv_dropout": RATE, "layerdrop": 0.0, "apply_spec_augment": False},
     "num_conv_pos_embedding_groups": 4,
 }
+SPEECH = {
+    **{"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2},
+    **{"intermediate_size": 64, "dropout": RATE, "num_mel_bins": 80},
+    "subsampling_conv_channels": 16,
+}
 HUBERT = {name: value for name, value in CONFORMER.items() if "conformer" not in name}
 
 NETS: dict[str, tuple[Make, Draw]] = {
@@ -215,31 +220,11 @@ NETS: dict[str, tuple[Make, Draw]] = {
     "Wav2Vec2 Conformer": (_made("Wav2Vec2ConformerModel", **CONFORMER), _sound),
     "HuBERT, batch norm": (_made("HubertModel", **HUBERT, conv_pos_batch_norm=True), _sound),
     "Parakeet encoder": (
-        _made(
-            "ParakeetEncoder",
-            "ParakeetEncoderConfig",
-            hidden_size=32,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            intermediate_size=64,
-            dropout=RATE,
-            num_mel_bins=80,
-            subsampling_conv_channels=16,
-        ),
+        _made("ParakeetEncoder", "ParakeetEncoderConfig", **SPEECH),
         _features,
     ),
     "LASR encoder": (
-        _made(
-            "LasrEncoder",
-            "LasrEncoderConfig",
-            hidden_size=32,
-            num_hidden_layers=2,
-            num_attention_heads=2,
-            intermediate_size=64,
-            dropout=RATE,
-            num_mel_bins=80,
-            subsampling_conv_channels=16,
-        ),
+        _made("LasrEncoder", "LasrEncoderConfig", **SPEECH),
         _features,
     ),
     "FastSpeech2 Conformer": (

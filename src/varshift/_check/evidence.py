@@ -219,8 +219,12 @@ class Evidence:
         Of what a recalibrated norm stores the checkpoint may have said nothing: it can be less than
         the noise alone would make.
         """
-        met = [norm.path for norm in self.structure.norms if norm.path in reached | set(found)]
-        fit = [path for path in met if path not in self.frozen and self.fits_evaluation(path)]
+        asked = reached.union(found) - self.frozen
+        fit = [
+            norm.path
+            for norm in self.structure.norms
+            if norm.path in asked and self.fits_evaluation(norm.path)
+        ]
         if fit:
             self.notes.append(
                 f"{counted_names(fit, 'norm')} {verb(len(fit), 'store')} the statistics that "

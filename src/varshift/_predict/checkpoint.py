@@ -41,11 +41,6 @@ def _half(how: How, own: float) -> float:
     return _OPEN + _OFF[how] * own * (1 - own) if how in _OFF else 0.0
 
 
-def _left(var: Tensor) -> Tensor:
-    """What noise leaves of a stored variance: never less than nothing, however it was estimated."""
-    return var.clamp(min=0)
-
-
 @dataclass(eq=False)
 class Checkpoint(Recorder):
     """Sites as they are met; each knows the shift expected of those before it.
@@ -162,7 +157,8 @@ class Checkpoint(Recorder):
         patches = self._patches(entry, len(var))
         if patches is not None:
             tau = noise_var(patches, taus, var)
-            clean = _left((var - tau * mean.square()) / (1 + tau)) if known is None else known
+            left = ((var - tau * mean.square()) / (1 + tau)).clamp(min=0)
+            clean = left if known is None else known
             second = mean.square() + clean
             return clean, {source: mask * second for source, mask in patches.items()}, "inverted"
         energies: dict[str, Tensor] = {}
@@ -174,8 +170,8 @@ class Checkpoint(Recorder):
                     return f"not predicted: {source!r} is followed no further than {where}"
                 return f"not predicted: the moments of what {source!r} multiplies are not known"
             energies[source] = energy
-        clean = _left(var - noise_var(energies, taus, var)) if known is None else known
-        return clean, energies, "moments"
+        left = (var - noise_var(energies, taus, var)).clamp(min=0)
+        return left if known is None else known, energies, "moments"
 
     @staticmethod
     def _patches(entry: LedgerEntry, channels: int) -> dict[str, Tensor] | None:
