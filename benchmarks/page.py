@@ -11,6 +11,7 @@ from rich.console import Console
 
 from benchmarks.ledger import Ledger
 from benchmarks.lines import Line
+from benchmarks.markdown_tables import head, row
 from benchmarks.names import SECTIONS, STUDIES
 
 __all__ = ["run", "written"]
@@ -105,13 +106,12 @@ def _body(name: str, intro: str, lines: list[Line], made: dict[str, Any]) -> Ite
 def _table(lines: list[Line]) -> Iterator[str]:
     headings = list(dict.fromkeys(heading for line in lines for heading in line.cells))
     aims = ["aim", "reached"] if any(line.aim for line in lines) else []
-    yield "| | " + " | ".join([*headings, *aims]) + " |"
-    yield "|---|" + "---:|" * len([*headings, *aims])
+    yield head("", *headings, *aims)
     for line in lines:
         cells = [str(line.cells.get(heading, "")) for heading in headings]
         if aims:
             cells += [line.aim, line.aim and ("**no**" if line.missed else "yes")]
-        yield f"| {line.name} | " + " | ".join(cells) + " |"
+        yield row(line.name, *cells)
 
 
 def _told(made: dict[str, Any]) -> str:

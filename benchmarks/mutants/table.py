@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from benchmarks.markdown_tables import head, row
 from benchmarks.mutants.equivalent import EQUIVALENT
 from benchmarks.mutants.plan import GROUPS, PAGE
 from benchmarks.mutants.records import LIVES, records
@@ -55,16 +56,15 @@ def _kind(record: dict[str, Any]) -> str:
 
 
 def _table(
-    head: str, rows: list[tuple[str, list[dict[str, Any]]]], told: list[dict[str, Any]]
+    name_of: str, rows: list[tuple[str, list[dict[str, Any]]]], told: list[dict[str, Any]]
 ) -> str:
-    lines = [f"| {head} | mutants | {' | '.join(_KINDS)} | share |", "|---|" + "---:|" * 6]
+    lines = [head(name_of, "mutants", *_KINDS, "share")]
     for name, members in [*rows, ("**all**", told)]:
         counts = Counter(record["kind"] for record in members)
         dead = counts["killed"] + counts["hung"]
         real = dead + counts["survived"]
         share = f"{100 * dead / real:.0f} %" if real else "—"
-        figures = " | ".join(str(counts[kind]) for kind in _KINDS)
-        lines.append(f"| {name} | {len(members)} | {figures} | {share} |")
+        lines.append(row(name, len(members), *(counts[kind] for kind in _KINDS), share))
     return "\n".join(lines)
 
 

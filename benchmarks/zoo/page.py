@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from statistics import median, quantiles
-from typing import Any
 
+from benchmarks.markdown_tables import head, row
 from benchmarks.zoo.keeping import RECORDS
 from benchmarks.zoo.reading import FIGURES, LIBRARIES, Line
 
@@ -79,18 +79,9 @@ def _titled(title: str, lines: Iterable[str]) -> list[str]:
     return [f"\n**{title}**\n", *told] if told else []
 
 
-def _row(*cells: Any) -> str:
-    return (
-        "| "
-        + " | ".join(f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in cells)
-        + " |"
-    )
-
-
 def _libraries(nets: dict[str, Line], names: list[str]) -> Iterator[str]:
     heads = ("library", "names", "without batch norm", "left out", "not tried yet")
-    yield _row(*heads, "inspected", "failed", "came back bit for bit", "norms", "noises", "routes")
-    yield "|---|" + "---:|" * 10
+    yield head(*heads, "inspected", "failed", "came back bit for bit", "norms", "noises", "routes")
     sums = [0] * 10
     for library in LIBRARIES:
         mine = [name for name in names if name.startswith(f"{library}/")]
@@ -103,8 +94,8 @@ def _libraries(nets: dict[str, Line], names: list[str]) -> Iterator[str]:
         counts += [sum(not line["marks"] for line in read)]
         counts += [sum(line[what] for line in read) for what in ("norms", "noises", "routes")]
         sums = [one + other for one, other in zip(sums, counts, strict=True)]
-        yield _row(library, *counts)
-    yield _row("**together**", *sums)
+        yield row(library, *counts)
+    yield row("**together**", *sums)
     read, failed = sums[4], sums[5]
     if read:
         share = read / (read + failed)
@@ -135,26 +126,24 @@ def _cost(read: dict[str, Line]) -> Iterator[str]:
         for name in ("all", group):
             groups[name].append(line["inspect_s"] / seconds)
     yield "\nCPU time of a first `inspect` over one training forward on one input, one thread:\n"
-    yield _row("a forward takes", "networks", "median", "quartiles")
-    yield "|---|---:|---:|---:|"
+    yield head("a forward takes", "networks", "median", "quartiles")
     for name in ("all", "below 0.02 s", "between", "above 0.3 s"):
         ratios = groups[name]
         if len(ratios) > 1:
             low, _, high = quantiles(ratios, n=4)
-            yield _row(name, len(ratios), f"{median(ratios):.1f}", f"{low:.1f} to {high:.1f}")
+            yield row(name, len(ratios), f"{median(ratios):.1f}", f"{low:.1f} to {high:.1f}")
 
 
 def _pairs(read: dict[str, Line]) -> Iterator[str]:
     pairs = {name: line["pairs"] for name, line in read.items()}
-    yield _row("", "pairs", "as reported", "otherwise")
-    yield "|---|---:|---:|---:|"
+    yield head("", "pairs", "as reported", "otherwise")
     for kind, odd in (("reported", "unmoved"), ("unreported", "moved")):
         tried = sum(each[kind] for each in pairs.values())
         wrong = sum(len(each[odd]) for each in pairs.values())
         said = (
             "reported: the norm's input moved" if odd == "unmoved" else "not reported: no bit moved"
         )
-        yield _row(said, tried, tried - wrong, wrong)
+        yield row(said, tried, tried - wrong, wrong)
     sources = sum(each["sources"] for each in pairs.values())
     networks = sum(each["sources"] > 0 for each in pairs.values())
     unshown = sum(len(each["unshown"]) for each in pairs.values())
@@ -176,10 +165,9 @@ def _pairs(read: dict[str, Line]) -> Iterator[str]:
 def _figures(figures: dict[str, Line]) -> Iterator[str]:
     read = _read(figures)
     kinds = list(dict.fromkeys(kind for line in read.values() for kind in line["errors"]))
-    yield _row("network", *kinds)
-    yield "|---|" + "---:|" * len(kinds)
+    yield head("network", *kinds)
     for name, line in read.items():
-        yield _row(name.removeprefix(FIGURES), *(_error(line["errors"][kind]) for kind in kinds))
+        yield row(name.removeprefix(FIGURES), *(_error(line["errors"][kind]) for kind in kinds))
     held = sum(all(error <= BAR for error in line["errors"].values()) for line in read.values())
     yield f"\n{held} of {len(read)} networks are within {BAR:g} throughout."
     for name, line in figures.items():
@@ -203,13 +191,11 @@ def _left(nets: dict[str, Line]) -> Iterator[str]:
 
 def _each(read: dict[str, Line]) -> Iterator[str]:
     yield "Pairs: those as reported, of those tried.\n"
-    yield _row(
-        "network", "input", "norms", "noises", "routes", "forwards", "reported", "unreported"
-    )
-    yield "|---|---|" + "---:|" * 6
+    heads = ("network", "input", "norms", "noises", "routes", "forwards", "reported", "unreported")
+    yield head(*heads, words=2)
     for name, line in read.items():
         pairs = line["pairs"]
-        yield _row(
+        yield row(
             name,
             line["input"],
             *(line["norms"], line["noises"], line["routes"]),

@@ -1,0 +1,20 @@
+"""Rows of tables in Markdown, for the pages that benchmarks write."""
+
+from __future__ import annotations
+
+__all__ = ["head", "row"]
+
+
+def head(*names: str, words: int = 1) -> str:
+    """The headings and the line below them; all columns but the first `words` are figures."""
+    return row(*names) + "\n|" + "---|" * words + "---:|" * (len(names) - words)
+
+
+def row(*cells: object) -> str:
+    """One row; whole numbers by thousands.
+
+    >>> row("a", 1234, "2.5")
+    '| a | 1,234 | 2.5 |'
+    """
+    told = (f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in cells)
+    return f"| {' | '.join(told)} |"
