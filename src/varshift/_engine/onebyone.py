@@ -7,12 +7,14 @@ ranks, and where micro-batches cannot stop inside a forward.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from torch import nn
 
 from varshift._engine.batches import Batch, Forward, call, one_batch
+from varshift._engine.instep import in_step
 from varshift._engine.normcall import NormCall
 from varshift._engine.order import SiteOrder, refuse_overflow
 from varshift._engine.ranks import Ranks
@@ -46,11 +48,9 @@ def site_by_site(
     ranks = ranks or Ranks()
     meeting = SiteOrder(model)
     sharded = is_sharded(model)
-    turns = (
-        list(_in_step(model, data, forward, ranks))
-        if sharded
-        else [(batch, True) for batch in data]
-    )
+    turns = [(batch, True) for batch in data]
+    if sharded:
+        turns = list(in_step(data, ranks, partial(one_batch, model=model, forward=forward)))
     settled: dict[str, Moments] = {}
     while True:
         search = _Search(lambda path: stops(path) and path not in settled, not sharded, aside)
@@ -65,27 +65,6 @@ def site_by_site(
         settled[site.path] = moments
         settle(site, moments)
         report(len(settled), max(meeting.sites(stops), len(settled)))
-
-
-def _in_step(
-    model: nn.Module, data: list[Batch], forward: Forward | None, ranks: Ranks
-) -> Iterator[tuple[Batch, bool]]:
-    """The batches, and whether they count: every rank must run as many forwards.
-
-    Each forward of a sharded model gathers its weights from all ranks, so one with fewer batches
-    repeats its first, and one without any takes another rank's.
-    """
-    counts = ranks.gather(len(data), "batches")
-    first = next((rank for rank, count in enumerate(counts) if count), 0)
-    example = data[0] if data else None
-    if not all(counts):
-        offered = ranks.gather(example.value if example and ranks.rank == first else None)
-        example = example or one_batch(offered[first], model, forward=forward)
-    for at in range(max(counts)):
-        if at < len(data):
-            yield data[at], True
-        elif example is not None:
-            yield example, False
 
 
 def _together(search: _Search, meeting: SiteOrder, ranks: Ranks) -> tuple[Handle, Moments] | None:

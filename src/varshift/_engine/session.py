@@ -11,13 +11,12 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any, Generic, TypeVar
 
-import torch
 from torch import nn
 
 from varshift._engine.ahead import NOT_LOOKED, Ahead, Look, look_ahead, open_questions
+from varshift._engine.around import Around, Trace
 from varshift._engine.batches import (
     Batch,
     Data,
@@ -36,52 +35,27 @@ from varshift._engine.borrow.model import (
     set_training,
     unwrapped,
 )
-from varshift._engine.borrow.rng import SEEDS, State, drawn_from, rng_state, seed_all, set_rng_state
-from varshift._engine.borrow.walk import walk
-from varshift._engine.control import Control, Silenced, names_of
+from varshift._engine.borrow.rng import SEEDS, drawn_from, rng_state, seed_all, set_rng_state
+from varshift._engine.control import Silenced
 from varshift._engine.edits import Edit
-from varshift._engine.normcall import NormCall
+from varshift._engine.instep import in_step
 from varshift._engine.progress import Progress, Reporter, reporter
 from varshift._engine.ranks import Ranks
 from varshift._engine.regime import Flags, Mode, Regime
 from varshift._engine.sharding import is_sharded, is_synchronised
 from varshift._engine.sites import Inventory, norm_handles
 from varshift._engine.structure import traced
-from varshift._engine.tap import Tap
-from varshift._engine.trace.modules import module_stack
 from varshift._engine.trace.tracer import Tracer
-from varshift._engine.unread import Vectors, refuse_unreadable
-from varshift._engine.watched import watched_norms, watching
+from varshift._engine.unread import refuse_unreadable
+from varshift._engine.watched import watched_norms
 from varshift.errors import DataError, ModelError
 from varshift.results import Note, NoteKind, Structure
 from varshift.results.structure import alone
 
-__all__ = ["Followed", "Passed", "Session", "Trace", "session"]
+__all__ = ["Followed", "Held", "Passed", "Session", "session"]
 
 Follower = TypeVar("Follower", bound=Tracer)
 R = TypeVar("R", bound=Any)  # a result: a dataclass with notes
-
-
-@dataclass(frozen=True, eq=False)
-class Trace:
-    """The first traced pass: its batch, what followed it, and which generators it moved.
-
-    `start` are the states of the generators before it. `ahead` is noise that no draw of the pass
-    has made, which `tracer` has followed too. `written` names tensors of a model without norms that
-    the pass has changed: they may be running statistics of a kind that is not known.
-    """
-
-    batch: Batch
-    tracer: Tracer
-    moved: tuple[str, ...]
-    start: State
-    ahead: Ahead = field(default_factory=Ahead)
-    written: tuple[str, ...] = ()
-
-    @property
-    def names(self) -> dict[Any, str]:
-        """The names of its sources, as `Control` takes them."""
-        return names_of(self.tracer)
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,13 +159,18 @@ class Session:
     def _once(self, batch: Batch, regime: Regime, report: Any) -> Any:
         for recorder in regime.record:
             recorder.begin(batch)
+        around = Around(batch, regime, self._inventory, self._watched, report, self.trace)
         set_training(self._flags(regime))
         try:
             with ExitStack() as stack:
-                self._enter(stack, batch, regime, report)
+                around.enter(stack)
                 out = call(self.model, batch, self.forward)
         finally:
             self._buffers.restore()
+            self.trace = around.trace
+        if around.control is not None:
+            self.silenced.update(around.control.methods)
+            self.strangers += around.control.strangers
         for recorder in regime.record:
             recorder.end(out)
         return out
@@ -268,94 +247,6 @@ class Session:
             return self.on if regime.mode == "training" else self.off
         return regime.mode
 
-    def _enter(self, stack: ExitStack, batch: Batch, regime: Regime, report: Any) -> None:
-        """Everything that stands around the call, the mode that meets the norms innermost."""
-        if regime.gradients:
-            stack.enter_context(_constant(self.model))
-            stack.enter_context(torch.enable_grad())
-        modules = dict(walk(self.model)) if regime.insert or regime.enter or regime.watch else {}
-        for path, insert in regime.insert.items():
-            stack.callback(modules[path].register_forward_pre_hook(insert).remove)
-        for path, enter in regime.enter.items():
-            hook = modules[path].register_forward_pre_hook(enter, with_kwargs=True)
-            stack.callback(hook.remove)
-        for path, watch in regime.watch.items():
-            stack.callback(modules[path].register_forward_hook(watch).remove)
-        met: set[str] = set()
-        meets = self._meets(regime, met)
-        tracing = regime.structure and self.trace is None
-        if tracing or regime.blend is not None or regime.control is not None:
-            mode = self._follow(stack, batch, regime, report, tracing, meets)
-            if self._watched:
-                shown = partial(mode.module_norm, meets)
-                stack.enter_context(watching(self._watched, shown, met, mode.aside))
-        elif regime.record or regime.norms is not None:
-            strays = None if self.trace is None else self.trace.tracer.strays
-            if self._watched:
-                stack.enter_context(watching(self._watched, meets, met))
-            stack.enter_context(Tap(self.model, meets, self._inventory.owners, strays))
-
-    def _follow(
-        self,
-        stack: ExitStack,
-        batch: Batch,
-        regime: Regime,
-        report: Any,
-        tracing: bool,
-        meets: Callable[[NormCall], NormCall | None],
-    ) -> Tracer:
-        """The lane on which every operation is followed."""
-        modules = stack.enter_context(module_stack(self._inventory, report))
-        arguments = (self.model, modules, batch.value)
-        mode: Tracer
-        if regime.control is not None:
-            mode = regime.control(*arguments, on_norm=meets)
-        elif regime.blend is not None:
-            names = None if self.trace is None else self.trace.names
-            mode = Control(*arguments, on_norm=meets, names=names, blend=regime.blend)
-            stack.callback(self._directed, mode)
-        else:
-            mode = Tracer(*arguments, on_norm=meets)
-        if tracing:
-            mode.look_outside()
-        elif self.trace is not None and self.trace.ahead.kept and mode.outside is None:
-            mode.look_outside(self.trace.ahead.kept)
-        if tracing and not self._holds_norms():  # called when the mode is left: not followed
-            stack.callback(self._look_for_unread, Vectors(self._inventory))
-        stack.enter_context(mode)
-        if tracing:
-            before = rng_state()
-            stack.callback(self._traced, batch, mode, before)
-        return mode
-
-    def _traced(self, batch: Batch, tracer: Tracer, before: Any) -> None:
-        self.trace = Trace(batch, tracer, drawn_from(before, rng_state()), before)
-
-    def _holds_norms(self) -> bool:
-        """Whether there is a norm to tell of, met or not: nothing else is then looked for."""
-        registered = {path for path, _ in self._inventory.registered}
-        return not registered.isdisjoint({*self._inventory.handles, *self._watched})
-
-    def _look_for_unread(self, vectors: Vectors) -> None:
-        if self.trace is not None and not self.trace.tracer.sites:
-            self.trace = replace(self.trace, written=vectors.written())
-
-    def _directed(self, control: Control) -> None:
-        self.silenced.update(control.methods)
-        self.strangers += control.strangers
-
-    def _meets(self, regime: Regime, met: set[str]) -> Callable[[NormCall], NormCall | None]:
-        recorders, norms = regime.record, regime.norms
-
-        def meet(call: NormCall) -> NormCall | None:
-            met.add(call.path)
-            changed = None if norms is None else norms(call)
-            for recorder in recorders:
-                recorder.norm(call)
-            return changed
-
-        return meet
-
     # A loop over data ----------------------------------------------------------------------
 
     def batches(self, data: Data, max_samples: int | None = None) -> Iterator[Batch]:
@@ -398,7 +289,7 @@ class Session:
         whether it counts.
         """
         samples, done, waiting = 0, 0, first
-        for batch, counts in self._in_step(data):
+        for batch, counts in self._turns(data):
             for name, regime in regimes.items():
                 self._pass(name, batch, regime if counts else replace(regime, record=()))
             if counts:
@@ -414,25 +305,11 @@ class Session:
                 self._name_draws(name, batch, replace(regime, record=()))
         return self._together(regimes, Passed(samples, done))
 
-    def _in_step(self, data: Iterable[Batch]) -> Iterator[tuple[Batch, bool]]:
-        """The batches, and whether they count.
-
-        A sharded model gathers its weights in every forward, so all ranks must run as many: one
-        that has no more batches runs an earlier one again, or another rank's, without counting it.
-        """
-        if not (self.ranks.several and is_sharded(self.model)):
-            yield from ((batch, True) for batch in data)
-            return
-        waiting, stand_in = iter(data), None
-        while True:
-            batch = next(waiting, None)
-            given = self.ranks.gather(None if batch is None else _portable(batch, stand_in))
-            if all(each is None for each in given):
-                return
-            if stand_in is None:
-                value = next(each for each in given if each is not None)
-                stand_in = batch or self.example(value)
-            yield batch or stand_in, batch is not None
+    def _turns(self, data: Iterable[Batch]) -> Iterator[tuple[Batch, bool]]:
+        """The batches, and whether they count: a sharded model runs as often on every rank."""
+        if self.ranks.several and is_sharded(self.model):
+            return in_step(data, self.ranks, self.example)
+        return ((batch, True) for batch in data)
 
     def _together(self, regimes: Mapping[str, Regime], own: Passed) -> Passed:
         """All ranks as one: recorders are joined, and what the passes have shown is shared."""
@@ -586,19 +463,6 @@ def _hush() -> None:
         warnings.filterwarnings("ignore", message=message)
 
 
-@contextmanager
-def _constant(model: nn.Module) -> Iterator[None]:
-    """No gradient of the model's own parameters inside the block."""
-    asking = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    try:
-        for parameter in asking:
-            parameter.requires_grad_(False)
-        yield
-    finally:
-        for parameter in asking:
-            parameter.requires_grad_(True)
-
-
 def _united(ranks: list[dict[str, tuple[str, ...]]]) -> dict[str, tuple[str, ...]]:
     """By name, what any rank has, each once."""
     names = dict.fromkeys(name for held in ranks for name in held)
@@ -606,8 +470,3 @@ def _united(ranks: list[dict[str, tuple[str, ...]]]) -> dict[str, tuple[str, ...
         name: tuple(dict.fromkeys(each for held in ranks for each in held.get(name, ())))
         for name in names
     }
-
-
-def _portable(batch: Batch, stand_in: Batch | None) -> Any:
-    """What ranks without data need of a batch: all of it at first, then that there is one."""
-    return batch.value if stand_in is None else True
