@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from benchmarks.markdown_tables import head, row
 from benchmarks.matrix import PYTHONS, ROOT, TORCHES, records
 
 __all__ = ["main", "rows", "written"]
@@ -37,11 +38,11 @@ def written(text: str, words: dict[str, str]) -> str:
 def rows(words: dict[str, str]) -> list[str]:
     """A row per torch, a column per Python."""
     done = {(record["torch"], record["python"]): record for record in records()}
-    lines = ["| torch | " + " | ".join(f"Python {python}" for python in PYTHONS) + " |"]
-    lines.append("|---|" + "---|" * len(PYTHONS))
+    pythons = [f"Python {python}" for python in PYTHONS]
+    lines = [head("torch", *pythons, words=1 + len(PYTHONS))]
     for torch in TORCHES:
         told = [_told(done.get((torch, python)), words) for python in PYTHONS]
-        lines.append(f"| {torch} | " + " | ".join(told) + " |")
+        lines.append(row(torch, *told))
     return lines
 
 

@@ -20,6 +20,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 import varshift as vs
+from benchmarks import markdown_tables
 from benchmarks.lines import Line, asked
 from benchmarks.trained import TRAINED, digits, trained
 
@@ -156,13 +157,9 @@ def _percent(value: float) -> str:
 def write(points: list[Point]) -> None:
     """The table as Markdown and the scatter plot, for the documentation."""
     RESULTS.mkdir(parents=True, exist_ok=True)
-    lines = [
-        "<!-- written by `python -m benchmarks predicting` -->",
-        "| " + " | ".join(HEADINGS) + " |",
-        "|" + "---|" * len(HEADINGS),
-        *("| " + " | ".join(row) + " |" for row in rows(points)),
-    ]
-    (RESULTS / "prediction.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    told = markdown_tables.table(HEADINGS, rows(points), words=len(HEADINGS))
+    page = f"<!-- written by `python -m benchmarks predicting` -->\n{told}\n"
+    (RESULTS / "prediction.md").write_text(page, encoding="utf-8")
     plot(points, RESULTS / "prediction.png")
 
 

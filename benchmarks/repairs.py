@@ -28,6 +28,7 @@ from torch.nn import functional
 from torch.optim.swa_utils import update_bn
 
 import varshift as vs
+from benchmarks import markdown_tables
 from benchmarks.lines import Line
 from benchmarks.shifted import FOLDER, KINDS, SEEDS, Split, split, trained_net
 
@@ -274,8 +275,7 @@ def _markdown(table: Table) -> list[str]:
     cells = [column._cells for column in table.columns]
     rows = [list(map(str, row)) for row in zip(*cells, strict=True)]
     head = [str(column.header) for column in table.columns]
-    lines = [f"| {' | '.join(row)} |" for row in (head, ["---"] * len(head), *rows)]
-    return ["", f"**{table.title}**", "", *lines]
+    return ["", f"**{table.title}**", "", markdown_tables.table(head, rows, words=len(head))]
 
 
 # Kept between runs -----------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import markdown_tables
 from benchmarks.ledger import processor
 from benchmarks.lines import Line
 from varshift.reproduce import SCALES, Images, Placing, Run, Scale, Shape, chosen, runs_of
@@ -48,8 +49,7 @@ def run(console: Console, only: str = "") -> Iterable[Line]:
         for row in rows:
             table.add_row(*row)
         console.print(table)
-        lines = [_row(headings), _row(["---", *["---:"] * (len(headings) - 1)]), *map(_row, rows)]
-        parts += [f"## {title}", "\n".join(lines)]
+        parts += [f"## {title}", markdown_tables.table(headings, rows)]
     RESULTS.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return ()
 
@@ -127,7 +127,3 @@ def _shapes(*scales: Scale) -> list[Shape]:
             widths = (shape.width, *scale.widths.get(family, ()))
             made |= dict.fromkeys(replace(shape, width=width) for width in sorted(widths))
     return list(made)
-
-
-def _row(cells: list[str]) -> str:
-    return "| " + " | ".join(cells) + " |"

@@ -24,6 +24,7 @@ from rich.table import Table
 from torch import Tensor, nn
 
 import varshift as vs
+from benchmarks import markdown_tables
 from benchmarks.lines import Line
 from benchmarks.small_nets import Trained, drawn_kind, trained_net
 
@@ -141,10 +142,6 @@ def _line(rows: list[Row]) -> tuple[str, ...]:
 
 def _write(lines: list[tuple[str, ...]]) -> None:
     RESULTS.mkdir(parents=True, exist_ok=True)
-    text = [
-        "<!-- written by `python -m benchmarks without_data` -->",
-        "| " + " | ".join(HEADINGS) + " |",
-        "|---|" + "---:|" * (len(HEADINGS) - 1),
-        *("| " + " | ".join(line) + " |" for line in lines),
-    ]
-    (RESULTS / "without_data.md").write_text("\n".join(text) + "\n", encoding="utf-8")
+    page = "<!-- written by `python -m benchmarks without_data` -->\n"
+    page += markdown_tables.table(HEADINGS, lines) + "\n"
+    (RESULTS / "without_data.md").write_text(page, encoding="utf-8")

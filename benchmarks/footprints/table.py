@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import markdown_tables
 from benchmarks.footprints.plan import KINDS
 from benchmarks.footprints.scoring import Verdict, verdicts
 
@@ -91,7 +92,5 @@ def write(lines: list[Line], folder: Path) -> None:
     """The page that the documentation takes in."""
     text = ["<!-- written by `python -m benchmarks footprints` -->"]
     for way, title in WAYS.items():
-        text += [f"Read {title}:", "", "| | " + " | ".join(HEADINGS) + " |"]
-        text += ["|---|" + "---:|" * len(HEADINGS)]
-        text += ["| " + " | ".join(row) + " |" for row in rows(lines, way)] + [""]
+        text += [f"Read {title}:", "", markdown_tables.table(["", *HEADINGS], rows(lines, way)), ""]
     (folder / PAGE).write_text("\n".join(text), encoding="utf-8")

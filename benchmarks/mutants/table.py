@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
-from benchmarks.markdown_tables import head, row
+from benchmarks.markdown_tables import head, row, table
 from benchmarks.mutants.equivalent import EQUIVALENT
 from benchmarks.mutants.plan import GROUPS, PAGE
 from benchmarks.mutants.records import LIVES, records
@@ -27,7 +27,7 @@ def page(found: list[dict[str, Any]]) -> str:
     told = [record | {"kind": _kind(record)} for record in found]
     equivalent = [record for record in told if record["kind"] == "equivalent"]
     survived = [record for record in told if record["kind"] == "survived"]
-    reasons = [f"| {_change(one)} | {EQUIVALENT[one['key']]} |" for one in equivalent]
+    reasons = [(_change(one), EQUIVALENT[one["key"]]) for one in equivalent]
     parts = [
         "# Mutants",
         f"A fixed sample of {len(told)} small changes to the source, each met by the tests of its "
@@ -38,9 +38,9 @@ def page(found: list[dict[str, Any]]) -> str:
         "## By file",
         _table("file", [(f, [r for r in told if r["file"] == f]) for f in _files(told)], told),
         "## Equivalent",
-        "\n".join(["| change | why no test can tell |", "|---|---|", *reasons]),
+        table(["change", "why no test can tell"], reasons, words=2),
         "## Survived",
-        "\n".join(["| change |", "|---|", *(f"| {_change(one)} |" for one in survived)]),
+        table(["change"], [(_change(one),) for one in survived]),
     ]
     return "\n\n".join(parts) + "\n"
 

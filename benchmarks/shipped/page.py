@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
+from benchmarks import markdown_tables
 from benchmarks.shipped.judging import Row
 from benchmarks.shipped.network import Network
 from benchmarks.shipped.pattern import draw
@@ -120,10 +121,9 @@ def write(networks: list[Network], rows: list[Row]) -> None:
 def _section(network: Network, rows: list[Row]) -> Iterator[str]:
     yield f"## {network.name}\n"
     yield f"`{network.source}`\n"
-    yield "| " + " | ".join(HEADINGS) + " |"
-    yield "|---" * len(HEADINGS) + "|"
+    yield markdown_tables.head(*HEADINGS, words=len(HEADINGS))
     for row in rows:
-        yield "| " + " | ".join(cells(row)) + " |"
+        yield markdown_tables.row(*cells(row))
     shown = [row for row in rows if row.true and row.lever]
     if shown:
         picture = DOCS / f"shipped-{network.name.split()[-1]}.png"
