@@ -35,7 +35,7 @@ def test_small_tensors_are_copied_only_where_there_is_no_norm(monkeypatch, model
         made.append(Vectors(held))
         return made[-1]
 
-    monkeypatch.setattr(sys.modules["varshift._engine.session"], "Vectors", counted)
+    monkeypatch.setattr(sys.modules["varshift._engine.around"], "Vectors", counted)
     vs.inspect(model, torch.randn(3, 4))
     assert len(made) == copied
 

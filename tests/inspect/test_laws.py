@@ -8,7 +8,9 @@ import pytest
 import torch
 from scipy import stats
 
-from varshift._engine.trace.laws import UNKNOWN, Law, drawn_law, law_after
+from varshift._engine.trace.laws import UNKNOWN, Law, drawn_law
+from varshift._engine.trace.ops import Operation
+from varshift._engine.trace.shaping import law_after
 
 YES = Law("bernoulli", 1.0, 0.0, 0.3)
 LEVELS = Law("bernoulli", 2.0, -0.5, 0.3)
@@ -16,6 +18,10 @@ UNIFORM, GAUSSIAN = Law("uniform", -0.5, 2.0), Law("gaussian", 1.5, 0.5)
 ONE = {
     "neg": torch.neg,
     "floor": torch.floor,
+    "ceil": torch.ceil,
+    "round": torch.round,
+    "trunc": torch.trunc,
+    "sign": torch.sign,
     "logical_not": torch.logical_not,
     "bitwise_not": lambda values: ~values.bool(),
     "clone": torch.clone,
@@ -78,6 +84,19 @@ def test_comparisons_have_the_chance_of_the_distribution(name, below, number):
             assert found.chance == pytest.approx(wanted, abs=1e-12)
 
 
+@pytest.mark.parametrize("number", [-1.0, -0.5, 0.25, 2.0, 3.0])
+@pytest.mark.parametrize("name", ["lt", "le", "gt", "ge", "eq", "ne"])
+def test_two_values_are_compared_as_in_torch(name, number):
+    step = getattr(torch, name)
+    there, back = law_after(name, LEVELS, number, True), law_after(name, LEVELS, number, False)
+    values = torch.tensor([2.0, -0.5], dtype=torch.float64)
+    beside = torch.tensor(number, dtype=torch.float64)
+    assert [there.first, there.second] == step(values, beside).double().tolist()
+    assert [back.first, back.second] == step(beside, values).double().tolist()
+    assert {there.kind, back.kind} == {"bernoulli"}
+    assert {there.chance, back.chance} == {0.3}
+
+
 @pytest.mark.parametrize(("low", "chance"), [(0.9, 0.9), (2.25, 0.25), (-0.3, 0.7), (-1.4, 0.6)])
 def test_the_floor_of_a_shifted_draw_is_a_yes_or_no(low, chance):
     found = law_after("floor", Law("uniform", low, low + 1), None, True)
@@ -96,7 +115,8 @@ def test_the_floor_of_a_shifted_draw_is_a_yes_or_no(low, chance):
         ("floor", Law("uniform", 0.25, 0.75), None),  # one
         ("floor", Law("uniform", 0.5, 0.5), None),
         ("floor", GAUSSIAN, None),
-        ("lt", YES, 0.5),
+        ("eq", UNIFORM, 0.5),
+        ("ne", GAUSSIAN, 0.5),
         ("lt", Law("uniform", 1.0, 1.0), 0.5),
         ("lt", Law("gaussian", 1.0, 0.0), 0.5),
         ("mul", YES, None),  # by a tensor of many numbers
@@ -110,30 +130,56 @@ def test_what_is_not_in_the_table_is_unknown(name, law, number):
     assert law_after(name, law, number, True) == UNKNOWN
 
 
+ATEN = torch.ops.aten
+X, HALVES = torch.zeros(4, 3), torch.full((4, 3), 0.5)
+MIXED = torch.tensor([0.1, 0.5, 0.5])
+
+
 @pytest.mark.parametrize(
     ("call", "law"),
     [
-        (("rand", "default", ([4],), {}), Law("uniform", 0.0, 1.0)),
-        (("rand_like", "default", (), {}), Law("uniform", 0.0, 1.0)),
-        (("randn", "default", ([4],), {}), Law("gaussian", 0.0, 1.0)),
-        (("randn_like", "default", (), {}), Law("gaussian", 0.0, 1.0)),
-        (("bernoulli", "float", (), {}), Law("bernoulli", 1.0, 0.0, 0.5)),
-        (("bernoulli", "float", ("x", 0.8), {}), Law("bernoulli", 1.0, 0.0, 0.8)),
-        (("bernoulli", "p", ("x",), {"p": 0.7}), Law("bernoulli", 1.0, 0.0, 0.7)),
-        (("bernoulli", "Tensor", ("x", "y"), {}), UNKNOWN),
-        (("uniform", "default", ("x",), {}), Law("uniform", 0.0, 1.0)),
-        (("uniform", "default", ("x", -2.0), {}), Law("uniform", -2.0, 1.0)),
-        (("uniform", "default", ("x", -2.0, 3), {}), Law("uniform", -2.0, 3.0)),
-        (("uniform", "default", ("x",), {"from": -1, "to": 5}), Law("uniform", -1.0, 5.0)),
-        (("normal", "default", ("x",), {}), Law("gaussian", 0.0, 1.0)),
-        (("normal", "default", ("x", 2), {}), Law("gaussian", 2.0, 1.0)),
-        (("normal", "default", ("x", 2, 3.0), {}), Law("gaussian", 2.0, 3.0)),
-        (("normal", "default", ("x",), {"mean": 1, "std": 4}), Law("gaussian", 1.0, 4.0)),
-        (("poisson", "default", ("x",), {}), UNKNOWN),
+        ((ATEN.rand.default, [4]), Law("uniform", 0.0, 1.0)),
+        ((ATEN.rand_like.default, X), Law("uniform", 0.0, 1.0)),
+        ((ATEN.randn.default, [4]), Law("gaussian", 0.0, 1.0)),
+        ((ATEN.randn_like.default, X), Law("gaussian", 0.0, 1.0)),
+        ((ATEN.bernoulli_.float, X), Law("bernoulli", 1.0, 0.0, 0.5)),
+        ((ATEN.bernoulli_.float, X, 0.8), Law("bernoulli", 1.0, 0.0, 0.8)),
+        ((ATEN.bernoulli.p, X, 0.7), Law("bernoulli", 1.0, 0.0, 0.7)),
+        ((ATEN.bernoulli.default, HALVES), Law("bernoulli", 1.0, 0.0, 0.5)),
+        ((ATEN.bernoulli.default, MIXED), UNKNOWN),
+        ((ATEN.bernoulli_.Tensor, X, HALVES), Law("bernoulli", 1.0, 0.0, 0.5)),
+        ((ATEN.bernoulli_.Tensor, X, MIXED), UNKNOWN),
+        ((ATEN.uniform_.default, X), Law("uniform", 0.0, 1.0)),
+        ((ATEN.uniform_.default, X, -2.0), Law("uniform", -2.0, 1.0)),
+        ((ATEN.uniform_.default, X, -2.0, 3), Law("uniform", -2.0, 3.0)),
+        ((ATEN.normal_.default, X), Law("gaussian", 0.0, 1.0)),
+        ((ATEN.normal_.default, X, 2), Law("gaussian", 2.0, 1.0)),
+        ((ATEN.normal_.default, X, 2, 3.0), Law("gaussian", 2.0, 3.0)),
+        ((ATEN.normal.float_float, 2.0, 3.0, [4]), Law("gaussian", 2.0, 3.0)),
+        ((ATEN.normal.Tensor_float, HALVES), Law("gaussian", 0.5, 1.0)),
+        ((ATEN.normal.Tensor_float, HALVES, 2.0), Law("gaussian", 0.5, 2.0)),
+        ((ATEN.normal.Tensor_float, MIXED, 2.0), UNKNOWN),
+        ((ATEN.normal.float_Tensor, 2.0, HALVES), Law("gaussian", 2.0, 0.5)),
+        ((ATEN.normal.Tensor_Tensor, HALVES, HALVES), Law("gaussian", 0.5, 0.5)),
+        ((ATEN.normal.Tensor_Tensor, HALVES, MIXED), UNKNOWN),
+        ((ATEN.randint.default, 2, [4]), Law("bernoulli", 1.0, 0.0, 0.5)),
+        ((ATEN.randint.low, 5, 7, [4]), Law("bernoulli", 6.0, 5.0, 0.5)),
+        ((ATEN.randint.low, 5, 8, [4]), UNKNOWN),
+        ((ATEN.randint_like.default, X, 2), Law("bernoulli", 1.0, 0.0, 0.5)),
+        ((ATEN.randint_like.low_dtype, X, -1, 1), Law("bernoulli", 0.0, -1.0, 0.5)),
+        ((ATEN.poisson.default, X), UNKNOWN),
     ],
 )
 def test_draws_are_read_from_their_numbers(call, law):
-    assert drawn_law(*call) == law
+    func, *args = call
+    assert drawn_law(Operation(func, tuple(args), {})) == law
+
+
+def test_numbers_by_name_are_read_too():
+    named = Operation(ATEN.uniform_.default, (X,), {"from": -1, "to": 5})
+    assert drawn_law(named) == Law("uniform", -1.0, 5.0)
+    named = Operation(ATEN.normal_.default, (X,), {"mean": 1, "std": 4})
+    assert drawn_law(named) == Law("gaussian", 1.0, 4.0)
 
 
 @pytest.mark.parametrize(
@@ -162,6 +208,7 @@ def test_what_has_no_tau_no_rate_or_no_ends():
     assert [law.drop_p for law in (UNKNOWN, UNIFORM, LEVELS)] == [None] * 3
     assert Law("bernoulli", 1.0, 0.0, 0.3).drop_p == pytest.approx(0.7)
     assert Law("bernoulli", 0.0, 2.0, 0.3).drop_p == 0.3
+    assert Law("bernoulli", 0.0, 0.0, 0.3).drop_p == 1.0
     assert LEVELS.ends == (-0.5, 2.0)
     assert GAUSSIAN.ends == (-1.0, 4.0)
     low, high = UNIFORM.ends

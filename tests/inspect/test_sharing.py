@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 import torch
 
-from varshift._engine.trace.noises import sharing_of
+from varshift._engine.trace.sharing import sharing_of
 
 
 def numbered(shape, dims):

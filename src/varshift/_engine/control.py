@@ -19,8 +19,9 @@ from varshift._engine.trace import ops
 from varshift._engine.trace.flow import Flow
 from varshift._engine.trace.laws import UNKNOWN
 from varshift._engine.trace.modules import ModuleStack
-from varshift._engine.trace.noises import named, sharing_of
+from varshift._engine.trace.noises import named
 from varshift._engine.trace.ops import Operation, tensors_in
+from varshift._engine.trace.sharing import sharing_of
 from varshift._engine.trace.tracer import OnNorm, Tracer
 from varshift._torch.tensors import schema_of
 from varshift.results.structure import Sharing
@@ -178,7 +179,7 @@ class Control(Tracer):
         if silent is None:
             return None, Silenced.NOT, "other"
         sums = operation.name in _SUMS or noise.ndim > silent.ndim
-        return silent, method, "other" if sums else sharing_of(noise, silent)
+        return silent, method, "other" if sums else sharing_of(noise, silent, flow.law or UNKNOWN)
 
     def _mean(
         self, source: int, operation: Operation, noise: Tensor, flow: Flow

@@ -1,19 +1,20 @@
-"""The law of a tensor that is pure noise, followed through the arithmetic that shapes a mask.
+"""The law of the values of a tensor that is pure noise, and that of a fresh draw.
 
-`torch.rand(shape) < keep_p`, `torch.floor(keep_p + torch.rand(shape))`,
-`torch.empty(shape).bernoulli_(keep_p).div_(keep_p)` and `1 + sigma * torch.randn(shape)` all end
-as one small law whose relative variance is τ. What is not in this table becomes "unknown", never
-a guess.
+What is not in this table is "unknown", never a guess.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["UNKNOWN", "Law", "drawn_law", "law_after"]
+import torch
+from torch import Tensor
+
+from varshift._engine.trace.ops import Operation
+
+__all__ = ["UNKNOWN", "Law", "constant", "drawn_law"]
 
 
 @dataclass(frozen=True)
@@ -70,111 +71,59 @@ class Law:
         """Probability of an exact zero of a two-valued law."""
         if self.kind != "bernoulli":
             return None
-        if self.first == 0:
-            return self.chance
-        return 1 - self.chance if self.second == 0 else None
+        if self.first != 0:
+            return 1 - self.chance if self.second == 0 else None
+        return self.chance if self.second != 0 else 1.0
 
 
 UNKNOWN = Law("unknown")
 
 
-def drawn_law(name: str, overload: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Law:
+def drawn_law(operation: Operation) -> Law:
     """The law of a fresh draw, from the operation and its numbers."""
-    numbers = [value for value in args if isinstance(value, (int, float))]
+    name, given = operation.name, operation.argument
     if name in ("rand", "rand_like"):
         return Law("uniform", 0.0, 1.0)
     if name in ("randn", "randn_like"):
         return Law("gaussian", 0.0, 1.0)
-    if name == "bernoulli" and overload in ("float", "p"):
-        keep = kwargs.get("p", numbers[-1] if numbers else 0.5)
-        return Law("bernoulli", 1.0, 0.0, float(keep))
+    if name == "bernoulli":
+        # `bernoulli(chances)`, where the draw itself is no in-place one.
+        keep = _number(given("p") if operation.has("p") else given("self"), 0.5)
+        return UNKNOWN if keep is None else Law("bernoulli", 1.0, 0.0, keep)
     if name == "uniform":
-        low, high = (*numbers, *(0.0, 1.0)[len(numbers) :])[:2]
-        return Law("uniform", float(kwargs.get("from", low)), float(kwargs.get("to", high)))
+        return _between("uniform", given("from"), given("to"))
     if name == "normal":
-        mean, std = (*numbers, *(0.0, 1.0)[len(numbers) :])[:2]
-        return Law("gaussian", float(kwargs.get("mean", mean)), float(kwargs.get("std", std)))
+        return _between("gaussian", given("mean"), given("std"))
+    if name in ("randint", "randint_like"):
+        low, high = _number(given("low"), 0.0), _number(given("high"), math.nan)
+        two = low is not None and high == low + 2
+        return Law("bernoulli", low + 1, low, 0.5) if low is not None and two else UNKNOWN
     return UNKNOWN
 
 
-def law_after(name: str, law: Law, number: float | None, noise_first: bool) -> Law:
-    """The law after an elementwise step with (at most) one number.
-
-    `noise_first`: the noise is the operation's first argument, as in `noise - 1`.
-    """
-    if name in _SAME:
-        return law
-    if name in _UNARY:
-        return _mapped(law, _UNARY[name])
-    if name in _NOT:  # of a continuous law it is a constant, and no law of that kind
-        return _mapped(law, lambda value: float(not value)) if law.kind == "bernoulli" else UNKNOWN
-    if number is None:
-        return UNKNOWN
-    if name in _COMPARE:
-        return _compared(law, _COMPARE[name], number, noise_first)
-    if name in _BINARY:
-        step = _BINARY[name]
-        if noise_first:
-            return _mapped(law, lambda value: step(value, number))
-        if name == "div":
-            return UNKNOWN if law.kind != "bernoulli" else _mapped(law, lambda v: step(number, v))
-        return _mapped(law, lambda value: step(number, value))
-    return UNKNOWN
+def _between(kind: str, first: Any, second: Any) -> Law:
+    """A law of two numbers, 0 and 1 where they are left out."""
+    one, two = _number(first, 0.0), _number(second, 1.0)
+    return UNKNOWN if one is None or two is None else Law(kind, one, two)
 
 
-_SAME = frozenset(
-    {
-        *("_to_copy", "clone", "view", "_unsafe_view", "expand", "unsqueeze", "squeeze", "alias"),
-        *("detach", "reshape", "contiguous", "permute", "transpose", "t", "slice", "select"),
-        *("copy", "lift_fresh", "as_strided", "broadcast_to", "_reshape_alias", "to"),
-    }
-)
-_UNARY: dict[str, Callable[[float], float]] = {
-    "neg": lambda value: -value,
-    "floor": math.floor,
-}
-_NOT = frozenset({"logical_not", "bitwise_not"})
-_BINARY: dict[str, Callable[[float, float], float]] = {
-    "mul": lambda one, other: one * other,
-    "div": lambda one, other: one / other if other else math.nan,
-    "add": lambda one, other: one + other,
-    "sub": lambda one, other: one - other,
-    "rsub": lambda one, other: other - one,
-}
-# How a comparison reads when the noise stands on its left: is the noise below the number?
-_COMPARE = {"lt": True, "le": True, "gt": False, "ge": False}
+def constant(value: Any) -> float | None:
+    """The number that it is, or that a tensor holds in every place; None where there is none."""
+    if isinstance(value, (int, float)):
+        return float(value)
+    if not isinstance(value, Tensor) or value.layout != torch.strided or value.is_complex():
+        return None
+    if value.is_quantized or not value.numel():
+        return None
+    first = value.reshape(-1)[0]
+    return _written(first) if bool((value == first).all()) else None
 
 
-def _mapped(law: Law, step: Callable[[float], float]) -> Law:
-    if law.kind == "bernoulli":
-        return replace(law, first=step(law.first), second=step(law.second))
-    if law.kind == "uniform":
-        return _mapped_uniform(law, step)
-    if law.kind == "gaussian" and step is not math.floor:
-        mean = step(law.first)
-        return Law("gaussian", mean, abs(step(law.first + law.second) - mean))
-    return UNKNOWN
+def _written(number: Tensor) -> float:
+    """The shortest number that this type keeps as it stands: 0.7, not 0.699999988."""
+    short = number.dtype in (torch.float32, torch.float16)
+    return float(str(number.cpu().numpy()[()])) if short else float(number)
 
 
-def _mapped_uniform(law: Law, step: Callable[[float], float]) -> Law:
-    if step is not math.floor:
-        low, high = sorted((step(law.first), step(law.second)))
-        return Law("uniform", low, high)
-    # floor(keep_p + U(0, 1)) is 1 with probability keep_p, else 0.
-    cut = math.floor(law.second)
-    width = law.second - law.first
-    if width <= 0 or cut - math.floor(law.first) != 1:
-        return UNKNOWN
-    return Law("bernoulli", float(cut), float(cut - 1), (law.second - cut) / width)
-
-
-def _compared(law: Law, below: bool, number: float, noise_first: bool) -> Law:
-    if not noise_first:
-        below = not below
-    if law.kind == "uniform" and law.second > law.first:
-        chance = min(max((number - law.first) / (law.second - law.first), 0.0), 1.0)
-    elif law.kind == "gaussian" and law.second > 0:
-        chance = 0.5 * math.erfc((law.first - number) / (law.second * math.sqrt(2)))
-    else:
-        return UNKNOWN
-    return Law("bernoulli", 1.0, 0.0, chance if below else 1 - chance)
+def _number(value: Any, default: float) -> float | None:
+    return default if value is None else constant(value)

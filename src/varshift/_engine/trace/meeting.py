@@ -1,4 +1,4 @@
-"""How a bare draw meets data, or numbers, in one operation."""
+"""How a bare draw meets data in one operation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from varshift._engine.trace.ops import Operation
 
-__all__ = ["how_it_meets", "number_beside"]
+__all__ = ["how_it_meets"]
 
 
 def how_it_meets(operation: Operation, noise: Tensor) -> str:
@@ -29,20 +29,3 @@ def _is_zero(value: Any) -> bool:
     if isinstance(value, Tensor):
         return not bool(value.any())
     return isinstance(value, (int, float)) and value == 0
-
-
-def number_beside(args: tuple[Any, ...], noise: Tensor) -> tuple[float | None, bool]:
-    """The one number beside the noise (or None), and whether nothing else is there."""
-    number: float | None = None
-    for value in args:
-        if value is noise:
-            continue
-        if isinstance(value, Tensor):
-            if value.ndim:
-                return None, False
-            value = float(value)
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            if number is not None:
-                return None, True
-            number = float(value)
-    return number, True

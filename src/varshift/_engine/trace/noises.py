@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from varshift._engine.trace.laws import UNKNOWN, Law
 from varshift._torch.classes import Dropout
 from varshift.results import Line, Noise
 from varshift.results.structure import Sharing
 
-__all__ = ["Source", "named", "sharing_of", "silent_noises", "unused"]
+__all__ = ["Source", "named", "silent_noises", "unused"]
 
 _RATES = ("p", "drop_prob", "drop_p", "drop_rate", "dropout", "rate")
 _LOOKS_NOISY = re.compile("drop|noise", re.IGNORECASE)
@@ -109,32 +109,6 @@ class Source:
             calls=1 if self.generator else len(self.draws),
             line=self.line,
         )
-
-
-def sharing_of(noise: Tensor, data: Tensor) -> Sharing:
-    """Which values of `data` share one draw of a `noise` that broadcasts against it.
-
-    Dimension 0 is taken for samples. Broadcasting and expanded dimensions are shared.
-    """
-    lead = data.ndim - noise.ndim
-    varies = [
-        dim
-        for dim in range(data.ndim)
-        if dim >= lead
-        and data.shape[dim] > 1
-        and noise.shape[dim - lead] == data.shape[dim]
-        and noise.stride(dim - lead) != 0
-    ]
-    wide = [dim for dim in range(data.ndim) if data.shape[dim] > 1]
-    if varies == wide:
-        return "element" if wide else "sample"
-    inner = [dim for dim in varies if dim > 0]
-    whole_batch = 0 in wide and 0 not in varies
-    if whole_batch or lead > 0:
-        return "other"
-    if not inner:
-        return "sample"
-    return "channel" if len(inner) == 1 else "other"
 
 
 def named(sources: Iterable[Source]) -> dict[str, Source]:

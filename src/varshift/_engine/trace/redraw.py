@@ -67,7 +67,7 @@ def extreme(low: bool) -> Redraw:
         if operation.name == "bernoulli" and chances:
             drawn.copy_(chances[0] >= 1 if low else chances[0] > 0)
             return
-        law = drawn_law(operation.name, operation.overload, operation.args, operation.kwargs)
+        law = drawn_law(operation)
         ends = law.ends
         if ends is not None:
             drawn.fill_(ends[0] if low else ends[1])

@@ -23,14 +23,16 @@ from varshift._engine.trace.flow import (
     stepped,
     whole,
 )
-from varshift._engine.trace.laws import UNKNOWN, Law, drawn_law, law_after
+from varshift._engine.trace.laws import UNKNOWN, Law, drawn_law
 from varshift._engine.trace.lines import calling_line, calling_operation
-from varshift._engine.trace.meeting import how_it_meets, number_beside
+from varshift._engine.trace.meeting import how_it_meets
 from varshift._engine.trace.mode import DispatchMode
 from varshift._engine.trace.modules import ModuleStack
-from varshift._engine.trace.noises import Source, sharing_of, unused
+from varshift._engine.trace.noises import Source, unused
 from varshift._engine.trace.ops import Operation
 from varshift._engine.trace.outside import MadeAhead, Outside
+from varshift._engine.trace.shaping import law_shaped
+from varshift._engine.trace.sharing import sharing_of
 from varshift._engine.trace.trails import Reached
 from varshift._engine.trace.zeroed import zeroed_by
 from varshift._torch.classes import InstanceNorm
@@ -205,8 +207,7 @@ class Tracer(DispatchMode):
         if operation.name in ops.FUSED_NOISE or around:
             self._draw_on_data(operation, index, read)
         else:
-            law = drawn_law(operation.name, operation.overload, operation.args, operation.kwargs)
-            self._write(operation, Flow(noise=index, law=law, others=read.drawn))
+            self._write(operation, Flow(noise=index, law=drawn_law(operation), others=read.drawn))
 
     def _draw_on_data(self, operation: Operation, index: int, inputs: Flow) -> None:
         """A kernel that draws and applies at once: fused dropout, attention, RReLU, sampling."""
@@ -371,7 +372,8 @@ class Tracer(DispatchMode):
         trails = flow.trails
         for tensor, other in zip(inputs, flows, strict=True):
             if other.noise is not None:
-                how, shared = how_it_meets(operation, tensor), sharing_of(tensor, result)
+                how = how_it_meets(operation, tensor)
+                shared = sharing_of(tensor, result, other.law or UNKNOWN)
                 trails = trails.united(self._began(other, how, shared))
         return flow._replace(noise=None, law=None, others=(), trails=trails)
 
@@ -391,13 +393,12 @@ class Tracer(DispatchMode):
     def _shaped(
         self, operation: Operation, inputs: list[Tensor], flows: list[Flow], flow: Flow
     ) -> Flow:
-        law = UNKNOWN
-        bare = [x for x, other in zip(inputs, flows, strict=True) if other.noise is not None]
-        scaled = operation.argument("alpha") not in (None, 1)  # add(x, noise, alpha=0.5)
-        if len(bare) == 1 and flow.law is not None and not scaled:
-            number, alone = number_beside(operation.args, bare[0])
-            if alone:
-                law = law_after(operation.name, flow.law, number, operation.args[0] is bare[0])
+        bare = [(x, f.law) for x, f in zip(inputs, flows, strict=True) if f.noise is not None]
+        noise, law = bare[0]
+        if all(each is noise for each, _ in bare):
+            law = law_shaped(operation, law or UNKNOWN, noise)
+        else:
+            law = UNKNOWN
         return flow._replace(law=law, block=flow.block or operation.name.startswith("max_pool"))
 
     def _control(self, inputs: list[Tensor], flows: list[Flow]) -> None:
@@ -433,7 +434,9 @@ class Tracer(DispatchMode):
         if both.noise is None or not (both.data or both.weight):
             return both
         drawn = [x for x in operation.read() if self._carried.get(x).noise is not None]
-        shared = sharing_of(drawn[0], part) if drawn and flow.noise is not None else "element"
+        shared: Sharing = "element"
+        if drawn and flow.noise is not None:
+            shared = sharing_of(drawn[0], part, flow.law or UNKNOWN)
         return merged([self._acting(kept, shared), self._acting(flow, shared)])
 
 

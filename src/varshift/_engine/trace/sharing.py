@@ -1,0 +1,72 @@
+"""Which values of the data share one draw of the noise that meets them."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from varshift._engine.trace.laws import UNKNOWN, Law
+from varshift.results.structure import Sharing
+
+__all__ = ["sharing_of"]
+
+_BY_CHANCE = -6.0  # log10 of a chance that is taken for none
+
+
+def sharing_of(noise: Tensor, data: Tensor, law: Law = UNKNOWN) -> Sharing:
+    """Which values of `data` share one draw of a `noise` that broadcasts against it.
+
+    Dimension 0 is taken for samples. Broadcasting and expanded dimensions are shared, and those
+    along which the values repeat, as where a mask was expanded and copied.
+    """
+    lead = data.ndim - noise.ndim
+    varies = [
+        dim
+        for dim in range(data.ndim)
+        if dim >= lead
+        and data.shape[dim] > 1
+        and noise.shape[dim - lead] == data.shape[dim]
+        and noise.stride(dim - lead) != 0
+    ]
+    copied = _repeated(noise, [dim - lead for dim in varies], law)
+    varies = [dim for dim in varies if dim - lead not in copied]
+    wide = [dim for dim in range(data.ndim) if data.shape[dim] > 1]
+    if varies == wide:
+        return "element" if wide else "sample"
+    inner = [dim for dim in varies if dim > 0]
+    whole_batch = 0 in wide and 0 not in varies
+    if whole_batch or lead > 0:
+        return "other"
+    if not inner:
+        return "sample"
+    return "channel" if len(inner) == 1 else "other"
+
+
+def _repeated(noise: Tensor, dims: list[int], law: Law) -> list[int]:
+    """Those of the dimensions along which all values repeat, unless that may be by chance."""
+    if noise.layout != torch.strided or noise.is_complex() or noise.is_quantized:
+        return []
+    core, found, times = noise, list[int](), 1
+    for dim in dims:
+        first = core.narrow(dim, 0, 1)
+        # The second alone tells nearly always, and costs little.
+        if bool((core.narrow(dim, 1, 1) == first).all()) and bool((core == first).all()):
+            times *= core.shape[dim]
+            found.append(dim)
+            core = first
+    return found if found and _chance_alike(core, times, law) < _BY_CHANCE else []
+
+
+def _chance_alike(values: Tensor, times: int, law: Law) -> float:
+    """log10 of the chance that so many values are each drawn `times` times in a row."""
+    if law.kind == "bernoulli":
+        chances = [law.chance, 1 - law.chance]
+    elif law.kind in ("uniform", "gaussian"):
+        return -math.inf
+    else:
+        counts = values.unique(return_counts=True)[1]
+        chances = (counts.double() / values.numel()).tolist()
+    alike = sum(chance**times for chance in chances)
+    return values.numel() * math.log10(alike) if alike else -math.inf
