@@ -19,7 +19,7 @@ from varshift._engine.control import Control, names_of
 from varshift._engine.normcall import NormCall
 from varshift._engine.regime import Regime
 from varshift._engine.sites import Inventory
-from varshift._engine.tap import Tap
+from varshift._engine.tap import OnNorm, Tap
 from varshift._engine.trace.modules import ModuleStack, module_stack
 from varshift._engine.trace.tracer import Tracer
 from varshift._engine.unread import Vectors
@@ -72,6 +72,7 @@ class Around:
 
     def __post_init__(self) -> None:
         self._met: set[str] = set()
+        self._meet = _meeting(self.regime, self._met)
         self._tracing = self.regime.structure and self.trace is None
 
     def enter(self, stack: ExitStack) -> None:
@@ -133,13 +134,6 @@ class Around:
         self.control = Control(*arguments, on_norm=self._meet, names=names, blend=blend)
         return self.control
 
-    def _meet(self, call: NormCall) -> NormCall | None:
-        self._met.add(call.path)
-        changed = None if self.regime.norms is None else self.regime.norms(call)
-        for recorder in self.regime.record:
-            recorder.norm(call)
-        return changed
-
     def _traced(self, tracer: Tracer, before: State) -> None:
         self.trace = Trace(self.batch, tracer, drawn_from(before, rng_state()), before)
 
@@ -151,6 +145,22 @@ class Around:
     def _look_for_unread(self, vectors: Vectors) -> None:
         if self.trace is not None and not self.trace.tracer.sites:
             self.trace = replace(self.trace, written=vectors.written())
+
+
+def _meeting(regime: Regime, met: set[str]) -> OnNorm:
+    """What is done with every call of a norm; `met` takes in the paths.
+
+    No method: the trace, which holds it, would hold the pass that holds the trace.
+    """
+
+    def meet(call: NormCall) -> NormCall | None:
+        met.add(call.path)
+        changed = None if regime.norms is None else regime.norms(call)
+        for recorder in regime.record:
+            recorder.norm(call)
+        return changed
+
+    return meet
 
 
 @contextmanager

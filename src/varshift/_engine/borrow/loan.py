@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
@@ -70,7 +72,8 @@ class Loan:
         _set_for_loan()
         # A train() of the model's own runs on the way back, where no guard sees what it writes.
         guard = None if self._own_way else self._guard
-        kept = Kept(self._model, self._copies(), guard)
+        with _uncollected():
+            kept = Kept(self._model, self._copies(), guard)
         self._kept = kept
         kept.lend()
 
@@ -162,6 +165,22 @@ def _trains_its_own_way(model: nn.Module, modules: Iterable[nn.Module]) -> bool:
     if type(model).eval is not nn.Module.eval:
         return True
     return any(type(each).train is not nn.Module.train for each in modules)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Nothing is looked for that could be freed, in the block.
+
+    What is kept of a model are thousands of small objects, all of which stay: each search for
+    reference cycles that they set off goes through all that the process has, for nothing.
+    """
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 def _set_for_loan() -> None:
