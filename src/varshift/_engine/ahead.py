@@ -235,7 +235,7 @@ def _where(meets: Meets) -> str:
 
 
 def _at(meets: Meets) -> str:
-    return "" if meets.line is None else f" at {meets.line}"
+    return "" if meets.line is None else f" at {meets.line.near}"
 
 
 def _held(home: _Home, origin: Origin, meets: Meets, tensor: Tensor) -> MadeAhead:

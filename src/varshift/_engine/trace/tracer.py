@@ -407,7 +407,7 @@ class Tracer(DispatchMode):
                 source = self.sources[flow.noise]
                 source.number = source.number or tensor.dtype != torch.bool
                 source.meet("control-flow", None, None, "other")
-                place = f" at {source.line}" if source.line else ""
+                place = f" at {source.line.near}" if source.line else ""
                 self.note(
                     f"{source.path or 'the model'} draws a number{place} and turns it into a "
                     "Python value: what that decides (such as skipping a layer) is not followed"
