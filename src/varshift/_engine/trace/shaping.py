@@ -48,8 +48,12 @@ def _otherwise(operation: Operation, noise: Tensor) -> bool:
 
 def _where(operation: Operation, law: Law, noise: Tensor) -> Law:
     """`where(mask, 1.0, 0.0)`: the mask says which of two numbers it is."""
-    yes, no = (constant(operation.argument(name)) for name in ("self", "other"))
-    if operation.argument("condition") is not noise or yes is None or no is None:
+    names = ("condition", "self", "other")
+    mask, *chosen = (operation.argument(name) for name in names)
+    if mask is not noise or any(each is noise for each in chosen):
+        return UNKNOWN
+    yes, no = map(constant, chosen)
+    if yes is None or no is None:
         return UNKNOWN
     return _valued(law, lambda value: yes if value else no)
 
