@@ -11,6 +11,7 @@ from torch.optim.swa_utils import AveragedModel
 from torch.testing import assert_close
 
 import varshift as vs
+from faults.injecting import PACKAGE, Lines
 
 
 def network():
@@ -150,3 +151,20 @@ def test_update_bn_says_when_its_arguments_stand_the_other_way_round(batches):
 
 def test_pytest_does_not_take_it_for_a_test():
     assert not vs.test_statistics.__test__
+
+
+@pytest.mark.parametrize("file", ["_repair/averaging", "_repair/recalibration", "_engine/edits"])
+def test_an_interrupt_at_any_line_leaves_the_statistics_of_training(batches, file):
+    path = f"{PACKAGE}/{file}.py"
+    model = network()
+    before = bits(model)
+    with Lines(path) as lines, vs.test_statistics(model, batches):
+        pass
+    count = lines.count
+    assert count > 10
+    # Every line of a short file; of many equal ones some, and the last ones.
+    for at in sorted({*range(1, count, 1 + count // 40), *range(max(1, count - 10), count + 1)}):
+        interrupted = Lines(path, [at])
+        with pytest.raises(KeyboardInterrupt), interrupted, vs.test_statistics(model, batches):
+            pass
+        assert same(before, bits(model)), at

@@ -125,8 +125,12 @@ class Undo:
         return ((name, held.old) for name, held in self._held.items())
 
 
-def write(edit: Edit, model: nn.Module) -> Undo:
-    """Write the new values in place, all of them or none."""
+def write(edit: Edit, model: nn.Module, ways: list[Undo] | None = None) -> Undo:
+    """Write the new values in place, all of them or none.
+
+    `ways` takes in the way back before anything is written: what is returned may be lost to an
+    interrupt on its way.
+    """
     own = {name: named(model, name) for name in edit.values}
     for name, value in edit.values.items():
         refuse_overflow(name, own[name], value)
@@ -138,6 +142,8 @@ def write(edit: Edit, model: nn.Module) -> Undo:
             for name, tensor in own.items()
         },
     )
+    if ways is not None:
+        ways.append(undo)
     try:
         put((own[name], value.reshape(own[name].shape)) for name, value in edit.values.items())
     except BaseException:
@@ -171,10 +177,10 @@ def refuse_overflow(name: str, tensor: Tensor, value: Tensor) -> None:
 def named(model: nn.Module, name: str) -> Tensor:
     """The parameter, buffer, tensor attribute or tensor in a list or dict of that name."""
     path, _, key = name.rpartition(".")
-    for module in _submodule(model, path):
-        for holder in _holders(module):
-            if isinstance(found := holder.get(key), Tensor):
-                return found
+    module = _submodule(model, path)
+    for holder in () if module is None else _holders(module):
+        if isinstance(found := holder.get(key), Tensor):
+            return found
     for place, within, at in _held(model):
         if place == name:
             tensor: Tensor = within[at]
@@ -182,12 +188,12 @@ def named(model: nn.Module, name: str) -> Tensor:
     raise KeyError(name)
 
 
-def _submodule(model: nn.Module, path: str) -> Iterator[nn.Module]:
-    """The one of that path; none where the path goes on into a list or a dict."""
+def _submodule(model: nn.Module, path: str) -> nn.Module | None:
+    """The one of that path; None where the path goes on into a list or a dict."""
     try:
-        yield model.get_submodule(path)
+        return model.get_submodule(path)
     except AttributeError:
-        return
+        return None
 
 
 def _found(model: nn.Module, name: str, old: Tensor) -> Tensor:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from varshift._engine import Data, Forward, Progress
-from varshift._repair.recalibration import recalibrate
+from varshift._engine import Data, Forward, Progress, Undo
+from varshift._repair.recalibration import recalibrate, recalibrated
 from varshift.errors import UsageError
 from varshift.results import Recalibration
 
@@ -66,19 +66,39 @@ def test_statistics(
         >>> model[1].running_var
         tensor([1., 1., 1.])
     """
-    with recalibrate(
-        model,
-        calibration,
-        forward=forward,
-        device=device,
-        max_samples=max_samples,
-        include_frozen=include_frozen,
-        frozen=frozen,
-        sync=sync,
-        max_bytes=max_bytes,
-        progress=progress,
-    ) as recalibrated:
-        yield recalibrated
+    back = _Back()
+    with back, back, back:
+        yield recalibrated(
+            back.ways,
+            model,
+            calibration,
+            forward=forward,
+            device=device,
+            max_samples=max_samples,
+            include_frozen=include_frozen,
+            frozen=frozen,
+            sync=sync,
+            max_bytes=max_bytes,
+            progress=progress,
+        )
+
+
+class _Back:
+    """Goes the ways back on leaving. Enter it several times over, as a loan.
+
+    An interrupt may strike before a result that knows the way back has arrived here, or at any line
+    of the way; each level makes good what the one inside could not.
+    """
+
+    def __init__(self) -> None:
+        self.ways: list[Undo] = []
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *raised: object) -> None:
+        for way in self.ways:
+            way()
 
 
 # A name that pytest would take for a test, where a test module imports it.

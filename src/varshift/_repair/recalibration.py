@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from varshift._engine import (
     Progress,
     Ranks,
     Settled,
+    Undo,
     edit_of,
     session,
     settle,
@@ -91,40 +93,49 @@ def recalibrate(
 
         As a context manager it is undone at the end of the block (see `test_statistics`).
     """
+    return recalibrated(
+        [],
+        model,
+        data,
+        forward=forward,
+        device=device,
+        max_samples=max_samples,
+        include_frozen=include_frozen,
+        frozen=frozen,
+        sync=sync,
+        max_bytes=max_bytes,
+        progress=progress,
+    )
+
+
+def recalibrated(
+    ways: list[Undo], model: nn.Module, data: Data, *, sync: bool | None, **options: Any
+) -> Recalibration:
+    """The same; `ways` takes in the way back before anything is written."""
     ranks = Ranks.of(sync)
     with ranks.together():
-        found = statistics_of(
-            model,
-            data,
-            forward=forward,
-            device=device,
-            max_samples=max_samples,
-            include_frozen=include_frozen,
-            frozen=frozen,
-            sync=sync,
-            max_bytes=max_bytes,
-            progress=progress,
-        )
-        return _written(model, found, ranks)
+        found = statistics_of(model, data, sync=sync, **options)
+        return _written(model, found, ranks, ways)
 
 
-def _written(model: nn.Module, found: Found, ranks: Ranks) -> Recalibration:
+def _written(model: nn.Module, found: Found, ranks: Ranks, ways: list[Undo]) -> Recalibration:
     """Write on all ranks, or on none."""
     inner = unwrapped(model)
     edit = edit_of(inner, found.pairs())
     before = Before.on(
         ranks, model, found.plan.old(), {name: named(inner, name) for name in edit.values}
     )
-    undo = write(edit, inner)
     try:
-        undo = undo.back_to(before.values)
+        write(edit, inner, ways)
+        ways[:] = [undo] = [ways[0].back_to(before.values)]
         result = found.plan.result(
             before.statistics, found.samples, found.batches, (*found.notes, *before.notes), undo
         )
         result = replace(result, subject=subject_of(inner))
         ranks.gather(None, "the write")
     except BaseException:
-        undo()
+        for way in ways:
+            way()
         raise
     return result
 
