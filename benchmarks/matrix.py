@@ -45,7 +45,6 @@ SLICE = (
     "tests/engine/test_nested.py",
     "tests/engine/test_own_eval.py",
     "tests/inspect/test_decided.py",
-    "tests/inspect/test_laws.py",
     "tests/inspect/test_masks.py",
     "tests/inspect/test_noises.py",
     "tests/inspect/test_prove.py",
