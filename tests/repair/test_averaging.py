@@ -12,6 +12,7 @@ from torch.testing import assert_close
 
 import varshift as vs
 from faults.injecting import PACKAGE, Lines
+from faults.marks import process
 
 
 def network():
@@ -157,7 +158,7 @@ def test_pytest_does_not_take_it_for_a_test():
 def test_an_interrupt_at_any_line_leaves_the_statistics_of_training(batches, file):
     path = f"{PACKAGE}/{file}.py"
     model = network()
-    before = bits(model)
+    before, around = bits(model), process()
     with Lines(path) as lines, vs.test_statistics(model, batches):
         pass
     count = lines.count
@@ -168,3 +169,4 @@ def test_an_interrupt_at_any_line_leaves_the_statistics_of_training(batches, fil
         with pytest.raises(KeyboardInterrupt), interrupted, vs.test_statistics(model, batches):
             pass
         assert same(before, bits(model)), at
+        assert around == process(), at

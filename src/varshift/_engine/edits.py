@@ -106,9 +106,7 @@ class Undo:
             for held in self._held.values()
             for name in held.names
         ]
-        with torch.no_grad():
-            for tensor, old in pairs:
-                tensor.copy_(old)
+        _copy(pairs)
 
     def back_to(self, values: Mapping[str, Tensor]) -> Undo:
         """The way back to other values of some of them."""
@@ -154,7 +152,28 @@ def write(edit: Edit, model: nn.Module, ways: list[Undo] | None = None) -> Undo:
 
 def put(pairs: Iterable[tuple[Tensor, Tensor]]) -> None:
     """Give tensors of a borrowed model other values, which round to the tensors' own dtype."""
-    with torch.no_grad():
+    _copy(pairs)
+
+
+class _Unrecorded:
+    """`torch.no_grad()`, to be entered several times over: each level leaves it for those inside.
+
+    An interrupt that strikes while it is left would leave it standing.
+    """
+
+    def __init__(self) -> None:
+        self._before = torch.is_grad_enabled()
+
+    def __enter__(self) -> None:
+        torch.set_grad_enabled(False)
+
+    def __exit__(self, *raised: object) -> None:
+        torch.set_grad_enabled(self._before)
+
+
+def _copy(pairs: Iterable[tuple[Tensor, Tensor]]) -> None:
+    off = _Unrecorded()
+    with off, off, off:
         for tensor, value in pairs:
             tensor.copy_(value)
 
