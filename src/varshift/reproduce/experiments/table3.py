@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from varshift._draw.document import Table
@@ -72,7 +73,7 @@ def _repairs(book: Book, placing: Placing) -> Table:
     rows += [row(name, repaired_error(method), placing) for name, method in REPAIRS]
     rows.append(row("no dropout", error, NONE))
     kept = [[made["kept"] or "nothing" for made in held] for held in found.values()]
-    rows.append(("the gate keeps", *(", ".join(names) or "–" for names in kept)))
+    rows.append(("the gate keeps", *(_counted(names) or "–" for names in kept)))
     images = {made["calibration"] for held in found.values() for made in held}
     notes = [
         f"Repairs made on {count:,} training images, not augmented, without their labels. At "
@@ -125,3 +126,8 @@ TABLE_3 = Experiment(
         ),
     ),
 )
+
+
+def _counted(names: list[str]) -> str:
+    """Each name with how often it stands there, the most frequent first."""
+    return ", ".join(f"{name} {count} ×" for name, count in Counter(names).most_common())
