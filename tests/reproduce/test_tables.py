@@ -128,7 +128,7 @@ def test_table_3_has_the_records_numbers(full):
     assert rows_of(after_a)[0] == ("as trained", *["10.05 ± 0.05"] * 4)
     assert rows_of(after_a)[1] == ("adjusted (live)", *["7.02 ± 0.02"] * 4)
     assert rows_of(after_a)[-1][1] == "distill 3 ×"
-    assert rows_of(after_b)[-1][1] == "nothing, nothing, nothing"
+    assert rows_of(after_b)[-1][1] == "nothing 3 ×"
     assert "2,048 training images" in after_a.below[0]
 
 
