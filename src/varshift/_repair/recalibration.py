@@ -127,7 +127,7 @@ def _written(model: nn.Module, found: Found, ranks: Ranks, ways: list[Undo]) -> 
     )
     try:
         write(edit, inner, ways)
-        ways[:] = [undo] = [ways[0].back_to(before.values)]
+        undo = ways[0] = ways[0].back_to(before.values)
         result = found.plan.result(
             before.statistics, found.samples, found.batches, (*found.notes, *before.notes), undo
         )

@@ -238,6 +238,5 @@ _ALONE: dict[str, Callable[[Law], Law]] = {
     "round": _rounded,
     "trunc": _cut,
     "sign": _signed,
-    "logical_not": lambda law: _valued(law, operator.not_),
-    "bitwise_not": lambda law: _valued(law, operator.not_),
+    **dict.fromkeys(("logical_not", "bitwise_not"), lambda law: _valued(law, operator.not_)),
 }

@@ -394,11 +394,9 @@ class Tracer(DispatchMode):
         self, operation: Operation, inputs: list[Tensor], flows: list[Flow], flow: Flow
     ) -> Flow:
         bare = [(x, f.law) for x, f in zip(inputs, flows, strict=True) if f.noise is not None]
-        noise, law = bare[0]
-        if all(each is noise for each, _ in bare):
-            law = law_shaped(operation, law or UNKNOWN, noise)
-        else:
-            law = UNKNOWN
+        noise, own = bare[0]
+        alone = all(each is noise for each, _ in bare)
+        law = law_shaped(operation, own or UNKNOWN, noise) if alone else UNKNOWN
         return flow._replace(law=law, block=flow.block or operation.name.startswith("max_pool"))
 
     def _control(self, inputs: list[Tensor], flows: list[Flow]) -> None:
