@@ -73,6 +73,12 @@ def test_slips_and_the_imagenet_recipe_need_no_training(tmp_path):
             2,
             "--from trains nothing; --records is for runs that do",
         ),
+        (("table3", "--network", "VGG"), 2, "--network 'VGG' is none of those to be run: PreRes"),
+        (
+            ("table3", "--from", "x.jsonl", "--out", "made", "--data", "digits"),
+            2,
+            "--from trains nothing; --network and --data are for runs that do",
+        ),
         (("power",), 2, "power needs --from FILE"),
         (("table3", "--root", "cifar=x"), 2, "scale smoke has no set 'cifar', but digits"),
         (("table3", "--every", "0"), 2, "0.0 seconds between two saved states"),

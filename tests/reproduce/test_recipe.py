@@ -86,3 +86,33 @@ def test_a_recipe_that_cannot_train_is_refused(epochs, batch):
     match = f"a recipe of {counted(epochs, 'epoch')} and batches of {batch}: at least one"
     with pytest.raises(vs.UsageError, match=match):
         Recipe(epochs, (), 0.1, 1e-4, batch_size=batch)
+
+
+@pytest.mark.parametrize("rise", [0.05, 0.2, 0.5])
+def test_a_cycled_rate_rises_to_the_recipes_and_falls_to_nothing(rise):
+    """A triangle: half the recipe's rate on average, its tip where the rise ends."""
+    recipe = PAPER_RECIPES["WRN"].cycled(10, rise=rise, batch_size=50)
+    steps = recipe.steps(IMAGES)
+    rates = [recipe.rate_at(step, IMAGES) for step in range(steps)]
+    tip = round(rise * steps)
+    assert steps == 10_000
+    assert sum(rates) / steps == pytest.approx(0.05, rel=1e-3)
+    assert rates[:tip] == sorted(rates[:tip])
+    assert rates[tip:] == sorted(rates[tip:], reverse=True)
+    assert max(rates) == pytest.approx(0.1, rel=2e-3)
+    assert rates[0] == pytest.approx(0.1 * 0.5 / tip, rel=1e-9)
+    assert 0 < rates[-1] == pytest.approx(0.1 * 0.5 / (steps - tip), rel=1e-6)
+
+
+def test_a_cycled_recipe_keeps_the_rest_and_can_be_shortened():
+    was = PAPER_RECIPES["PreResNet"]
+    recipe = was.cycled(20, rise=0.2, batch_size=64).shrunk(5)
+    assert (recipe.epochs, recipe.drops, recipe.rise, recipe.batch_size) == (5, (), 0.2, 64)
+    for name in ("weight_decay", "rate", "momentum", "pad", "flip"):
+        assert getattr(recipe, name) == getattr(was, name)
+
+
+@pytest.mark.parametrize(("rise", "drops"), [(0.0, ()), (1.0, ()), (1.5, ()), (0.2, (1.0,))])
+def test_a_rise_that_makes_no_rate_is_refused(rise, drops):
+    with pytest.raises(vs.UsageError, match="rises for a share between 0 and 1, and then falls"):
+        Recipe(2, drops, 0.1, 1e-4, rise=rise)

@@ -34,6 +34,7 @@ OTHERS = {
         "momentum": 0.8,
         "pad": 2,
         "flip": False,
+        "rise": None,  # does not go with drops: below
     },
 }
 
@@ -44,11 +45,24 @@ def test_the_id_of_a_configuration_never_changes():
 
 
 @pytest.mark.parametrize(
-    ("part", "name"), [(part, name) for part, names in OTHERS.items() for name in names]
+    ("part", "name"),
+    [(part, name) for part, names in OTHERS.items() for name in names if name != "rise"],
 )
 def test_every_field_changes_the_id(part, name):
     changed = replace(getattr(FIXED, part), **{name: OTHERS[part][name]})
     assert replace(FIXED, **{part: changed}).id != FIXED.id
+
+
+def test_a_rise_changes_the_id_and_is_told_where_there_is_one():
+    without = replace(FIXED, recipe=replace(FIXED.recipe, drops=()))
+    runs = [without, *(replace(FIXED, recipe=cycled(rise)) for rise in (0.2, 0.3))]
+    assert len({run.id for run in runs}) == 3
+    assert [run.to_dict()["recipe"].get("rise") for run in runs] == [None, 0.2, 0.3]
+    assert "rise" not in without.to_dict()["recipe"]
+
+
+def cycled(rise):
+    return FIXED.recipe.cycled(2, rise=rise, batch_size=32)
 
 
 def test_no_field_is_forgotten_above():

@@ -18,7 +18,7 @@ from varshift.errors import UsageError
 
 if TYPE_CHECKING:
     from varshift._draw.document import Table
-    from varshift.reproduce import Experiment, Scale
+    from varshift.reproduce import Budget, Run, Scale
     from varshift.reproduce.estimates import Part
 
 __all__ = ["reproduce"]
@@ -44,6 +44,10 @@ def reproduce(
     ] = None,
     seeds: Annotated[
         int | None, typer.Option(help="networks of each kind; what the scale has if not said")
+    ] = None,
+    network: Annotated[str | None, typer.Option(help="train only this family, such as WRN")] = None,
+    data: Annotated[
+        str | None, typer.Option(help="train on these images only, such as fashion-mnist")
     ] = None,
     folder: Annotated[
         str, typer.Option(help="where runs are kept, and continued")
@@ -106,6 +110,8 @@ def reproduce(
             raise UsageError("--from needs --out FOLDER, where the page goes")
         if records is not None:
             raise UsageError("--from trains nothing; --records is for runs that do")
+        if network is not None or data is not None:
+            raise UsageError("--from trains nothing; --network and --data are for runs that do")
         paper.chosen(name)
         made = _read(made_from)
         if scale is not None:
@@ -117,10 +123,10 @@ def reproduce(
         held = paper.scale_named(scale or "smoke")
         place = Path(folder) / held.name
         page = Path(out) if out else place / name
+        runs = paper.runs_of(paper.chosen(name), held, seeds)
         made = _trained(
-            paper.chosen(name),
-            held,
-            seeds,
+            tuple(paper.narrowed(runs, network=network, data=data)),
+            held.budget,
             place,
             records=_grown(records, page),
             roots=_roots(root or [], held),
@@ -166,9 +172,8 @@ def _filled(block: str) -> str:
 
 
 def _trained(
-    experiments: list[Experiment],
-    scale: Scale,
-    seeds: int | None,
+    runs: tuple[Run, ...],
+    budget: Budget,
     folder: Path,
     *,
     records: Path | None,
@@ -179,18 +184,17 @@ def _trained(
 ) -> list[dict[str, Any]]:
     """The records of all runs, after those that had none."""
     from varshift._draw import bar
-    from varshift.reproduce import Job, Store, runs_of, work, work_on_ray
+    from varshift.reproduce import Job, Store, work, work_on_ray
 
     if ray is not None and workers != 1:
         raise UsageError(
             "--workers is for this machine alone; with --ray the cluster's cores count"
         )
-    runs = tuple(runs_of(experiments, scale, seeds))
     store = Store(folder, records)
     there = store.exchange(runs)
     if records is not None:
         say(f"{records} has the records of {there} of {len(runs)} runs")
-    job = Job(runs, folder, scale.budget, roots, records=records, **how)
+    job = Job(runs, folder, budget, roots, records=records, **how)
     progress = bar("training steps")
     try:
         if ray is None:

@@ -55,7 +55,7 @@ class Run:
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready."""
-        return asdict(self)
+        return {**asdict(self), "recipe": self.recipe.to_dict()}
 
     def dice(self, what: str, number: int = 0) -> int:
         """A seed for one purpose at one moment, so that a resumed run draws what it would have."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from varshift.errors import UsageError
 from varshift.reproduce.book import Book
 from varshift.reproduce.claims import Verdict
-from varshift.reproduce.experiments.base import Experiment, runs_of
+from varshift.reproduce.experiments.base import Experiment, narrowed, runs_of
 from varshift.reproduce.experiments.figure1 import FIGURE_1
 from varshift.reproduce.experiments.figure3 import FIGURE_3
 from varshift.reproduce.experiments.figure4 import FIGURE_4
@@ -15,7 +15,7 @@ from varshift.reproduce.experiments.table3 import TABLE_3
 from varshift.reproduce.experiments.table4 import TABLE_4
 from varshift.reproduce.experiments.table6 import TABLE_6
 
-__all__ = ["CLAIMS", "EXPERIMENTS", "Experiment", "chosen", "judged", "runs_of"]
+__all__ = ["CLAIMS", "EXPERIMENTS", "Experiment", "chosen", "judged", "narrowed", "runs_of"]
 
 _FIGURES = (FIGURE_1, FIGURE_3, FIGURE_4, FIGURE_5)
 EXPERIMENTS = {one.name: one for one in (*_FIGURES, TABLE_1, TABLE_3, TABLE_4, TABLE_6)}

@@ -15,7 +15,7 @@ from varshift.reproduce.run import Run
 from varshift.reproduce.scales import Scale
 from varshift.reproduce.tables import PAPER_ROW, number, spread
 
-__all__ = ["Cells", "Experiment", "Printed", "runs_of", "with_paper"]
+__all__ = ["Cells", "Experiment", "Printed", "narrowed", "runs_of", "with_paper"]
 
 Cells = Iterator[tuple[str, Placing, int | None]]
 Printed = dict[tuple[str, str], tuple[float, ...]]
@@ -72,3 +72,19 @@ def runs_of(experiments: Sequence[Experiment], scale: Scale, seeds: int | None =
                     if seed < count:
                         found[scale.run(family, placing, seed, data=name, width=width)] = None
     return list(found)
+
+
+def narrowed(
+    runs: Sequence[Run], *, network: str | None = None, data: str | None = None
+) -> list[Run]:
+    """Those of one network family, of one set of images, or both; UsageError where none is."""
+
+    def held(what: str, wanted: str | None, of: Callable[[Run], str]) -> list[Run]:
+        kept = [run for run in runs if wanted in (None, of(run))]
+        if not kept:
+            there = ", ".join(dict.fromkeys(map(of, runs)))
+            raise UsageError(f"--{what} {wanted!r} is none of those to be run: {there}")
+        return kept
+
+    runs = held("network", network, lambda run: run.shape.family)
+    return held("data", data, lambda run: run.images.name)
