@@ -231,7 +231,8 @@ def _viewed(
     algebra: Algebra,
 ) -> Part | None:
     if isinstance(part, Base):
-        spread = part.sharing in ("channel", "other", "block") and out[:2] != shape[:2]
+        stays = out[:2] == shape[:2] and _dim_after(operation, shape, out, 1) == 1
+        spread = part.sharing in ("channel", "other", "block") and not stays
         return None if spread else _moved(part, operation, at, algebra)
     dim = _dim_after(operation, shape, out, part.dim)
     return None if dim is None else replace(part, dim=dim)

@@ -18,8 +18,9 @@ _BY_CHANCE = -6.0  # log10 of a chance that is taken for none
 def sharing_of(noise: Tensor, data: Tensor, law: Law = UNKNOWN) -> Sharing:
     """Which values of `data` share one draw of a `noise` that broadcasts against it.
 
-    Dimension 0 is taken for samples. Broadcasting and expanded dimensions are shared, and those
-    along which the values repeat, as where a mask was expanded and copied.
+    Dimension 0 is taken for samples, dimension 1 for channels, as convolutions and norms take
+    them: a mask by time or by column is "other". Broadcasting and expanded dimensions are shared,
+    and those along which the values repeat, as where a mask was expanded and copied.
     """
     lead = data.ndim - noise.ndim
     varies = [
@@ -41,7 +42,7 @@ def sharing_of(noise: Tensor, data: Tensor, law: Law = UNKNOWN) -> Sharing:
         return "other"
     if not inner:
         return "sample"
-    return "channel" if len(inner) == 1 else "other"
+    return "channel" if inner == [1] else "other"
 
 
 def _repeated(noise: Tensor, dims: list[int], law: Law) -> list[int]:
