@@ -38,7 +38,7 @@ def test_kinds_that_claims_need_more_of_have_more():
 def test_the_second_set_is_trained_shorter_by_one_network_of_one_width():
     runs = [run for run in runs_of(chosen("all"), CONVERGED) if run.images.name == "fashion-mnist"]
     assert {run.shape for run in runs} == {CONVERGED.shapes["WRN"]}
-    assert {run.recipe.epochs for run in runs} == {5}
+    assert {run.recipe.epochs for run in runs} == {7}
     first, second = (CONVERGED.recipe("WRN", data) for data in ("C10", "Fashion"))
     assert first.rise == second.rise == 0.2
 

@@ -187,7 +187,7 @@ _CONVERGED = Scale(
     matched={"WRN": (0.25,)},
     widths={"WRN": (1, 3)},
     more_seeds={("WRN", one): 5 for one in (_NONE, _B, _UOUT, *three_noises(0.25))},
-    epochs={"Fashion": 5},
+    epochs={"Fashion": 7},
     only={"Fashion": ("WRN",)},
     precision="auto",
 )
