@@ -163,6 +163,23 @@ def test_variance_in_training_is_that_of_all_masks(name):
     torch.testing.assert_close(tau * site.energies["noise"], noise, rtol=1e-10, atol=1e-14)
 
 
+@pytest.mark.parametrize("kind", ["element", "channel", "sample"])
+@torch.no_grad()
+def test_copies_keep_the_law_where_nothing_mixes_them(kind):
+    net = Net(kind, Beside(), (4, True)).double()
+    x = torch.randn(5, 2, 2, 2, dtype=torch.float64) + 0.4
+    site = vs.predict(net, [x]).sites["norm"]
+    clean = x.repeat(1, 2, 1, 1).transpose(0, 1).flatten(1)
+    noise = enumerated(net, x) - clean.var(1, unbiased=False)
+    assert site.how == "law (a)"
+    torch.testing.assert_close(site.var_train, clean.var(1) + noise, rtol=1e-10, atol=1e-14)
+
+
+class Beside(nn.Module):
+    def forward(self, x):
+        return torch.cat([x, x], 1)
+
+
 @torch.no_grad()
 def test_two_sources_on_two_ways_add_up():
     class Two(nn.Module):
@@ -198,31 +215,42 @@ def test_what_no_law_follows_is_drawn_and_said():
     assert any("GELU '2'" in note for note in f.notes)  # the user's module, not an operation
 
 
-class Turned(nn.Module):
-    """Rows and channels change places: in a square input no size tells."""
+class Made(nn.Module):
+    """A convolution of what is made of its input; in a square one no size tells what turned."""
 
-    def __init__(self, inner):
+    def __init__(self, made, channels):
         super().__init__()
-        self.inner = inner
+        self.made = made
+        self.conv = nn.Conv2d(channels, 3, 2, padding=1)
 
     def forward(self, x):
-        return self.inner(x.transpose(1, 2))
+        return self.conv(self.made(x))
 
 
+TURNED = Made(lambda x: x.transpose(1, 2), 2)
 NO_LAW = {
-    "rows": ("row", nn.Conv2d(2, 3, 2, padding=1)),
-    "columns": ("column", nn.Conv2d(2, 3, 2, padding=1)),
-    "channels that became rows": ("channel", Turned(nn.Conv2d(2, 3, 2, padding=1))),
-    "rows that became channels": ("row", Turned(nn.Conv2d(2, 3, 2, padding=1))),
-    "columns after a turn": ("column", Turned(nn.Conv2d(2, 3, 2, padding=1))),
+    "rows": ("row", Made(nn.Identity(), 2)),
+    "columns": ("column", Made(nn.Identity(), 2)),
+    "channels that became rows": ("channel", TURNED),
+    "rows that became channels": ("row", TURNED),
+    "columns after a turn": ("column", TURNED),
+    "twice itself": ("element", Made(lambda x: x + x, 2)),
+    "half itself": ("element", Made(lambda x: x - 0.5 * x, 2)),
+    "its square": ("element", Made(lambda x: x * x, 2)),
+    "beside itself": ("element", Made(lambda x: torch.cat([x, x], 1), 4)),
+    "channels beside themselves": ("channel", Made(lambda x: torch.cat([x, x], 1), 4)),
+    "beside its rectified self": ("channel", Made(lambda x: torch.cat([x, x.relu()], 1), 4)),
+    "one channel for two": ("element", Made(lambda x: x[:, :1].expand(-1, 2, -1, -1), 2)),
+    "one place for four": ("element", Made(lambda x: x[..., :1, :1].expand(-1, -1, 2, 2), 2)),
 }
 
 
 @pytest.mark.parametrize("name", NO_LAW)
 @torch.no_grad()
-def test_noise_along_rows_or_columns_is_drawn(name):
+def test_draws_that_are_shared_in_other_ways_are_drawn(name):
     """The law of another sharing would be exact, and wrong."""
     kind, after = NO_LAW[name]
+    torch.manual_seed(0)
     net = Net(kind, after, (3, True)).double()
     x = torch.randn(5, 2, 2, 2, dtype=torch.float64) + 0.4
     site = vs.predict(net, [x] * 400).sites["norm"]

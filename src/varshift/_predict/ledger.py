@@ -205,9 +205,9 @@ class Ledger(Control):
             found = [entry.parts.get(source) if entry else None for entry in entries]
             shapes = [piece.shape for piece in pieces]
             return joined(operation, found, shapes, self._algebra) or Lost(self._here())
-        if len(held) > 1:
-            return Lost(f"{self._here()}, where two of its ways meet")
         tensor, shape, part = held[0]
+        if len(held) > 1 or _times(operation, tensor) > 1:
+            return Lost(f"{self._here()}, where two of its ways meet")
         if len(step.booked) > 1 and operation.name in ("mul", "div"):
             return Lost(f"{self._here()}, where two noisy values are multiplied")
         at = next((i for i, value in enumerate(operation.args) if value is tensor), -1)
@@ -239,6 +239,11 @@ class Ledger(Control):
             if tensor is not written:
                 sources = self._entries[key][1].parts
                 self._entries[key] = (tensor, LedgerEntry(None, dict.fromkeys(sources, _WRITTEN)))
+
+
+def _times(operation: Operation, tensor: Tensor) -> int:
+    """How often an operation is given a tensor: twice in `x + x` and in `x * x`."""
+    return sum(each is tensor for each in tensors_in([operation.args, operation.kwargs]))
 
 
 _WRITTEN = Lost("a write into a part of it")

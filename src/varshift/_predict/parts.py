@@ -200,7 +200,8 @@ def joined(
         values = [part.value if isinstance(part, Base) else None for part in parts]
         value = algebra.total(operation, values)
         if value is not None:
-            return replace(bases[0], value=value, pure=len(bases) == len(parts))
+            one = bases[0] if len(bases) == 1 else _copied(bases[0])
+            return replace(one, value=value, pure=len(bases) == len(parts))
     if all(isinstance(part, Masked) or (isinstance(part, Base) and part.pure) for part in known):
         masks = [_mask(part, shape[1]) for part, shape in zip(parts, shapes, strict=True)]
         return Masked(torch.cat(masks))
@@ -218,6 +219,11 @@ def _moved(part: Base, operation: Operation, at: int, algebra: Algebra) -> Part 
     return None if value is None else replace(part, value=value)
 
 
+def _copied(part: Base) -> Base:
+    """Some values now share a draw that did not before; behind weights they do not add alone."""
+    return part if part.sharing == "sample" else replace(part, sharing="other")
+
+
 def _impure(part: Base) -> Base:
     return replace(part, pure=False)
 
@@ -233,7 +239,11 @@ def _viewed(
     if isinstance(part, Base):
         stays = out[:2] == shape[:2] and _dim_after(operation, shape, out, 1) == 1
         spread = part.sharing in ("channel", "other", "block") and not stays
-        return None if spread else _moved(part, operation, at, algebra)
+        if spread:
+            return None
+        # By channel a mask has no positions of its own that could be spread.
+        wider = out.numel() > shape.numel() and part.sharing != "channel"
+        return _moved(_copied(part) if wider else part, operation, at, algebra)
     dim = _dim_after(operation, shape, out, part.dim)
     return None if dim is None else replace(part, dim=dim)
 
