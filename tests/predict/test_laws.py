@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 
 import pytest
 import torch
@@ -14,20 +15,24 @@ DROP = 0.3
 
 
 class Masked(nn.Module):
-    """A dropout whose mask can be set from outside, one for all samples: `kind` says its shape."""
+    """A dropout whose mask can be set from outside, one for all samples: `kind` says its shape.
 
-    def __init__(self, kind: str) -> None:
+    `act`: what a factor of 0 or 1/keep_p does to the data.
+    """
+
+    def __init__(self, kind: str, act=operator.mul) -> None:
         super().__init__()
-        self.kind = kind
+        self.kind, self.act = kind, act
         self.mask = None
 
     def forward(self, x):
         if self.mask is not None:
-            return x * self.mask.view(self.shape(x)[1:]) / (1 - DROP)
+            return self.act(x, self.mask.view(self.shape(x)[1:]) / (1 - DROP))
         if not self.training:
             return x
         shape = (len(x), *self.shape(x)[1:])
-        return x * torch.empty(shape, dtype=x.dtype).bernoulli_(1 - DROP).div_(1 - DROP)
+        factor = torch.empty(shape, dtype=x.dtype).bernoulli_(1 - DROP).div_(1 - DROP)
+        return self.act(x, factor)
 
     def shape(self, x):
         if self.kind == "sample":
@@ -44,9 +49,9 @@ class Masked(nn.Module):
 class Net(nn.Module):
     """Noise, something, a norm."""
 
-    def __init__(self, kind, after, channels, before=None):
+    def __init__(self, kind, after, channels, before=None, act=operator.mul):
         super().__init__()
-        self.before, self.noise, self.after = before or nn.Identity(), Masked(kind), after
+        self.before, self.noise, self.after = before or nn.Identity(), Masked(kind, act), after
         size, spatial = channels
         self.norm = nn.BatchNorm2d(size) if spatial else nn.BatchNorm1d(size)
 
@@ -161,6 +166,35 @@ def test_variance_in_training_is_that_of_all_masks(name):
     tau = DROP / (1 - DROP)
     assert site.taus == pytest.approx({"noise": tau})
     torch.testing.assert_close(tau * site.energies["noise"], noise, rtol=1e-10, atol=1e-14)
+
+
+TWICE = {
+    "in place of what it drops": lambda x, factor: x * factor + 0.9 * (1 - factor),
+    "before and after": lambda x, factor: (x * factor).relu() * factor,
+    "squared": lambda x, factor: x * factor * factor,
+    "two data": lambda x, factor: x * factor + x.flip(0) * (1 - factor),
+}
+
+
+@pytest.mark.parametrize("act", TWICE)
+@pytest.mark.parametrize("kind", ["element", "channel"])
+@torch.no_grad()
+def test_a_mask_that_meets_data_twice_is_drawn(kind, act):
+    torch.manual_seed(0)
+    net = Net(kind, nn.Conv2d(2, 3, 2, padding=1), (3, True), act=TWICE[act]).double()
+    x = torch.randn(5, 2, 2, 2, dtype=torch.float64) + 0.4
+    site = vs.predict(net, [x] * 400).sites["norm"]
+    assert site.how == "sampled"
+    assert (site.var_train / enumerated(net, x) - 1).abs().max() < 0.1
+
+
+@torch.no_grad()
+def test_a_second_draw_on_top_keeps_its_law():
+    """What the first did is part of what the second meets, in this very pass."""
+    noise = nn.Dropout(0.3)
+    net = nn.Sequential(noise, noise, nn.Conv2d(2, 3, 2), nn.BatchNorm2d(3)).double()
+    site = vs.predict(net, [torch.randn(6, 2, 4, 4, dtype=torch.float64)]).sites["3"]
+    assert site.how == "law (b)"
 
 
 @pytest.mark.parametrize("kind", ["element", "channel", "sample"])
