@@ -185,6 +185,19 @@ def test_randomised_slopes_leave_no_rest():
     assert right.blame.steady is None
 
 
+def test_values_that_are_dropped_by_an_index_are_silenced():
+    def left_out(net, h):
+        h = h.clone()
+        h[torch.rand(h.shape) < 0.3] = 0.0
+        return h / 0.7
+
+    x = explained(left_out, 0.0)
+    rest = x.blame.rest["norm"]
+    assert x.blame.unsilenced == ()
+    assert abs(rest.value) < max(0.01, 5 * rest.se)
+    assert x.blame["(model)", "norm"].value > 0.1
+
+
 def test_without_anything_else_nothing_is_left():
     x = explained(lambda net, h: h, 0.5)
     assert x.verdict == "noise"

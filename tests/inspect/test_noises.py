@@ -57,6 +57,12 @@ def indexed(x):
     return x
 
 
+def left_out(x):
+    x = x.clone()
+    x[torch.rand(len(x)) < 0.3] = 0
+    return x
+
+
 def floored(x):
     return x / 0.9 * torch.floor(0.9 + torch.rand(x.shape[0], 1))
 
@@ -96,6 +102,7 @@ KNOWN = {
     "masked_fill": (filled, "rand", "bernoulli", 0.3, 3 / 7, "element"),
     "where": (chosen, "rand_like", "bernoulli", 0.3, 3 / 7, "element"),
     "x[mask] = 0": (indexed, "rand", "bernoulli", 0.3, 3 / 7, "element"),
+    "x[samples] = 0": (left_out, "rand", "bernoulli", 0.3, 3 / 7, "sample"),
     "floor": (floored, "rand", "bernoulli", 0.1, 1 / 9, "sample"),
     "gaussian": (normal_mask, "randn_like", "gaussian", None, 0.25, "element"),
     "uout": (uniform_mask, "uniform_", "uniform", None, 0.04 / 3, "element"),

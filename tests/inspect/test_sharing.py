@@ -6,7 +6,9 @@ from itertools import product
 
 import pytest
 import torch
+from torch import nn
 
+import varshift as vs
 from varshift._engine.trace.sharing import sharing_of
 
 
@@ -53,3 +55,25 @@ def test_noise_without_samples_is_shared_by_all_of_them():
     assert sharing_of(torch.empty(3), torch.empty(4, 3)) == "other"
     assert sharing_of(torch.empty(2, 5), torch.empty(4, 3, 2, 5)) == "other"
     assert sharing_of(torch.empty(()), torch.empty(4, 3)) == "other"
+
+
+@pytest.mark.parametrize(
+    ("shape", "index", "expected"),
+    [
+        ((4,), lambda mask: (mask,), "sample"),
+        ((4, 3), lambda mask: (mask,), "channel"),
+        ((4, 3, 2, 5), lambda mask: (mask,), "element"),
+        ((3,), lambda mask: (slice(None), mask), "other"),
+        ((4, 3, 2), lambda mask: (mask,), "other"),
+    ],
+)
+def test_an_index_meets_the_dimensions_it_stands_for(shape, index, expected):
+    class Written(nn.Module):
+        def forward(self, x):
+            y = x.clone()
+            y[index(torch.rand(shape) < 0.4)] = 0.0
+            return y
+
+    net = nn.Sequential(Written(), nn.BatchNorm2d(3))
+    (noise,) = vs.inspect(net, torch.randn(4, 3, 2, 5)).noises
+    assert (noise.drop_p, noise.sharing) == (0.4, expected)

@@ -188,6 +188,32 @@ def test_a_mask_that_meets_data_twice_is_drawn(kind, act):
     assert (site.var_train / enumerated(net, x) - 1).abs().max() < 0.1
 
 
+class Left(nn.Module):
+    """Values, or whole samples, written over: `x[mask] = 0`."""
+
+    def __init__(self, whole):
+        super().__init__()
+        self.whole = whole
+
+    def forward(self, x):
+        y = x.clone()
+        if self.training:
+            y[torch.rand(len(x) if self.whole else x.shape) < DROP] = 0.0
+        return y / (1 - DROP)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+@torch.no_grad()
+def test_values_that_are_written_over_follow_the_law_of_the_mask(whole):
+    """Training has τE[x²] more variance than data without noise, samples or values alike."""
+    x = torch.randn(6, 2, 4, 4, dtype=torch.float64) + 0.4
+    site = vs.predict(nn.Sequential(Left(whole), nn.BatchNorm2d(2)).double(), [x]).sites["1"]
+    rows = x.transpose(0, 1).flatten(1)
+    tau = DROP / (1 - DROP)
+    assert site.how == "law (a)"
+    torch.testing.assert_close(site.var_train, rows.var(1) + tau * rows.square().mean(1))
+
+
 @torch.no_grad()
 def test_a_second_draw_on_top_keeps_its_law():
     """What the first did is part of what the second meets, in this very pass."""

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from varshift._engine.trace import ops
 from varshift._engine.trace.flow import Flow
 from varshift._engine.trace.laws import UNKNOWN
+from varshift._engine.trace.meeting import as_it_meets, how_it_meets, marks
 from varshift._engine.trace.modules import ModuleStack
 from varshift._engine.trace.noises import named
 from varshift._engine.trace.ops import Operation, tensors_in
@@ -179,7 +180,10 @@ class Control(Tracer):
         if silent is None:
             return None, Silenced.NOT, "other"
         sums = operation.name in _SUMS or noise.ndim > silent.ndim
-        return silent, method, "other" if sums else sharing_of(noise, silent, flow.law or UNKNOWN)
+        if sums:
+            return silent, method, "other"
+        mask = as_it_meets(operation, noise, silent)
+        return silent, method, sharing_of(mask, silent, flow.law or UNKNOWN)
 
     def _mean(
         self, source: int, operation: Operation, noise: Tensor, flow: Flow
@@ -275,6 +279,8 @@ def _replaced(operation: Operation, noise: Tensor, mean: Tensor) -> Tensor | Non
         return _mixed(mean, args[2], args[0])
     if name == "where" and args[0] is noise:
         return _mixed(mean, args[1], args[2])
+    if marks(operation, noise):
+        return (1 - mean) * args[0] if how_it_meets(operation, noise) == "drop" else None
     if noise.dtype == torch.bool and name != "mul":
         return None
     if name not in _AFFINE:

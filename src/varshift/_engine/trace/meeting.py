@@ -1,14 +1,15 @@
-"""How a bare draw meets data in one operation."""
+"""How a bare draw meets data in one operation, and over which of its dimensions."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from varshift._engine.trace.ops import Operation
 
-__all__ = ["how_it_meets"]
+__all__ = ["as_it_meets", "how_it_meets", "marks"]
 
 
 def how_it_meets(operation: Operation, noise: Tensor) -> str:
@@ -23,6 +24,23 @@ def how_it_meets(operation: Operation, noise: Tensor) -> str:
     if name == "where" and args[0] is noise:
         return "keep" if _is_zero(args[2]) else "drop" if _is_zero(args[1]) else "other"
     return "other"
+
+
+def marks(operation: Operation, noise: Tensor) -> bool:
+    """Whether it says, alone, which values of the data are written over: `x[mask] = 0`."""
+    if operation.name != "index_put" or operation.argument("accumulate"):
+        return False
+    given = [each for each in operation.args[1] if each is not None]
+    return noise.dtype == torch.bool and len(given) == 1 and operation.args[1][-1] is noise
+
+
+def as_it_meets(operation: Operation, noise: Tensor, data: Tensor) -> Tensor:
+    """The draw with the dimensions that it broadcasts by; an index meets the leading ones."""
+    if not marks(operation, noise):
+        return noise
+    before = len(operation.args[1]) - 1
+    behind = data.ndim - before - noise.ndim
+    return noise.reshape((1,) * before + tuple(noise.shape) + (1,) * behind)
 
 
 def _is_zero(value: Any) -> bool:
