@@ -287,6 +287,18 @@ class Made(nn.Module):
         return self.conv(self.made(x))
 
 
+class Cut(nn.Module):
+    """Some places of what a convolution gives, as a crop or a chomp takes them."""
+
+    def __init__(self, places):
+        super().__init__()
+        self.places = places
+        self.conv = nn.Conv2d(2, 3, 2, padding=1)
+
+    def forward(self, x):
+        return self.conv(x)[self.places]
+
+
 TURNED = Made(lambda x: x.transpose(1, 2), 2)
 NO_LAW = {
     "rows": ("row", Made(nn.Identity(), 2)),
@@ -301,6 +313,8 @@ NO_LAW = {
     "channels beside themselves": ("channel", Made(lambda x: torch.cat([x, x], 1), 4)),
     "beside its rectified self": ("channel", Made(lambda x: torch.cat([x, x.relu()], 1), 4)),
     "one channel for two": ("element", Made(lambda x: x[:, :1].expand(-1, 2, -1, -1), 2)),
+    "cropped behind weights": ("element", Cut((..., slice(0, 1)))),
+    "half of the samples": ("element", Cut(slice(0, 3))),
     "one place for four": ("element", Made(lambda x: x[..., :1, :1].expand(-1, -1, 2, 2), 2)),
 }
 

@@ -257,6 +257,8 @@ def _dim_after(operation: Operation, shape: torch.Size, out: torch.Size, dim: in
         return [int(place) % rank for place in args[1]].index(dim)
     if name == "unsqueeze":
         return dim + int(args[1] % (rank + 1) <= dim)
+    if name in ("slice", "select") and out.numel() < shape.numel():
+        return None  # a mean over places is not that of some of them
     if name in ("slice", "expand", "select", "squeeze"):
         return dim if len(out) == rank and out[dim] == shape[dim] else None
     if dim == rank - 1 and out[-1] == shape[-1]:
