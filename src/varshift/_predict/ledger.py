@@ -20,7 +20,7 @@ from varshift._engine.trace.flow import storage_key
 from varshift._engine.trace.lines import calling_line
 from varshift._engine.trace.noises import Source
 from varshift._engine.trace.trails import Trails
-from varshift._predict.noises import Asked, drawn, law_of
+from varshift._predict.noises import DRAWN, Asked, drawn, law_of, strengthened
 from varshift._predict.parts import Algebra, Base, Lost, Part, joined, part_after
 from varshift._predict.setting import Setting
 
@@ -142,7 +142,10 @@ class Ledger(Control):
         self._fresh = (name, meeting)
         if not changed:
             return meeting.noisy
-        return silent * drawn(self._setting.laws[name], silent, meeting.sharing)
+        law = self._setting.laws[name]
+        if (law.sharing or meeting.sharing) in DRAWN:
+            return silent * drawn(law, silent, meeting.sharing)
+        return strengthened(law, self._setting.own.get(name), meeting.noisy, silent)
 
     def _enter(
         self,

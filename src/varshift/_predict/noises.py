@@ -17,10 +17,12 @@ from varshift.results.structure import Sharing
 from varshift.theory.noise import Noise as TheoryNoise
 from varshift.theory.noise import drop_p_of, tau_of, tau_of_beta, tau_of_sigma
 
-__all__ = ["Asked", "asked_for", "drawn", "law_of", "wanted"]
+__all__ = ["DRAWN", "Asked", "asked_for", "drawn", "law_of", "strengthened", "wanted"]
 
 Shape = Literal["bernoulli", "uniform", "gaussian"]
 
+# What can be drawn anew: of any other sharing it is not known which values share a draw.
+DRAWN: frozenset[Sharing] = frozenset({"element", "channel", "sample"})
 _SHAPES: dict[str, Shape] = {"uniform": "uniform", "gaussian": "gaussian"}
 
 
@@ -82,7 +84,7 @@ def law_of(noise: Noise) -> Asked | None:
     """A source's own law, where it is one of those in closed form."""
     if not noise.active or noise.tau is None:
         return None
-    if noise.sharing not in ("element", "channel", "sample"):
+    if noise.sharing not in DRAWN:
         return None
     shape = _SHAPES.get(noise.law, "bernoulli")
     two_sided = shape == "bernoulli" and noise.drop_p is None
@@ -123,3 +125,15 @@ def drawn(asked: Asked, like: Tensor, sharing: Sharing) -> Tensor:
         return blank.uniform_(1 - beta, 1 + beta)
     keep = 1 - drop_p_of(asked.tau)
     return blank.bernoulli_(keep).div_(keep)
+
+
+def strengthened(asked: Asked, own: float | None, noisy: Tensor, silent: Tensor) -> Tensor:
+    """The noise that was drawn, made as strong as is asked, its sharing kept.
+
+    `own`: its relative variance τ; read off this very draw where it is not known.
+    """
+    noise = noisy - silent
+    if own is None:
+        size = silent.double().square().mean()
+        own = float(noise.double().square().mean() / size) if size > 0 else 0.0
+    return noisy if own == 0 else silent + noise * math.sqrt(asked.tau / own)

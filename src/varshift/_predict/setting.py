@@ -21,13 +21,14 @@ __all__ = ["Setting", "refuse_nothing"]
 class Setting:
     """Laws by source, as far as they are known; `changed` are those whose own draws are replaced.
 
-    `silenced` draw nothing any more. `plants` are noises that stand where the model has none, by
-    name the module they stand before. Made of nothing it is the model as it is, of which no pass
-    has shown anything yet.
+    `own` says how strong they are by themselves, as far as that is known. `silenced` draw nothing
+    any more. `plants` are noises that stand where the model has none, by name the module they
+    stand before. Made of nothing it is the model as it is, of which no pass has shown anything yet.
     """
 
     laws: Mapping[str, Asked] = field(default_factory=dict)
     changed: frozenset[str] = frozenset()
+    own: Mapping[str, float | None] = field(default_factory=dict)
     silenced: frozenset[str] = frozenset()
     plants: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -76,6 +77,7 @@ class Setting:
         return cls(
             laws=laws,
             changed=frozenset(asked) - frozenset(plants),
+            own={name: structure.noise(name).tau for name in asked},
             silenced=frozenset(moved),
             plants=plants,
             notes=_notes(structure, laws, asked, moved),
