@@ -178,7 +178,7 @@ _CONVERGED = Scale(
         "DenseNet": Shape("DenseNet", 4, 12),
     },
     recipes={
-        family: recipe.cycled(20, rise=0.2, batch_size=64)
+        family: recipe.cycled(30, rise=0.2, batch_size=64)
         for family, recipe in PAPER_RECIPES.items()
     },
     ratios={},
