@@ -34,6 +34,7 @@ from varshift._engine.trace.ops import Operation, tensors_in
 from varshift._engine.trace.tracer import Tracer
 from varshift._engine.unread import no_norm
 from varshift._engine.watching import ran_of
+from varshift._engine.weakly import weakly
 
 __all__ = [
     "Batch",
@@ -107,6 +108,7 @@ __all__ = [
     "untracked",
     "unwrapped",
     "walk",
+    "weakly",
     "with_item",
     "write",
 ]

@@ -299,7 +299,11 @@ def _where(model: nn.Module, traceback: TracebackType | None) -> tuple[str, str]
     names = {id(module): name for name, module in model.named_modules()}
     found = "", type(model).__name__
     while traceback is not None:
-        module = traceback.tb_frame.f_locals.get("self")
+        frame = traceback.tb_frame
+        # A frame keeps the locals that are read of it: `call` would keep the error, and it the
+        # frame, and the model would stay until Python looks for cycles.
+        own = "self" in (*frame.f_code.co_varnames, *frame.f_code.co_freevars)
+        module = frame.f_locals.get("self") if own else None
         if isinstance(module, nn.Module) and names.get(id(module)):
             found = names[id(module)], type(module).__name__
         traceback = traceback.tb_next

@@ -25,6 +25,7 @@ from varshift._engine.record.joined import is_small, joined_moments, pooled
 from varshift._engine.record.moments import channel_moments
 from varshift._engine.sites import Handle
 from varshift._engine.tap import Tap
+from varshift._engine.weakly import weakly
 from varshift.errors import ModelError
 from varshift.theory.moments import Moments, merge_all
 
@@ -75,7 +76,7 @@ def lock_step(
             run.start(data)
             run.settle_all(report)
         finally:
-            run.abandon()  # a witness may still wait at a norm that no other micro-batch reached
+            run.abandon()
     return run
 
 
@@ -126,7 +127,7 @@ class LockStep:
         self.by_batch: set[str] = set()
         self._model, self._forward, self._stops = model, forward, stops
         self._settle, self._ranks, self._memory = settle, ranks, memory
-        self._tap = Tap(model, self._arrive)
+        self._tap = Tap(model, weakly(self._arrive))
         self._order = SiteOrder(model)
         self._turns = Turns()
         self._waiting: dict[str, list[Lane]] = {}
@@ -166,7 +167,11 @@ class LockStep:
         refuse_overflow(self.merged)
 
     def abandon(self) -> None:
-        """Unwind every micro-batch that is still under way."""
+        """Unwind what is still under way: a witness may wait at a norm that no other reached.
+
+        What was raised goes with who asks for it: it holds frames of this pass, and they it.
+        """
+        self._raised = None
         self._turns.unwind(list(self._under_way))
 
     def _go_on(self, lane: Lane) -> None:

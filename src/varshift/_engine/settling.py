@@ -130,6 +130,8 @@ class _Settling:
             if error is None:
                 raise
             raise error from error.__cause__
+        finally:
+            del error  # its traceback leads to this frame, which would keep it
         return OneByOne.KEEPS_STATE, ()
 
     def _mixed_up(self, run: LockStep, stream: _Stream) -> bool:

@@ -8,7 +8,17 @@ import torch
 from torch import Tensor
 
 from varshift._counting import counted
-from varshift._engine import Batch, Contrasts, Effect, Held, Recorder, Regime, Session, fixed
+from varshift._engine import (
+    Batch,
+    Contrasts,
+    Effect,
+    Held,
+    Recorder,
+    Regime,
+    Session,
+    fixed,
+    weakly,
+)
 from varshift._explain.design import Design
 from varshift._explain.lanes import Lanes
 from varshift._explain.reach import Reach
@@ -65,7 +75,7 @@ class Blaming:
         ]
         self._alias = lanes.alias
         means |= {place: means[name] for name, place in self._alias.items() if name in means}
-        self.contrasts = Contrasts(means, self._deal, self.subsets, self._alias)
+        self.contrasts = Contrasts(means, weakly(self._deal), weakly(self.subsets), self._alias)
         self._references, self._pairing = means, lanes.pairing
         self.swapping: Swapping | None = None
         first = held.own[0] if held.own else None

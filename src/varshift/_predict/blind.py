@@ -52,7 +52,10 @@ def blind_prediction(
             insert=ledgers.plants(),
             structure=True,
         )
-        run.once(batch, regime, run.report.draw)
+        try:
+            run.once(batch, regime, run.report.draw)
+        finally:
+            del books.ledger  # it holds the model, and the ledgers hold these books
         return books
 
     found = passed(first, Setting(), by_batch)

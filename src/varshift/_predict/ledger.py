@@ -72,7 +72,7 @@ class Ledger(Control):
         self._step: _Step | None = None
 
     def __exit__(self, *raised: Any) -> None:
-        super().__exit__(*raised)  # type: ignore[no-untyped-call]
+        super().__exit__(*raised)
         self._entries, self._views = {}, {}
         self._fresh = self._step = None
         del self._blend  # its own method: without it the ledger goes as soon as nobody asks for it

@@ -50,8 +50,8 @@ class DirectNoise:
     ) -> None:
         self.setting = setting or Setting()
         algebra = Tensors()
-        self._ledgers = Ledgers.plain(algebra, self.setting, names)
-        self._books = Books(algebra, lambda: self._ledgers.now)
+        self._ledgers = ledgers = Ledgers.plain(algebra, self.setting, names)
+        self._books = Books(algebra, lambda: ledgers.now)
 
     def regime(self, *further: Recorder) -> Regime:
         """A training pass under the setting; the first one of a session shows the structure."""

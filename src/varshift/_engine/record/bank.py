@@ -113,7 +113,7 @@ class Bank(Mapping[str, Tally]):
         self._bytes = 0
         self._waiting: list[_Pass] = []
         self._alike: tuple[str, ...] | None = None  # the places of those that wait
-        self._whole = self  # of all ranks, once they have been joined
+        self._of_all: Bank | None = None  # of all ranks, once they have been joined
 
     # One pass ------------------------------------------------------------------------------
 
@@ -269,7 +269,7 @@ class Bank(Mapping[str, Tally]):
 
     def __getstate__(self) -> dict[str, Any]:
         self._flush()
-        return vars(self) | {"_whole": None}  # what a rank shares is its own
+        return vars(self) | {"_of_all": None}  # what a rank shares is its own
 
     def joined(self, others: list[Bank]) -> None:
         """Show what all ranks have; `others` are theirs in order, this one's among them."""
@@ -291,7 +291,11 @@ class Bank(Mapping[str, Tally]):
                 whole._precision[place] = max(known, other._precision[place])
                 # Ranks have series of their own; the first one's buffers are what all store.
                 whole._joined_series.setdefault(place, other._series.at(at))
-        self._whole = whole
+        self._of_all = whole
+
+    @property
+    def _whole(self) -> Bank:
+        return self if self._of_all is None else self._of_all
 
 
 def _together(received: list[_Received]) -> list[Moments]:

@@ -35,6 +35,7 @@ from varshift._engine.trace.shaping import law_shaped
 from varshift._engine.trace.sharing import sharing_of
 from varshift._engine.trace.trails import Reached
 from varshift._engine.trace.zeroed import zeroed_by
+from varshift._engine.weakly import weakly
 from varshift._torch.classes import InstanceNorm
 from varshift._torch.tensors import schema_of
 from varshift.results import Layer, Line, Note
@@ -111,6 +112,10 @@ class Tracer(DispatchMode):
         for tensor in tensors_of(example):
             self._carried.put(tensor, Flow(data=True))
 
+    def __exit__(self, *raised: Any) -> None:
+        super().__exit__(*raised)  # type: ignore[no-untyped-call]
+        self._on_norm = None  # who listens may hold this tracer, and it the model
+
     def __torch_dispatch__(
         self,
         func: Any,
@@ -144,7 +149,9 @@ class Tracer(DispatchMode):
 
         So are the numbers that the operations in `decided` are given, by ordinal in the pass.
         """
-        self.outside = Outside(self._model, self.modules, self._carried, kept, self._numbered)
+        self.outside = Outside(
+            self._model, self.modules, self._carried, kept, weakly(self._numbered)
+        )
         self._decided = decided or {}
 
     def _coming_in(self, operation: Operation) -> list[Flow]:
