@@ -60,7 +60,11 @@ def epochs(loader, read=lambda: None, at=(), number=2):
 
 
 def recalibrates(data, **keywords):
-    return lambda: vs.recalibrate(net(), data, **keywords).undo()
+    def run():
+        model = net()
+        vs.recalibrate(model, data, **keywords).undo()
+
+    return run
 
 
 READS = {
