@@ -39,6 +39,9 @@ STEPS = {
     "channels as rows": lambda s, u, v: u.transpose(1, 2),
     "shuffled": lambda s, u, v: u.view(-1, 2, 2, 4, 4).transpose(1, 2).reshape(-1, 4, 4, 4),
     "cropped": lambda s, u, v: u[:, :, :2, :2].repeat(1, 1, 2, 2),
+    "every other": lambda s, u, v: s.pixel(u[:, :, ::2, ::2]).repeat(1, 1, 2, 2),
+    "a place": lambda s, u, v: s.flat(u[:, :, 1, 2])[:, :, None, None].expand(-1, -1, 4, 4),
+    "pooled": lambda s, u, v: u.mean((2, 3), keepdim=True).squeeze(3).unsqueeze(3).expand(u.shape),
     "spread": lambda s, u, v: u[:, :1].expand(-1, 4, -1, -1),
     "centred": lambda s, u, v: u - u.mean((2, 3), keepdim=True),
 }
@@ -82,6 +85,7 @@ class Program(nn.Module):
         )
         self.conv, self.pixel = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 1)
         self.depth, self.two = nn.Conv2d(4, 4, 3, padding=1, groups=4), nn.Conv2d(8, 4, 1)
+        self.flat = nn.Linear(4, 4)
         self.factor = nn.Parameter(torch.rand(4, 1, 1) + 0.5)
         self.steps = []
         for there in range(2, 2 + dice.randint(1, 4)):
@@ -127,4 +131,4 @@ def test_a_law_that_is_told_is_what_the_noise_does(seed):
 
 
 def test_many_of_them_have_a_law():
-    assert sum(told_by_law(seed)[2] is not None for seed in range(240)) > 40
+    assert sum(told_by_law(seed)[2] is not None for seed in range(240)) > 30

@@ -244,11 +244,14 @@ def _viewed(
         # By channel a mask has no positions of its own that could be spread.
         wider = out.numel() > shape.numel() and part.sharing != "channel"
         return _moved(_copied(part) if wider else part, operation, at, algebra)
+    if operation.name in ("slice", "select") and out.numel() < shape.numel():
+        return None  # a mean over all places is not that of some of them
     dim = _dim_after(operation, shape, out, part.dim)
-    return None if dim is None else replace(part, dim=dim)
+    return None if dim is None or out[dim] != shape[part.dim] else replace(part, dim=dim)
 
 
 def _dim_after(operation: Operation, shape: torch.Size, out: torch.Size, dim: int) -> int | None:
+    """Where a dimension has gone; None where it is no dimension of its own any more."""
     name, args, rank = operation.name, operation.args, len(shape)
     if name in ("transpose", "t"):
         one, other = (args[1] % rank, args[2] % rank) if name == "transpose" else (0, 1)
@@ -257,13 +260,21 @@ def _dim_after(operation: Operation, shape: torch.Size, out: torch.Size, dim: in
         return [int(place) % rank for place in args[1]].index(dim)
     if name == "unsqueeze":
         return dim + int(args[1] % (rank + 1) <= dim)
-    if name in ("slice", "select") and out.numel() < shape.numel():
-        return None  # a mean over places is not that of some of them
-    if name in ("slice", "expand", "select", "squeeze"):
-        return dim if len(out) == rank and out[dim] == shape[dim] else None
+    if name in ("slice", "expand"):
+        return dim + len(out) - rank
+    if name in ("select", "squeeze"):
+        gone = _gone(operation, shape)
+        return None if dim in gone else dim - sum(each < dim for each in gone)
     if dim == rank - 1 and out[-1] == shape[-1]:
         return len(out) - 1
     return dim if out[: dim + 1] == shape[: dim + 1] else None
+
+
+def _gone(operation: Operation, shape: torch.Size) -> list[int]:
+    """The dimensions that a `select` or `squeeze` takes away."""
+    said = operation.args[1] if len(operation.args) > 1 else range(len(shape))
+    dims = [int(each) % len(shape) for each in ((said,) if isinstance(said, int) else said)]
+    return [each for each in dims if operation.name == "select" or shape[each] == 1]
 
 
 def _scaled(
