@@ -230,6 +230,19 @@ def test_values_that_are_written_over_follow_the_law_of_the_mask(whole):
     torch.testing.assert_close(site.var_train, rows.var(1) + tau * rows.square().mean(1))
 
 
+@pytest.mark.parametrize("act", ["in place of what it drops", "two data"])
+@pytest.mark.parametrize("asked", [0.1, 0.5])
+@torch.no_grad()
+def test_another_rate_of_a_mask_that_meets_data_twice_is_one_noise(act, asked):
+    torch.manual_seed(0)
+    net = Net("element", nn.Conv2d(2, 3, 2, padding=1), (3, True), act=TWICE[act]).double()
+    x = torch.randn(5, 2, 2, 2, dtype=torch.float64) + 0.4
+    site = vs.predict(net, [x] * 400, noise={"noise": asked}).sites["norm"]
+    net.noise.drop = asked
+    assert site.how == "sampled"
+    assert (site.var_train / enumerated(net, x) - 1).abs().max() < 0.1
+
+
 @torch.no_grad()
 def test_a_second_draw_on_top_keeps_its_law():
     """What the first did is part of what the second meets, in this very pass."""

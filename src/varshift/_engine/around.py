@@ -49,6 +49,15 @@ class Trace:
         """The names of its sources, as `Control` takes them."""
         return names_of(self.tracer)
 
+    @property
+    def twice(self) -> frozenset[str]:
+        """Names of the sources one draw of which has met data more than once.
+
+        Not of alpha dropout, which is one noise of two parts.
+        """
+        names, met = self.names, self.tracer.sources
+        return frozenset(names[each.key] for each in met if each.twice and each.law != "alpha")
+
 
 @dataclass(eq=False)
 class Around:

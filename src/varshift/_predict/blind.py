@@ -63,7 +63,8 @@ def blind_prediction(
         found = passed(Checkpoint.of(run.model), Setting())
     structure = run.structure
     refuse_nothing(structure)
-    setting = Setting.of(structure, noise, moved, run.model)
+    assert run.trace is not None  # that pass
+    setting = Setting.of(structure, noise, moved, run.model, run.trace.twice)
     again = partial(_again, found, structure)
     wild = any(source.active and source.law == "control-flow" for source in structure.noises)
     done, passes = 1, 1 + wild + (not setting.as_it_is)

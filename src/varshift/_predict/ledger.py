@@ -20,7 +20,7 @@ from varshift._engine.trace.flow import storage_key
 from varshift._engine.trace.lines import calling_line
 from varshift._engine.trace.noises import Source
 from varshift._engine.trace.trails import Trails
-from varshift._predict.noises import DRAWN, Asked, drawn, law_of, strengthened
+from varshift._predict.noises import DRAWN, Asked, drawn, law_of, strength
 from varshift._predict.parts import Algebra, Base, Lost, Part, joined, part_after
 from varshift._predict.setting import Setting
 
@@ -64,6 +64,7 @@ class Ledger(Control):
         self._setting = setting
         self._algebra = algebra
         self._met_as: dict[str, int] = {}  # sources by name
+        self._strengths: dict[str, float] = {}  # of sources whose own draws are used
         self._drawn: dict[str, int] = {}  # how often each had drawn when it last met data
         # By identity, with the tensor kept alive: an address must not be met twice.
         self._entries: dict[int, tuple[Tensor, LedgerEntry]] = {}
@@ -143,9 +144,13 @@ class Ledger(Control):
         if not changed:
             return meeting.noisy
         law = self._setting.laws[name]
-        if (law.sharing or meeting.sharing) in DRAWN:
+        # A draw that comes again must come as it was: made weaker or stronger, not made anew.
+        if (law.sharing or meeting.sharing) in DRAWN and name not in self._setting.twice:
             return silent * drawn(law, silent, meeting.sharing)
-        return strengthened(law, self._setting.own.get(name), meeting.noisy, silent)
+        if name not in self._strengths:
+            own = self._setting.own.get(name)
+            self._strengths[name] = strength(law, own, meeting.noisy, silent)
+        return silent + (meeting.noisy - silent) * self._strengths[name]
 
     def _enter(
         self,

@@ -17,7 +17,7 @@ from varshift.results.structure import Sharing
 from varshift.theory.noise import Noise as TheoryNoise
 from varshift.theory.noise import drop_p_of, tau_of, tau_of_beta, tau_of_sigma
 
-__all__ = ["DRAWN", "Asked", "asked_for", "drawn", "law_of", "strengthened", "wanted"]
+__all__ = ["DRAWN", "Asked", "asked_for", "drawn", "law_of", "strength", "wanted"]
 
 Shape = Literal["bernoulli", "uniform", "gaussian"]
 
@@ -127,13 +127,12 @@ def drawn(asked: Asked, like: Tensor, sharing: Sharing) -> Tensor:
     return blank.bernoulli_(keep).div_(keep)
 
 
-def strengthened(asked: Asked, own: float | None, noisy: Tensor, silent: Tensor) -> Tensor:
-    """The noise that was drawn, made as strong as is asked, its sharing kept.
+def strength(asked: Asked, own: float | None, noisy: Tensor, silent: Tensor) -> float:
+    """By what to multiply the noise that was drawn, for it to be as strong as is asked.
 
     `own`: its relative variance τ; read off this very draw where it is not known.
     """
-    noise = noisy - silent
     if own is None:
         size = silent.double().square().mean()
-        own = float(noise.double().square().mean() / size) if size > 0 else 0.0
-    return noisy if own == 0 else silent + noise * math.sqrt(asked.tau / own)
+        own = float((noisy - silent).double().square().mean() / size) if size > 0 else 0.0
+    return math.sqrt(asked.tau / own) if own > 0 else 1.0

@@ -21,14 +21,16 @@ __all__ = ["Setting", "refuse_nothing"]
 class Setting:
     """Laws by source, as far as they are known; `changed` are those whose own draws are replaced.
 
-    `own` says how strong they are by themselves, as far as that is known. `silenced` draw nothing
-    any more. `plants` are noises that stand where the model has none, by name the module they
-    stand before. Made of nothing it is the model as it is, of which no pass has shown anything yet.
+    `own` says how strong they are by themselves, as far as that is known, `twice` which of all
+    sources meet data more than once by one draw. `silenced` draw nothing any more. `plants` are
+    noises that stand where the model has none, by name the module they stand before. Made of
+    nothing it is the model as it is, of which no pass has shown anything yet.
     """
 
     laws: Mapping[str, Asked] = field(default_factory=dict)
     changed: frozenset[str] = frozenset()
     own: Mapping[str, float | None] = field(default_factory=dict)
+    twice: frozenset[str] = frozenset()
     silenced: frozenset[str] = frozenset()
     plants: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -54,10 +56,11 @@ class Setting:
         noise: Mapping[str, Any] | None = None,
         moved: Mapping[str, str] | None = None,
         model: nn.Module | None = None,
+        twice: frozenset[str] = frozenset(),
     ) -> Setting:
         """Read the sources' own laws off the structure and put what was asked for over them.
 
-        `model` is the one in which noise is moved.
+        `model` is the one in which noise is moved; `twice` comes from a trace of it.
         """
         moved = moved or {}
         paths = {path for path, _ in walk(model)} if model is not None and moved else set()
@@ -78,6 +81,7 @@ class Setting:
             laws=laws,
             changed=frozenset(asked) - frozenset(plants),
             own={name: structure.noise(name).tau for name in asked},
+            twice=twice,
             silenced=frozenset(moved),
             plants=plants,
             notes=_notes(structure, laws, asked, moved),

@@ -26,7 +26,8 @@ _ALPHA = ("alpha_dropout", "feature_alpha_dropout")
 class Source:
     """A noise source being traced; `draws` are the ordinals of its draws in the pass.
 
-    `number`: a draw has become a Python number, not only a yes or no. `kept` says where the model
+    `number`: a draw has become a Python number, not only a yes or no. `twice`: one and the same
+    draw has met data more than once. `kept` says where the model
     keeps one that was drawn ahead; `generator` which one outside torch made it. `aside`: it acts in
     a branch that only training runs.
     """
@@ -42,9 +43,11 @@ class Source:
     sharing: Sharing = "other"
     met: bool = False
     number: bool = False
+    twice: bool = False
     kept: str = ""
     generator: str = ""
     aside: bool = False
+    _met_after: int = -1  # how often it had drawn when it last met data
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -68,6 +71,8 @@ class Source:
 
     def apply(self, how: str, law: Law, block: bool, sharing: Sharing) -> None:
         """Read the law off the operation in which the bare draw met data."""
+        self.twice = self.twice or self._met_after == len(self.draws)
+        self._met_after = len(self.draws)
         sharing = "block" if block else sharing
         if self.operation in _ALPHA:
             if not self.met:  # the mask multiplies first; what is added later is no rate
