@@ -170,7 +170,7 @@ def _one_pair(data: Any) -> bool:
     one, other = data
     if not (isinstance(one, Tensor) and isinstance(other, Tensor)) or not (one.ndim and other.ndim):
         return False
-    return one.ndim > 1 and other.ndim < one.ndim and len(one) == len(other)
+    return other.ndim < one.ndim and len(one) == len(other)
 
 
 def why_empty(data: Any) -> str:

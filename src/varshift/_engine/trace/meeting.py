@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
+from varshift._engine.trace.laws import constant
 from varshift._engine.trace.ops import Operation
 
 __all__ = ["as_it_meets", "how_it_meets", "marks"]
@@ -19,10 +18,10 @@ def how_it_meets(operation: Operation, noise: Tensor) -> str:
         return "multiply"
     if name in ("add", "sub", "rsub"):
         return "add"
-    if name in ("masked_fill", "index_put") and _is_zero(args[2]):
+    if name in ("masked_fill", "index_put") and constant(args[2]) == 0:
         return "drop"
     if name == "where" and args[0] is noise:
-        return "keep" if _is_zero(args[2]) else "drop" if _is_zero(args[1]) else "other"
+        return "keep" if constant(args[2]) == 0 else "drop" if constant(args[1]) == 0 else "other"
     return "other"
 
 
@@ -30,8 +29,9 @@ def marks(operation: Operation, noise: Tensor) -> bool:
     """Whether it says, alone, which values of the data are written over: `x[mask] = 0`."""
     if operation.name != "index_put" or operation.argument("accumulate"):
         return False
-    given = [each for each in operation.args[1] if each is not None]
-    return noise.dtype == torch.bool and len(given) == 1 and operation.args[1][-1] is noise
+    *before, mask = operation.args[1]
+    alone = all(each is None for each in before)
+    return mask is noise and alone and noise.dtype == torch.bool
 
 
 def as_it_meets(operation: Operation, noise: Tensor, data: Tensor) -> Tensor:
@@ -41,9 +41,3 @@ def as_it_meets(operation: Operation, noise: Tensor, data: Tensor) -> Tensor:
     before = len(operation.args[1]) - 1
     behind = data.ndim - before - noise.ndim
     return noise.reshape((1,) * before + tuple(noise.shape) + (1,) * behind)
-
-
-def _is_zero(value: Any) -> bool:
-    if isinstance(value, Tensor):
-        return not bool(value.any())
-    return isinstance(value, (int, float)) and value == 0
