@@ -243,12 +243,13 @@ def test_another_rate_of_a_mask_that_meets_data_twice_is_one_noise(act, asked):
     assert (site.var_train / enumerated(net, x) - 1).abs().max() < 0.1
 
 
+@pytest.mark.parametrize(("drop", "asked"), [(0.3, None), (0.0, {"0": 0.3})])
 @torch.no_grad()
-def test_a_second_draw_on_top_keeps_its_law():
+def test_a_second_draw_on_top_keeps_its_law(drop, asked):
     """What the first did is part of what the second meets, in this very pass."""
-    noise = nn.Dropout(0.3)
+    noise = nn.Dropout(drop)
     net = nn.Sequential(noise, noise, nn.Conv2d(2, 3, 2), nn.BatchNorm2d(3)).double()
-    site = vs.predict(net, [torch.randn(6, 2, 4, 4, dtype=torch.float64)]).sites["3"]
+    site = vs.predict(net, [torch.randn(6, 2, 4, 4, dtype=torch.float64)], noise=asked).sites["3"]
     assert site.how == "law (b)"
 
 

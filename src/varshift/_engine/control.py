@@ -18,11 +18,10 @@ from torch import Tensor, nn
 from varshift._engine.trace import ops
 from varshift._engine.trace.flow import Flow
 from varshift._engine.trace.laws import UNKNOWN
-from varshift._engine.trace.meeting import as_it_meets, how_it_meets, marks
+from varshift._engine.trace.meeting import how_it_meets, marks, sharing_where_it_meets
 from varshift._engine.trace.modules import ModuleStack
 from varshift._engine.trace.noises import named
 from varshift._engine.trace.ops import Operation, tensors_in
-from varshift._engine.trace.sharing import sharing_of
 from varshift._engine.trace.tracer import OnNorm, Tracer
 from varshift._torch.tensors import schema_of
 from varshift.results.structure import Sharing
@@ -182,8 +181,7 @@ class Control(Tracer):
         sums = operation.name in _SUMS or noise.ndim > silent.ndim
         if sums:
             return silent, method, "other"
-        mask = as_it_meets(operation, noise, silent)
-        return silent, method, sharing_of(mask, silent, flow.law or UNKNOWN)
+        return silent, method, sharing_where_it_meets(operation, noise, silent, flow.law)
 
     def _mean(
         self, source: int, operation: Operation, noise: Tensor, flow: Flow
@@ -280,7 +278,8 @@ def _replaced(operation: Operation, noise: Tensor, mean: Tensor) -> Tensor | Non
     if name == "where" and args[0] is noise:
         return _mixed(mean, args[1], args[2])
     if marks(operation, noise):
-        return (1 - mean) * args[0] if how_it_meets(operation, noise) == "drop" else None
+        dropped = how_it_meets(operation, noise) == "drop"
+        return _mixed(mean, args[2], args[0]) if dropped else None
     if noise.dtype == torch.bool and name != "mul":
         return None
     if name not in _AFFINE:

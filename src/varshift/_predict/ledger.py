@@ -65,7 +65,6 @@ class Ledger(Control):
         self._algebra = algebra
         self._met_as: dict[str, int] = {}  # sources by name
         self._strengths: dict[str, float] = {}  # of sources whose own draws are used
-        self._drawn: dict[str, int] = {}  # how often each had drawn when it last met data
         # By identity, with the tensor kept alive: an address must not be met twice.
         self._entries: dict[int, tuple[Tensor, LedgerEntry]] = {}
         self._views: dict[Any, dict[int, Tensor]] = {}  # booked tensors by storage
@@ -166,7 +165,8 @@ class Ledger(Control):
         before = {source: part for _, entry in booked for source, part in entry.parts.items()}
         parts: dict[str, Part] = {source: Lost("another noise on top") for source in before}
         clean = self._algebra.enters(operation, silent)
-        if name in before and self._same_draw(name):
+        met_as = self._met_as.get(name)  # none for noise of ours, which is drawn at each meeting
+        if name in before and met_as is not None and self.sources[met_as].repeats:
             parts[name] = Lost("the same draw of its own on top")
         elif name in before and not self._algebra.drawn:
             parts[name] = Lost("another draw of its own on top")
@@ -176,15 +176,7 @@ class Ledger(Control):
             sharing = law.sharing or meeting.sharing
             parts[name] = Base(clean, True, sharing, signed=law.signed)
             self.taus[name] = law.tau
-        self._drawn[name] = self._draws_of(name)
         self._put(out, LedgerEntry(clean, parts))
-
-    def _same_draw(self, name: str) -> bool:
-        """Whether it has drawn nothing since it last met data, as in `x * mask + (1 - mask)`."""
-        return self._drawn.get(name) == self._draws_of(name)
-
-    def _draws_of(self, name: str) -> int:
-        return len(self.sources[self._met_as[name]].draws) if name in self._met_as else 0
 
     def _law(self, name: str) -> Asked | None:
         """What was asked of a source, or else the law by which it has met data."""

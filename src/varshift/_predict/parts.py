@@ -237,9 +237,9 @@ def _viewed(
     algebra: Algebra,
 ) -> Part | None:
     if isinstance(part, Base):
-        stays = out[:2] == shape[:2] and _dim_after(operation, shape, out, 1) == 1
-        spread = part.sharing in ("channel", "other", "block") and not stays
-        if spread:
+        if part.sharing in ("channel", "other", "block") and (
+            out[:2] != shape[:2] or _dim_after(operation, shape, out, 1) != 1
+        ):
             return None
         # By channel a mask has no positions of its own that could be spread.
         wider = out.numel() > shape.numel() and part.sharing != "channel"

@@ -50,6 +50,7 @@ class DirectNoise:
     ) -> None:
         self.setting = setting or Setting()
         algebra = Tensors()
+        # By its own name: the books would hold `self`, which holds them, and so the model.
         self._ledgers = ledgers = Ledgers.plain(algebra, self.setting, names)
         self._books = Books(algebra, lambda: ledgers.now)
 

@@ -1,14 +1,16 @@
-"""How a bare draw meets data in one operation, and over which of its dimensions."""
+"""How a bare draw meets data in one operation, and which of its values share it."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from varshift._engine.trace.laws import constant
+from varshift._engine.trace.laws import UNKNOWN, Law, constant
 from varshift._engine.trace.ops import Operation
+from varshift._engine.trace.sharing import sharing_of
+from varshift.results.structure import Sharing
 
-__all__ = ["as_it_meets", "how_it_meets", "marks"]
+__all__ = ["how_it_meets", "marks", "sharing_where_it_meets"]
 
 
 def how_it_meets(operation: Operation, noise: Tensor) -> str:
@@ -34,10 +36,12 @@ def marks(operation: Operation, noise: Tensor) -> bool:
     return mask is noise and alone and noise.dtype == torch.bool
 
 
-def as_it_meets(operation: Operation, noise: Tensor, data: Tensor) -> Tensor:
-    """The draw with the dimensions that it broadcasts by; an index meets the leading ones."""
-    if not marks(operation, noise):
-        return noise
-    before = len(operation.args[1]) - 1
-    behind = data.ndim - before - noise.ndim
-    return noise.reshape((1,) * before + tuple(noise.shape) + (1,) * behind)
+def sharing_where_it_meets(
+    operation: Operation, noise: Tensor, data: Tensor, law: Law | None
+) -> Sharing:
+    """Which values of `data` share one draw; an index stands for its leading dimensions."""
+    if marks(operation, noise):
+        before = len(operation.args[1]) - 1
+        behind = data.ndim - before - noise.ndim
+        noise = noise.reshape((1,) * before + tuple(noise.shape) + (1,) * behind)
+    return sharing_of(noise, data, law or UNKNOWN)

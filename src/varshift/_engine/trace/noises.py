@@ -26,10 +26,10 @@ _ALPHA = ("alpha_dropout", "feature_alpha_dropout")
 class Source:
     """A noise source being traced; `draws` are the ordinals of its draws in the pass.
 
-    `number`: a draw has become a Python number, not only a yes or no. `twice`: one and the same
-    draw has met data more than once. `kept` says where the model
-    keeps one that was drawn ahead; `generator` which one outside torch made it. `aside`: it acts in
-    a branch that only training runs.
+    `number`: a draw has become a Python number, not only a yes or no. `repeats`: the draw that met
+    data last had met data before; `twice`: one has. `kept` says where the model keeps one that was
+    drawn ahead; `generator` which one outside torch made it. `aside`: it acts in a branch that only
+    training runs.
     """
 
     path: str
@@ -43,6 +43,7 @@ class Source:
     sharing: Sharing = "other"
     met: bool = False
     number: bool = False
+    repeats: bool = False
     twice: bool = False
     kept: str = ""
     generator: str = ""
@@ -71,7 +72,8 @@ class Source:
 
     def apply(self, how: str, law: Law, block: bool, sharing: Sharing) -> None:
         """Read the law off the operation in which the bare draw met data."""
-        self.twice = self.twice or self._met_after == len(self.draws)
+        self.repeats = self._met_after == len(self.draws)
+        self.twice = self.twice or self.repeats
         self._met_after = len(self.draws)
         sharing = "block" if block else sharing
         if self.operation in _ALPHA:

@@ -25,7 +25,7 @@ from varshift._engine.trace.flow import (
 )
 from varshift._engine.trace.laws import UNKNOWN, Law, drawn_law
 from varshift._engine.trace.lines import calling_line, calling_operation
-from varshift._engine.trace.meeting import as_it_meets, how_it_meets
+from varshift._engine.trace.meeting import how_it_meets, sharing_where_it_meets
 from varshift._engine.trace.mode import DispatchMode
 from varshift._engine.trace.modules import ModuleStack
 from varshift._engine.trace.noises import Source, unused
@@ -380,8 +380,7 @@ class Tracer(DispatchMode):
         for tensor, other in zip(inputs, flows, strict=True):
             if other.noise is not None:
                 how = how_it_meets(operation, tensor)
-                mask = as_it_meets(operation, tensor, result)
-                shared = sharing_of(mask, result, other.law or UNKNOWN)
+                shared = sharing_where_it_meets(operation, tensor, result, other.law)
                 trails = trails.united(self._began(other, how, shared))
         return flow._replace(noise=None, law=None, others=(), trails=trails)
 
