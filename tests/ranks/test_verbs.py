@@ -51,6 +51,7 @@ VERBS = {
     "diagnose and try": lambda model, data: vs.diagnose(model, data, held_out=held_out()),
     "predict": vs.predict,
     "predict other noise": lambda model, data: vs.predict(model, data, noise={"2": 0.2}),
+    "predict moved": lambda model, data: vs.predict(model, data, moved={"2": "4"}),
     "footprint": lambda model, data: vs.footprint(model, data, places=["3", "6"]),
     "check": lambda model, data: vs.check(model, data=data),
 }
@@ -140,7 +141,8 @@ COMPARED = {
     "diagnose": _diagnosed,
     "diagnose and try": _tried,
     "predict": _signal,
-    "predict other noise": lambda one, many: [],
+    "predict other noise": _signal,
+    "predict moved": _signal,
     "footprint": _read,
     "check": _found,
 }

@@ -36,7 +36,7 @@ from varshift._engine.borrow.model import (
     unwrapped,
 )
 from varshift._engine.borrow.rng import SEEDS, drawn_from, rng_state, seed_all, set_rng_state
-from varshift._engine.control import Silenced
+from varshift._engine.control import Key, Silenced
 from varshift._engine.edits import Edit
 from varshift._engine.instep import in_step
 from varshift._engine.progress import Progress, Reporter, reporter
@@ -121,6 +121,7 @@ class Session:
         self.off, self._evaluates_its_own_way = evaluation_flags(self.model, self.on)
         self._watched = watched_norms(self._inventory)
         self._structure: Structure | None = None
+        self._twice: frozenset[str] | None = None
 
     def _look_at_modules(self) -> None:
         self._inventory = Inventory(self.model)
@@ -328,9 +329,10 @@ class Session:
         return Passed(sum(p.samples for p in passed), sum(p.batches for p in passed))
 
     def _share_structure(self) -> None:
-        """That of the first rank that has one."""
-        own = None if self.trace is None else self.structure
-        self._structure = next(s for s in self.ranks.gather(own) if s is not None)
+        """That of the first rank that has one, and what its trace says of the sources there."""
+        own = None if self.trace is None else (self.structure, self.twice)
+        shared = next(each for each in self.ranks.gather(own) if each is not None)
+        self._structure, self._twice = shared
 
     def _pass(self, name: str, batch: Batch, regime: Regime) -> None:
         if name not in self.drew:
@@ -372,6 +374,22 @@ class Session:
         if self._structure is None:
             self._structure = alone(self.provable())
         return self._structure
+
+    @property
+    def twice(self) -> frozenset[str]:
+        """Names of the sources one draw of which met data more than once in the traced pass."""
+        if self._twice is None:
+            assert self.trace is not None
+            self._twice = self.trace.twice
+        return self._twice
+
+    @property
+    def names(self) -> Mapping[Key, str] | None:
+        """Names of the sources, as `Control` takes them; None where nothing was traced yet.
+
+        On a rank without data nothing ever is.
+        """
+        return None if self.trace is None else self.trace.names
 
     def provable(self) -> Structure:
         """The same, holding the model so that it can prove its routes."""

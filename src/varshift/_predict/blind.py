@@ -42,8 +42,7 @@ def blind_prediction(
     by_batch = Likeness({path: each for path, each in first.handles.items() if not is_fresh(each)})
 
     def passed(books: Checkpoint, setting: Setting, *beside: Recorder) -> Checkpoint:
-        names = None if run.trace is None else run.trace.names
-        ledgers = Ledgers(partial(BlindLedger, books=books), setting, names)
+        ledgers = Ledgers(partial(BlindLedger, books=books), setting, run.names)
         books.ledger = lambda: ledgers.now
         regime = Regime(
             "training",
@@ -63,8 +62,7 @@ def blind_prediction(
         found = passed(Checkpoint.of(run.model), Setting())
     structure = run.structure
     refuse_nothing(structure)
-    assert run.trace is not None  # that pass
-    setting = Setting.of(structure, noise, moved, run.model, run.trace.twice)
+    setting = Setting.of(structure, noise, moved, run.model, run.twice)
     again = partial(_again, found, structure)
     wild = any(source.active and source.law == "control-flow" for source in structure.noises)
     done, passes = 1, 1 + wild + (not setting.as_it_is)

@@ -100,6 +100,6 @@ def _with_noise(
         noisy = DirectNoise()
         run.run([batch] * rounds, {"example": replace(noisy.regime(), norms=stored)})
         return noisy, None
-    noisy = DirectNoise(setting, None if run.trace is None else run.trace.names)
+    noisy = DirectNoise(setting, run.names)
     run.run([batch] * rounds, {"example": noisy.regime()})
     return noisy, noisy.norms(run.structure)

@@ -34,9 +34,8 @@ def prediction_on(
         # Under the name of the noisy passes: the bar counts modules in the first of a name alone.
         run.run(first, {"train": Regime("training", structure=True)})
         refuse_nothing(run.structure)
-        assert run.trace is not None  # that pass
-        setting = Setting.of(run.structure, noise, moved, run.model, run.trace.twice)
-        direct = DirectNoise(setting, run.trace.names)
+        setting = Setting.of(run.structure, noise, moved, run.model, run.twice)
+        direct = DirectNoise(setting, run.names)
         batches = chain(first, batches)
     held: list[Batch] = []
     test = AtTest()
