@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from oracles.data import normal
-from varshift.theory.spread import QUANTILES, median, middle, quantiles
+from varshift.theory.spread import QUANTILES, median, medians, middle, quantiles
 
 NAN = math.nan
 
@@ -22,6 +22,24 @@ def test_the_median_is_that_of_what_is_known():
     assert median(torch.tensor([1, 5, 7])) == 5
     assert math.isnan(median(torch.tensor([NAN])))
     assert math.isnan(median(torch.tensor([])))
+
+
+def test_the_median_of_more_than_half_without_bound_has_none():
+    inf = math.inf
+    assert median(torch.tensor([1.0, 2.0, inf])) == 2
+    assert median(torch.tensor([1.0, inf, NAN, inf])) == inf
+    assert median(torch.tensor([1.0, 1.0, inf, inf])) == inf
+    assert median(torch.tensor([-inf, -inf, 3.0])) == -inf
+
+
+def test_medians_are_those_of_the_rows():
+    values = normal(5, 3, 8, seed=3)
+    values[0, 0, :5], values[1, 1, 2], values[2, 2] = math.inf, NAN, NAN
+    found = medians(values)
+    rows = [[median(row) for row in rows] for rows in values]
+    torch.testing.assert_close(found, torch.tensor(rows).double(), equal_nan=True)
+    assert medians(torch.ones(2, 0)).isnan().all()
+    assert medians(torch.ones(2, 0)).shape == (2,)
 
 
 def test_the_median_of_live_channels_alone():

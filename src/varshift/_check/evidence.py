@@ -116,7 +116,8 @@ class Evidence:
         met = self.seen.sites.get(path)
         if met is None or met.fresh:  # what it was made with fits by chance at most
             return False
-        off, on = (against(tally, met.stored.var) for tally in (met.test, met.train))
+        var, eps = met.stored.var, self.structure.norm(path).eps
+        off, on = (against(tally, var, eps) for tally in (met.test, met.train))
         return (
             off is not None and on is not None and off.severity <= self.max_severity < on.severity
         )

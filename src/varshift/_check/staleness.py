@@ -14,6 +14,7 @@ from varshift._engine import Tally
 from varshift._measure.staleness import inherited
 from varshift.results import Norm, Statistics
 from varshift.theory.jackknife import jackknife_error
+from varshift.theory.spread import median, medians
 
 __all__ = [
     *("Stale", "against", "left_over", "misfit", "of_one_batch", "started_elsewhere", "unfit"),
@@ -21,6 +22,7 @@ __all__ = [
 
 _HALF = 0.6745  # standard deviations within which half of all normal values lie
 _LEAST = 1e-4  # weight of the initial 1 that is not worth a look
+_MANIFOLD = 1e3  # times what is stored: that was never stored of it
 _FLOOR = 1e-9  # of a ratio in a band: stored variances can be off by more than noise makes them
 _ROUNDING = 1e-5  # of an average kept in float32, relative
 _BELOW = 1e-3  # relative: below the initial 1's share by more than any rounding
@@ -34,7 +36,8 @@ class Stale:
     stored one, in stored deviations. The severity is max(shift, 1/shift), or 1 + `moved` where that
     is surely more: a variance off by a tenth and a mean off by a tenth of a deviation count alike.
     `typical`: not of what is stored, but of what a running average stores as a rule. `of_means`:
-    the severity is 1 + `moved`.
+    the severity is 1 + `moved`. `lost`: channels that have stored next to nothing of what arrives,
+    of which no median tells: the root mean square over channels does.
     """
 
     shift: float
@@ -44,6 +47,7 @@ class Stale:
     moved: float = 0.0
     typical: bool = False
     of_means: bool = False
+    lost: int = 0
 
     @property
     def least(self) -> float:
@@ -51,19 +55,23 @@ class Stale:
         return self.severity if self.low is None else self.low
 
 
-def against(tally: Tally, stored: Tensor) -> Stale | None:
-    """What arrived over what is stored; None where nothing did."""
+def against(tally: Tally, stored: Tensor, eps: float) -> Stale | None:
+    """What arrived over what is stored, `eps` where that is 0; None where nothing did."""
     if tally.count < 2:
         return None
     live = tally.total().var() > 0
+    divided = torch.where(live, (tally.within() + eps) / (stored + eps), math.nan)
+    stored = torch.where(stored > 0, stored, eps)
     ratio = torch.where(live, tally.within() / stored, math.nan)
-    severity = _median(torch.maximum(ratio, 1 / ratio))
+    severity, shift = median(torch.maximum(ratio, 1 / ratio)), median(ratio)
     if not math.isfinite(severity):
         return None
-    shift = _median(ratio)
+    lost = int((divided > _MANIFOLD).sum())
+    if lost:
+        overall = math.exp(float(divided.log().square().nanmean().sqrt()))
+        return Stale(shift, max(severity, overall), None, None, lost=lost)
     without = torch.where(live, tally.groups().var_without_each() / stored, math.nan)
-    medians = torch.tensor([_median(row) for row in without], dtype=torch.float64)
-    error = 2 * float(jackknife_error(medians)) if len(medians) > 1 else math.nan
+    error = 2 * float(jackknife_error(medians(without))) if len(without) > 1 else math.nan
     band = _bounds(shift, error)
     if band is None:
         return Stale(shift, severity, None, None)
@@ -73,7 +81,7 @@ def against(tally: Tally, stored: Tensor) -> Stale | None:
 
 def misfit(tally: Tally, stored: Statistics, norm: Norm) -> Stale | None:
     """Of variances, or of means where they are surely further away; None where nothing arrived."""
-    spread = against(tally, stored.var)
+    spread = against(tally, stored.var, norm.eps)
     if spread is None:
         return None
     means = _means(tally, stored, norm)
@@ -98,9 +106,9 @@ def _means(tally: Tally, stored: Statistics, norm: Norm) -> tuple[float, float, 
     scatter = tally.scattered[0].nan_to_num(0.0) * inherited(norm.momentum, stored.count)
     error = 2 * (drawn.square() + scatter).sqrt() / unit
     if not bool(torch.isfinite(error[live]).all()):
-        return _median(distance), 0.0, math.inf
+        return median(distance), 0.0, math.inf
     low, high = (distance - error).clamp(min=0), distance + error
-    return _median(distance), _median(low), _median(high)
+    return median(distance), median(low), median(high)
 
 
 def of_one_batch(tally: Tally, norm: Norm) -> Stale | None:
@@ -115,8 +123,8 @@ def of_one_batch(tally: Tally, norm: Norm) -> Stale | None:
     mean, var = tally.scattered
     within, share = tally.within(), inherited(norm.momentum, 0, most=1.0)
     live = within > 0
-    moved = _median(torch.where(live, (share * mean / within).sqrt(), math.nan))
-    log = _median(torch.where(live, (share * var).sqrt() / within, math.nan))
+    moved = median(torch.where(live, (share * mean / within).sqrt(), math.nan))
+    log = median(torch.where(live, (share * var).sqrt() / within, math.nan))
     if not (math.isfinite(moved) and math.isfinite(log)):
         return None
     known = max(0.0, 1 - 2 / math.sqrt(2 * (batches - 1)))
@@ -149,8 +157,8 @@ def left_over(stored: Tensor, momentum: float, steps: int) -> Stale | None:
         return None
     met = (stored - weight) / (1 - weight)
     ratio = torch.where(stored > weight * (1 + _ROUNDING), met / stored, math.nan)
-    severity = _median(torch.maximum(ratio, 1 / ratio))
-    return Stale(_median(ratio), severity, None, None) if math.isfinite(severity) else None
+    severity = median(torch.maximum(ratio, 1 / ratio))
+    return Stale(median(ratio), severity, None, None) if math.isfinite(severity) else None
 
 
 def started_elsewhere(stored: Tensor, weight: float) -> bool:
@@ -162,7 +170,3 @@ def _bounds(shift: float, error: float) -> tuple[float, float] | None:
     if not math.isfinite(error):
         return None
     return band_of(shift - error, shift + error, _FLOOR)
-
-
-def _median(values: Tensor) -> float:
-    return float(torch.nanquantile(values.double(), 0.5))

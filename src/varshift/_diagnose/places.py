@@ -44,7 +44,12 @@ class Observed:
     ) -> Observed:
         """With what stored statistics are off by."""
         sites = measurement.sites
-        apart = {p: off(site, sites[p]) for p, site in explanation.factors.items() if p in sites}
+        structure = explanation.structure
+        apart = {
+            path: off(site, sites[path], structure.norm(path).eps)
+            for path, site in explanation.factors.items()
+            if path in sites
+        }
         return cls(explanation, measurement, origins, apart)
 
     def origin(self, source: str | None) -> OriginLine:

@@ -15,6 +15,7 @@ from varshift.theory.spread import median
 __all__ = ["Extent", "extent_at", "off"]
 
 _MEDIAN = 1.2533  # errors of a mean that a median has, of normal values
+_MANIFOLD = 1e3  # times what is stored: that was never stored of it
 _MOST = 700.0  # of an exponent: what a float still holds
 
 _UNKNOWN = Figure(math.nan, math.nan)
@@ -61,8 +62,10 @@ def _of_site(site: Factors, cause: Cause) -> Extent:
         severity = _larger(_of_displacement(size, means), _of_means(means))
         return Extent(size, severity, mean_shift=means)
     shift: Figure = getattr(site, name)
-    severity = _of_variance(site.channels[name][site.live], shift)
-    return Extent(size, _larger(severity, _of_means(means)), shift, means)
+    severity = _larger(_of_variance(site.channels[name], shift), _of_means(means))
+    if _stored_as_nothing(site):
+        severity = _larger(severity, _of_displacement(size, means))
+    return Extent(size, severity, shift, means)
 
 
 def _factor(site: Factors, cause: Cause) -> str | None:
@@ -75,7 +78,9 @@ def _factor(site: Factors, cause: Cause) -> str | None:
 
 def _of_variance(ratio: Tensor, shift: Figure) -> Figure:
     """Median over channels of max(r, 1/r), with the error of the mean ratio; 1 where none lives."""
-    severity = median(torch.maximum(ratio, 1 / ratio)) if len(ratio) else 1.0
+    severity = median(torch.maximum(ratio, 1 / ratio))
+    if math.isnan(severity) or not shift:
+        return Figure(1.0 if math.isnan(severity) else severity, math.nan)
     return Figure(severity, _MEDIAN * severity * shift.se / shift.value)
 
 
@@ -87,24 +92,42 @@ def _of_means(means: Figure) -> Figure:
 def _of_displacement(size: Figure, means: Figure) -> Figure:
     """What a displacement leaves for the variance, of which half the log ratio is in it."""
     square = size.value**2 - (means.value**2 if math.isfinite(means.value) else 0.0)
-    severity = math.exp(min(2 * math.sqrt(max(square, 0.0)), _MOST))
-    return Figure(severity, 2 * severity * size.se)
+    half = math.sqrt(max(square, 0.0))
+    severity = math.exp(min(2 * half, _MOST))
+    # So that two errors less is what two errors less of the displacement leave: no less than 1.
+    least = math.exp(min(2 * max(half - 2 * size.se, 0.0), _MOST))
+    return Figure(severity, (severity - least) / 2)
 
 
 def _larger(one: Figure, other: Figure) -> Figure:
     return other if other > one else one
 
 
-def off(site: Factors, measured: Site) -> Figure:
+def _stored_as_nothing(site: Factors) -> bool:
+    """Whether something arrives in channels whose stored variance is 0, or next to it.
+
+    No median tells of a few such channels, and yet evaluation divides them by little but √eps.
+    """
+    return bool((site.channels["staleness"] > _MANIFOLD).any())
+
+
+def off(site: Factors, measured: Site, eps: float) -> Figure:
     """The severity of what a norm has stored against evaluation of the training data.
 
     That is what evaluation suffers, whatever the cause, other test data left out: the median over
-    channels of the variance, or of the means where they are further away.
+    channels of the variance, or of the means where they are further away; the root mean square of
+    both where channels have stored next to nothing.
     """
-    total = (site.channels["total"] / site.channels["data"])[site.live]
-    live = measured.live & (measured.stored.var > 0)
-    unit = measured.stored.var[live].sqrt()
-    means = (measured.test.mean - measured.stored.mean)[live].abs() / unit
-    variance = _of_variance(total, site.total)
-    distance = median(means) if len(means) else 0.0
-    return _larger(variance, _of_means(Figure(distance, site.total.se)))
+    stored, test = measured.stored, measured.test
+    unit = (stored.var + eps).clamp(min=1e-300)
+    means = median((test.mean - stored.mean).abs() / unit.sqrt(), measured.live)
+    distance = Figure(0.0 if math.isnan(means) else means, site.total.se)
+    severity = _larger(
+        _of_variance(site.channels["total"] / site.channels["data"], site.total),
+        _of_means(distance),
+    )
+    if not eps or not _stored_as_nothing(site):
+        return severity
+    reached = ~site.channels["total"].isnan()
+    square = ((test.var + eps) / unit)[reached].log().square().mean() / 4
+    return _larger(severity, _of_displacement(Figure(float(square.sqrt()), math.nan), distance))

@@ -8,9 +8,8 @@ from dataclasses import replace
 from torch import Tensor
 
 from varshift._engine import Recording, Regime, groups_of
-from varshift._explain.factors import SiteLanes
 from varshift._explain.pairing import NormOrder, Pairing
-from varshift._explain.spread import PlaceLanes, Spread
+from varshift._explain.spread import PlaceLanes, SiteLanes, Spread
 from varshift._measure.staleness import Arrived, inherited
 from varshift.results import Norm
 
@@ -94,11 +93,11 @@ class Lanes:
         """What a place receives with noise off."""
         return Spread.of(self.clean.at[place], self.groups(place))
 
-    def arrived(self, path: str, live: Tensor) -> Arrived:
+    def arrived(self, norm: Norm, live: Tensor) -> Arrived:
         """What a norm received in training, as a cause of staleness is asked about it."""
-        train = self.train.at[path]
+        train = self.train.at[norm.path]
         mean, within = train.total().mean, train.within()
-        return Arrived(mean, within, live, train.scattered, train.series)
+        return Arrived(mean, within, live, train.scattered, train.series, norm.eps)
 
     def site(self, norm: Norm, held: PlaceLanes) -> SiteLanes:
         """All that one norm received; `held` with the statistics of training."""
@@ -106,7 +105,10 @@ class Lanes:
         train, stored = self.train.at[path], self.train.stored[path]
         spread = Spread.of(train, groups)
         # The groups do not keep variances within batches; what differs is the same share in each.
-        within = Spread(spread.mean, spread.var * (train.within() / spread.var[0]))
+        share = (train.within() / spread.var[0]).nan_to_num(
+            1.0
+        )  # of a constant: nothing of nothing
+        within = Spread(spread.mean, spread.var * share)
         weight = inherited(norm.momentum, stored.count)
         mean, var = (weight * scatter for scatter in train.scattered)
         data = self.data.at.get(path)
@@ -121,6 +123,7 @@ class Lanes:
             data=None if data is None else Spread.of(data, groups_of(data)),
             inherited=(mean, var),
             precision=train.precision,
+            eps=norm.eps,
             own=held.own,
             silent=held.silent,
         )

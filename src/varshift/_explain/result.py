@@ -116,7 +116,7 @@ def _stale(run: Session, lanes: Lanes, factors: Mapping[str, Factors]) -> dict[s
             norm, stored = run.structure.norm(path), lanes.train.stored[path]
             handle = handles.get(path)
             trained = handle is None or looks_trained(handle, handles.values())
-            arrived = lanes.arrived(path, site.live)
+            arrived = lanes.arrived(norm, ~site.channels["total"].isnan())
             found[path] = staleness_of(norm, stored, arrived, trained=trained)
     return found
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from varshift._engine import Effect, Tally
+from varshift._engine import Effect, Tally, rounding
 
-__all__ = ["PlaceLanes", "Spread"]
+__all__ = ["PlaceLanes", "SiteLanes", "Spread"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,3 +47,45 @@ class PlaceLanes:
     noisy: Spread
     own: Spread | None = None
     silent: Spread | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class SiteLanes:
+    """What one site received, lane by lane; the means of `within` are those of `train`.
+
+    `clean` is with the norms of training; `own` the same with those of evaluation, where these are
+    others and it shows. `silent`: as in training, every source silenced, where something else is
+    left that no draw explains.
+    `inherited`: variance that the moving average keeps of the scatter between batches, of the mean
+    and of the variance, (C,) each. `precision`: of the numbers, for telling dead channels. `eps`:
+    what the norm adds to a variance before it divides.
+    """
+
+    path: str
+    stored: Spread
+    within: Spread
+    train: Spread
+    noisy: Spread
+    clean: Spread
+    test: Spread
+    data: Spread | None
+    inherited: tuple[Tensor, Tensor]
+    precision: float
+    eps: float
+    own: Spread | None = None
+    silent: Spread | None = None
+
+    @property
+    def reached(self) -> Tensor:
+        """Channels that vary in evaluation; training may keep them constant. (C,) bool."""
+        return self._vary(self.test, self.data or self.test)
+
+    @property
+    def varying(self) -> Tensor:
+        """Channels that vary in every lane, whatever is stored, (C,) bool."""
+        return self.reached & self._vary(self.train, self.noisy, self.clean)
+
+    def _vary(self, *lanes: Spread) -> Tensor:
+        """Beyond the rounding of their own mean."""
+        each = [lane.var[0] > rounding(lane.mean[0], self.precision) for lane in lanes]
+        return torch.stack(each).all(0)

@@ -23,8 +23,9 @@ from varshift.theory.halves import (
     tail_freedom,
 )
 from varshift.theory.moderation import moderated, pooled_freedom
+from varshift.theory.spread import medians
 
-__all__ = ["Halved", "median"]
+__all__ = ["Halved"]
 
 _EXACT = 1e-12  # a squared relative error below it is rounding, and nothing to learn from
 _FURTHEST = 20.0  # of a logarithm: a half in which a channel stands still
@@ -100,7 +101,7 @@ class Halved:
         than the median of the noisy ones: by their mean, which heavy tails bias less. So the error
         is that of a mixture of both, and of how far the median is from it.
         """
-        whole = float(median(channelwise(values)))
+        whole = float(medians(channelwise(values)))
         return self._error(self._steadied(channelwise, values), values, whole)
 
     def _error(self, figure: Figure, values: Tensor, whole: float) -> float:
@@ -151,14 +152,9 @@ class Halved:
         def steadied(moved: Tensor) -> Tensor:
             each = channelwise(moved)
             mean = _finite(each.log()).nanmean(-1)
-            return (weight * median(each).log() + (1 - weight) * mean).exp()
+            return (weight * medians(each).log() + (1 - weight) * mean).exp()
 
-        return steadied if weight < 1 else lambda moved: median(channelwise(moved))
-
-
-def median(values: Tensor) -> Tensor:
-    """Median over live channels (the last dimension), the mean of the middle two if even."""
-    return torch.nanquantile(values, 0.5, dim=-1)
+        return steadied if weight < 1 else lambda moved: medians(channelwise(moved))
 
 
 def _finite(values: Tensor) -> Tensor:

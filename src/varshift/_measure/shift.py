@@ -6,9 +6,10 @@ import torch
 from torch import Tensor
 
 from varshift._engine import Tally, rounding
-from varshift._measure.errors import Halved, median
+from varshift._measure.errors import Halved
 from varshift.results import Site, Statistics
 from varshift.theory.shift import severity
+from varshift.theory.spread import median
 
 __all__ = ["site_of"]
 
@@ -32,9 +33,9 @@ def site_of(path: str, stored: Statistics, train: Tally, test: Tally, samples: i
         test=off,
         delta=delta,
         delta_se=torch.where(delta == 0, 0.0, delta * errors),
-        shift=float(median(delta)),
+        shift=median(delta),
         shift_se=halved.error_of_median(lambda ratios: ratios, delta),
-        severity=float(median(severity(delta))),
+        severity=median(severity(delta)),
         severity_se=halved.error_of_median(severity, delta),
         paper=float(paper(off.within)),
         paper_se=Halved.of(test).error_of(paper, off.within),

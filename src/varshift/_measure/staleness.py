@@ -36,6 +36,7 @@ class Arrived:
         live: (C,) bool.
         scattered: variance over batches of batch means and of batch variances, (C,) each.
         series: the same batch after batch.
+        eps: what the norm adds to a variance before it divides.
     """
 
     mean: Tensor
@@ -43,6 +44,7 @@ class Arrived:
     live: Tensor
     scattered: Sequence[Tensor] = ()
     series: Sequence[Stretch] = ()
+    eps: float = 0.0
 
 
 def inherited(momentum: float | None, tracked: int, most: float = _DEFAULT) -> float:
@@ -78,7 +80,7 @@ def looks_trained(handle: Handle, others: Iterable[Handle]) -> bool:
 
 def staleness_of(norm: Norm, stored: Statistics, arrived: Arrived, *, trained: bool) -> Staleness:
     """The cause that the numbers support, with its figures."""
-    apart = _apart(stored, arrived.live, arrived.mean, arrived.var)
+    apart = _apart(stored, arrived, arrived.mean, arrived.var)
     steps = stored.count
     made = Staleness(
         StaleCause.UNKNOWN,
@@ -159,7 +161,7 @@ def _of_batches(
     large = StaleCause.LARGE_MOMENTUM
     if momentum > _DEFAULT and arrived.scattered:
         mean, var = arrived.scattered
-        unit = stored.var.clamp(min=1e-300)
+        unit = _unit(stored, arrived)
         square = _over(mean / unit + var / unit.square() / 4, arrived.live)
         expected = inherited(momentum, made.steps, most=1.0) * square
         # Within two deviations of what it is to keep, there is nothing else to be explained.
@@ -173,7 +175,7 @@ def _of_batches(
                 if alone
                 else _running(arrived.series, momentum)
             )
-            squares = [_apart(stored, arrived.live, *average) for average in averages]
+            squares = [_apart(stored, arrived, *average) for average in averages]
             best = min(range(len(squares)), key=squares.__getitem__)
             batch = sum(stretch.batches for stretch in arrived.series[: best + 1])
             left = math.sqrt(squares[best])
@@ -198,26 +200,31 @@ def _initial(stored: Statistics, arrived: Arrived, weights: Tensor) -> Tensor:
     """Squared difference if mean 0 and variance 1 still had each of these weights."""
     weight = weights.double()[:, None]
     mean, var = (1 - weight) * arrived.mean, weight + (1 - weight) * arrived.var
-    return _squares(stored, arrived.live, mean, var)
+    return _squares(stored, arrived, mean, var)
 
 
 def _scaled(stored: Statistics, arrived: Arrived, scales: Tensor) -> Tensor:
     """Squared difference if what arrives were each of these times what was stored."""
     scale = scales[:, None]
-    return _squares(stored, arrived.live, arrived.mean / scale, arrived.var / scale.square())
+    return _squares(stored, arrived, arrived.mean / scale, arrived.var / scale.square())
 
 
-def _apart(stored: Statistics, live: Tensor, mean: Tensor, var: Tensor) -> float:
+def _apart(stored: Statistics, arrived: Arrived, mean: Tensor, var: Tensor) -> float:
     """Squared difference of what is stored from these, (C,) each."""
-    return float(_squares(stored, live, mean[None], var[None])[0])
+    return float(_squares(stored, arrived, mean[None], var[None])[0])
 
 
-def _squares(stored: Statistics, live: Tensor, mean: Tensor, var: Tensor) -> Tensor:
+def _squares(stored: Statistics, arrived: Arrived, mean: Tensor, var: Tensor) -> Tensor:
     """Of each row, (R, C) to (R,): mean shift in stored deviations, half the log variance ratio."""
-    unit = stored.var.clamp(min=1e-300)
+    unit = _unit(stored, arrived)
     moved = (mean - stored.mean).square() / unit
-    log = (var.clamp(min=1e-300) / unit).log()
-    return _over(moved + log.square() / 4, live)
+    log = ((var + arrived.eps).clamp(min=1e-300) / unit).log()
+    return _over(moved + log.square() / 4, arrived.live)
+
+
+def _unit(stored: Statistics, arrived: Arrived) -> Tensor:
+    """What the norm divides by, squared: (C,)."""
+    return (stored.var + arrived.eps).clamp(min=1e-300)
 
 
 def _over(values: Tensor, live: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ import torch
 
 from varshift._engine import Batch, Handle, NormCall, Recorder, channel_moments
 from varshift.theory.moments import Moments
+from varshift.theory.spread import median
 
 __all__ = ["LIKE", "LIKE_IN_BATCH", "Likeness"]
 
@@ -79,7 +80,7 @@ def _at(handle: Handle, moments: Moments) -> float:
     )
     about = moments.m2 / max(moments.count, 1) + (moments.mean - mean).square()
     off = (about / var).log().abs()
-    return float(torch.nanquantile(off.where((var > 0) & (about > 0), math.nan), 0.5))
+    return median(off.where((var > 0) & (about > 0), math.nan))
 
 
 def _finite(moments: Moments) -> bool:

@@ -64,12 +64,15 @@ class Factors(Record):
             averages variances within batches: what differs between batches it has never seen.
         age: of `staleness`, train within batches ÷ `running_var`: momentum, few steps, drift.
         displacement: by cause, how far it moves the output of the norm, in deviations: root mean
-            square over live channels of mean shift and half log variance ratio, less what their
+            square over live channels, and those that vary while a variance of 0 is stored, of mean
+            shift and half log variance ratio, each variance with the norm's eps in it, less what
             sampling errors account for. "other-norms" and "unattributed" (what stays with every
             source silenced, and no draw of the pass explains) are there only where found.
         mean_shift: by cause, the root-mean-square shift of the mean, in stored deviations.
-        channels: every factor by name, (C,) float64; NaN where dead.
-        live: (C,) bool.
+        channels: every factor by name, (C,) float64; NaN where evaluation keeps a channel constant,
+            infinite where training does, or where a variance of 0 is stored.
+        live: (C,) bool: channels that vary in every way of running the model, and have stored that
+            they do.
 
     >>> import torch, varshift as vs
     >>> _ = torch.manual_seed(0)
@@ -369,7 +372,7 @@ def _blame(blame: Blame) -> dict[str, Any]:
             {
                 "noise": noise,
                 "place": place,
-                "share": share.value,
+                "share": plain(share.value),
                 "share_se": plain(share.se),
                 "mean_shift": plain(blame.mean_shift[noise, place].value),
                 "mean_shift_se": plain(blame.mean_shift[noise, place].se),

@@ -63,7 +63,7 @@ def _of_norm(evidence: Evidence, norm: Norm, waiting: dict[str, list[str]]) -> F
     stale = misfit(met.train, met.stored, norm) if met.fresh else unfit(met, norm)
     if stale is None:
         return None
-    why = staleness_of(norm, met.stored, _arrived(met), trained=lost)
+    why = staleness_of(norm, met.stored, _arrived(met, norm), trained=lost)
     found = _judged(evidence, norm, _CODES[why.cause], stale, evidence.basis, why)
     return found or _by_chance(evidence, norm, met, why, waiting)
 
@@ -107,9 +107,10 @@ _CODES = {
 }
 
 
-def _arrived(met: Met) -> Arrived:
+def _arrived(met: Met, norm: Norm) -> Arrived:
     total, train = met.train.total(), met.train
-    return Arrived(total.mean, train.within(), total.var() > 0, train.scattered, train.series)
+    live = total.var() > 0
+    return Arrived(total.mean, train.within(), live, train.scattered, train.series, norm.eps)
 
 
 def _reason(evidence: Evidence, norm: Norm) -> str | None:
@@ -190,11 +191,12 @@ def _message(norm: Norm, code: str, stale: Stale, why: Staleness | None) -> str:
             f"the norm {norm.path!r} {_WRONG[code]}: for half of all batches, what one batch "
             f"leaves is off by severity {stale.severity:.2f} or more{cause}"
         )
+    lost = f", where {counted(stale.lost, 'channel')} stored next to nothing" if stale.lost else ""
     means = f" and a mean {stale.moved:.2f} deviations away" if stale.moved >= _MOVED else ""
     of = "means" if stale.of_means else "variances"
     return (
         f"the norm {norm.path!r} {_WRONG[code]}: what arrives has {stale.shift:.2f} times the "
-        f"stored variance{means} (severity {stale.severity:.2f}, that of the {of}){cause}"
+        f"stored variance{lost}{means} (severity {stale.severity:.2f}, that of the {of}){cause}"
     )
 
 
