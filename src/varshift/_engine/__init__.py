@@ -22,6 +22,7 @@ from varshift._engine.record.moments import channel_moments
 from varshift._engine.record.recording import Recording, outputs_of
 from varshift._engine.record.samples import PerSample, SampleMoments
 from varshift._engine.record.series import Stretch
+from varshift._engine.record.stored import refuse_unusable, unusable
 from varshift._engine.record.tally import Tally, groups_of, rounding
 from varshift._engine.regime import Flags, Insert, Norms, Recorder, Regime, fixed, stored
 from varshift._engine.session import Held, Passed, Session, session
@@ -96,6 +97,7 @@ __all__ = [
     "ran_of",
     "received",
     "refuse_overflow",
+    "refuse_unusable",
     "rounding",
     "same_bits",
     "seed_all",
@@ -106,6 +108,7 @@ __all__ = [
     "tensors_in",
     "tensors_of",
     "untracked",
+    "unusable",
     "unwrapped",
     "walk",
     "weakly",

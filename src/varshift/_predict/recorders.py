@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from varshift._engine import Batch, NormCall, Recorder, channel_moments
+from varshift._engine import Batch, NormCall, Recorder, channel_moments, refuse_unusable
 from varshift._predict.books import GROUPS, Group, SiteBooks
 from varshift._predict.ledger import Ledger, LedgerEntry
 from varshift._predict.parts import Algebra, Energy, energy_at
@@ -38,6 +38,8 @@ class AtTest(Recorder):
 
     def norm(self, call: NormCall) -> None:
         """What it receives."""
+        if call.path not in self.at:
+            refuse_unusable(call)
         self._received.append((call.path, channel_moments(call.x)))
 
     def end(self, out: Any) -> None:

@@ -43,12 +43,15 @@ def why_refused(trial: Trial, level: float, tests: int) -> str:
     return said
 
 
-def why_none(candidates: list[Candidate], before: Score, measure: str) -> str:
-    """No candidate passed: the nearest one and what kept it out."""
+def why_none(candidates: list[Candidate], before: Score, measure: str, unusable: str | None) -> str:
+    """No candidate passed: the nearest one and what kept it out.
+
+    `unusable`: what a norm has stored, where that explains a loss that is no number.
+    """
     if not math.isfinite(before.loss):
         return (
             f"the held-out {measure} of the model as trained is not finite, so nothing can be "
-            "compared; the model is untouched"
+            f"compared; the model is untouched{f': {unusable}' if unusable else ''}"
         )
     reasons = "; ".join(f"{candidate.method}: {candidate.reason}" for candidate in candidates)
     return f"no repair helped, the model is untouched ({reasons})"

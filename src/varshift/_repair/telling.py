@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from torch import nn
 
 from varshift._counting import counted, verb
-from varshift._engine import Undo, no_norm, write
+from varshift._engine import Undo, no_norm, norm_handles, unusable, write
 from varshift._engine.edits import named
 from varshift._repair.reasons import nothing_to_do, why_kept, why_labels, why_none
 from varshift._repair.split import Split
@@ -71,7 +71,7 @@ def _said(model: nn.Module, trials: Trials, outcome: Outcome, undo: Undo | None)
         accepted=best is not None,
         method=None if best is None else best.method,
         reason=(
-            why_none(outcome.candidates, before, measure)
+            why_none(outcome.candidates, before, measure, next(_unusable(model), None))
             if best is None
             else why_kept(best, before, len(outcome.candidates), measure)
         ),
@@ -89,6 +89,13 @@ def _said(model: nn.Module, trials: Trials, outcome: Outcome, undo: Undo | None)
         labels_from=None if item is None or not trials.scorer.labelled else item,
         _undo=undo,
     )
+
+
+def _unusable(model: nn.Module) -> Iterator[str]:
+    """What norms have stored that no evaluation can use."""
+    for path, held in norm_handles(model).items():
+        if why := unusable(path, held.running_mean, held.running_var):
+            yield why
 
 
 def _notes(trials: Trials, outcome: Outcome) -> Iterator[str]:

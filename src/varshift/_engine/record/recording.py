@@ -10,7 +10,7 @@ from torch import Tensor
 from varshift._engine.batches import Batch
 from varshift._engine.normcall import NormCall
 from varshift._engine.record.bank import Bank
-from varshift._engine.record.stored import stored_statistics
+from varshift._engine.record.stored import refuse_unusable, stored_statistics
 from varshift._engine.record.tally import Tally
 from varshift._engine.regime import Recorder
 from varshift._engine.sites import Handle
@@ -47,6 +47,7 @@ class Recording(Recorder):
         """What it receives; and, the first time, what it has stored."""
         if call.path not in self.handles:
             self.handles[call.path] = call.handle
+            refuse_unusable(call)
             self.stored[call.path] = stored_statistics(call)
         if call.training:
             self.by_batch.add(call.path)
