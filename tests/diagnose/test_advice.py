@@ -180,3 +180,20 @@ def test_what_was_not_seen():
     found = {each.kind: each.about for each in d.unseen}
     assert found[UnseenKind.SILENT_SOURCE] == ("0",)
     assert found[UnseenKind.NO_TEST_DATA] == ()
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_statistics_that_were_taken_anew_are_not_to_be_taken_again(seed):
+    """Whatever the size of batches: what is stored is no moving average, and inherits nothing."""
+    data = features(8, batches=40, samples=16, seed=seed)
+    model = chain(0.5)
+    with torch.no_grad():
+        for batch in data:
+            model(batch)
+    vs.recalibrate(model, data)
+    d = vs.diagnose(model, data)
+    assert (d.verdict, d.grade) == ("noise", "mild")
+    assert "recalibrate" not in {step.kind for step in d.advice}
+    assert not d.explanation.stale
+    for site in d.explanation.factors.values():
+        assert site.displacement["staleness"] < 1e-6 < site.displacement["noise"]

@@ -7,6 +7,7 @@ from varshift._diagnose.steps import STEPS, Case
 from varshift._explain.verdict import LEAST, sure
 from varshift.results import Step
 from varshift.results.explanation import CAUSES, FOUND, Cause
+from varshift.results.grading import GRADES
 from varshift.results.steps import StepKind
 
 __all__ = ["advice"]
@@ -28,8 +29,11 @@ def advice(case: Case) -> tuple[Step, ...]:
     causes.sort(key=lambda cause: -case.score(cause))
     steps: dict[StepKind, Step] = {}
     for cause in causes:
-        if not _is_settled(case, cause):
-            for step in STEPS[cause](case, case.seen.explanation.worst[cause]):
+        fits = _fits(case, cause)
+        if fits and cause in STORED:
+            continue
+        for step in STEPS[cause](case, case.seen.explanation.worst[cause]):
+            if not (fits and step.kind == "recalibrate"):  # it would write what is there
                 steps.setdefault(step.kind, step)
     ordered = sorted(steps.values(), key=lambda step: -round(step.gain, 1))
     # One pass comes before training again, where it gains at least half as much.
@@ -38,12 +42,15 @@ def advice(case: Case) -> tuple[Step, ...]:
     return tuple(ordered[:_MOST])
 
 
-def _is_settled(case: Case, cause: Cause) -> bool:
-    """Whether evaluation is right as it is at every norm that the cause displaces."""
+def _fits(case: Case, cause: Cause) -> bool:
+    """Whether evaluation has what is stored at every norm that the cause displaces."""
     explanation = case.seen.explanation
     displaced = [
         path
         for path, site in explanation.factors.items()
         if cause in site.displacement and sure(site.displacement[cause]) >= LEAST
     ]
-    return cause in STORED and bool(displaced) and set(displaced) <= set(case.seen.settled)
+    off = case.seen.off
+    return bool(displaced) and all(
+        path in off and off[path].value <= GRADES["mild"] for path in displaced
+    )

@@ -20,6 +20,7 @@ from varshift.results.explanation import CAUSES, FOUND, Cause
 
 __all__ = ["displacements"]
 
+_ANEW = 0.01  # of the square that a moving average inherits
 _NOTHING = 1e-3  # of the variance that arrives: less was never stored of it
 
 
@@ -69,6 +70,7 @@ def _moves(lanes: SiteLanes, unit: Tensor) -> dict[str, Move]:
         "small-batch": move(noisy, train, unit),
         "data": move(data, test, unit, apart=lanes.data is not None),
         "composition": move(train, within, unit),
+        "off": move(test, stored, unit),
     }
     if lanes.own is not None:
         moves["other-norms"] = move(divided(lanes.own), clean, unit)
@@ -83,13 +85,17 @@ def _squares(
     """Of displacements, by cause.
 
     What the moving average inherits of the scatter between batches is the fault of small batches,
-    not of age.
+    not of age. Statistics that fit evaluation far better than any such average does were taken
+    anew: they are not stale, though training receives something else.
     """
-    squares = {name: move.square(live) for name, move in moves.items()}
+    squares = {name: moves[name].square(live) for name in moves if name != "off"}
     mean, var = lanes.inherited
     inherited = (mean / unit + var / unit.square() / 4).nan_to_num(0.0)[live].mean()
+    age = squares["staleness"] - inherited
+    if moves["off"].raw(live)[0] < _ANEW * inherited:
+        inherited, age = torch.zeros(()), moves["off"].square(live)
     of_batches = squares["small-batch"].clamp(min=0) + squares["composition"].clamp(min=0)
     return squares | {
-        "staleness": squares["staleness"] - inherited,
+        "staleness": age,
         "small-batch": of_batches + inherited,
     }

@@ -24,11 +24,13 @@ class Move:
     mean_error: Tensor
     log_error: Tensor
 
+    def raw(self, live: Tensor) -> Tensor:
+        """Mean over live channels of the squared displacement: (1 + G,)."""
+        return (self.mean.square() + self.log.square() / 4)[:, live].mean(1)
+
     def square(self, live: Tensor) -> Tensor:
-        """Mean over live channels of the squared displacement, errors taken off: (1 + G,)."""
-        raw = self.mean.square() + self.log.square() / 4
-        error = self.mean_error + self.log_error / 4
-        return raw[:, live].mean(1) - error[live].mean()
+        """The same, what errors make of it taken off."""
+        return self.raw(live) - (self.mean_error + self.log_error / 4)[live].mean()
 
     def displacement(self, live: Tensor) -> Figure:
         """Its root; 0 where no channel is live."""
