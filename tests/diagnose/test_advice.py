@@ -82,6 +82,27 @@ def test_small_batches_are_told_to_be_larger():
     assert "batch_size=12" in d.advice[1].line
 
 
+def test_batches_are_told_to_be_mixed_where_they_are_unlike():
+    random = torch.Generator().manual_seed(0)
+    data = [torch.randn(64, 8, generator=random).double() + 3 * (-1) ** i for i in range(40)]
+    net = nn.Sequential(nn.BatchNorm1d(8)).double()
+    for batch in data:
+        net(batch)
+    assert kinds(vs.diagnose(net, data)) == ["recalibrate", "mix-batches"]
+
+
+def test_noise_that_was_switched_on_later_is_not_the_fault_of_small_batches():
+    """A moving average of what training makes now would be ten times as far from evaluation."""
+    random = torch.Generator().manual_seed(0)
+    data = [2 + torch.randn(64, 8, generator=random).double() / 2 for _ in range(40)]
+    net = direct(0.0)
+    for batch in data:
+        net(batch)
+    net[0].p = 0.8
+    d = vs.diagnose(net, data)
+    assert (d.verdict, d.settled, d.advice) == ("noise", ("1",), ())
+
+
 def test_moments_of_each_sample_are_no_running_statistics():
     data = [torch.rand(16, 1, 1) * torch.randn(16, 4, 32) + torch.randn(16, 1, 1) for _ in range(8)]
     net = nn.Sequential(nn.InstanceNorm1d(4, track_running_stats=True))

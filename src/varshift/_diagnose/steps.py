@@ -19,6 +19,7 @@ __all__ = ["STEPS", "Case"]
 _DONE = Figure(1.0, 0.0)  # what is stored is then what evaluation has, exactly
 _USUAL = 0.1  # torch's own momentum
 _ENOUGH = 32  # values per channel and batch from which small batches are not what parts them
+_APART = 0.1  # of a variance that only differs between batches: less is what batches make by chance
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,8 +198,9 @@ def _small_batch(case: Case, place: str) -> Iterator[Step]:
     yield from _recalibrate(case, "small-batch")
     explanation, measured = case.seen.explanation, case.seen.measurement.sites.get(place)
     values = 0.0 if measured is None else measured.train.count / explanation.batches
-    apart = 0.0 if site is None else abs(site.composition.value - 1) - abs(site.batches.value - 1)
-    if values >= _ENOUGH and apart > 0:
+    apart = 0.0 if site is None else abs(site.composition.value - 1)
+    alone = 0.0 if site is None else abs(site.batches.value - 1)
+    if values >= _ENOUGH and apart > max(alone, _APART):
         yield _mixed("small-batch", place)
         return
     size = 4 * math.ceil(explanation.samples / explanation.batches)

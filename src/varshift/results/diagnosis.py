@@ -105,7 +105,8 @@ class Diagnosis(Result):
             wrong, or evaluation fits as it is.
         unseen: what was not seen, and so is not judged.
         settled: norms whose stored statistics are those of evaluation, as after `recalibrate`,
-            though training differs: evaluation is right as it is, and training on will shift it.
+            though training differs: evaluation is right as it is, and training on will shift it
+            (not those that are frozen).
         explanation: what `explain` says of the same passes.
         measurement: what `measure` says of them.
         findings: what `check` finds in them.

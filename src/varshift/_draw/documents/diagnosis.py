@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from varshift._counting import counted
+from varshift._counting import counted, verb
 from varshift._draw.document import (
     Cell,
     Column,
@@ -231,12 +231,17 @@ def _meanings(result: Diagnosis) -> Iterator[str]:
             "Severities of the steps are as measure has them, training against test; of "
             "recalibrating, stored against test."
         )
-    if result.settled:
-        store = "stores" if len(result.settled) == 1 else "store"
+    frozen = [path for path in result.settled if result.structure.norm(path).frozen]
+    if moving := len(result.settled) - len(frozen):
         yield (
-            f"{counted(len(result.settled), 'norm')} {store} "
-            "the statistics of evaluation, as after recalibrate: evaluation is right as it is, and "
-            "training on will shift it again."
+            f"{counted(moving, 'norm')} {verb(moving, 'store')} the statistics of evaluation, as "
+            "after recalibrate: evaluation is right as it is, and training on will shift it again."
+        )
+    if frozen:
+        yield (
+            f"{counted(len(frozen), 'norm')} {verb(len(frozen), 'keep')} the statistics of "
+            "evaluation while training differs, in eval mode: evaluation is right as it is; what "
+            "comes after was trained on other inputs."
         )
 
 
