@@ -255,6 +255,17 @@ def test_a_set_that_the_paper_did_not_use_has_no_row_of_its(tmp_path):
     assert lines.read_text("utf-8") == "of other scales too"
 
 
+def test_what_was_not_run_has_no_empty_picture_nor_table(tmp_path):
+    """Table 6 where nothing but networks without noise was trained: its margin, and no more."""
+    found = books(records(seeds=2, placings=[NONE]))
+    made = report([EXPERIMENTS["table6"]], found, "converged")
+    write_page(made, found, tmp_path, again="again")
+    text = (tmp_path / "README.md").read_text("utf-8")
+    assert "### Table 6" in text
+    assert "three noises of one size\n\n|" not in text
+    assert not list(tmp_path.glob("*.png"))
+
+
 def test_a_page_does_not_depend_on_the_order_of_lines(tmp_path):
     pages = []
     for order in (1, -1):

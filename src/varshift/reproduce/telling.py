@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from varshift._draw.document import Document, Table
+from varshift._draw.pictures.described import Intervals, Picture
 from varshift.reproduce.beyond import budget, footprints, provenance
 from varshift.reproduce.book import Book
 from varshift.reproduce.claims import Verdict
@@ -36,8 +37,8 @@ def report(experiments: Sequence[Experiment], books: Sequence[Book], scale: str)
         for index, book in enumerate(books):
             # The first set's pictures go by the experiment's name alone.
             name = one.name if not index else f"{one.name}-{book.data}"
-            picture = replace(one.picture(book), caption=book.title)
-            made.add(name, f"{name}: {one.title}", "", [picture, *one.tables(book)])
+            if shown := [*_picture(one, book), *(each for each in one.tables(book) if each.rows)]:
+                made.add(name, f"{name}: {one.title}", "", shown)
     beyond = [of(book) for of in (footprints, budget) for book in books]
     made.add("beyond", "Beyond the paper", "", beyond)
     for book, told in verdicts:
@@ -46,6 +47,13 @@ def report(experiments: Sequence[Experiment], books: Sequence[Book], scale: str)
     records = [one for book in books for one in book.records]
     made.add("slips", "Slips", "", [slip_table(wide=True), provenance(records)])
     return made
+
+
+def _picture(one: Experiment, book: Book) -> Iterator[Picture]:
+    """None of what was not run."""
+    made = one.picture(book)
+    if not isinstance(made, Intervals) or made.rows:
+        yield replace(made, caption=book.title)
 
 
 def alone(*tables: Table) -> Document:
