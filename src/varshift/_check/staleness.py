@@ -11,7 +11,7 @@ from torch import Tensor
 from varshift._check.bands import band_of, least_of, widened
 from varshift._check.passes import Met
 from varshift._engine import Tally
-from varshift._measure.staleness import inherited
+from varshift._measure.staleness import NOTHING, inherited
 from varshift.results import Norm, Statistics
 from varshift.theory.jackknife import jackknife_error
 from varshift.theory.spread import median, medians
@@ -22,7 +22,6 @@ __all__ = [
 
 _HALF = 0.6745  # standard deviations within which half of all normal values lie
 _LEAST = 1e-4  # weight of the initial 1 that is not worth a look
-_MANIFOLD = 1e3  # times what is stored: that was never stored of it
 _FLOOR = 1e-9  # of a ratio in a band: stored variances can be off by more than noise makes them
 _ROUNDING = 1e-5  # of an average kept in float32, relative
 _BELOW = 1e-3  # relative: below the initial 1's share by more than any rounding
@@ -66,7 +65,7 @@ def against(tally: Tally, stored: Tensor, eps: float) -> Stale | None:
     severity, shift = median(torch.maximum(ratio, 1 / ratio)), median(ratio)
     if not math.isfinite(severity):
         return None
-    lost = int((divided > _MANIFOLD).sum())
+    lost = int((divided > 1 / NOTHING).sum())
     if lost:
         overall = math.exp(float(divided.log().square().nanmean().sqrt()))
         return Stale(shift, max(severity, overall), None, None, lost=lost)

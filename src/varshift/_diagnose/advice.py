@@ -7,7 +7,6 @@ from varshift._diagnose.steps import STEPS, Case
 from varshift._explain.verdict import LEAST, sure
 from varshift.results import Step
 from varshift.results.explanation import CAUSES, FOUND, Cause
-from varshift.results.grading import GRADES
 from varshift.results.steps import StepKind
 
 __all__ = ["advice"]
@@ -50,7 +49,4 @@ def _fits(case: Case, cause: Cause) -> bool:
         for path, site in explanation.factors.items()
         if cause in site.displacement and sure(site.displacement[cause]) >= LEAST
     ]
-    off = case.seen.off
-    return bool(displaced) and all(
-        path in off and off[path].value <= GRADES["mild"] for path in displaced
-    )
+    return bool(displaced) and all(map(case.seen.fits, displaced))

@@ -63,9 +63,12 @@ class Observed:
             path
             for path, site in self.explanation.factors.items()
             if any(sure(site.displacement[c]) >= LEAST for c in STORED if c in site.displacement)
-            and path in self.off
-            and self.off[path].value <= GRADES["mild"]
+            and self.fits(path)
         )
+
+    def fits(self, path: str) -> bool:
+        """Whether a norm has stored what evaluation has."""
+        return path in self.off and self.off[path].value <= GRADES["mild"]
 
 
 def worst_places(seen: Observed) -> tuple[WorstPlace, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from varshift._measure.staleness import NOTHING
 from varshift.results import Explanation, Factors, Figure, Site
 from varshift.results.explanation import Cause
 from varshift.theory.spread import median
@@ -15,7 +16,6 @@ from varshift.theory.spread import median
 __all__ = ["Extent", "extent_at", "off"]
 
 _MEDIAN = 1.2533  # errors of a mean that a median has, of normal values
-_MANIFOLD = 1e3  # times what is stored: that was never stored of it
 _MOST = 700.0  # of an exponent: what a float still holds
 
 _UNKNOWN = Figure(math.nan, math.nan)
@@ -79,9 +79,9 @@ def _factor(site: Factors, cause: Cause) -> str | None:
 def _of_variance(ratio: Tensor, shift: Figure) -> Figure:
     """Median over channels of max(r, 1/r), with the error of the mean ratio; 1 where none lives."""
     severity = median(torch.maximum(ratio, 1 / ratio))
-    if math.isnan(severity) or not shift:
-        return Figure(1.0 if math.isnan(severity) else severity, math.nan)
-    return Figure(severity, _MEDIAN * severity * shift.se / shift.value)
+    if math.isnan(severity):
+        return Figure(1.0, math.nan)
+    return Figure(severity, _MEDIAN * severity * shift.se / shift.value if shift else math.nan)
 
 
 def _of_means(means: Figure) -> Figure:
@@ -108,7 +108,7 @@ def _stored_as_nothing(site: Factors) -> bool:
 
     No median tells of a few such channels, and yet evaluation divides them by little but √eps.
     """
-    return bool((site.channels["staleness"] > _MANIFOLD).any())
+    return bool((site.channels["staleness"] > 1 / NOTHING).any())
 
 
 def off(site: Factors, measured: Site, eps: float) -> Figure:

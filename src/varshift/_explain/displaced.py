@@ -15,13 +15,13 @@ from torch import Tensor
 from varshift._explain.figures import figure_of
 from varshift._explain.moves import Move, move
 from varshift._explain.spread import SiteLanes, Spread
+from varshift._measure.staleness import NOTHING
 from varshift.results import Figure
 from varshift.results.explanation import CAUSES, FOUND, Cause
 
 __all__ = ["displacements"]
 
 _ANEW = 0.01  # of the square that a moving average inherits
-_NOTHING = 1e-3  # of the variance that arrives: less was never stored of it
 
 
 def displacements(
@@ -51,11 +51,13 @@ def _unit(lanes: SiteLanes) -> Tensor:
     there it is what arrives in evaluation.
     """
     stored, test = lanes.stored.var[0], lanes.test.var[0]
-    known = lanes.varying & (stored > _NOTHING * test)
+    known = lanes.varying & (stored > NOTHING * test)
     return (torch.where(known, stored, torch.maximum(stored, test)) + lanes.eps).clamp(min=1e-300)
 
 
 def _moves(lanes: SiteLanes, unit: Tensor) -> dict[str, Move]:
+    """By cause or part of one; "off" is from what is stored to what evaluation receives."""
+
     def divided(lane: Spread) -> Spread:
         return Spread(lane.mean, lane.var.clamp(min=0) + lanes.eps)
 
@@ -88,12 +90,12 @@ def _squares(
     not of age. Statistics that fit evaluation far better than any such average does were taken
     anew: they are not stale, though training receives something else.
     """
-    squares = {name: moves[name].square(live) for name in moves if name != "off"}
+    squares = {name: move.square(live) for name, move in moves.items()}
     mean, var = lanes.inherited
     inherited = (mean / unit + var / unit.square() / 4).nan_to_num(0.0)[live].mean()
     age = squares["staleness"] - inherited
     if moves["off"].raw(live)[0] < _ANEW * inherited:
-        inherited, age = torch.zeros(()), moves["off"].square(live)
+        inherited, age = torch.zeros(()), squares["off"]
     of_batches = squares["small-batch"].clamp(min=0) + squares["composition"].clamp(min=0)
     return squares | {
         "staleness": age,

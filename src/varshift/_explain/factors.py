@@ -31,13 +31,9 @@ def factors_of(lanes: SiteLanes) -> Factors:
     told = live if bool(live.any()) else reached
     figures, channels = {}, {}
     for name, (over, under) in _FACTORS.items():
-        logs = _log_ratio(lanes, over, under)
-        values = [
-            row[told].mean() if bool(told.any()) else row.new_tensor(torch.nan) for row in logs[0]
-        ]
-        apart = torch.stack([row[told].mean() for row in logs[1]]) if bool(told.any()) else None
-        figures[name] = _figure(torch.stack(values), apart)
-        channels[name] = torch.where(reached, logs[0][0].exp(), torch.nan)
+        logs, apart = _log_ratio(lanes, over, under)
+        figures[name] = _figure(logs[:, told].mean(1), apart[:, told].mean(1))
+        channels[name] = torch.where(reached, logs[0].exp(), torch.nan)
     displacement, mean_shift = displacements(lanes, live)
     return Factors(
         path=lanes.path,
@@ -63,9 +59,9 @@ def _log_ratio(lanes: SiteLanes, over: str, under: str) -> tuple[Tensor, Tensor]
     return first, apart
 
 
-def _figure(logs: Tensor, apart: Tensor | None) -> Figure:
+def _figure(logs: Tensor, apart: Tensor) -> Figure:
     value = float(logs[0].exp())
     square = error_of(logs).square()
-    if apart is not None and len(apart) > 1:
+    if len(apart) > 1:
         square = square + error_of(apart).square()
     return Figure(value, value * float(square.sqrt()))

@@ -105,9 +105,8 @@ class Lanes:
         train, stored = self.train.at[path], self.train.stored[path]
         spread = Spread.of(train, groups)
         # The groups do not keep variances within batches; what differs is the same share in each.
-        share = (train.within() / spread.var[0]).nan_to_num(
-            1.0
-        )  # of a constant: nothing of nothing
+        # Of a constant it is nothing of nothing.
+        share = (train.within() / spread.var[0]).nan_to_num(1.0)
         within = Spread(spread.mean, spread.var * share)
         weight = inherited(norm.momentum, stored.count)
         mean, var = (weight * scatter for scatter in train.scattered)

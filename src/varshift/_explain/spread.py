@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -75,12 +76,12 @@ class SiteLanes:
     own: Spread | None = None
     silent: Spread | None = None
 
-    @property
+    @cached_property
     def reached(self) -> Tensor:
         """Channels that vary in evaluation; training may keep them constant. (C,) bool."""
         return self._vary(self.test, self.data or self.test)
 
-    @property
+    @cached_property
     def varying(self) -> Tensor:
         """Channels that vary in every lane, whatever is stored, (C,) bool."""
         return self.reached & self._vary(self.train, self.noisy, self.clean)

@@ -16,9 +16,13 @@ from torch import Tensor
 from varshift._engine import Handle, Stretch
 from varshift.results import Norm, StaleCause, Staleness, Statistics
 
-__all__ = ["LARGE", "Arrived", "inherited", "large_momentum", "looks_trained", "staleness_of"]
+__all__ = [
+    *("LARGE", "NOTHING", "Arrived", "inherited", "large_momentum", "looks_trained"),
+    "staleness_of",
+]
 
 LARGE = 0.5  # momentum from which two batches are most of the average
+NOTHING = 1e-3  # of the variance that arrives: less was never stored of it
 _DEFAULT = 0.1  # torch's momentum: what scatter it keeps is the batches' fault, more is its own
 _EXPLAINED = 0.5  # of a squared difference, at most so much may be left by a cause
 _SURELY = 0.1  # … and by one whose own figure was fitted
