@@ -54,8 +54,12 @@ demo: $(DEMO)
 
 test: check
 
-# The tests are last: what they could not test stands in their last lines.
-check: lint types floors audit doctests tests
+# What needs one core runs in pairs. The tests are last: what they could not test stands in their
+# last lines.
+check: install
+	$(MAKE) --no-print-directory --jobs=$(WORKERS) --output-sync=target \
+		lint types floors audit doctests
+	$(MAKE) --no-print-directory tests
 
 format: install
 	$(BIN)/ruff format .

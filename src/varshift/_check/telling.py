@@ -45,7 +45,7 @@ def _of_structure(evidence: Evidence, found: Sequence[Finding]) -> Iterator[str]
 
 def _on_everything_dropped(evidence: Evidence) -> Iterator[str]:
     for noise in evidence.structure.noises:
-        if evidence.structure.norms and noise.drop_p is not None and noise.drop_p >= 1:
+        if evidence.structure.norms and noise.drops_all:
             where = "" if noise.line is None else f" ({noise.line.near})"
             yield (
                 f"{noise.name}{where}: drop_p is 1, so nothing passes in training, and no ratio "

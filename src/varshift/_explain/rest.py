@@ -58,6 +58,12 @@ def shares(
 
 def behind_the_rest(blame: Blame, structure: Structure, others: OtherNorms | None) -> str:
     """What could cause what stays with every source silenced, as far as it was seen."""
+    shut = [noise.name for noise in structure.noises if noise.drops_all]
+    if shut:
+        return (
+            f"{_listed(shut)} {verb(len(shut), 'have')} drop_p 1: nothing passes there in "
+            "training, and everything in evaluation."
+        )
     norms = ""
     if others is not None and not others.displacement:
         alone = [*others.training, *others.evaluation]

@@ -134,6 +134,11 @@ class Noise:
         """Whether it was drawn ahead: it acts in the pass, and no draw of the pass has made it."""
         return self.active and not self.calls
 
+    @property
+    def drops_all(self) -> bool:
+        """Whether it lets nothing pass in training: it draws nothing, and no ratio tells of it."""
+        return self.drop_p is not None and self.drop_p >= 1
+
 
 @dataclass(frozen=True)
 class Norm:

@@ -29,7 +29,7 @@ def shift_without_a_source(evidence: Evidence) -> Iterator[Finding]:
 
 
 def _nothing_passes(evidence: Evidence) -> bool:
-    return any(n.drop_p is not None and n.drop_p >= 1 for n in evidence.structure.noises)
+    return any(noise.drops_all for noise in evidence.structure.noises)
 
 
 def _open(evidence: Evidence, path: str) -> bool:

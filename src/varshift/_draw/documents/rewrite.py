@@ -49,7 +49,7 @@ def _rewrite(result: Rewrite) -> Document:
 def _head(result: Rewrite) -> str:
     before, now = counted(result.reached_before, "norm"), result.reached
     if not result.reached_before:
-        return "Noise reached no norm, and reaches none now."
+        return f"Noise reached no norm, and reaches {counted(now, 'norm') if now else 'none'} now."
     if not now:
         return f"Noise reaches no norm any more; before, it reached {before}."
     return (
