@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from varshift._cli.output import FileAnswer, draw, show, write
+from varshift._cli.output import FileAnswer, draw, show, stdout, write
 from varshift._cli.wording import in_options
 from varshift._visible import harmless
 from varshift.errors import UsageError
@@ -74,7 +74,7 @@ def print_rule(code: str) -> None:
         f"Read on: {rule.page}" + (f", {rule.source}" if rule.source else ""),
         f"\n{rule_page(rule.code)}",
     ):
-        print(line)
+        print(line, file=stdout())
 
 
 def repository() -> Path:

@@ -14,6 +14,8 @@ from typing import Any, get_type_hints
 
 import typer
 
+from varshift._cli.output import apart
+
 __all__ = ["SETTINGS", "add_command", "epilog", "examples", "spread"]
 
 SETTINGS = {"help_option_names": ["-h", "--help"]}
@@ -77,7 +79,8 @@ def spread(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def command(**given: Any) -> None:
         made = {name: _made(group, given) for name, group in groups.items()}
-        function(**made, **{name: given[name] for name in own})
+        with apart():
+            function(**made, **{name: given[name] for name in own})
 
     vars(command)["__signature__"] = inspect.Signature(list(options.values()))
     command.__annotations__ = {name: each.annotation for name, each in options.items()}

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
 from varshift._cli.options import (
@@ -49,9 +50,21 @@ class Lent:
     forward: Forward = None
     debug: Debug = False
 
+    def __post_init__(self) -> None:
+        for option in ("checkpoint", "root", "device", "forward"):
+            if getattr(self, option) == "":  # a variable of the shell that was never set
+                raise UsageError(f"--{option} is empty; give a value, or leave the option out")
+
     @cached_property
     def model(self) -> Any:
-        """The model with its weights, on its device."""
+        """The model with its weights, on its device.
+
+        Before it all draws are seeded: the same command says the same twice, whatever weights a
+        factory draws.
+        """
+        from varshift._engine import seed_all
+
+        seed_all(0)
         model, notes = ranks().agreed(self._loaded, lambda lent: lent[0])
         ranks().draw_apart()
         _say_all(notes)
@@ -115,6 +128,8 @@ class Lent:
         )
 
         if self.checkpoint and not is_checkpoint(self.checkpoint):
+            if Path(self.checkpoint).is_dir():
+                raise UsageError(f"--checkpoint {self.checkpoint!r} is a folder: name a file in it")
             raise UsageError(f"--checkpoint: there is no file {self.checkpoint!r}")
         keywords = keywords_of(self.model_kwargs)
         notes: list[str] = []

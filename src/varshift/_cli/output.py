@@ -6,11 +6,12 @@ import io
 import json
 import os
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 
 import typer
 
@@ -26,18 +27,50 @@ if TYPE_CHECKING:
 __all__ = [
     "Answer",
     "FileAnswer",
+    "apart",
     "draw",
     "finish",
     "known",
     "say",
     "show",
+    "stdout",
     "takes_weights",
     "write",
     "written",
 ]
 
 _WIDTH = 80  # of what is piped or written to a file: it has no width of its own
+# What commands are lent: code, weights, data, settings.
+_INPUTS = frozenset(
+    {
+        *(".py", ".ipynb", ".toml", ".cfg", ".yaml", ".yml"),
+        *(".pt", ".pth", ".ckpt", ".bin", ".safetensors", ".h5", ".keras", ".onnx"),
+        *(".npy", ".npz", ".csv", ".parquet"),
+    }
+)
 _PIPE_CLOSED = 141  # as a shell says of a process that SIGPIPE ended; 1 would read as findings
+
+
+_answers: list[TextIO] = []  # standard output, while what others print goes elsewhere
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """What a lent model, its data and its libraries print goes to standard error.
+
+    So the answer is alone on standard output, whose reader may be a parser.
+    """
+    _answers.append(stdout())
+    try:
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        _answers.pop()
+
+
+def stdout() -> TextIO:
+    """Standard output, for the answer alone."""
+    return _answers[-1] if _answers else sys.stdout
 
 
 @dataclass(frozen=True)
@@ -60,6 +93,11 @@ class Answer:
             _writable(self.report)
         if self.place is not None:
             written("--out", self.place)
+            if (
+                self.report is not None
+                and Path(self.place).absolute() == Path(self.report).absolute()
+            ):
+                raise UsageError(f"--out and --report both name {self.place!r}")
         if self.format == "html" and self.place is None and self.report is None:
             raise UsageError("--format html needs --out FILE.html, or --report FILE.html")
 
@@ -125,6 +163,9 @@ def written(option: str, path: str) -> None:
         raise UsageError(f"{option} {path!r}: there is no folder {str(Path(path).parent)!r}")
     if Path(path).is_dir():
         raise UsageError(f"{option} {path!r} is a folder: give it the name of a file")
+    if Path(path).suffix.lower() in _INPUTS and Path(path).is_file():
+        kind = f"a {Path(path).suffix} file, which an answer is not to replace"
+        raise UsageError(f"{option} {path!r} is {kind}: give it another name")
 
 
 def takes_weights(out: str) -> None:
@@ -159,11 +200,11 @@ def write(text: str, out: str | None, *, commands: bool = False) -> None:
             fresh.write_text(text, encoding="utf-8")
         return
     try:
-        sys.stdout.write(text)
-        sys.stdout.flush()  # here, where it can still be told from findings
+        stdout().write(text)
+        stdout().flush()  # here, where it can still be told from findings
     except BrokenPipeError:
         # What is left in the buffer has nowhere to go, and Python would complain of that at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout().fileno())
         raise SystemExit(_PIPE_CLOSED) from None
     except OSError as error:  # of a disk that standard output goes to
         raise WriteError("/dev/stdout", error) from error
@@ -173,11 +214,11 @@ def draw(drawn: Any, out: str | None, *, to_stderr: bool = False) -> None:
     """A renderable of rich to a terminal; else 80 columns wide, without blanks at line ends."""
     from rich.console import Console
 
-    console = Console(stderr=to_stderr)
+    console = Console(file=sys.stderr if to_stderr else stdout())
     if out is None and console.is_terminal:
         console.print(drawn)
         return
-    encoding = "utf-8" if out is not None else sys.stdout.encoding or "utf-8"
+    encoding = "utf-8" if out is not None else stdout().encoding or "utf-8"
     # Rich draws other rules where the encoding has no box characters.
     held = io.TextIOWrapper(io.BytesIO(), encoding, "backslashreplace", newline="\n")
     Console(file=held, width=_WIDTH, force_terminal=False).print(drawn)

@@ -12,7 +12,7 @@ from varshift._cli.command import examples
 from varshift._cli.lending import Lent, shaped, shared
 from varshift._cli.made_inputs import note_on_made_inputs
 from varshift._cli.options import DATA, InputShape, MaxSamples
-from varshift._cli.output import FileAnswer, finish
+from varshift._cli.output import FileAnswer, finish, write
 from varshift.errors import UsageError
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def predict(
     from varshift._loading import example_from_shapes
     from varshift._predict.predicting import predict as verb
 
+    if not max_severity > 1:
+        raise UsageError(f"--max-severity is {max_severity}; pass a number above 1, such as 1.1")
     if (data is None) == (not input_shape):
         raise UsageError("give either --data, or --input-shape 3,64,64 to predict without data")
     lent_data: dict[str, Any] = (
@@ -95,7 +97,7 @@ def _say_largest(prediction: Prediction, max_severity: float) -> None:
             f"Largest drop_p that keeps {of} that noise reaches directly, and that could be "
             f"predicted, at a severity of {max_severity:g}: {largest['']:.3f}."
         )
-        print(textwrap.fill(said, 80))
+        write(textwrap.fill(said, 80), None)
 
 
 def _pair(item: str, option: str) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from varshift._repair.labels import LABELS
 from varshift.errors import DataError, UsageError
 
 __all__ = ["example_from_shapes", "load_data"]
+
+_MOST = 2**30  # numbers in a sample that is made up: 4 GiB of float32
 
 
 def example_from_shapes(shapes: Sequence[str]) -> Any:
@@ -60,6 +63,8 @@ def load_data(
     Of several ranks each takes its `shard`, (rank, ranks): every so many-th batch. `notes` takes in
     what a reader must know of the data.
     """
+    if not spec:
+        raise UsageError("--data is empty; give a file, a folder, a module:factory or a named set")
     if batch_size < 1:
         raise UsageError(f"--batch-size is {batch_size}; it must be at least 1")
     notes = [] if notes is None else notes
@@ -72,9 +77,11 @@ def load_data(
             else (images.train, images.train_labels)
         )
         return _batches(*held, batch_size, labelled, shard)
+    if name in NAMES and part and not Path(f"{name}.py").is_file():
+        raise UsageError(f"--data {spec!r}: {name!r} has the parts train and test")
     path = Path(spec)
     if path.suffix in (".pt", ".npy", ".npz", ".safetensors") and not path.is_dir():
-        inputs, labels = _inputs(path)
+        inputs, labels = _inputs(path, pictures, notes)
         return _batches(_as_model(inputs, pictures, notes), labels, batch_size, labelled, shard)
     if (found := _folder(spec)) is not None:
         return _from_folder(*found, batch_size, labelled, pictures, shard, notes)
@@ -148,10 +155,17 @@ def _sizes(shape: str) -> list[int]:
         raise UsageError(
             f"--input-shape {shape!r} is no shape; write sizes without the batch, as in 3,64,64"
         )
+    if math.prod(sizes) > _MOST:
+        raise UsageError(
+            f"--input-shape {shape!r} has {math.prod(sizes):.2g} numbers in one sample; at most "
+            f"{_MOST:.2g} are made"
+        )
     return sizes
 
 
-def _inputs(path: Path) -> tuple[Tensor, Tensor | None]:
+def _inputs(
+    path: Path, pictures: Pictures | None, notes: list[str]
+) -> tuple[Tensor, Tensor | None]:
     """The inputs in a file, and the labels where it holds some of the same number."""
     if not path.is_file():
         raise DataError(f"there is no file {str(path)!r}")
@@ -162,13 +176,28 @@ def _inputs(path: Path) -> tuple[Tensor, Tensor | None]:
     labels = None
     if isinstance(found, dict):
         labels = next((found[name] for name in LABELS if name in found), None)
-        rest = [value for name, value in found.items() if name not in LABELS]
-        found = next(iter(rest), None)
+        rest = [name for name in found if name not in LABELS]
+        if pictures is not None and rest:
+            _refuse_weights(path, rest, pictures.model)
+        if len(rest) > 1:
+            held = f"{str(path)!r} holds {len(rest)} entries beside labels"
+            notes.append(f"{held}: the first, {rest[0]!r}, is taken for the inputs")
+        found = found[rest[0]] if rest else None
     found, labels = (_as_tensor(held, path) for held in (found, labels))
     if not isinstance(found, Tensor) or found.ndim == 0:
         raise DataError(f"{str(path)!r} holds no tensor of inputs; save one of shape (N, …)")
     inputs = found.float() if found.dtype == torch.uint8 else found
     return inputs, None if labels is None else _checked(labels, len(found), path)
+
+
+def _refuse_weights(path: Path, names: Sequence[str], model: nn.Module) -> None:
+    """Raise UsageError where every name is one of the model's own tensors."""
+    weights = model.state_dict().keys()
+    if all(name in weights for name in names):
+        raise UsageError(
+            f"--data {str(path)!r} holds weights of this model, {names[0]!r} for one: give it as "
+            "--checkpoint, and inputs as --data"
+        )
 
 
 def _checked(labels: Any, inputs: int, path: Path) -> Tensor:

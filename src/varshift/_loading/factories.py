@@ -88,6 +88,10 @@ def _named(target: str) -> Any:
     place, colon, name = target.rpartition(":")
     if not colon or not place or not name:
         raise UsageError(_no_target(target))
+    if not place.endswith(".py") and (Path(place).is_file() or ".py:" in place):
+        raise UsageError(
+            f"{target!r} is no target; write package.module:factory or file.py:factory"
+        )
     module = _from_file(Path(place)) if place.endswith(".py") else _from_import(place)
     found: Any = module
     for part in name.split("."):
@@ -144,8 +148,9 @@ def _refuse_arguments(target: str, found: Any, keywords: Mapping[str, Any]) -> N
             ) from error
     elif needed := _required(found):
         raise UsageError(
-            f"{target!r} cannot be called without arguments, it needs {listed(needed)}; write a "
-            "function without arguments that calls it, and name that"
+            f"{target!r} cannot be called without arguments, it needs {listed(needed)}: give them "
+            "by --model-kwargs NAME=VALUE, or write a function without arguments that calls it, "
+            "and name that"
         )
 
 

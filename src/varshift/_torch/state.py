@@ -13,9 +13,11 @@ from typing import Any
 import torch
 import torch.utils._device as default_device
 from torch.nn.modules import module as hooks
+from torch.nn.utils import parametrize
 
 __all__ = [
     "Part",
+    "computed_weights",
     "deterministic",
     "dispatch_modes",
     "flags",
@@ -26,12 +28,14 @@ __all__ = [
     "outside_dispatch_modes",
     "set_dispatch_modes",
     "set_function_modes",
+    "uncached",
 ]
 
 Part = tuple[Callable[[], Any], Callable[[Any], Any]]  # reads, writes
 
 _C: Any = torch._C
 _autograd: Any = getattr(_C, "_autograd", None)
+_parametrize: Any = parametrize
 
 
 def _has(place: Any, *names: str) -> bool:
@@ -154,6 +158,42 @@ def _set_saved_tensor_hooks(pairs: tuple[Any, ...]) -> None:
     while _autograd._top_saved_tensors_default_hooks(True) is not None:
         _autograd._pop_saved_tensors_default_hooks()
     _push_saved_tensor_hooks(pairs)
+
+
+# Weights that are computed from others ---------------------------------------------------------
+
+
+class _Computed:
+    """What `parametrize.cached()` keeps for the time that it is open; equal by identity alone."""
+
+    __slots__ = ("cache", "enabled")
+
+    def __init__(self) -> None:
+        self.enabled, self.cache = _parametrize._cache_enabled, _parametrize._cache
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, _Computed)
+            and self.enabled == other.enabled
+            and self.cache is other.cache
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def computed_weights() -> list[Part]:
+    """The weights of parametrizations that a caller caches, with the graph they hang on."""
+    return [(_Computed, _set_computed)] if _has(_parametrize, "_cache", "_cache_enabled") else []
+
+
+def _set_computed(state: _Computed) -> None:
+    _parametrize._cache_enabled, _parametrize._cache = state.enabled, state.cache
+
+
+def uncached() -> None:
+    """Compute weights anew, and keep none: those of a pass without gradients have no graph."""
+    if computed_weights():
+        _parametrize._cache_enabled, _parametrize._cache = 0, {}
 
 
 # Flags -----------------------------------------------------------------------------------------

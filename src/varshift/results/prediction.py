@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
@@ -128,7 +129,7 @@ class Prediction(Result):
         >>> f["2"].shift < f.wider(2)["2"].shift < f.wider(4)["2"].shift
         True
         """
-        if not times > 0:
+        if not 0 < times < math.inf:
             raise UsageError(f"width is {times}; pass a factor above 0, such as 2")
         sites = {path: widened(site, times) for path, site in self.sites.items()}
         note = (

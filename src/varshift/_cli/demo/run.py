@@ -42,6 +42,8 @@ class Settings:
     def __post_init__(self) -> None:
         if not 0 < self.drop_p < 1:
             raise UsageError(f"--drop is {self.drop_p}; it must lie between 0 and 1")
+        if self.epochs < 1:
+            raise UsageError(f"--epochs is {self.epochs}; it must be at least 1")
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,18 +6,29 @@ They lie in plain lists and dicts, on plain objects, or in a closure or global t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import CodeType, FunctionType
+from functools import partial
+from types import BuiltinMethodType, CodeType, FunctionType, MethodType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from varshift._engine.borrow.containers import TORCHS_OWN, is_container, is_plain
+from varshift._engine.borrow.contents import reader_of
 from varshift._engine.borrow.objects import FIXED, of_others
 from varshift._engine.borrow.walk import walk
 
-__all__ = ["everything", "hidden", "named_by_attributes", "named_in_code", "user_classes"]
+__all__ = [
+    "closed_over",
+    "everything",
+    "hidden",
+    "named_by",
+    "named_by_attributes",
+    "named_in_code",
+    "user_classes",
+]
 
+_CALLED = (FunctionType, MethodType, BuiltinMethodType, partial)
 _DEEP = 4  # containers and objects within each other
 _MANY = 1000  # items beyond which a container is a vocabulary, not a list of layers
 
@@ -56,38 +67,54 @@ def user_classes(module: nn.Module) -> Iterator[type]:
             yield kind
 
 
-def named_in_code(kind: type) -> Iterator[tuple[str, nn.Module | Tensor]]:
-    """The modules and tensors that a class's own methods take from outside: globals, closures."""
+def named_in_code(kind: type) -> Iterator[tuple[str, Any]]:
+    """What a class's own methods take from outside, globals or closed over, and may change.
+
+    Modules, tensors and random generators.
+    """
     for value in tuple(vars(kind).values()):
-        for function in _functions(value):
-            yield from _named_by(function)
+        yield from named_by(value)
 
 
-def named_by_attributes(module: nn.Module) -> Iterator[tuple[str, nn.Module | Tensor]]:
-    """The same of the functions that a module has for attributes: `self.norm = lambda x: bn(x)`."""
+def named_by_attributes(module: nn.Module) -> Iterator[tuple[str, Any]]:
+    """The same of what a module has for attributes: `self.norm = lambda x: bn(x)`."""
     for value in tuple(vars(module).values()):
-        if type(value) is FunctionType:
-            yield from _named_by(value)
+        if isinstance(value, _CALLED):
+            yield from named_by(value)
 
 
-def _functions(value: Any) -> Iterator[FunctionType]:
+def named_by(value: Any) -> Iterator[tuple[str, Any]]:
+    """The same of one function, method or partial; nothing of what is none of these."""
     if isinstance(value, FunctionType):
-        yield value
+        yield from _named_in(value)
     elif isinstance(value, property):
-        yield from (each for each in (value.fget, value.fset) if isinstance(each, FunctionType))
+        yield from named_by(value.fget)
+        yield from named_by(value.fset)
     elif isinstance(value, (staticmethod, classmethod)):
-        yield from _functions(value.__func__)
+        yield from named_by(value.__func__)
+    elif isinstance(value, partial):
+        yield from named_by(value.func)
+        for name, given in (*enumerate(value.args), *value.keywords.items()):
+            yield from _state_in(str(name), given)
+    elif isinstance(value, (MethodType, BuiltinMethodType)):
+        yield from _state_in(value.__name__, value.__self__)
+        yield from named_by(getattr(value, "__func__", None))
 
 
-def _named_by(function: FunctionType) -> Iterator[tuple[str, nn.Module | Tensor]]:
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
-        try:
-            value = cell.cell_contents
-        except ValueError:  # not bound yet
-            continue
+def _named_in(function: FunctionType) -> Iterator[tuple[str, Any]]:
+    for name, value in closed_over(function):
         yield from _state_in(name, value)
     for name in _names(function.__code__):
         yield from _state_in(name, function.__globals__.get(name))
+
+
+def closed_over(function: FunctionType) -> Iterator[tuple[str, Any]]:
+    """The variables of the functions around it that it uses, as far as they are bound."""
+    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
+        try:
+            yield name, cell.cell_contents
+        except ValueError:
+            continue
 
 
 def _names(code: CodeType) -> Iterator[str]:
@@ -98,15 +125,19 @@ def _names(code: CodeType) -> Iterator[str]:
             yield from _names(inner)
 
 
-def _state_in(name: str, value: Any) -> Iterator[tuple[str, nn.Module | Tensor]]:
+def _state_in(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     """The value, or what is in a list or dict of such: the container itself is not the model's."""
-    if isinstance(value, (nn.Module, Tensor)):
+    if _is_state(value):
         yield name, value
     elif is_container(value) and len(value) <= _MANY:
         items = value.items() if isinstance(value, dict) else enumerate(value)
         for key, item in items:
-            if isinstance(item, (nn.Module, Tensor)):
+            if _is_state(item):
                 yield f"{name}.{key}", item
+
+
+def _is_state(value: Any) -> bool:
+    return isinstance(value, (nn.Module, Tensor)) or reader_of(value) is not None
 
 
 def _values(module: nn.Module, classes: set[type]) -> Iterator[tuple[str, Any]]:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from varshift._engine.borrow.guard import WriteGuard
 from varshift._engine.borrow.hidden import named_by_attributes, named_in_code, user_classes
+from varshift._engine.borrow.hooks import named_by_hooks, written_by_hooks
 from varshift._engine.borrow.leaves import KeptLeaf
 from varshift._engine.borrow.modules import (
     KeptClass,
@@ -127,8 +128,10 @@ class Kept:
                     self._classes[kind] = KeptClass(kind)
                     shared = [*self._classes[kind].followed, *named_in_code(kind)]
                     followed += [(value, f"{kind.__name__}.{name}") for name, value in shared]
-            followed += [(value, name) for name, value in named_by_attributes(module)]
+            named = (*named_by_attributes(module), *named_by_hooks(module))
+            followed += [(value, name) for name, value in named]
             self._objects.take(followed)
+            self._objects.hold(written_by_hooks(module))
             met, self._objects.modules = self._objects.modules, []
             ahead.extend((place, child, within) for place, child in reversed(met))
 

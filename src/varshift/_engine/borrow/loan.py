@@ -21,7 +21,7 @@ from varshift._engine.borrow.rng import rng_state, set_rng_state
 from varshift._engine.borrow.suspended import close_suspended
 from varshift._engine.borrow.turns import Turn
 from varshift._engine.borrow.walk import walk
-from varshift._torch import compiler
+from varshift._torch import compiler, state
 
 __all__ = ["Loan", "trains_its_own_way"]
 
@@ -162,9 +162,14 @@ def trains_its_own_way(model: nn.Module) -> bool:
 
 
 def _trains_its_own_way(model: nn.Module, modules: Iterable[nn.Module]) -> bool:
-    if type(model).eval is not nn.Module.eval:
+    if _own(model, "eval"):
         return True
-    return any(type(each).train is not nn.Module.train for each in modules)
+    return any(_own(each, "train") for each in modules)
+
+
+def _own(module: nn.Module, name: str) -> bool:
+    """Whether that method is another than torch's, by the class or on the module alone."""
+    return name in vars(module) or getattr(type(module), name) is not getattr(nn.Module, name)
 
 
 @contextmanager
@@ -191,4 +196,5 @@ def _set_for_loan() -> None:
     """
     leave_inference_mode()
     torch.set_grad_enabled(False)
+    state.uncached()
     compiler.stand_aside()

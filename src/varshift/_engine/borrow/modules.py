@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from varshift._engine.borrow.containers import KeptDict, is_container
+from varshift._engine.borrow.contents import reader_of
 from varshift._engine.borrow.objects import FIXED
 from varshift._engine.borrow.slots import KeptSlots
 from varshift._torch.tensors import scripted_attribute, scripted_kind, set_scripted_attribute
@@ -140,9 +141,9 @@ class KeptClass:
 
     @property
     def followed(self) -> list[tuple[str, Any]]:
-        """Tensors and containers among them, to be looked into."""
+        """What may change among them, to be looked into: tensors, containers, generators."""
         held = self._attributes.items()
-        return [(n, v) for n, v in held if isinstance(v, Tensor) or is_container(v)]
+        return [(n, v) for n, v in held if isinstance(v, Tensor) or is_container(v) or reader_of(v)]
 
     def restore(self) -> None:
         """The same objects under the same names."""

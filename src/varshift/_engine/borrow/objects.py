@@ -1,8 +1,8 @@
 """Everything that hangs on a model, as it is now: what is in it, object by object.
 
 From the modules on, through attributes, containers and plain objects, each once, near ones first.
-Not followed: functions and what they close over, hooks, and the trainer, optimizer, loader or
-logger that a module may refer to; those are not the model.
+Not followed: what functions and hooks close over, but for what `hidden` and `hooks` find, and the
+trainer, optimizer, loader or logger that a module may refer to; those are not the model.
 """
 
 from __future__ import annotations
@@ -114,6 +114,13 @@ class Objects:
                 return
             self._seen.add(id(value))
             self._look(value, path)
+
+    def hold(self, containers: Iterable[Any]) -> None:
+        """Keep which items these have, and look into none."""
+        for value in containers:
+            if id(value) not in self._seen and (kept := kept_container(value)) is not None:
+                self._seen.add(id(value))
+                self._kept.append(kept)
 
     def restore(self) -> list[str]:
         """Put everything back; gives what could not be."""

@@ -198,6 +198,7 @@ def _table() -> list[state.Part]:
         (_einsum, _set_einsum),
         (torch.get_num_threads, torch.set_num_threads),
         state.global_hooks(),
+        *state.computed_weights(),
         (np.geterr, _set_numpy_errors),
         (np.geterrcall, np.seterrcall),
         (gc.isenabled, lambda enabled: gc.enable() if enabled else gc.disable()),

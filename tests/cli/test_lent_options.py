@@ -1,0 +1,172 @@
+"""What every command with a model says to wrong options, and that its answer stands alone."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from varshift._cli.root import main
+
+NET = """
+import torch
+from torch import nn
+
+print("imported")
+
+
+class Printing(nn.Sequential):
+    def forward(self, x):
+        print("a forward")
+        return super().forward(x)
+
+
+def make():
+    print("made")
+    return Printing(nn.Linear(8, 8), nn.Dropout(0.5), nn.Linear(8, 8), nn.BatchNorm1d(8))
+
+
+def needs(width, depth):
+    pass
+
+
+class Odd(BaseException):
+    pass
+
+
+def odd():
+    raise Odd("of its own kind")
+
+
+def train():
+    print("data")
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(6):
+        print("a batch")
+        yield torch.randn(32, 8, generator=generator)
+"""
+
+
+@pytest.fixture
+def varshift(capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NO_COLOR", "1")
+    Path("net.py").write_text(NET, encoding="utf-8")
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["varshift", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        held = capsys.readouterr()
+        return end.value.code or 0, held.out, held.err
+
+    return run
+
+
+MADE = ("net.py:make", "--data", "net.py:train")
+
+
+@pytest.mark.parametrize("command", ["measure", "inspect", "explain", "predict", "check"])
+def test_what_the_users_code_prints_goes_to_standard_error(varshift, command):
+    code, out, error = varshift(command, *MADE, "--format", "json")
+    assert code in (0, 1)
+    assert json.loads(out)["schema"].startswith("varshift.")
+    assert {"imported", "made", "a batch", "a forward"} <= set(error.splitlines())
+    assert not {"imported", "made", "a batch"} & set(varshift(command, *MADE)[1].splitlines())
+
+
+@pytest.mark.parametrize("command", ["measure", "explain", "footprint"])
+def test_the_same_command_says_the_same_twice(varshift, command):
+    one, other = (varshift(command, *MADE)[:2] for _ in range(2))
+    assert one == other
+
+
+@pytest.mark.parametrize("option", ["--checkpoint", "--data", "--forward", "--device", "--root"])
+def test_an_empty_value_is_refused(varshift, option):
+    given = [] if option == "--data" else ["--data", "net.py:train"]
+    code, out, error = varshift("measure", "net.py:make", *given, option, "")
+    assert (code, out) == (2, "")
+    assert f"error: {option} is empty; " in error
+
+
+def test_weights_are_no_inputs(varshift):
+    torch.manual_seed(0)
+    held = {"0.weight": torch.randn(8, 8), "0.bias": torch.randn(8)}
+    torch.save(held, "weights.pt")
+    code, out, error = varshift("measure", "net.py:make", "--data", "weights.pt")
+    assert (code, out) == (2, "")
+    assert "holds weights of this model, '0.weight' for one: give it as --checkpoint" in error
+
+
+def test_which_entry_is_taken_for_the_inputs_is_said(varshift):
+    held = np.random.default_rng(0).normal(size=(64, 8)).astype("float32")
+    np.savez("data.npz", images=held, ids=np.arange(64), y=np.arange(64))
+    _, _, error = varshift("inspect", "net.py:make", "--data", "data.npz")
+    assert "holds 2 entries beside labels: the first, 'images', is taken for the inputs" in error
+    np.savez("data.npz", images=held, y=np.arange(64))
+    assert "entries" not in varshift("inspect", "net.py:make", "--data", "data.npz")[2]
+
+
+@pytest.mark.parametrize("bound", ["1", "0.5", "nan"])
+def test_a_bound_that_is_none_is_refused_before_any_work(varshift, bound):
+    code, out, error = varshift(
+        *("predict", *MADE, "--max-severity", bound, "--format", "json", "--out", "p.json")
+    )
+    assert (code, out, Path("p.json").exists()) == (2, "", False)
+    assert "pass a number above 1" in error
+    assert "imported" not in error
+
+
+@pytest.mark.parametrize("shape", ["99999999999999999999", "100000,100000"])
+def test_a_shape_beyond_memory_is_refused(varshift, shape):
+    code, out, error = varshift("inspect", "net.py:make", "--input-shape", shape)
+    assert (code, out) == (2, "")
+    assert "numbers in one sample; at most 1.1e+09 are made" in error
+    assert "frame #" not in error
+
+
+@pytest.mark.parametrize("name", ["net.py", "kept.pt"])
+def test_an_answer_does_not_replace_code_or_weights(varshift, name):
+    torch.save({}, "kept.pt")
+    before = Path(name).read_bytes()
+    code, _, error = varshift("measure", *MADE, "--out", name)
+    assert (code, Path(name).read_bytes()) == (2, before)
+    assert f"--out {name!r} is a {Path(name).suffix} file, which an answer is not to" in error
+
+
+def test_an_answer_and_a_page_have_files_of_their_own(varshift):
+    code, _, error = varshift("measure", *MADE, "--out", "same.html", "--report", "same.html")
+    assert (code, Path("same.html").exists()) == (2, False)
+    assert "--out and --report both name 'same.html'" in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("inspect", "net.py:needs", "--input-shape", "8"), "it needs 'width', 'depth': give them"),
+        (("inspect", "net.py:make:more", "--input-shape", "8"), "is no target; write package"),
+        (("measure", "net.py:make", "--data", "digits:nope"), "'digits' has the parts train and"),
+        (("measure", *MADE, "--checkpoint", "."), "--checkpoint '.' is a folder: name a file"),
+        (("predict", *MADE, "--width", "inf"), "width is inf; pass a factor above 0"),
+        (("demo", "--epochs", "0"), "--epochs is 0; it must be at least 1"),
+        (
+            ("check", "net.py:make", "--baseline", "a.json", "--write-baseline", "b.json"),
+            "give either --baseline, which is read, or --write-baseline",
+        ),
+    ],
+)
+def test_a_wrong_option_is_told_with_what_to_write(varshift, arguments, sentence):
+    code, out, error = varshift(*arguments)
+    assert (code, out) == (2, "")
+    assert sentence in error
+
+
+def test_an_exception_that_is_none_of_pythons_is_no_finding(varshift):
+    code, out, error = varshift("inspect", "net.py:odd", "--input-shape", "8")
+    assert (code, out) == (3, "")
+    assert "error: Odd: of its own kind" in error
+    assert "Traceback" not in error
