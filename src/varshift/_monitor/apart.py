@@ -56,7 +56,9 @@ def apart_from_ranks(model: nn.Module) -> Iterator[None]:
 class _Apart(DispatchMode):
     """Raises before each operation that other ranks would have to join."""
 
-    stopped = ""
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.stopped = ""
 
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
