@@ -28,6 +28,7 @@ from problems.steady import steady
 from varshift.errors import ForwardError, UsageError
 from varshift.integrations.lightning import NoiseOffStatistics
 
+loggers = library("lightning.pytorch.loggers.logger")
 averages = library("lightning.pytorch.callbacks.weight_averaging")
 
 # Lightning's own, about torch and about how few cores there are.
@@ -281,6 +282,84 @@ def test_what_the_callback_cannot_do_is_refused_in_words():
         fitted(silent(), kind=NoForward)
     _, run = fitted(silent(forward=lambda module, batch: module.net(batch[0])), kind=NoForward)
     assert "varshift/severity_worst" in run.callback_metrics
+
+
+def test_a_second_one_in_the_same_trainer_is_refused():
+    """It would take what the first puts in for training's own, and leave it there."""
+    with pytest.raises(UsageError, match=r"two NoiseOffStatistics callbacks.*: leave one out"):
+        fitted(silent(), silent(), max_epochs=1)
+
+
+def test_another_training_begins_with_no_batches_of_the_last_one():
+    callback, seen = silent(), Seen()
+    fitted(callback, max_epochs=1)
+    x, y = large(48, 8)
+    fitted(callback, seen, loader=DataLoader(TensorDataset(x, y), 24), max_epochs=1)
+    assert seen.metrics[-1]["varshift/samples"] == 48
+
+
+class Logging(Net):
+    """Logs in its step, by Lightning and past it."""
+
+    def training_step(self, batch, batch_idx):
+        loss = super().training_step(batch, batch_idx)
+        self.log("train_loss", loss, on_step=True, on_epoch=True)
+        self.log_dict({"part": loss})
+        self.logger.log_metrics({"direct": float(loss.detach())})
+        return loss
+
+
+class Kept(loggers.Logger):
+    """A logger that keeps what it is told."""
+
+    name, version = "kept", 0
+
+    def __init__(self):
+        super().__init__()
+        self.told = []
+
+    def log_metrics(self, metrics, step=None):
+        own = {name: value for name, value in metrics.items() if "varshift" not in name}
+        self.told += [own] if own else []
+
+    def log_hyperparams(self, *_):
+        pass
+
+
+def logged(*callbacks):
+    """By Lightning and by its logger; the validation loss is another with noise off."""
+    kept = Kept()
+    module, run = fitted(*callbacks, kind=Logging, logger=kept, log_every_n_steps=1)
+    metrics = {n: float(v) for n, v in run.callback_metrics.items() if "varshift" not in n}
+    for told in [*kept.told, metrics]:
+        told.pop("val_loss", None)
+    return metrics, kept.told, len(module.losses)
+
+
+def as_in_training(module, batch):
+    return module.training_step(batch, 0)
+
+
+def test_what_a_step_logs_while_it_is_run_for_us_is_not_logged():
+    """Early stopping would follow it."""
+    metrics, told, steps = logged()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of lint
+        seen = logged(NoiseOffStatistics(forward=as_in_training, gain=as_in_training))
+    assert seen[:2] == (metrics, told)
+    assert seen[2] > steps
+
+
+def test_the_log_comes_back_also_when_calibration_raises():
+    asked = []
+
+    def astray(module, batch):
+        asked.append(module)
+        raise ValueError("astray")
+
+    with pytest.raises(ForwardError, match="astray"):
+        fitted(silent(forward=astray), kind=Logging, logger=Kept(), max_epochs=1)
+    assert not {"log", "log_dict"} & vars(asked[0]).keys()
 
 
 def test_a_wrong_call_ends_training_and_weights_gone_astray_do_not():

@@ -327,6 +327,22 @@ def test_another_forward(trainer_of):
         assert_close(watching.seen[0][path], var, rtol=1e-10, atol=0)
 
 
+class Logging(transformers.Trainer):
+    """Logs a part of its loss, as trainers of several losses do."""
+
+    def compute_loss(self, model, inputs, return_outputs=False, **keywords):
+        outputs = model(**inputs)
+        self.log({"part": float(outputs["loss"].detach())})
+        return (outputs["loss"], outputs) if return_outputs else outputs["loss"]
+
+
+def test_what_is_logged_while_calibrating_is_not_of_training(trainer_of):
+    plain = trained(trainer_of(Logging, eval_strategy="epoch"))
+    other = trained(attach(trainer_of(Logging, eval_strategy="epoch")))
+    assert len(evaluated(other, "part")) == len(evaluated(plain, "part"))
+    assert "log" not in vars(other)
+
+
 def test_gradient_accumulation(trainer_of):
     options = {"gradient_accumulation_steps": 5, "eval_strategy": "steps", "eval_steps": 1}
     plain, trainer = (trained(trainer_of(kind, **options)) for kind in KINDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import contextmanager
 
 import pytest
 import torch
@@ -87,6 +88,70 @@ def test_training_goes_on_as_if_nothing_had_been_there(batches):
     assert same(trained(True), trained(False))
 
 
+@contextmanager
+def recalibrated(model, batches):
+    undone = vs.recalibrate(model, batches)
+    yield
+    undone.undo()
+
+
+@contextmanager
+def rewritten_twice(model, batches):
+    with vs.test_statistics(model, batches), vs.test_statistics(model, batches[:1]):
+        yield
+
+
+WAYS = [vs.test_statistics, recalibrated, rewritten_twice]
+
+
+def loss_of(model, batches, mode):
+    """Of one mode; an evaluation's gradients go through the running variances."""
+    torch.manual_seed(0)
+    return model.train(mode == "training")(batches[0]).square().mean()
+
+
+@pytest.mark.parametrize("mode", ["training", "evaluation"])
+@pytest.mark.parametrize("way", WAYS)
+def test_a_loss_from_before_is_run_backward_after(batches, way, mode):
+    """torch refuses one whose tensors count other versions than it has saved."""
+    model, other = network(), network()
+    loss_of(other, batches, mode).backward()
+    loss = loss_of(model, batches, mode)
+    with way(model.train(), batches):
+        pass
+    loss.backward()
+    assert torch.equal(model[0].weight.grad, other[0].weight.grad)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_loss_from_inside_is_refused_for_good(batches, way):
+    """It has saved noise-off variances: those of one block are not those of the next."""
+    model = network()
+    losses = []
+    for _ in range(2):
+        with way(model.train(), batches):
+            losses.append(loss_of(model, batches, "evaluation"))
+            losses[-1].backward(retain_graph=True)
+            for loss in losses[:-1]:
+                assert refused(loss)
+        assert all(map(refused, losses))
+
+
+def refused(loss):
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward(retain_graph=True)
+    return True
+
+
+def test_a_loss_is_refused_where_others_have_written_too(batches):
+    model = network()
+    loss = loss_of(model, batches, "training")
+    with vs.test_statistics(model, batches):
+        model[2].running_var.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+
+
 def test_a_recalibration_and_a_rewriting_are_undone_at_the_end_of_a_block(batches):
     model = network()
     before = bits(model)
@@ -154,7 +219,9 @@ def test_pytest_does_not_take_it_for_a_test():
     assert not vs.test_statistics.__test__
 
 
-@pytest.mark.parametrize("file", ["_repair/averaging", "_repair/recalibration", "_engine/edits"])
+@pytest.mark.parametrize(
+    "file", ["_repair/averaging", "_repair/recalibration", "_engine/edits", "_engine/versions"]
+)
 def test_an_interrupt_at_any_line_leaves_the_statistics_of_training(batches, file):
     path = f"{PACKAGE}/{file}.py"
     model = network()

@@ -10,7 +10,7 @@ from varshift._engine.borrow.rng import seed_all
 from varshift._engine.borrow.walk import walk
 from varshift._engine.bybatch import notes_on_batch_statistics
 from varshift._engine.control import Control, Key, Meeting, Silenced, along_samples, names_of
-from varshift._engine.edits import Edit, Undo, edit_of, put, refuse_overflow, write
+from varshift._engine.edits import Edit, Undo, edit_of, put, put_back, refuse_overflow, write
 from varshift._engine.glance import Glance, Sight, both
 from varshift._engine.nested import items_of, tensors_of, with_item
 from varshift._engine.normcall import Fixed, NormCall
@@ -94,6 +94,7 @@ __all__ = [
     "outputs_of",
     "piece",
     "put",
+    "put_back",
     "ran_of",
     "received",
     "refuse_overflow",

@@ -10,16 +10,29 @@ import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from varshift._engine.borrow.bits import same_bits
 from varshift._engine.borrow.containers import tensors_within
 from varshift._engine.borrow.hidden import everything
+from varshift._engine.versions import Counted, counted
 from varshift.errors import ModelError, UsageError
 
-__all__ = ["Edit", "Undo", "edit_of", "named", "names_of", "put", "refuse_overflow", "write"]
+__all__ = [
+    "Edit",
+    "Undo",
+    "edit_of",
+    "named",
+    "names_of",
+    "put",
+    "put_back",
+    "refuse_overflow",
+    "write",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,10 +92,17 @@ def edit_of(model: nn.Module, pairs: Iterable[tuple[Tensor, Tensor]]) -> Edit:
 
 @dataclass(frozen=True, eq=False)
 class _Held:
-    """What a tensor held, and every name under which the model holds it."""
+    """What a tensor held, how it counted, and every name under which the model holds it."""
 
     names: tuple[str, ...]
     old: Tensor
+    counted: Counted | None
+
+    def other(self, old: Tensor) -> _Held:
+        """The way back to another value, which a graph of the user's need not have seen."""
+        old = old.to(self.old.device)
+        same = old.dtype == self.old.dtype and same_bits(old, self.old)
+        return _Held(self.names, old, self.counted if same else None)
 
 
 class Undo:
@@ -101,19 +121,14 @@ class Undo:
         model = self._model()
         if model is None:
             raise UsageError("the model that was changed no longer exists: nothing to undo")
-        pairs = [
-            (_found(model, name, held.old), held.old)
-            for held in self._held.values()
-            for name in held.names
-        ]
-        _copy(pairs)
+        places = [(held, name) for held in self._held.values() for name in held.names]
+        pairs = [(_found(model, name, held.old), held.old) for held, name in places]
+        put_back(pairs, [held.counted for held, _ in places])
 
     def back_to(self, values: Mapping[str, Tensor]) -> Undo:
         """The way back to other values of some of them."""
         held = {
-            name: _Held(
-                held.names, values[name].to(held.old.device) if name in values else held.old
-            )
+            name: held.other(values[name]) if name in values else held
             for name, held in self._held.items()
         }
         return Undo(self._model, held)
@@ -133,26 +148,46 @@ def write(edit: Edit, model: nn.Module, ways: list[Undo] | None = None) -> Undo:
     for name, value in edit.values.items():
         refuse_overflow(name, own[name], value)
     places = _places(model)
+    counts = counted(own.values())
     undo = Undo(
         weakref.ref(model),
         {
-            name: _Held(tuple(n for n, _, _ in places[id(tensor)]), tensor.detach().clone())
-            for name, tensor in own.items()
+            name: _Held(tuple(n for n, _, _ in places[id(tensor)]), tensor.detach().clone(), each)
+            for (name, tensor), each in zip(own.items(), counts, strict=True)
         },
     )
     if ways is not None:
         ways.append(undo)
     try:
-        put((own[name], value.reshape(own[name].shape)) for name, value in edit.values.items())
+        put(
+            ((own[name], value.reshape(own[name].shape)) for name, value in edit.values.items()),
+            counts,
+        )
     except BaseException:
         undo()
         raise
     return undo
 
 
-def put(pairs: Iterable[tuple[Tensor, Tensor]]) -> None:
-    """Give tensors of a borrowed model other values, which round to the tensors' own dtype."""
-    _copy(pairs)
+def put(
+    pairs: Iterable[tuple[Tensor, Tensor]], counts: Iterable[Counted | None] = repeat(None)
+) -> None:
+    """Give tensors of a borrowed model other values, which round to the tensors' own dtype.
+
+    Where their `counted` is given `put_back` can give their versions back too.
+    """
+    off = _Unrecorded()
+    with off, off, off:
+        for (tensor, value), each in zip(pairs, counts, strict=False):
+            tensor.copy_(value) if each is None else each.put_in(tensor, value)
+
+
+def put_back(pairs: Iterable[tuple[Tensor, Tensor]], counts: Iterable[Counted | None]) -> None:
+    """Give them the values that they had when they were `counted`."""
+    off = _Unrecorded()
+    with off, off, off:
+        for (tensor, old), each in zip(pairs, counts, strict=True):
+            tensor.copy_(old) if each is None else each.put_back(tensor, old)
 
 
 class _Unrecorded:
@@ -169,13 +204,6 @@ class _Unrecorded:
 
     def __exit__(self, *raised: object) -> None:
         torch.set_grad_enabled(self._before)
-
-
-def _copy(pairs: Iterable[tuple[Tensor, Tensor]]) -> None:
-    off = _Unrecorded()
-    with off, off, off:
-        for tensor, value in pairs:
-            tensor.copy_(value)
 
 
 def refuse_overflow(name: str, tensor: Tensor, value: Tensor) -> None:

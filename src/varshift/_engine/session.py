@@ -184,7 +184,8 @@ class Session:
         """
         if not open_questions(trace.tracer, trace.moved):
             return trace
-        if self.ranks.several and (is_sharded(self.model) or is_synchronised(self.model)):
+        waits = trace.tracer.talks or is_sharded(self.model) or is_synchronised(self.model)
+        if waits and Ranks.of().several:  # also where results are not joined: passes are
             return replace(trace, ahead=Ahead(notes=(NOT_LOOKED,)))
 
         def follow(

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
 from varshift._engine.borrow.walk import walk
+from varshift._torch.tensors import operation_space
 
-__all__ = ["broadcasts_buffers", "is_sharded", "is_synchronised"]
+__all__ = ["broadcasts_buffers", "is_sharded", "is_synchronised", "talks_to_ranks"]
+
+# Whatever a process group does passes torch's dispatcher under one of these.
+_TALK = frozenset(
+    ("c10d", "_c10d_functional", "_c10d_functional_autograd", "c10d_functional", "symm_mem")
+)
 
 
 def is_sharded(model: nn.Module) -> bool:
@@ -21,6 +29,11 @@ def is_sharded(model: nn.Module) -> bool:
 def is_synchronised(model: nn.Module) -> bool:
     """Whether a training forward waits for other ranks, as SyncBatchNorm's does."""
     return any(isinstance(module, nn.SyncBatchNorm) for _, module in walk(model))
+
+
+def talks_to_ranks(operation: Any) -> bool:
+    """Whether other ranks have to join this operation of torch's."""
+    return operation_space(operation) in _TALK
 
 
 def broadcasts_buffers(model: nn.Module) -> bool:

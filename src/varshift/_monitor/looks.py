@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import nn
 
 from varshift._engine import Forward, both
+from varshift._monitor.apart import apart_from_ranks
 from varshift._monitor.figures import NormLook, figures_of
 from varshift._monitor.updates import StoredBefore
 from varshift._monitor.watch import Watch, watch
@@ -27,7 +29,9 @@ class Looks:
         notes: what looks have to say of themselves.
     """
 
-    def __init__(self, model: nn.Module, forward: Forward | None, window: int) -> None:
+    def __init__(
+        self, model: nn.Module, forward: Forward | None, window: int, *, apart: bool
+    ) -> None:
         self.watch: Watch | None = None
         self.codes: Mapping[str, str] = {}
         self.behind: Mapping[str, tuple[str, ...]] = {}
@@ -35,6 +39,7 @@ class Looks:
         self._model, self._forward, self._window = model, forward, window
         self._last: dict[str, deque[NormLook]] = {}
         self._before: StoredBefore | None = None
+        self._apart = apart  # whether each rank looks at steps of its own
 
     @property
     def light(self) -> bool:
@@ -48,7 +53,8 @@ class Looks:
 
     def trace(self, batch: Any) -> Watch:
         """One training forward of the batch: which norms noise reaches. Raises as `watch` does."""
-        self.watch = watch(self._model, batch, self._forward)
+        with self._by_itself():
+            self.watch = watch(self._model, batch, self._forward)
         self.codes, self.behind = self.watch.codes, self.watch.behind
         return self.watch
 
@@ -75,16 +81,22 @@ class Looks:
         if watched is None:
             return {}
         if watched.glance is None:
-            train, off = both(self._model, batch, self._forward, self.notes)
+            with self._by_itself():
+                train, off = both(self._model, batch, self._forward, self.notes)
             paths = [path for path in watched.handles if path in train and path in off]
             return {path: NormLook.of(train[path].var, off[path]) for path in paths}
         if watched.stale or before is None:
             self.watch = None  # traced anew at the next step
             return {}
         given = before.since()
-        seen = watched.glance.off(batch, step)
+        with self._by_itself():
+            seen = watched.glance.off(batch, step)
         self.notes = watched.glance.notes
         return {path: NormLook.of(given[path], seen[path]) for path in given if path in seen}
+
+    def _by_itself(self) -> AbstractContextManager[None]:
+        """Around each pass: no other rank may be waited for, unless all look at the same steps."""
+        return apart_from_ranks(self._model) if self._apart else nullcontext()
 
     def warning(self, step: int, beyond: Sequence[MonitoredNorm], threshold: float) -> str:
         """The sentence for norms whose severity is surely beyond the threshold."""

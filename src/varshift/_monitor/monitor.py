@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from varshift._engine import Forward, is_sharded, unwrapped
+from varshift._engine import Forward
+from varshift._monitor.apart import refuse_shared
 from varshift._monitor.looks import Looks
 from varshift._monitor.memory import remember, remembered, told
 from varshift._monitor.pace import Pace
@@ -48,8 +49,9 @@ class Monitor:
             shows in their time. The trace, at the first step, and the first look, as soon as
             running statistics have forgotten what they were made with (44 batches at momentum 0.1),
             come as a debt; no other look comes before it is paid off.
-        every: look at every so many steps instead, whatever that costs. Needed for sharded models
-            (FSDP), whose ranks must look at the same steps.
+        every: look at every so many steps instead, whatever that costs. Needed where ranks must
+            look at the same steps, each with a monitor: for sharded models (FSDP), SyncBatchNorm,
+            and forwards that talk to other ranks.
         forward: `lambda model, batch: …` for batches of any form; put autocast in there, unless
             `step` is called inside the autocast block.
         threshold: the severity, max(Δ, 1/Δ), beyond which the monitor warns, once, with the rule's
@@ -58,7 +60,8 @@ class Monitor:
         warn: whether to warn.
 
     Raises:
-        UsageError: a budget outside (0, 1], a threshold below 1, no whole number of steps or looks.
+        UsageError: a budget outside (0, 1], a threshold below 1, no whole number of steps or looks;
+            no `every` for a model that ranks must run together.
 
     Example:
         >>> import torch, varshift as vs
@@ -85,15 +88,12 @@ class Monitor:
         warn: bool = True,
     ) -> None:
         _refuse(budget, every, threshold, window)
-        if every is None and is_sharded(unwrapped(model)):
-            raise UsageError(
-                "this model's weights lie on several ranks, which must look at the same steps: "
-                "pass every=, a number of steps, in place of a budget"
-            )
+        if every is None:
+            refuse_shared(model)
         self.history: list[Monitored] = []
         self._threshold, self._warn = threshold, warn
         self._pace = Pace(budget, every)
-        self._looks = Looks(model, forward, window)
+        self._looks = Looks(model, forward, window, apart=every is None)
         self._timed = 0  # the step of the last call that read the clock
         self._untimed = 0  # so many calls go by before the next one that does
         self._awaited = 1  # the step of that one
@@ -108,8 +108,8 @@ class Monitor:
             batch: what the step has trained on, in any form that `measure` takes, or `forward`.
 
         Raises:
-            DataError, ModelError: at the first step, where the batch or the model cannot be used;
-                later ones warn.
+            DataError, ModelError, UsageError: at the first step, where the batch or the model
+                cannot be used, or only with `every`; later ones warn.
         """
         # Between two steps of training every line of this is slow: caches hold other things.
         if self._untimed:

@@ -20,6 +20,7 @@ __all__ = [
     "scripted_kind",
     "set_scripted_attribute",
     "set_version",
+    "sets_versions",
     "storage_identity",
     "version",
 ]
@@ -37,6 +38,11 @@ def version(tensor: Tensor) -> int:
     """
     count: int | None = getattr(tensor, "_version", None)
     return -id(object()) if count is None else count
+
+
+def sets_versions() -> bool:
+    """Whether `set_version` does anything."""
+    return _set_version is not None
 
 
 def set_version(tensor: Tensor, version: int) -> None:

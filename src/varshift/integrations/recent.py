@@ -69,6 +69,11 @@ class Recent:
             gone = self._kept.popleft()
             self._samples, self._bytes = self._samples - gone.samples, self._bytes - gone.bytes
 
+    def forget(self) -> None:
+        """Another training begins."""
+        self._kept.clear()
+        self._samples = self._bytes = 0
+
     def batches(self, last_epoch_alone: bool = False) -> list[Any]:
         """All, or those of the newest one's epoch; newest first, since `max_samples` cuts the end.
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from varshift._engine.batches import tensors_of
 from varshift._engine.normcall import NormCall
+from varshift._engine.sharding import talks_to_ranks
 from varshift._engine.sites import splits_of
 from varshift._engine.trace import ops
 from varshift._engine.trace.flow import (
@@ -97,6 +98,7 @@ class Tracer(DispatchMode):
         self.strays: dict[Line | None, str] = {}  # by the line that normalises, the path made up
         self.routes: dict[str, Reached] = {}  # by norm, the sources that reach it
         self.notes: list[Note] = []
+        self.talks = False  # to other ranks, which have to run the same passes
         self._owners = modules.held.owners
         self._index: dict[Any, int] = {}
         self._draws = 0
@@ -126,6 +128,7 @@ class Tracer(DispatchMode):
         operation = Operation(func, args, kwargs or {})
         if self._aside:
             return operation.run()
+        self.talks = self.talks or talks_to_ranks(func)
         name = operation.name
         norm, shape_only = name in ops.BATCH_NORMS, name in ops.SHAPE_ONLY
         self._flows = [] if norm or shape_only else self._coming_in(operation)

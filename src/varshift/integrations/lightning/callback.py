@@ -20,6 +20,7 @@ from varshift.integrations.lightning.finding import Finder
 from varshift.integrations.lightning.linting import lint
 from varshift.integrations.lightning.refusing import (
     last_before_files,
+    refuse_another,
     refuse_settings,
     refuse_trainer,
 )
@@ -62,8 +63,8 @@ class NoiseOffStatistics(Callback):
 
     Raises:
         UsageError: arguments that mean nothing; at setup, a run in which it could not do what it
-            says (no `forward`, files that ask no callback, sharded state with "noise_off", a
-            `calibration` whose iteration would end the epoch).
+            says (another such callback in the trainer, no `forward`, files that ask no callback,
+            sharded state with "noise_off", a `calibration` whose iteration would end the epoch).
 
     Example:
         >>> from varshift.integrations.lightning import NoiseOffStatistics
@@ -100,6 +101,7 @@ class NoiseOffStatistics(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         """Refuse what cannot work; go behind the callbacks that put other weights in."""
+        refuse_another(NoiseOffStatistics, self, trainer)
         self._finder.alone = False
         self._evaluation = Evaluation()
         refuse_trainer(trainer, pl_module, self._save, self._finder.forward)
@@ -108,6 +110,7 @@ class NoiseOffStatistics(Callback):
             self._look_for_frozen(pl_module)
         if stage == "fit":
             self._to_lint = self._lint
+            self._recent.forget()  # of another module, perhaps, or of other data
             last_before_files(self, trainer)
             if self._shipped is not None and self._shipped.is_in(pl_module.state_dict()):
                 self._shipped.at(pl_module).put_back()  # a second fit goes on where the first ended

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from varshift.integrations.lightning.exchange import Placed
+from varshift.integrations.lightning.running import beside_training
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
@@ -57,7 +58,7 @@ def gain_on(
     with (
         torch.random.fork_rng(devices=devices),
         torch.no_grad(),
-        trainer.precision_plugin.forward_context(),
+        beside_training(trainer, module),
     ):
         before = float(loss(module, batch))
         try:

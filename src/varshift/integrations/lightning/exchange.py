@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
 from torch import Tensor, nn
 
-from varshift._engine import norm_handles, put, same_bits
+from varshift._engine import norm_handles, put, put_back, same_bits
+from varshift._engine.versions import Counted, counted
 from varshift.results import Recalibration
 
 __all__ = ["Exchange", "Placed"]
@@ -87,14 +88,16 @@ class Placed:
 
     training: list[tuple[Tensor, Tensor]]
     noise_off: list[tuple[Tensor, Tensor]]
+    counts: list[Counted | None] = field(default_factory=list)
 
     def put_in(self) -> None:
         """The module evaluates as it would be shipped."""
-        put(self.noise_off)
+        self.counts[:] = counted(tensor for tensor, _ in self.noise_off)
+        put(self.noise_off, self.counts)
 
     def put_back(self) -> None:
-        """Training's own, bit for bit."""
-        put(self.training)
+        """Training's own, bit for bit; what a loss still needs of them for `backward()` too."""
+        put_back(self.training, self.counts or [None] * len(self.training))
 
 
 def _tensors(module: nn.Module) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ from varshift._engine import Data, Edit, Forward
 from varshift._repair.recalibration import recalibrate
 from varshift.errors import DataError, ForwardError, MemoryBoundError, ModelError
 from varshift.integrations.lightning.exchange import Exchange
+from varshift.integrations.lightning.running import beside_training
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
@@ -62,8 +63,7 @@ class Finder:
     ) -> Exchange | None:
         """None, and a warning, where these weights or data have no such statistics."""
         try:
-            # Lightning enters the precision's context around a step alone, not around hooks.
-            with trainer.precision_plugin.forward_context():
+            with beside_training(trainer, module):
                 found = recalibrate(
                     model,
                     data,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from varshift._check.checking import check
 from varshift._engine import Forward
 from varshift.errors import ForwardError, VarshiftError
+from varshift.integrations.lightning.running import beside_training
 
 if TYPE_CHECKING:
     from lightning.pytorch import LightningModule, Trainer
@@ -23,7 +24,7 @@ def lint(trainer: Trainer, module: LightningModule, batch: Any, forward: Forward
     if not trainer.is_global_zero:
         return
     try:
-        with trainer.precision_plugin.forward_context():
+        with beside_training(trainer, module):
             found = check(module, batch, forward=forward)
     except ForwardError:
         raise  # what calibrates would raise the same, an epoch later

@@ -9,13 +9,23 @@ from varshift.errors import UsageError
 if TYPE_CHECKING:
     from lightning.pytorch import Callback, LightningModule, Trainer
 
-__all__ = ["last_before_files", "refuse_settings", "refuse_trainer"]
+__all__ = ["last_before_files", "refuse_another", "refuse_settings", "refuse_trainer"]
 
 
 def refuse_settings(save: str) -> None:
     """Raise UsageError for arguments that mean nothing."""
     if save not in ("training", "noise_off"):
         raise UsageError(f"save is {save!r}; pass 'training' or 'noise_off'")
+
+
+def refuse_another(kind: type[Callback], callback: Callback, trainer: Trainer) -> None:
+    """Raise UsageError where the trainer has two: each would take the other's for training's."""
+    run: Any = trainer  # its list of callbacks is not declared
+    if any(isinstance(each, kind) and each is not callback for each in run.callbacks):
+        raise UsageError(
+            f"this trainer has two {kind.__name__} callbacks, and what one puts in the other would "
+            "take for training's own: leave one out"
+        )
 
 
 def refuse_trainer(trainer: Trainer, module: LightningModule, save: str, forward: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Literal
 
 from torch import nn
@@ -12,6 +12,7 @@ from transformers import Trainer
 from varshift._engine import Data, Forward
 from varshift._repair.averaging import test_statistics
 from varshift.errors import UsageError
+from varshift.integrations.silent import silent
 from varshift.integrations.transformers.calibrating import Calibrating
 from varshift.integrations.transformers.stored import StoredStatistics, buffers_of
 
@@ -101,13 +102,16 @@ class NoiseOffStatistics(_Bases):  # type: ignore[misc]
             yield
             return
         calibrating.use_evaluated_weights(self)
-        with test_statistics(
+        noise_off = test_statistics(
             self.model,
             data,
             forward=calibrating.forward_of(self),
             max_samples=calibrating.recent.max_samples,
             frozen=calibrating.frozen_in(self.model),
-        ):
+        )
+        with ExitStack() as stack:
+            with silent([self], ["log"]):  # a loss of calibration is none of training
+                stack.enter_context(noise_off)
             yield
 
     # Files -----------------------------------------------------------------------------------
