@@ -67,8 +67,9 @@ def lock_step(
 
     The model must be borrowed, and in the mode it is to be run in. `stops(path)` says at which
     norms to wait. A norm that runs again is settled again, with the moments of all its runs so
-    far. `modules` are norms to be met as modules, by path. With `ranks` the moments are merged over a process group, in rank order, so that every
-    rank settles on the same bits; the call must lie inside `ranks.together()`.
+    far. With `ranks` the moments are merged over a process group, in rank order, so that every
+    rank settles on the same bits; the call must lie inside `ranks.together()`. `modules` are norms
+    to be met as modules, by path.
 
     Raises MixedUp, on every rank, where the model raised on any rank that runs several batches.
     """

@@ -17,7 +17,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from varshift._engine.normcall import NormCall
 from varshift._engine.sites import Inventory, splits_of
@@ -91,16 +90,20 @@ class Watched:
 
         A hand-made norm may be frozen on purpose, and its statistics be somebody else's.
         """
-        if not (isinstance(self.module, BatchNorm) and self.splits == 1 and isinstance(out, Tensor)):
+        if not (
+            isinstance(self.module, BatchNorm) and self.splits == 1 and isinstance(out, Tensor)
+        ):
             return False
         made = channels_second(out, call.arguments["running_mean"].numel())
         if made is None or made.shape != call.x.shape:
             return False
-        names = ("running_mean", "running_var", "weight", "bias")
-        held = (None if (t := _held(self.module, n)) is None else t.double() for n in names)
-        wanted = functional.batch_norm(call.x.double(), *held, eps=call.arguments["eps"])
+        # Not by F.batch_norm: a tap would meet that.
+        mean, var = (call.arguments[name].double() for name in ("running_mean", "running_var"))
+        weight, bias = (_held(self.module, name) for name in ("weight", "bias"))
+        scale = (var + call.arguments["eps"]).rsqrt() * (1.0 if weight is None else weight)
+        wanted = (call.x.double().movedim(1, -1) - mean) * scale + (0.0 if bias is None else bias)
         error = max(_SAME, 8 * torch.finfo(out.dtype).eps)
-        return torch.allclose(made.double(), wanted, error, error)
+        return torch.allclose(made.double().movedim(1, -1), wanted, error, error)
 
     def _momentum(self, x: Tensor, update: tuple[Tensor, Tensor] | None) -> float | None:
         """In torch's sense, the weight of the new batch; NaN where nobody knows.
@@ -220,7 +223,7 @@ def _computes_itself(module: nn.Module) -> bool:
 
 
 def _weight(x: Tensor, before: Tensor, after: Tensor) -> float:
-    """What weight one update of a running mean has given to a batch; NaN where it was no average."""
+    """The weight that one update of a running mean gave to a batch; NaN where it was no average."""
     batch = x.detach().double().transpose(0, 1).flatten(1).mean(1)
     way, made = batch - before, after.double() - before
     square = float(way.square().sum())

@@ -158,10 +158,11 @@ def _through_norms(routes: Sequence[Route], sites: dict[str, Site]) -> str:
     behind = [route for route in routes if route.norm == worst]
     between = next(layer for layer in behind[0].layers if layer.role == "norm")
     more = f" and {len(behind) - 1} more" if len(behind) > 1 else ""
-    at = f"severity {sites[worst].severity:.2f}" if worst in moved else "no shift was shown there"
+    at = f"severity {sites[worst].severity:.2f}" if worst in moved else "no shift is sure"
     return (
-        f"noise reaches {worst} through {between.path or between.kind} ({between.kind}), which "
-        f"does not remove it: {behind[0].noise}{more} ({at})"
+        f"noise reaches norms through other normalisation alone, which does not remove it: "
+        f"{behind[0].noise}{more} through {between.path or between.kind} ({between.kind}) to "
+        f"{worst} ({at} there)"
     )
 
 
