@@ -229,3 +229,13 @@ def test_noise_through_norms_without_statistics_is_named(between):
     said = next(note for note in m.notes if note.startswith("noise reaches"))
     assert f"2 through 3 ({type(between).__name__}) to 5" in said
     assert not any("no active noise" in note for note in m.notes)
+
+
+def test_a_monitor_takes_two_passes_for_it():
+    model = net(OwnArithmetic)
+    monitor = vs.Monitor(model, budget=1.0)
+    for batch in DATA * 5:
+        model(batch)
+        monitor.step(batch)
+    assert any("computes itself" in note for note in monitor.notes)
+    assert monitor.metrics()["varshift/severity/5"] > 1.1

@@ -24,6 +24,7 @@ from varshift._engine.batches import (
     Forward,
     batches,
     call,
+    cut,
     one_batch,
     why_empty,
 )
@@ -57,6 +58,8 @@ __all__ = ["Followed", "Held", "Passed", "Session", "session"]
 
 Follower = TypeVar("Follower", bound=Tracer)
 R = TypeVar("R", bound=Any)  # a result: a dataclass with notes
+
+_FEW = 2  # samples that show what a norm does
 
 
 @dataclass(frozen=True, eq=False)
@@ -431,7 +434,7 @@ class Session:
     def usual(self, first: Callable[[], Batch | None]) -> tuple[dict[str, nn.Module], set[str]]:
         """Of the norms that are modules in evaluation, those that do there what BatchNorm does.
 
-        And the paths of those that do not. One pass of the first batch, where there are any to ask.
+        And the paths of those that do not. One pass of a few samples, where there are any to ask.
         Ranks of a sharded model would have to make it together: there nothing is asked.
         """
         asked = [p for p, w in self._watched.items() if isinstance(w.module, BatchNorm)]
@@ -441,12 +444,19 @@ class Session:
         start, before, met = rng_state(), self._by_module, ByModule()
         self._by_module = met
         try:
-            self.once(batch, Regime("evaluation", record=(Recorder(),)))
+            self._try(batch, Regime("evaluation", record=(Recorder(),)))
         finally:
             self._by_module = before
             set_rng_state(start)
         found = {path: self._watched[path].module for path in asked if path in met.paths - met.own}
         return found, met.own
+
+    def _try(self, batch: Batch, regime: Regime) -> None:
+        """A pass of a few samples, or of all where the model cannot take so few."""
+        try:
+            self.once(cut(batch, _FEW), regime)
+        except ModelError:
+            self.once(batch, regime)
 
     def noted(self, result: R) -> R:
         """A result of this session, once its block is left, with what could not be given back."""
