@@ -80,6 +80,12 @@ def test_its_verdict_is_that_of_torchs_own(norm):
     assert (d.verdict, d.advice[0].line) == ("noise", "vs.recalibrate(model, data)")
 
 
+def test_one_whose_momentum_is_zero_was_never_updated():
+    model = net(lambda channels: OwnArithmetic(channels, momentum=0.0))
+    assert "VS201" in {f.code for f in vs.check(model, data=DATA)}
+    assert not any(n.frozen for n in vs.inspect(model, DATA[0]).norms)
+
+
 @pytest.mark.parametrize("norm", SUBCLASSES)
 def test_its_statistics_are_renewed_as_torchs_own_are(norm):
     model = net(norm)

@@ -69,6 +69,7 @@ class Watched:
             return None
         updated = not torch.equal(now[0], statistics[0])
         update = (statistics[0], now[0]) if updated else None
+        stuck = isinstance(self.module, BatchNorm) and self.module.momentum == 0
         call = NormCall(
             self.path,
             self.module,
@@ -76,7 +77,7 @@ class Watched:
                 "input": laid,
                 "running_mean": statistics[0],
                 "running_var": statistics[1],
-                "training": self.module.training and (updated or self.each),
+                "training": self.module.training and (updated or self.each or stuck),
                 "momentum": self._momentum(laid, update),
                 "eps": float(getattr(self.module, "eps", 0.0)),
                 "weight": getattr(self.module, "weight", None),
