@@ -80,3 +80,74 @@ class Ghost(nn.BatchNorm1d):
             beside = x.view(-1, self.num_features * self.parts)
             return functional.batch_norm(beside, *held, training=True).view_as(x)
         return functional.batch_norm(x, *(each[: self.num_features] for each in held))
+
+
+class OwnArithmetic(nn.BatchNorm1d):
+    """A BatchNorm by class that calls no batch normalisation in either mode."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean, var = self.running_mean, self.running_var
+        if self.training:
+            mean, var = x.mean(0), x.var(0, unbiased=False)
+            with torch.no_grad():
+                self.running_mean.lerp_(mean, self.momentum)
+                self.running_var.lerp_(x.var(0), self.momentum)
+        return (x - mean) / (var + self.eps).sqrt() * self.weight + self.bias
+
+
+class OwnInTraining(OwnArithmetic):
+    """The same in training alone, as norms that are synchronised by hand are."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            return super().forward(x)
+        return nn.BatchNorm1d.forward(self, x)
+
+
+class Absolute(OwnArithmetic):
+    """Evaluation makes something else of the same statistics."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            return super().forward(x)
+        return (x - self.running_mean).abs() / (self.running_var + self.eps).sqrt()
+
+
+class InPlace(nn.BatchNorm1d):
+    """It writes over what it is given, so that nobody knows afterwards what that was."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean, var = self.running_mean, self.running_var
+        if self.training:
+            mean, var = x.mean(0), x.var(0)
+            self.running_mean.lerp_(mean, 0.1)
+            self.running_var.lerp_(var, 0.1)
+        return x.sub_(mean).div_((var + self.eps).sqrt())
+
+
+class Keeping(nn.Module):
+    """Another framework's momentum: what is kept of the old statistics."""
+
+    def __init__(self, channels: int, momentum: float = 0.9) -> None:
+        super().__init__()
+        self.register_buffer("running_mean", torch.zeros(channels))
+        self.register_buffer("running_var", torch.ones(channels))
+        self.momentum = momentum
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean, var = self.running_mean, self.running_var
+        if self.training:
+            mean, var = x.mean(0), x.var(0)
+            self.running_mean.mul_(self.momentum).add_((1 - self.momentum) * mean.detach())
+            self.running_var.mul_(self.momentum).add_((1 - self.momentum) * var.detach())
+        return (x - mean) / (var + 1e-5).sqrt()
+
+
+class KeepingByCall(Keeping):
+    """The same by the operation, which takes the weight of the new ones."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        held = self.running_mean, self.running_var
+        return functional.batch_norm(
+            x, *held, training=self.training, momentum=1 - self.momentum, eps=1e-5
+        )

@@ -31,16 +31,22 @@ class Observed:
         measurement: what `measure` does.
         origins: by source, where it is made.
         off: by norm, the severity of what it has stored against evaluation.
+        kept: norms that `recalibrate` leaves as they are.
     """
 
     explanation: Explanation
     measurement: Measurement
     origins: Mapping[str, OriginLine]
     off: Mapping[str, Figure]
+    kept: frozenset[str] = frozenset()
 
     @classmethod
     def of(
-        cls, explanation: Explanation, measurement: Measurement, origins: Mapping[str, OriginLine]
+        cls,
+        explanation: Explanation,
+        measurement: Measurement,
+        origins: Mapping[str, OriginLine],
+        kept: frozenset[str] = frozenset(),
     ) -> Observed:
         """With what stored statistics are off by."""
         sites = measurement.sites
@@ -50,7 +56,7 @@ class Observed:
             for path, site in explanation.factors.items()
             if path in sites
         }
-        return cls(explanation, measurement, origins, apart)
+        return cls(explanation, measurement, origins, apart, kept)
 
     def origin(self, source: str | None) -> OriginLine:
         """Where a source comes from."""

@@ -52,6 +52,7 @@ def _noise(case: Case, place: str) -> Iterator[Step]:
         return
     if case.trained:
         yield from _recalibrate(case, "noise")
+    yield from _without_statistics(case, place, "noise")
     routed = {route.noise for route in explanation.structure.routes}
     sources = tuple(n.name for n in explanation.structure.noises if n.active and n.name in routed)
     before = case.gains.severity(place, {})
@@ -139,9 +140,14 @@ def _on_sources(
 
 
 def _recalibrate(case: Case, cause: Cause) -> Iterator[Step]:
-    """Exact statistics of evaluation: nothing is then left between them and what arrives."""
-    explanation = case.seen.explanation
-    off = case.seen.off
+    """Exact statistics of evaluation: nothing is then left between them and what arrives.
+
+    Not where all that is off are norms that it leaves as they are.
+    """
+    explanation, kept = case.seen.explanation, case.seen.kept
+    off = {path: size for path, size in case.seen.off.items() if path not in kept}
+    if kept and all(map(case.seen.fits, off)):
+        return
     place = max(off, key=lambda path: off[path], default=None)
     frozen = any(why.cause is StaleCause.FROZEN for why in explanation.stale.values())
     yield Step(
@@ -156,16 +162,26 @@ def _recalibrate(case: Case, cause: Cause) -> Iterator[Step]:
     )
 
 
+def _without_statistics(case: Case, place: str, cause: Cause) -> Iterator[Step]:
+    """Of a norm that goes by each sample alone in training, and is never rewritten."""
+    norm = case.norm(place)
+    if norm is not None and "InstanceNorm" in norm.kind:
+        line = f"{norm.kind}({norm.channels}, track_running_stats=False)"
+        yield Step("drop-running-statistics", cause, line, place=place)
+
+
 def _staleness(case: Case, place: str) -> Iterator[Step]:
     yield from _recalibrate(case, "staleness")
+    yield from _without_statistics(case, place, "staleness")
     why = case.seen.explanation.stale.get(place)
     path, cause = repr(place), None if why is None else why.cause
-    if cause is StaleCause.FROZEN:
+    own = place in case.seen.explanation.blame.otherwise  # its flag and momentum mean what it likes
+    if cause is StaleCause.FROZEN and not own:
         line = f"model.get_submodule({path}).train()"
         yield Step("unfreeze", "staleness", line, place=place)
     elif cause is StaleCause.LAST_BATCHES:
         yield _mixed("staleness", place)
-    elif cause in _BY_MOMENTUM and why is not None and why.momentum != _USUAL:
+    elif cause in _BY_MOMENTUM and why is not None and why.momentum != _USUAL and not own:
         line = f"model.get_submodule({path}).momentum = {_USUAL}"
         yield Step("set-momentum", "staleness", line, place=place)
 
@@ -192,8 +208,7 @@ def _small_batch(case: Case, place: str) -> Iterator[Step]:
         yield Step("separate-norms", "small-batch", line, place=place)
         return
     if norm is not None and "InstanceNorm" in norm.kind:
-        line = f"{norm.kind}({norm.channels}, track_running_stats=False)"
-        yield Step("drop-running-statistics", "small-batch", line, place=place)
+        yield from _without_statistics(case, place, "small-batch")
         return
     yield from _recalibrate(case, "small-batch")
     explanation, measured = case.seen.explanation, case.seen.measurement.sites.get(place)
@@ -221,6 +236,9 @@ def _data(case: Case, place: str) -> Iterator[Step]:
 
 def _other_norms(case: Case, place: str) -> Iterator[Step]:
     """What those norms receive in evaluation has no figure: training never runs them."""
+    others = case.seen.explanation.other_norms
+    if others is not None and others.evaluation and case.seen.kept.issuperset(others.evaluation):
+        return
     for step in _recalibrate(case, "other-norms"):
         yield replace(step, place=place, before=None, after=None)
 

@@ -22,7 +22,8 @@ def told(
 ) -> Diagnosis:
     """The diagnosis, before any repair is tried; `tested` and `judged` as in `unseen`."""
     explanation = looked.explanation
-    seen = Observed.of(explanation, looked.measurement, origins)
+    kept = looked.evidence.run.kept
+    seen = Observed.of(explanation, looked.measurement, origins, kept)
     gains = Gains(_expected(looked), explanation.blame, explanation.structure)
     case = Case(seen, gains, trained=not looked.evidence.seen.fresh)
     worst, steps = worst_places(seen), advice(case)

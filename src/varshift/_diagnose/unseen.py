@@ -9,6 +9,11 @@ from varshift.results import Step, Unseen, UnseenKind
 
 __all__ = ["unseen"]
 
+_RENEWED = (
+    "it normalises by arithmetic of its own; forwards in train mode with the layers that draw in "
+    "eval mode let it renew them"
+)
+
 
 def unseen(case: Case, steps: tuple[Step, ...], *, tested: bool, judged: bool) -> Iterator[Unseen]:
     """What no figure of a diagnosis speaks of.
@@ -19,6 +24,10 @@ def unseen(case: Case, steps: tuple[Step, ...], *, tested: bool, judged: bool) -
     structure = explanation.structure
     for path, why in explanation.skipped.items():
         yield Unseen(UnseenKind.SKIPPED_NORM, (path,), why)
+    moving = (norm.path for norm in structure.norms if not norm.frozen)
+    off = {path for path in case.seen.off if not case.seen.fits(path)} & case.seen.kept
+    if kept := tuple(path for path in moving if path in off):
+        yield Unseen(UnseenKind.KEPT_NORM, kept, _RENEWED)
     dead = tuple(path for path, site in measurement.sites.items() if site.dead)
     if dead:
         yield Unseen(UnseenKind.DEAD_CHANNELS, dead)

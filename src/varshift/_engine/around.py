@@ -23,7 +23,7 @@ from varshift._engine.tap import OnNorm, Tap
 from varshift._engine.trace.modules import ModuleStack, module_stack
 from varshift._engine.trace.tracer import Tracer
 from varshift._engine.unread import Vectors
-from varshift._engine.watched import Watched, watching
+from varshift._engine.watched import ByModule, Watched, watching
 
 __all__ = ["Around", "Trace"]
 
@@ -65,6 +65,7 @@ class Around:
 
     Attributes:
         inventory: the model's modules, and `watched` those that may normalise in their own way.
+        by_module: takes in those that did, and called no batch normalisation.
         report: is told the modules that run, where the pass is followed.
         trace: of the session's first traced pass. It is this one, once it is left, where the regime
             asks for a structure and there was none.
@@ -75,6 +76,7 @@ class Around:
     regime: Regime
     inventory: Inventory
     watched: dict[str, Watched]
+    by_module: ByModule
     report: Any
     trace: Trace | None
     control: Control | None = None
@@ -82,6 +84,7 @@ class Around:
     def __post_init__(self) -> None:
         self._met: set[str] = set()
         self._meet = _meeting(self.regime, self._met)
+        self._meet_module = self.by_module.meeting(_meeting(self.regime, set()))
         self._tracing = self.regime.structure and self.trace is None
 
     def enter(self, stack: ExitStack) -> None:
@@ -112,7 +115,7 @@ class Around:
         """The cheap lane, on which norms alone are met."""
         strays = None if self.trace is None else self.trace.tracer.strays
         if self.watched:
-            stack.enter_context(watching(self.watched, self._meet, self._met))
+            stack.enter_context(watching(self.watched, self._meet_module, self._met))
         stack.enter_context(Tap(self.inventory.model, self._meet, self.inventory.owners, strays))
 
     def _follow(self, stack: ExitStack) -> None:
@@ -128,7 +131,7 @@ class Around:
         if self._tracing:
             stack.callback(self._traced, mode, rng_state())
         if self.watched:
-            shown = partial(mode.module_norm, self._meet)
+            shown = partial(mode.module_norm, self._meet_module)
             stack.enter_context(watching(self.watched, shown, self._met, mode.aside))
 
     def _mode(self, modules: ModuleStack) -> Tracer:

@@ -9,7 +9,7 @@ they go on. One forward pass in all, exact for any batching; only live activatio
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -25,6 +25,7 @@ from varshift._engine.record.joined import is_small, joined_moments, pooled
 from varshift._engine.record.moments import channel_moments
 from varshift._engine.sites import Handle
 from varshift._engine.tap import Tap
+from varshift._engine.usual import entering
 from varshift._engine.weakly import weakly
 from varshift.errors import ModelError
 from varshift.theory.moments import Moments, merge_all
@@ -60,18 +61,21 @@ def lock_step(
     ranks: Ranks | None = None,
     max_bytes: int | None = None,
     report: Report = lambda done, total: None,
+    modules: Mapping[str, nn.Module] | None = None,
 ) -> LockStep:
     """Run all batches side by side; at each site call `settle(site, merged moments)`.
 
     The model must be borrowed, and in the mode it is to be run in. `stops(path)` says at which
     norms to wait. A norm that runs again is settled again, with the moments of all its runs so
     far. With `ranks` the moments are merged over a process group, in rank order, so that every
-    rank settles on the same bits; the call must lie inside `ranks.together()`.
+    rank settles on the same bits; the call must lie inside `ranks.together()`. `modules` are norms
+    to be met as modules, by path.
 
     Raises MixedUp, on every rank, where the model raised on any rank that runs several batches.
     """
     run = LockStep(model, settle, stops, forward, ranks or Ranks(), MemoryBound(max_bytes))
-    with _seldom_collected():
+    run.modules = modules or {}
+    with _seldom_collected(), entering(run.modules, weakly(run.arrive)):
         try:
             run.start(data)
             run.settle_all(report)
@@ -125,9 +129,10 @@ class LockStep:
         self.merged: dict[str, Moments] = {}
         self.runs: dict[str, int] = {}
         self.by_batch: set[str] = set()
+        self.modules: Mapping[str, nn.Module] = {}
         self._model, self._forward, self._stops = model, forward, stops
         self._settle, self._ranks, self._memory = settle, ranks, memory
-        self._tap = Tap(model, weakly(self._arrive))
+        self._tap = Tap(model, weakly(self.arrive))
         self._order = SiteOrder(model)
         self._turns = Turns()
         self._waiting: dict[str, list[Lane]] = {}
@@ -195,7 +200,7 @@ class LockStep:
         with self._tap:
             call(self._model, batch, self._forward)
 
-    def _arrive(self, call: NormCall) -> None:
+    def arrive(self, call: NormCall) -> None:
         """Called by a micro-batch as it reaches a norm: wait here until it is settled."""
         if not self._stops(call.path):
             return
@@ -271,7 +276,7 @@ class LockStep:
             if call.path not in alone:
                 alone[call.path] = channel_moments(call.x)
 
-        with Tap(self._model, keep):
+        with entering(self.modules, keep), Tap(self._model, keep):
             call(self._model, witness.batch, self._forward)
         seen = self._seen.get(witness, {})
         return all(_alike(moments, alone.get(path)) for path, moments in seen.items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor, nn
@@ -32,12 +32,15 @@ class NormCall:
             those left out are not there.
         each: in training each sample is normalised by moments of its own, whose averages are
             stored, as InstanceNorm does.
+        own: in evaluation it was not seen to be what batch normalisation makes of these statistics,
+            so that other ones may mean something else to it.
     """
 
     path: str
     owner: nn.Module
     arguments: Mapping[str, Any]
     each: bool = False
+    own: bool = False
 
     @property
     def x(self) -> Tensor:
@@ -78,4 +81,4 @@ class NormCall:
 
     def given(self, **arguments: Any) -> NormCall:
         """The same call with other arguments."""
-        return NormCall(self.path, self.owner, {**self.arguments, **arguments}, self.each)
+        return replace(self, arguments={**self.arguments, **arguments})

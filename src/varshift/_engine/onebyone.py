@@ -7,7 +7,7 @@ ranks, and where micro-batches cannot stop inside a forward.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 
@@ -22,6 +22,7 @@ from varshift._engine.record.moments import channel_moments
 from varshift._engine.sharding import is_sharded
 from varshift._engine.sites import Handle
 from varshift._engine.tap import Tap
+from varshift._engine.usual import entering
 from varshift.theory.moments import Moments
 
 __all__ = ["site_by_site"]
@@ -37,12 +38,14 @@ def site_by_site(
     ranks: Ranks | None = None,
     report: Callable[[int, int | None], None] = lambda done, total: None,
     by_batch: set[str] | None = None,
+    modules: Mapping[str, nn.Module] | None = None,
 ) -> dict[str, Moments]:
     """Settle the first unsettled site with its moments over all batches, until none is left.
 
     A norm that runs more than once is settled on its first run. With `ranks` all settle the same
     site at the same time, with the moments of all; the call must lie inside `ranks.together()`.
     `by_batch` takes in the norms that normalise by their batch, and have nothing to settle.
+    `modules` are norms to be met as modules, by path.
     """
     aside = set() if by_batch is None else by_batch
     ranks = ranks or Ranks()
@@ -56,7 +59,8 @@ def site_by_site(
         search = _Search(lambda path: stops(path) and path not in settled, not sharded, aside)
         for batch, counts in turns:
             search.begin(counts)
-            with suppress(_Reached), Tap(model, search.meet):
+            meeting_all = entering(modules or {}, search.meet)
+            with suppress(_Reached), meeting_all, Tap(model, search.meet):
                 call(model, batch, forward)
         found = _together(search, meeting, ranks)
         if found is None:

@@ -24,6 +24,7 @@ from varshift._engine.batches import (
     Forward,
     batches,
     call,
+    cut,
     one_batch,
     why_empty,
 )
@@ -41,13 +42,14 @@ from varshift._engine.edits import Edit
 from varshift._engine.instep import in_step
 from varshift._engine.progress import Progress, Reporter, reporter
 from varshift._engine.ranks import Ranks
-from varshift._engine.regime import Flags, Mode, Regime
+from varshift._engine.regime import Flags, Mode, Recorder, Regime
 from varshift._engine.sharding import is_sharded, is_synchronised
 from varshift._engine.sites import Inventory, norm_handles
 from varshift._engine.structure import traced
 from varshift._engine.trace.tracer import Tracer
 from varshift._engine.unread import refuse_unreadable
-from varshift._engine.watched import watched_norms
+from varshift._engine.watched import ByModule, watched_norms
+from varshift._torch.classes import BatchNorm, InstanceNorm
 from varshift.errors import DataError, ModelError
 from varshift.results import Note, NoteKind, Structure
 from varshift.results.structure import alone
@@ -56,6 +58,8 @@ __all__ = ["Followed", "Held", "Passed", "Session", "session"]
 
 Follower = TypeVar("Follower", bound=Tracer)
 R = TypeVar("R", bound=Any)  # a result: a dataclass with notes
+
+_FEW = 2  # samples that show what a norm does
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +124,7 @@ class Session:
         self.on: Flags = [(module, module.training) for _, module in self._inventory.modules]
         self.off, self._evaluates_its_own_way = evaluation_flags(self.model, self.on)
         self._watched = watched_norms(self._inventory)
+        self._by_module = ByModule()
         self._structure: Structure | None = None
         self._twice: frozenset[str] | None = None
 
@@ -160,7 +165,9 @@ class Session:
     def _once(self, batch: Batch, regime: Regime, report: Any) -> Any:
         for recorder in regime.record:
             recorder.begin(batch)
-        around = Around(batch, regime, self._inventory, self._watched, report, self.trace)
+        around = Around(
+            batch, regime, self._inventory, self._watched, self._by_module, report, self.trace
+        )
         set_training(self._flags(regime))
         try:
             with ExitStack() as stack:
@@ -325,6 +332,7 @@ class Session:
                 recorder.joined(self.ranks.gather(recorder.share()))
         self.drew = _united(self.ranks.gather(self.drew))
         self.draws = _united(self.ranks.gather(self.draws))
+        self._by_module.join(self.ranks.gather(self._by_module))
         if any(regime.structure for regime in regimes.values()):
             self._share_structure()
         return Passed(sum(p.samples for p in passed), sum(p.batches for p in passed))
@@ -410,8 +418,46 @@ class Session:
 
     @property
     def watched(self) -> frozenset[str]:
-        """Paths of modules that may normalise in their own way: nothing is run in their place."""
-        return frozenset(self._watched)
+        """Paths of modules that normalise in their own way: nothing is run in their place."""
+        return frozenset(self._by_module.paths)
+
+    @property
+    def kept(self) -> frozenset[str]:
+        """Of the norms that evaluation ran, those into which nothing is written."""
+        return frozenset(self._by_module.own)
+
+    @property
+    def by_hand(self) -> tuple[str, ...]:
+        """Paths of what holds running statistics and is no norm of torch's by class."""
+        norms = (BatchNorm, InstanceNorm)
+        return tuple(p for p, each in self._watched.items() if not isinstance(each.module, norms))
+
+    def usual(self, first: Callable[[], Batch | None]) -> tuple[dict[str, nn.Module], set[str]]:
+        """Of the norms that are modules in evaluation, those that do there what BatchNorm does.
+
+        And the paths of those that do not. One pass of a few samples, where there are any to ask.
+        Ranks of a sharded model would have to make it together: there nothing is asked.
+        """
+        asked = [p for p, w in self._watched.items() if isinstance(w.module, BatchNorm)]
+        batch = first() if asked and not is_sharded(self.model) else None
+        if batch is None:
+            return {}, set()
+        start, before, met = rng_state(), self._by_module, ByModule()
+        self._by_module = met
+        try:
+            self._try(batch, Regime("evaluation", record=(Recorder(),)))
+        finally:
+            self._by_module = before
+            set_rng_state(start)
+        found = {path: self._watched[path].module for path in asked if path in met.paths - met.own}
+        return found, met.own
+
+    def _try(self, batch: Batch, regime: Regime) -> None:
+        """A pass of a few samples, or of all where the model cannot take so few."""
+        try:
+            self.once(cut(batch, _FEW), regime)
+        except ModelError:
+            self.once(batch, regime)
 
     def noted(self, result: R) -> R:
         """A result of this session, once its block is left, with what could not be given back."""

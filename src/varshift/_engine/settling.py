@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from torch import nn
+
 from varshift._engine.batches import Batch, Data, why_empty
 from varshift._engine.borrow.model import set_training
 from varshift._engine.borrow.rng import drawn_from, rng_state
@@ -33,7 +35,8 @@ class Settled:
     """What happened, on all ranks together.
 
     `reused` are the norms that ran more than once a pass, `by_batch` those that normalised by their
-    batch and have nothing to settle; `noisy` says whether anything was drawn.
+    batch and have nothing to settle, `own` those that evaluate by arithmetic of their own; `noisy`
+    says whether anything was drawn.
     """
 
     samples: int
@@ -42,6 +45,7 @@ class Settled:
     noisy: bool
     one_by_one: OneByOne | None
     by_batch: tuple[str, ...] = ()
+    own: frozenset[str] = frozenset()
 
 
 def settle(
@@ -70,6 +74,7 @@ class _Settling:
     stops: Stops
     restart: Callable[[], None]
     by_batch: set[str] = field(default_factory=set)
+    modules: dict[str, nn.Module] = field(default_factory=dict)
 
     def settled(self, data: Data, max_samples: int | None, max_bytes: int | None) -> Settled:
         """Side by side where that can be and is right, else one at a time."""
@@ -78,6 +83,8 @@ class _Settling:
         taken = run.batches(data, max_samples)
         reading = run.report.reading(taken, data, max_samples, then="recalibrating")
         stream = _Stream(reading, drawing=type(data) not in (list, tuple, deque))
+        usual, own = run.usual(stream.first)
+        self.modules.update(usual)
         why = self._why_one_by_one()
         reused: tuple[str, ...] = ()
         if why is None:
@@ -85,13 +92,14 @@ class _Settling:
         else:
             self._one_by_one(stream)
         noisy = run.ranks.any(stream.others_drew())
-        counts = run.ranks.gather((len(stream.taken), stream.samples, self.by_batch), "counts")
-        if not any(count for count, _, _ in counts):
+        counts = run.ranks.gather((len(stream.taken), stream.samples, self.by_batch, own), "counts")
+        if not any(count for count, *_ in counts):
             raise DataError(why_empty(data))
-        samples = sum(samples for _, samples, _ in counts)
-        done = sum(count for count, _, _ in counts)
-        by_batch = tuple(sorted(set().union(*(paths for _, _, paths in counts))))
-        return Settled(samples, done, reused, noisy, why, by_batch)
+        samples = sum(samples for _, samples, *_ in counts)
+        done = sum(count for count, *_ in counts)
+        by_batch = tuple(sorted(set().union(*(paths for *_, paths, _ in counts))))
+        own = set().union(*(paths for *_, paths in counts))
+        return Settled(samples, done, reused, noisy, why, by_batch, frozenset(own))
 
     def _why_one_by_one(self) -> OneByOne | None:
         if is_sharded(self.run.model):
@@ -116,6 +124,7 @@ class _Settling:
                 ranks=self.run.ranks,
                 max_bytes=max_bytes,
                 report=self.run.report,
+                modules=self.modules,
             )
         except MixedUp as mixed_up:
             error = mixed_up.error
@@ -150,6 +159,7 @@ class _Settling:
             ranks=self.run.ranks,
             report=self.run.report,
             by_batch=self.by_batch,
+            modules=self.modules,
         )
 
 
@@ -163,6 +173,13 @@ class _Stream:
         self.samples = 0
         self._drew = False
         self._after = rng_state()
+        self._ahead: list[Batch] = []
+
+    def first(self) -> Batch | None:
+        """The first batch, which is still to come; None where there is none."""
+        batch = self._next()
+        self._ahead = [] if batch is None else [batch]
+        return batch
 
     def __iter__(self) -> Iterator[Batch]:
         while (batch := self._next()) is not None:
@@ -172,6 +189,8 @@ class _Stream:
 
     def _next(self) -> Batch | None:
         """One batch more; a loader draws too, if only its workers' seed."""
+        if self._ahead:
+            return self._ahead.pop()
         if not self._drawing:
             return next(self._source, None)
         self._drew = self.others_drew()

@@ -14,7 +14,7 @@ from varshift._engine.prove import prove
 from varshift._engine.sites import Inventory, Untracked
 from varshift._engine.subject import subject_of
 from varshift._engine.trace.noises import named, silent_noises
-from varshift._engine.trace.tracer import Tracer
+from varshift._engine.trace.tracer import SiteSeen, Tracer
 from varshift._engine.trace.trails import Reached, Trail
 from varshift._engine.trace.zeroed import zeroed_noises
 from varshift._engine.unread import unread
@@ -84,8 +84,7 @@ def _norms(held: Inventory, tracer: Tracer) -> list[Norm]:
             path=seen.path,
             kind=seen.kind,
             channels=seen.channels,
-            # The module's own attribute: with momentum=None the operation is handed an average.
-            momentum=getattr(seen.owner, "momentum", seen.momentum),
+            momentum=_momentum(seen),
             eps=seen.eps,
             affine=seen.affine,
             frozen=seen.frozen,
@@ -106,9 +105,21 @@ def _norms(held: Inventory, tracer: Tracer) -> list[Norm]:
             calls=0,
         )
         for path, handle in held.handles.items()
-        if path not in tracer.sites and handle.certain and handle.registered
+        if handle.certain
+        and handle.registered
+        and path not in tracer.sites
+        and path not in tracer.modules.called
     ]
     return reached + unreached
+
+
+def _momentum(seen: SiteSeen) -> float | None:
+    """Of a norm, in torch's sense."""
+    named = getattr(seen.owner, "momentum", seen.momentum)
+    # With momentum=None the operation is handed an average. Else what it is handed counts: the
+    # attribute of a module that calls it by hand may have the meaning of another framework.
+    told = named is None or seen.momentum is None or (seen.frozen and not seen.by_module)
+    return named if told else seen.momentum
 
 
 def _python_draw(generator: str) -> Noise:
@@ -182,12 +193,14 @@ def _notes(
 
 
 def _by_hand(held: Inventory, tracer: Tracer) -> list[str]:
-    """Paths of what holds running statistics and was not met as a norm."""
-    uncertain = [
-        path for path, each in held.handles.items() if each.registered and not each.certain
-    ]
-    found = dict.fromkeys([*uncertain, *_watched(held)])
-    return [path for path in found if path not in tracer.sites]
+    """Paths of what holds running statistics and was not met as a norm.
+
+    Of a BatchNorm that was not reached either, that is what is said.
+    """
+    holding = [path for path, each in held.handles.items() if each.registered]
+    unreached = {p for p, each in held.handles.items() if each.certain} - tracer.modules.called
+    found = dict.fromkeys([*holding, *_watched(held)])
+    return [path for path in found if path not in tracer.sites and path not in unreached]
 
 
 def _watched(held: Inventory) -> Iterator[str]:

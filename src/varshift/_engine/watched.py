@@ -1,15 +1,17 @@
 """Norms that call no batch normalisation: InstanceNorm with running statistics, and hand-made ones.
 
-They are met as modules, on the way out, with what came in. So they can be measured, but nothing can
-be run in their place.
+So does a subclass of BatchNorm with arithmetic of its own, be it in one mode alone. They are met as
+modules, on the way out, with what came in. So they can be measured, but nothing can be run in their
+place.
 """
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -18,13 +20,17 @@ from torch import Tensor, nn
 
 from varshift._engine.normcall import NormCall
 from varshift._engine.sites import Inventory, splits_of
+from varshift._engine.tap import OnNorm
 from varshift._torch.classes import BatchNorm, InstanceNorm
 from varshift._torch.tensors import version
 
-__all__ = ["Watched", "watched_norms", "watching"]
+__all__ = ["ByModule", "Watched", "channels_second", "watched_norms", "watching"]
 
 # running_mean, moving_mean, ema_mean, running_avg_mean …, and what the other statistic is called.
 _MEAN = re.compile(r"_?(running|moving|mov|ema|avg|population|pop|global)_(\w+_)?mean")
+_ALIKE = 0.02  # relative, between a momentum as named and as one update shows it
+_LEFT = 0.01  # of an update's square, at most so much may be no step towards the batch's mean
+_SAME = 1e-3  # relative or absolute, between what a norm gives and what torch's gives
 _SPREADS = {"variance": 1, "var": 1, "std": 2, "stddev": 2, "sigma": 2}  # and the power it takes
 
 
@@ -53,29 +59,91 @@ class Watched:
         mean, spread = (each.detach().reshape(self.splits, -1) for each in held if each is not None)
         return mean.mean(0).clone(), (spread**self.power).mean(0)
 
-    def call(self, x: Tensor, statistics: tuple[Tensor, Tensor]) -> NormCall | None:
+    def call(self, x: Tensor, statistics: tuple[Tensor, Tensor], out: Any) -> NormCall | None:
         """What came in, as a call of batch normalisation; None where no dimension has channels.
 
         `statistics`: before it ran. One that leaves them alone is frozen.
         """
-        laid, now = _channels_second(x, statistics[0].numel()), self.statistics
+        laid, now = channels_second(x, statistics[0].numel()), self.statistics
         if laid is None or now is None:
             return None
         updated = not torch.equal(now[0], statistics[0])
-        return NormCall(
+        update = (statistics[0], now[0]) if updated else None
+        stuck = isinstance(self.module, BatchNorm) and self.module.momentum == 0
+        call = NormCall(
             self.path,
             self.module,
             {
                 "input": laid,
                 "running_mean": statistics[0],
                 "running_var": statistics[1],
-                "training": self.module.training and (updated or self.each),
-                "momentum": getattr(self.module, "momentum", None),
+                "training": self.module.training and (updated or self.each or stuck),
+                "momentum": self._momentum(laid, update),
                 "eps": float(getattr(self.module, "eps", 0.0)),
                 "weight": getattr(self.module, "weight", None),
             },
             each=self.each,
         )
+        return call if self.module.training else replace(call, own=not self._is_usual(call, out))
+
+    def _is_usual(self, call: NormCall, out: Any) -> bool:
+        """Whether evaluation made of these statistics what torch's BatchNorm does.
+
+        A hand-made norm may be frozen on purpose, and its statistics be somebody else's.
+        """
+        if not (
+            isinstance(self.module, BatchNorm) and self.splits == 1 and isinstance(out, Tensor)
+        ):
+            return False
+        made = channels_second(out, call.arguments["running_mean"].numel())
+        if made is None or made.shape != call.x.shape:
+            return False
+        # Not by F.batch_norm: a tap would meet that.
+        mean, var = (call.arguments[name].double() for name in ("running_mean", "running_var"))
+        weight, bias = (_held(self.module, name) for name in ("weight", "bias"))
+        scale = (var + call.arguments["eps"]).rsqrt() * (1.0 if weight is None else weight)
+        wanted = (call.x.double().movedim(1, -1) - mean) * scale + (0.0 if bias is None else bias)
+        error = max(_SAME, 8 * torch.finfo(out.dtype).eps)
+        return torch.allclose(made.double().movedim(1, -1), wanted, error, error)
+
+    def _momentum(self, x: Tensor, update: tuple[Tensor, Tensor] | None) -> float | None:
+        """In torch's sense, the weight of the new batch; NaN where nobody knows.
+
+        The attribute may mean what is kept of the old ones, as in Keras: one update tells.
+        """
+        named = getattr(self.module, "momentum", math.nan)
+        torchs = isinstance(self.module, (BatchNorm, InstanceNorm))
+        if named is None or self.each:
+            return None if named is None else float(named)
+        if update is None or math.isnan(weight := _weight(x, *update)):
+            return float(named) if torchs else math.nan
+        meant = (named, 1 - named) if isinstance(named, (int, float)) else ()
+        return next((m for m in meant if math.isclose(m, weight, rel_tol=_ALIKE)), weight)
+
+
+@dataclass(eq=False)
+class ByModule:
+    """Paths of the norms that were met as modules; `own` are those that `NormCall.own` tells of."""
+
+    paths: set[str] = field(default_factory=set)
+    own: set[str] = field(default_factory=set)
+
+    def meeting(self, meet: OnNorm) -> OnNorm:
+        """`meet`, with the paths kept."""
+
+        def met(call: NormCall) -> NormCall | None:
+            self.paths.add(call.path)
+            if call.own:
+                self.own.add(call.path)
+            return meet(call)
+
+        return met
+
+    def join(self, others: Iterable[ByModule]) -> None:
+        """Take in what other ranks have met."""
+        for other in others:
+            self.paths |= other.paths
+            self.own |= other.own
 
 
 def watched_norms(held: Inventory) -> dict[str, Watched]:
@@ -85,7 +153,7 @@ def watched_norms(held: Inventory) -> dict[str, Watched]:
         if isinstance(module, torch.jit.ScriptModule):
             continue
         if isinstance(module, BatchNorm):
-            if splits := splits_of(module):
+            if splits := splits_of(module) or int(_computes_itself(module)):
                 found[path] = Watched(path, module, "running_mean", "running_var", 1, splits=splits)
         elif (names := _names(module)) is not None:
             each = isinstance(module, InstanceNorm)
@@ -108,7 +176,8 @@ def watching(
     with ExitStack() as hooks:
         for norm in norms.values():
             hook = _Hook(norm, meet, met, aside)
-            hooks.callback(norm.module.register_forward_pre_hook(hook.enter).remove)
+            enter = norm.module.register_forward_pre_hook(hook.enter, with_kwargs=True)
+            hooks.callback(enter.remove)
             hooks.callback(norm.module.register_forward_hook(hook.leave).remove)
         yield
 
@@ -128,8 +197,8 @@ class _Hook:
         self._before: tuple[Tensor, Tensor] | None = None
         self._version = 0
 
-    def enter(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        x = inputs[0] if inputs else None
+    def enter(self, module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
+        x = next(iter((*inputs, *named.values())), None)
         self._met.discard(self._norm.path)
         self._x = x if isinstance(x, Tensor) and x.is_floating_point() else None
         self._version = 0 if self._x is None else version(self._x)
@@ -141,9 +210,28 @@ class _Hook:
         if x is None or version(x) != self._version or self._norm.path in self._met:
             return
         with self._aside():
-            call = None if self._before is None else self._norm.call(x, self._before)
+            call = None if self._before is None else self._norm.call(x, self._before, output)
             if call is not None:
                 self._meet(call)
+
+
+def _computes_itself(module: nn.Module) -> bool:
+    """Whether its forward is not torch's own, and so may call no batch normalisation."""
+    if _held(module, "running_mean") is None:
+        return False
+    own = vars(module).get("forward", type(module).forward)
+    return not (getattr(own, "__module__", None) or "").startswith("torch.nn.modules.")
+
+
+def _weight(x: Tensor, before: Tensor, after: Tensor) -> float:
+    """The weight that one update of a running mean gave to a batch; NaN where it was no average."""
+    batch = x.detach().double().transpose(0, 1).flatten(1).mean(1)
+    way, made = batch - before, after.double() - before
+    square = float(way.square().sum())
+    weight = float((way * made).sum()) / square if square else math.nan
+    left = float((made - weight * way).square().sum())
+    fits = left <= _LEFT * float(made.square().sum()) and 0 < weight <= 1 + _ALIKE
+    return float(f"{weight:.3g}") if fits else math.nan
 
 
 @cache
@@ -173,7 +261,7 @@ def _held(module: nn.Module, name: str) -> Tensor | None:
     return None
 
 
-def _channels_second(x: Tensor, channels: int) -> Tensor | None:
+def channels_second(x: Tensor, channels: int) -> Tensor | None:
     """The same values with channels in dimension 1; they may be the last, as other libraries do."""
     if x.ndim > 1 and x.shape[1] == channels:
         return x

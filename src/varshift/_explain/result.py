@@ -15,7 +15,13 @@ from varshift._explain.reasons import Told, reason
 from varshift._explain.rest import rest_notes
 from varshift._explain.settling import FirstBatch
 from varshift._explain.verdict import LEAST, judged, sure
-from varshift._measure.staleness import LARGE, large_momentum, looks_trained, staleness_of
+from varshift._measure.staleness import (
+    LARGE,
+    known_momentum,
+    large_momentum,
+    looks_trained,
+    staleness_of,
+)
 from varshift.results import (
     Explanation,
     Factors,
@@ -175,8 +181,9 @@ def _notes(run: Session, held: Held, lanes: Lanes, settling: FirstBatch) -> Iter
         )
     large: dict[float, list[str]] = {}
     for norm in run.structure.norms:
-        if norm.calls and not norm.frozen and (norm.momentum or 0.0) >= LARGE:
-            large.setdefault(norm.momentum or 0.0, []).append(norm.path)
+        momentum = known_momentum(norm.momentum)
+        if norm.calls and not norm.frozen and momentum >= LARGE:
+            large.setdefault(momentum, []).append(norm.path)
     for momentum, paths in large.items():
         more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
         yield f"{', '.join(paths[:3])}{more}: {large_momentum(momentum)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
@@ -25,7 +25,7 @@ from varshift._engine import (
 )
 from varshift._measure.shift import site_of
 from varshift.errors import ModelError
-from varshift.results import Measurement, Site, Structure
+from varshift.results import Measurement, NoteKind, Route, Site, Structure
 
 __all__ = ["measure", "measurement_of"]
 
@@ -136,18 +136,40 @@ def _notes(run: Session, structure: Structure, sites: dict[str, Site]) -> Iterat
     for norm in structure.norms:
         if norm.reused:
             yield f"{norm.path}: runs more than once a pass; its inputs are pooled"
-    if not structure.direct():
+    if structure.routes and not structure.direct():
+        yield _through_norms(structure.routes, sites)
+    elif not structure.routes:
         yield _without_noise(sites)
 
 
-def _without_noise(sites: dict[str, Site]) -> str:
-    """Not that nothing shifts, where something does."""
-    start = "no active noise reaches a norm directly"
-    moved = {
+def _moved(sites: dict[str, Site]) -> dict[str, Site]:
+    """Those that shift, and surely."""
+    return {
         path: site
         for path, site in sites.items()
         if abs(site.shift - 1) > max(_LITTLE, 2 * site.shift_se)
     }
+
+
+def _through_norms(routes: Sequence[Route], sites: dict[str, Site]) -> str:
+    """Of noise that reaches norms through others alone: these keep no statistics, and let it on."""
+    moved = _moved({route.norm: sites[route.norm] for route in routes if route.norm in sites})
+    worst = max(moved, key=lambda path: moved[path].severity, default=routes[0].norm)
+    behind = [route for route in routes if route.norm == worst]
+    between = next(layer for layer in behind[0].layers if layer.role == "norm")
+    more = f" and {len(behind) - 1} more" if len(behind) > 1 else ""
+    at = f"severity {sites[worst].severity:.2f}" if worst in moved else "no shift is sure"
+    return (
+        f"noise reaches norms through other normalisation alone, which does not remove it: "
+        f"{behind[0].noise}{more} through {between.path or between.kind} ({between.kind}) to "
+        f"{worst} ({at} there)"
+    )
+
+
+def _without_noise(sites: dict[str, Site]) -> str:
+    """Not that nothing shifts, where something does."""
+    start = "no active noise reaches a norm"
+    moved = _moved(sites)
     if not moved:
         return f"{start}: no shift by noise is expected"
     worst = max(moved, key=lambda path: moved[path].severity)
@@ -165,7 +187,8 @@ def _refuse_nothing(run: Session, train: Recording) -> None:
     if train.handles:
         return
     held = run.held_norms()
-    if held:
+    by_hand = any(note.kind is NoteKind.BY_HAND for note in run.structure.notes)
+    if held and not by_hand:
         raise ModelError(
             f"the first batch reached none of the {counted(len(held), 'BatchNorm layer')} (the "
             f"first is {held[0]!r}); check forward= and the part of the model that is used"

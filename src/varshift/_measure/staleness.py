@@ -17,7 +17,15 @@ from varshift._engine import Handle, Stretch
 from varshift.results import Norm, StaleCause, Staleness, Statistics
 
 __all__ = [
-    *("LARGE", "NOTHING", "Arrived", "inherited", "large_momentum", "looks_trained"),
+    *(
+        "LARGE",
+        "NOTHING",
+        "Arrived",
+        "inherited",
+        "known_momentum",
+        "large_momentum",
+        "looks_trained",
+    ),
     "staleness_of",
 ]
 
@@ -61,8 +69,13 @@ def inherited(momentum: float | None, tracked: int, most: float = _DEFAULT) -> f
     """
     if momentum is None:
         return 1 / tracked if tracked else 0.0
-    held = min(momentum, most)
+    held = min(_DEFAULT if math.isnan(momentum) else momentum, most)
     return held / (2 - held)
+
+
+def known_momentum(momentum: float | None) -> float:
+    """The momentum of an exponential average; 0 of any other, and where nobody knows it."""
+    return 0.0 if momentum is None or math.isnan(momentum) else momentum
 
 
 def large_momentum(momentum: float) -> str:
@@ -85,7 +98,7 @@ def looks_trained(handle: Handle, others: Iterable[Handle]) -> bool:
 def staleness_of(norm: Norm, stored: Statistics, arrived: Arrived, *, trained: bool) -> Staleness:
     """The cause that the numbers support, with its figures."""
     apart = _apart(stored, arrived, arrived.mean, arrived.var)
-    steps = stored.count
+    steps = 0 if norm.momentum is not None and math.isnan(norm.momentum) else stored.count
     made = Staleness(
         StaleCause.UNKNOWN,
         norm.momentum,
@@ -161,7 +174,7 @@ def _of_batches(
     made: Staleness, stored: Statistics, arrived: Arrived
 ) -> Iterator[tuple[Staleness, float]]:
     """A running average over the data as given, and what its momentum keeps of the scatter."""
-    momentum = made.momentum or 0.0
+    momentum = known_momentum(made.momentum)
     large = StaleCause.LARGE_MOMENTUM
     if momentum > _DEFAULT and arrived.scattered:
         mean, var = arrived.scattered

@@ -75,7 +75,7 @@ def watch(model: nn.Module, batch: Any, forward: Forward | None) -> Watch:
     glance = None
     notes: list[str] = list(structure.notes)
     if handles:
-        why = _why_two_passes(model, handles)
+        why = _why_two_passes(model, handles, run.watched)
         if not why:
             glance = Glance(model, handles.values(), forward)
             if not glance.light:
@@ -105,20 +105,21 @@ def _code(structure: Structure, path: str) -> str:
     return code_of(structure.noise(routes[0].noise), routes[0], stored)
 
 
-def _why_two_passes(model: nn.Module, handles: Mapping[str, Handle]) -> str:
+def _why_two_passes(model: nn.Module, handles: Mapping[str, Handle], own: frozenset[str]) -> str:
     """Why the batch variance of training cannot be read back from running statistics; "" if so."""
     inner = unwrapped(model)
     if is_sharded(inner):
         return "weights lie on several ranks"
     if broadcasts_buffers(model) and not is_synchronised(inner) and Ranks.of().rank:
         return "in every forward rank 0 sends its statistics to this rank, whose own are lost"
-    unread = [path for path, handle in handles.items() if not readable(handle)]
+    unread = [path for path, handle in handles.items() if path in own or not readable(handle)]
     if not unread:
         return ""
     more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
     return (
         f"{unread[0]}{more}: running statistics do not give the batch's own variance back (no "
-        "BatchNorm by class, not counting its batches, half precision, or a momentum below 0.001)"
+        "BatchNorm by class, or one that computes itself, not counting its batches, half "
+        "precision, or a momentum below 0.001)"
     )
 
 

@@ -15,6 +15,15 @@ from varshift.theory.moments import Moments
 
 __all__ = ["Plan"]
 
+_OWN = (
+    "in evaluation it does not do what torch's BatchNorm does with these statistics: it is "
+    "measured, and never rewritten"
+)
+_BY_HAND = (
+    "a norm written by hand, which may be frozen on purpose: it is measured, and never rewritten; "
+    "let it call F.batch_norm, or be a BatchNorm by class"
+)
+
 
 @dataclass(frozen=True, eq=False)
 class _Kept:
@@ -106,6 +115,14 @@ class Plan:
             self.skipped[path] = (
                 "it normalises by its batch in evaluation too: nothing that it stores is read"
             )
+
+    def keep(self, own: Iterable[str], by_hand: Iterable[str]) -> None:
+        """These evaluate by arithmetic of their own, or are no BatchNorm by class."""
+        for path in own:
+            self.skipped.setdefault(path, _OWN)
+        for path in by_hand:
+            if path not in self._new:
+                self.skipped.setdefault(path, _BY_HAND)
 
     def refuse_nothing(self) -> None:
         """Raise if there was no norm to rewrite, nor one to leave alone."""

@@ -182,6 +182,7 @@ def statistics_of(
             max_bytes=max_bytes,
         )
         plan.leave_out(settled.by_batch)
+        plan.keep(settled.own, run.by_hand)
         plan.refuse_nothing()
     notes = (*_notes(settled), *run.notes)
     return Found(plan, settled.samples, settled.batches, notes)

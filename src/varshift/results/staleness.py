@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -31,7 +32,7 @@ class Staleness:
 
     Attributes:
         cause: the one that explains most of it, if any does.
-        momentum: of the norm, in torch's sense; None averages from the start.
+        momentum: of the norm, in torch's sense; None averages from the start, NaN is not known.
         steps: batches that it has tracked (`num_batches_tracked`), 0 if not counted.
         initial: weight that the initial mean 0 and variance 1 still have: (1 − momentum)^steps, or
             what fits where steps do not say it.
@@ -92,7 +93,9 @@ class Staleness:
 
 
 def _momentum(held: Staleness) -> str:
-    return "None" if held.momentum is None else f"{held.momentum:g}"
+    if held.momentum is None:
+        return "None"
+    return "not known" if math.isnan(held.momentum) else f"{held.momentum:g}"
 
 
 def _batches(held: Staleness) -> str:

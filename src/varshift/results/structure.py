@@ -148,7 +148,8 @@ class Norm:
         path: module path of the norm.
         kind: its class name; "F.batch_norm" for a call without a norm module.
         channels: how many channels it normalises.
-        momentum: in torch's sense; None averages all batches.
+        momentum: in torch's sense, of a norm written by hand as an update has shown it; None
+            averages all batches, NaN is not known.
         eps: what it adds to a variance before dividing.
         affine: whether it has a weight and a bias.
         frozen: it used its stored statistics in the training pass.

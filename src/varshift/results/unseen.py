@@ -16,6 +16,7 @@ class UnseenKind(Enum):
     DEAD_CHANNELS = "norm with channels that do not vary"
     SILENT_SOURCE = "noise that stayed silent"
     UNSILENCED_SOURCE = "noise that could not be silenced"
+    KEPT_NORM = "norm whose statistics recalibrate leaves as they are"
     NO_TEST_DATA = "no test data was given"
     NO_REPAIR_TRIED = "held-out data was given, and no repair is advised"
     NOT_PREDICTED = "what a change of the noise would do follows no closed form"

@@ -16,7 +16,13 @@ from varshift._check.staleness import (
     unfit,
 )
 from varshift._counting import counted, verb
-from varshift._measure.staleness import LARGE, Arrived, large_momentum, staleness_of
+from varshift._measure.staleness import (
+    LARGE,
+    Arrived,
+    known_momentum,
+    large_momentum,
+    staleness_of,
+)
 from varshift.results import Finding, Norm, StaleCause, Staleness
 from varshift.results.findings import Basis
 
@@ -72,7 +78,7 @@ def _by_chance(
     evidence: Evidence, norm: Norm, met: Met, why: Staleness, waiting: dict[str, list[str]]
 ) -> Finding | None:
     """Of a large momentum: what is stored fits this data, but the next last batch may not."""
-    if norm.frozen or (norm.momentum or 0.0) < LARGE:
+    if norm.frozen or known_momentum(norm.momentum) < LARGE:
         return None
     typical = of_one_batch(met.train, norm)
     cause = replace(why, cause=StaleCause.LARGE_MOMENTUM)
@@ -123,7 +129,7 @@ def _reason(evidence: Evidence, norm: Norm) -> str | None:
 
 def _too_slow(evidence: Evidence, norm: Norm, waiting: dict[str, list[str]]) -> Finding | None:
     """From the checkpoint alone: num_batches_tracked says how much of the initial 1 is left."""
-    if norm.frozen or not norm.momentum:
+    if norm.frozen or norm.momentum is None or not known_momentum(norm.momentum):
         return None
     held = evidence.stored(norm.path)
     if held is None or held[1] == 0:

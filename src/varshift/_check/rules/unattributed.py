@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from varshift._check.evidence import Evidence
 from varshift._check.sizes import Size
+from varshift._counting import counted_names
 from varshift.results import Finding, Noise
 
 __all__ = ["shift_without_a_source"]
@@ -19,6 +20,15 @@ def shift_without_a_source(evidence: Evidence) -> Iterator[Finding]:
     if not evidence.structure.norms or _nothing_passes(evidence):
         return
     found = {path: size for path, size in evidence.rest.items() if _open(evidence, path)}
+    behind = _behind_own(evidence)
+    if hidden := [path for path in found if path in behind]:
+        own = ", ".join(sorted(evidence.run.watched)[:3])
+        evidence.notes.append(
+            f"{counted_names(hidden, 'norm')}: training and evaluation differ there with the noise "
+            f"silenced, and norms before normalise in their own way ({own}): whether something "
+            "else does cannot be told"
+        )
+    found = {path: size for path, size in found.items() if path not in behind}
     if not found:
         return
     path, *also = found
@@ -26,6 +36,14 @@ def shift_without_a_source(evidence: Evidence) -> Iterator[Finding]:
     size = found[path]
     message = _message(evidence, path, size, possible)
     yield evidence.drawn("VS108", path, possible, size, message, also)
+
+
+def _behind_own(evidence: Evidence) -> set[str]:
+    """Norms met after the first that takes no statistics but its own: these differ by mode."""
+    paths = [norm.path for norm in evidence.structure.norms]
+    own = evidence.run.watched - evidence.steady
+    first = next((at for at, path in enumerate(paths) if path in own), len(paths))
+    return set(paths[first + 1 :])
 
 
 def _nothing_passes(evidence: Evidence) -> bool:
