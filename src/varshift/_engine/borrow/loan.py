@@ -24,6 +24,7 @@ from varshift._torch import compiler
 
 __all__ = ["Loan", "trains_its_own_way"]
 
+
 class _Open(threading.local):
     """The loans of this thread, the outermost first: verbs call verbs."""
 
