@@ -355,6 +355,26 @@ class Loader:
         return iter(self)
 
 
+class Opens:
+    """Counts who reads from it, until they have left."""
+
+    def __init__(self):
+        self.open = 0
+
+    def __iter__(self):
+        self.open += 1
+        try:
+            yield from (torch.randn(8, 2) for _ in range(4))
+        finally:
+            self.open -= 1
+
+
+def test_what_is_read_has_been_left_when_it_is_given_back():
+    data = Opens()
+    vs.measure(net(), data, max_samples=8)
+    assert data.open == 0
+
+
 def own(dataset):
     return loader_of(dataset, num_workers=0, shuffle=None)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from types import TracebackType
+from types import GeneratorType, TracebackType
 from typing import Any
 
 import numpy as np
@@ -111,7 +111,9 @@ def _fetch(data: Data, notes: list[str]) -> Generator[tuple[Any, bool], None, No
         if not (isinstance(source, Iterable) or hasattr(source, "__getitem__")):
             source = apart.take(source())
         lent = type(source) not in (list, tuple)
-        yield from ((value, lent) for value in _one_by_one(source, data))
+        with closing(_one_by_one(source, data)) as values:
+            for value in values:
+                yield value, lent
 
 
 def _refuse_other(data: Any) -> None:
@@ -135,8 +137,18 @@ def _refuse_other(data: Any) -> None:
         )
 
 
-def _one_by_one(source: Any, data: Data) -> Iterator[Any]:
+def _one_by_one(source: Any, data: Data) -> Generator[Any, None, None]:
     iterator = iter(source)
+    try:
+        yield from _watched(iterator, data)
+    finally:
+        # What its own blocks do as they are left must be done before it is given back.
+        if iterator is not source and isinstance(iterator, GeneratorType):
+            with suppress(Exception):  # Python would have ignored it too
+                iterator.close()
+
+
+def _watched(iterator: Iterator[Any], data: Data) -> Iterator[Any]:
     for index in itertools.count():
         try:
             value = next(iterator)
