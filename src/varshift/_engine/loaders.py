@@ -15,6 +15,7 @@ import gc
 import inspect
 import types
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -82,7 +83,8 @@ class ReadApart(UntilDone):
         for loader, kept in self._aside:
             made = vars(loader).get(ITERATOR)
             if made is not kept.get(ITERATOR):
-                shut_down(made)
+                with suppress(Exception):  # its workers end with this process at the latest
+                    shut_down(made)
             vars(loader).update(kept)
         with torch.no_grad():
             self.failed = self._sources.restore()

@@ -18,16 +18,7 @@ from torch import Tensor, nn
 from varshift._engine.borrow.slots import KeptSlots
 
 __all__ = [
-    *(
-        "copied",
-        "first_item",
-        "items_of",
-        "mapped",
-        "memory_of",
-        "moved",
-        "rebuildable",
-        "tensors_of",
-    ),
+    *("copied", "first_item", "items_of", "mapped", "memory_of", "moved", "rebuildable"),
     *("tensors_of", "with_item"),
 ]
 
