@@ -235,3 +235,37 @@ def test_a_loader_without_a_length_is_data(verb, most):
         return
     found = verb(net, *([] if options else [loader]), max_samples=most, **options)
     assert found is not None
+
+
+@pytest.mark.parametrize("verb", [vs.measure, vs.recalibrate, vs.explain, vs.footprint])
+def test_a_source_may_fill_one_memory_again_and_again(verb):
+    """As loaders with pinned or shared buffers do: what is held is held by value."""
+    x = torch.randn(128, 3, generator=torch.Generator().manual_seed(0))
+
+    def reusing():
+        buffer = torch.empty(32, 3)
+        for part in x.split(32):
+            yield buffer.copy_(part)
+
+    def tables(data):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(3), nn.ReLU(), nn.BatchNorm1d(3))
+        return str(verb(settled(net, x.split(32), 30), data).to_dict())
+
+    assert tables(reusing) == tables(list(x.split(32)))
+
+
+def test_batches_are_let_go_by_value():
+    buffer = np.zeros((4, 3), np.float32)
+
+    def reusing():
+        for value in range(3):
+            buffer[:] = value
+            yield {"x": torch.from_numpy(buffer), "raw": buffer}
+
+    held = [batch.value for batch in batches(reusing, Named())]
+    assert [float(value["x"][0, 0]) for value in held] == [0, 1, 2]
+    assert [float(value["raw"][0, 0]) for value in held] == [0, 1, 2]
+    assert [batch.samples for batch in batches([{"raw": buffer}], Named(), forward=print)] == [4]
+    (lent,) = batches([X], NET)
+    assert lent.value is X  # a list fills nothing anew: no copy of all the data

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import gc
 import threading
 import warnings
 
@@ -33,6 +34,7 @@ def into_disorder():
     torch.set_autocast_cache_enabled(False)
     torch.autograd.set_detect_anomaly(True)
     torch.set_num_threads(torch.get_num_threads() + 1)
+    gc.set_threshold(350, 5, 5)
     nn.modules.module.register_module_forward_hook(lambda *args: None)
     caught = warnings.catch_warnings(record=True)
     caught.__enter__()
@@ -200,3 +202,17 @@ def test_the_next_thread_waits_for_its_turn():
         order.append("first")
     waiting.join(10)
     assert order == ["first", "second"]
+
+
+def test_the_collector_is_as_before_where_an_interrupt_strikes_as_it_is_set(monkeypatch):
+    before, real = gc.get_threshold(), gc.set_threshold
+
+    def interrupted(*thresholds):
+        monkeypatch.setattr(gc, "set_threshold", real)
+        real(*thresholds)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(gc, "set_threshold", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        vs.recalibrate(nn.Sequential(nn.BatchNorm1d(3)), [torch.randn(4, 3)])
+    assert gc.get_threshold() == before

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import itertools
 import multiprocessing
 import random
+import sqlite3
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -22,6 +26,9 @@ from torch.utils.data import (
 )
 
 import varshift as vs
+from faults.injecting import Lines as Interrupts
+from varshift._engine import loaders
+from varshift._engine.batches import batches
 
 SAMPLES = TensorDataset(torch.arange(64.0)[:, None].repeat(1, 2))
 
@@ -43,7 +50,8 @@ def epochs(loader, read=lambda: None, at=(), number=2):
 
     -1 stands for before the first batch, and once before the first epoch.
     """
-    torch.manual_seed(0)
+    for seed in (torch.manual_seed, random.seed, np.random.seed):
+        seed(0)
     seen = []
     if -1 in at:
         read()
@@ -259,7 +267,129 @@ class Placed(IterableDataset):
             yield torch.full((2,), float(self.place))
 
 
+class Files(IterableDataset):
+    """Shuffles its own list in place."""
+
+    def __init__(self):
+        self.files = list(range(64))
+
+    def __iter__(self):
+        random.shuffle(self.files)
+        for file in self.files:
+            yield torch.full((2,), float(file))
+
+
+class InPlace(Sampler):
+    """Shuffles an array of its own in place."""
+
+    def __init__(self):
+        self.order = np.arange(64)
+
+    def __len__(self):
+        return 64
+
+    def __iter__(self):
+        np.random.shuffle(self.order)
+        return iter(self.order.tolist())
+
+
+class Duck:
+    """A sampler by what it does, which counts in a dict."""
+
+    def __init__(self):
+        self.state = {"epoch": 0}
+
+    def __len__(self):
+        return 64
+
+    def __iter__(self):
+        self.state["epoch"] += 1
+        return iter(random.Random(self.state["epoch"]).sample(range(64), 64))
+
+
+class Lines(IterableDataset):
+    """Reads line by line from a file that stays open."""
+
+    def __init__(self, path):
+        self.file = path.open()
+
+    def __iter__(self):
+        self.file.seek(0)
+        while line := self.file.readline():
+            yield torch.full((2,), float(line))
+
+
+class Counting(TensorDataset):
+    """Counts the samples it has given."""
+
+    given = 0
+
+    def __getitem__(self, index):
+        self.given += 1
+        return super().__getitem__(index)[0] + self.given / 1000
+
+
+class Transform(nn.Module):
+    """Augments, as torchvision's modules do, with a generator of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.generator = np.random.default_rng(5)
+
+    def forward(self, size):
+        return torch.from_numpy(self.generator.random(size, dtype=np.float32))
+
+
+class Loader:
+    """No DataLoader, but somebody's own."""
+
+    def __init__(self):
+        self.generator, self.epoch = np.random.default_rng(0), 0
+
+    def __iter__(self):
+        self.epoch += 1
+        for chosen in torch.from_numpy(self.generator.permutation(64)).split(8):
+            yield SAMPLES.tensors[0][chosen] + self.epoch / 100
+
+    def batches(self):
+        return iter(self)
+
+
+class Opens:
+    """Counts who reads from it, until they have left."""
+
+    def __init__(self):
+        self.open = 0
+
+    def __iter__(self):
+        self.open += 1
+        try:
+            yield from (torch.randn(8, 2) for _ in range(4))
+        finally:
+            self.open -= 1
+
+
+def test_what_is_read_has_been_left_when_it_is_given_back():
+    data = Opens()
+    vs.measure(net(), data, max_samples=8)
+    assert data.open == 0
+
+
+def own(dataset):
+    return loader_of(dataset, num_workers=0, shuffle=None)
+
+
+def sampled(sampler):
+    return loader_of(num_workers=0, shuffle=None, sampler=sampler)
+
+
 SHUFFLED = {
+    "a list of files": lambda: own(Files()),
+    "a sampler's array": lambda: sampled(InPlace()),
+    "a sampler by what it does": lambda: sampled(Duck()),
+    "a dataset that counts": lambda: own(Counting(*SAMPLES.tensors)),
+    "a module that augments": lambda: own(Noisy(Transform())),
+    "a loader of no kind": Loader,
     "the loader's generator": lambda: loader_of(num_workers=0, generator=seeded()),
     "its generator, with workers": lambda: persistent(generator=seeded()),
     "a sampler's generator": lambda: loader_of(
@@ -281,6 +411,83 @@ SHUFFLED = {
 def test_order_and_draws_are_those_of_an_epoch_alone(what, at):
     loader = SHUFFLED[what]()
     assert epochs(loader, recalibrates(loader, max_samples=24), at) == epochs(SHUFFLED[what]())
+
+
+READ_BY = {
+    "a file": (lambda path: own(Lines(path)), lambda data: data),
+    "a method": (lambda path: Loader(), lambda data: data.batches),
+    "a generator": (lambda path: Loader(), lambda data: (batch for batch in data)),
+    "a chain": (lambda path: persistent(), lambda data: itertools.chain(data)),
+    "an iterator": (lambda path: persistent(), lambda data: lambda: iter(data)),
+}
+
+
+@pytest.mark.parametrize("what", READ_BY)
+def test_what_reads_on_goes_on_where_it_stood(what, tmp_path):
+    path = tmp_path / "lines.txt"
+    path.write_text("\n".join(map(str, range(64))))
+    make, taken = READ_BY[what]
+    data, alone = make(path), make(path)
+    notes = []
+
+    def reads():
+        notes.extend(vs.recalibrate(net(), taken(data), max_samples=30).notes)
+
+    seen = epochs(data, reads, (2,))
+    assert seen == epochs(alone)
+    assert not notes
+    for each in (data, alone):
+        if what == "a file":
+            each.dataset.file.close()
+
+
+def test_samples_are_not_copied_and_what_is_written_to_them_is_said():
+    images = np.zeros((400, 64, 64, 3), np.float64)  # 37 MiB
+    dataset = Noisy()
+    dataset.images, dataset.names = images, [("name", index) for index in range(10**5)]
+    dataset.tensor = torch.zeros(3 * 10**6, dtype=torch.float64)
+    loader = own(dataset)
+    tracemalloc.start()
+    assert not vs.recalibrate(net(), loader, max_samples=16).notes
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < images.nbytes / 4
+
+    def shuffled(size):
+        dataset.images += 1
+        dataset.tensor += 1
+        return torch.rand(size)
+
+    dataset.draw = shuffled
+    notes = vs.recalibrate(net(), loader, max_samples=16).notes
+    assert [note.partition(" was written")[0] for note in notes] == [
+        "'Noisy.images' of the data (a ndarray)",
+        "'Noisy.tensor' of the data (a Tensor)",
+    ]
+
+
+def test_an_interrupt_at_any_line_of_the_reading_apart():
+    """Generators, samplers and the loader's one iterator are as before all the same."""
+    generator, counting = seeded(), Turns()
+    one = loader_of(num_workers=0, generator=generator)
+    other = sampled(counting)
+    vars(one)["persistent_workers"] = True  # as if it kept its iterator
+    vars(one)["_iterator"] = kept = object()
+
+    def read(at):
+        with Interrupts(loaders.__file__, at) as lines:
+            for data in (one, other):
+                with contextlib.closing(batches(data, net())) as taken:
+                    next(taken)
+        return lines.count
+
+    before = generator.get_state()
+    total = read([])
+    for at in range(1, total + 1):
+        with contextlib.suppress(KeyboardInterrupt):
+            read([at])
+        assert torch.equal(generator.get_state(), before), at
+        assert (counting.epoch, vars(one)["_iterator"]) == (0, kept), at
 
 
 def stateful_loader():
@@ -460,13 +667,28 @@ class Once(IterableDataset):
     """Its own iterator over a stream that nobody can wind back."""
 
     def __init__(self):
-        self.stream = iter(range(64))
+        self.stream = (index for index in range(64))
 
     def __iter__(self):
         return self
 
     def __next__(self):
         return torch.full((2,), float(next(self.stream)))
+
+
+class Rows(IterableDataset):
+    """Reads from a cursor, which says to nobody where it stands."""
+
+    def __init__(self):
+        self.base = sqlite3.connect(":memory:")
+        self.base.execute("create table t(x)")
+        self.base.executemany("insert into t values(?)", [(index,) for index in range(64)])
+        self.cursor = self.base.cursor()
+
+    def __iter__(self):
+        self.cursor.execute("select x from t")
+        while row := self.cursor.fetchone():
+            yield torch.full((2,), float(row[0]))
 
 
 def test_what_is_taken_for_good_is_said():
@@ -477,12 +699,14 @@ def test_what_is_taken_for_good_is_said():
     next(started)
     for data, sentence in (
         (batches, "a generator that had been begun"),
-        (started, "SingleProcessDataLoaderIter is its own iterator"),
-        (loader_of(Once(), num_workers=0, shuffle=None), "a Once is its own iterator"),
+        (started, "SingleProcessDataLoaderIter that had been begun"),
+        (loader_of(Once(), num_workers=0, shuffle=None), "Once.stream' of the data (a generator)"),
+        (loader_of(Rows(), num_workers=0, shuffle=None), "Rows.cursor' of the data (a Cursor)"),
     ):
         (note,) = vs.recalibrate(net(), data, max_samples=16).notes
         assert sentence in note
         assert "missing when it is read on" in note
+    data.dataset.base.close()
     fresh = [torch.randn(8, 2) for _ in range(3)]
     for data in (fresh, iter(fresh), (b for b in fresh), lambda: iter(fresh), given, iter(given)):
         assert not vs.recalibrate(net(), data).notes

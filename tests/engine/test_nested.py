@@ -14,7 +14,7 @@ from torch import nn
 
 import varshift as vs
 from varshift._engine.batches import Batch, piece
-from varshift._engine.nested import first_item, items_of, mapped, tensors_of, with_item
+from varshift._engine.nested import copied, first_item, items_of, mapped, tensors_of, with_item
 
 X, Y = torch.arange(36.0).view(12, 3), torch.arange(12)
 
@@ -172,3 +172,55 @@ def test_all_samples_are_counted():
     assert vs.measure(net, [Slots(X, Y)] * 3, max_samples=20).samples == 20
     with pytest.raises(vs.DataError, match="batch 0 is a Outer"):
         vs.measure(net, [Outer("x", [])])
+
+
+class WithSlots:
+    """Holds its batch in slots."""
+
+    __slots__ = ("names", "x")
+
+    def __init__(self, x):
+        self.x, self.names = x, ["a"]
+
+
+HELD = {
+    "an array": lambda x: {"x": x.numpy()},
+    "an object with slots": WithSlots,
+    "an object with an array": lambda x: SimpleNamespace(x=x.numpy()),
+    "an object with a dict": lambda x: SimpleNamespace(own={"x": x}),
+    "a dataclass with an array": lambda x: Plain(x.numpy(), Y),
+}
+
+
+def inside(batch):
+    """Its input, as a tensor that shares its memory."""
+    batch = batch["x"] if isinstance(batch, dict) else batch
+    batch = batch.own["x"] if hasattr(batch, "own") else getattr(batch, "x", batch)
+    return torch.as_tensor(batch)
+
+
+@pytest.mark.parametrize("form", HELD)
+def test_what_a_forward_writes_into_is_a_copy(form):
+    lent = HELD[form](X.clone())
+    copy = copied(lent)
+    assert type(copy) is type(lent)
+    assert torch.equal(inside(copy), X)
+    inside(copy).zero_()
+    assert torch.equal(inside(lent), X)
+
+
+@pytest.mark.parametrize("form", HELD)
+def test_a_measurement_leaves_the_batches_as_they_were_lent(form):
+    x = torch.randn(64, 3)
+    model = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(3))
+    lent = [HELD[form](part.clone()) for part in x.split(32)]
+
+    def halves(model, batch):
+        return model(inside(batch).div_(2))
+
+    torch.manual_seed(0)
+    found = vs.measure(model, lent, forward=halves)
+    torch.manual_seed(0)
+    plain = vs.measure(model, list((x / 2).split(32)))
+    assert found.sites["1"].shift == pytest.approx(plain.sites["1"].shift, rel=1e-6)
+    assert torch.equal(torch.cat([inside(batch) for batch in lent]), x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import gc
 import operator
 import random
 import warnings
@@ -69,6 +70,7 @@ def process():
         "dtype": torch.get_default_dtype(),
         "device": torch.get_default_device(),
         "threads": torch.get_num_threads(),
+        "collector": (gc.isenabled(), gc.get_threshold()),
         "cudnn": torch.backends.cudnn.enabled,
         "mkldnn": torch.backends.mkldnn.enabled,
         "attention": (

@@ -81,3 +81,10 @@ def test_bounds_that_mean_nothing_are_refused():
         Recent(max_samples=1)
     with pytest.raises(UsageError, match="max_bytes is 0"):
         Recent(max_samples=2, max_bytes=0)
+
+
+def test_batches_that_come_in_one_memory_are_copied():
+    recent, buffer = Recent(max_samples=25), torch.zeros(10, 4)
+    for index in range(10):
+        recent.add((buffer.fill_(index), torch.zeros(10)), epoch=0)
+    assert kept(recent) == [9, 8, 7]

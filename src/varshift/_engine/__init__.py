@@ -12,7 +12,7 @@ from varshift._engine.bybatch import notes_on_batch_statistics
 from varshift._engine.control import Control, Key, Meeting, Silenced, along_samples, names_of
 from varshift._engine.edits import Edit, Undo, edit_of, put, put_back, refuse_overflow, write
 from varshift._engine.glance import Glance, Sight, both
-from varshift._engine.nested import items_of, tensors_of, with_item
+from varshift._engine.nested import copied, items_of, tensors_of, with_item
 from varshift._engine.normcall import Fixed, NormCall
 from varshift._engine.progress import Progress, Reporter, batches_in_all
 from varshift._engine.ranks import Ranks
@@ -79,6 +79,7 @@ __all__ = [
     "both",
     "broadcasts_buffers",
     "channel_moments",
+    "copied",
     "cut",
     "edit_of",
     "fixed",

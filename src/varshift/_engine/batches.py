@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from types import TracebackType
+from types import GeneratorType, TracebackType
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, IterableDataset
 
 from varshift._engine.borrow.walk import walk
-from varshift._engine.loaders import iterated_apart
-from varshift._engine.nested import first_item, mapped, rebuildable
+from varshift._engine.loaders import ReadApart
+from varshift._engine.nested import copied, first_item, mapped, memory_of, moved, rebuildable
 from varshift._engine.nested import tensors_of as tensors_of
 from varshift.errors import DataError, ForwardError, ModelError, UsageError, VarshiftError
 
@@ -54,15 +54,15 @@ def batches(
     `data` is an iterable of batches or a callable that returns one. The batch that crosses
     `max_samples` is cut where its tensors share their first dimension, else taken whole. Loaders
     that somebody is in the middle of are given back where they were once this is closed; `notes`
-    takes in what could not be.
+    takes in what could not be. Each batch has memory of its own, whatever its source does next.
     """
     if max_samples is not None and max_samples < 1:
         raise UsageError(f"max_samples is {max_samples}; it must be at least 1")
     target = _device_of(model, device)
     seen = 0
     with closing(_fetch(data, [] if notes is None else notes)) as fetched:
-        for index, value in enumerate(fetched):
-            batch = _checked(index, value, forward, target)
+        for index, (value, lent) in enumerate(fetched):
+            batch = _checked(index, value, forward, target, lent)
             if max_samples is not None and seen + batch.samples > max_samples:
                 batch = cut(batch, max_samples - seen)
             seen += batch.samples
@@ -83,7 +83,7 @@ def one_batch(
 def call(model: nn.Module, batch: Batch, forward: Forward | None) -> Any:
     """Run the model on a batch. What the model raises becomes a ForwardError that says where."""
     try:
-        value = _fresh(batch.value)
+        value = copied(batch.value)  # in-place layers write into their input
         if forward is not None:
             return forward(model, value)
         value = first_item(value)
@@ -101,14 +101,19 @@ def call(model: nn.Module, batch: Batch, forward: Forward | None) -> Any:
         ) from error
 
 
-def _fetch(data: Data, notes: list[str]) -> Generator[Any, None, None]:
+def _fetch(data: Data, notes: list[str]) -> Generator[tuple[Any, bool], None, None]:
+    """Each batch, and whether its source may fill the same memory anew: a list cannot."""
     _refuse_other(data)
-    with iterated_apart(data, notes) as source:
+    apart = ReadApart(notes)
+    # Three times: an interrupt may strike as the block is left.
+    with apart, apart, apart:
+        source = apart.take(data)
         if not (isinstance(source, Iterable) or hasattr(source, "__getitem__")):
-            with iterated_apart(source(), notes) as made:
-                yield from _one_by_one(made, data)
-            return
-        yield from _one_by_one(source, data)
+            source = apart.take(source())
+        lent = type(source) not in (list, tuple)
+        with closing(_one_by_one(source, data)) as values:
+            for value in values:
+                yield value, lent
 
 
 def _refuse_other(data: Any) -> None:
@@ -132,8 +137,18 @@ def _refuse_other(data: Any) -> None:
         )
 
 
-def _one_by_one(source: Any, data: Data) -> Iterator[Any]:
+def _one_by_one(source: Any, data: Data) -> Generator[Any, None, None]:
     iterator = iter(source)
+    try:
+        yield from _watched(iterator, data)
+    finally:
+        # What its own blocks do as they are left must be done before it is given back.
+        if iterator is not source and isinstance(iterator, GeneratorType):
+            with suppress(Exception):  # Python would have ignored it too
+                iterator.close()
+
+
+def _watched(iterator: Iterator[Any], data: Data) -> Iterator[Any]:
     for index in itertools.count():
         try:
             value = next(iterator)
@@ -182,20 +197,24 @@ def why_empty(data: Any) -> str:
     return "data gave no batches: pass at least one (a DataLoader with drop_last=True may be empty)"
 
 
-def _checked(index: int, value: Any, forward: Forward | None, target: Device) -> Batch:
+def _checked(
+    index: int, value: Any, forward: Forward | None, target: Device, lent: bool = False
+) -> Batch:
+    """`lent` is whether another batch may come in the same memory."""
     if forward is None:
         _refuse_unknown(index, value)
-    value = _moved(value, target)
+    value = moved(value, target, lent)
     tensors = list(tensors_of(value))
     for tensor in tensors:
         _refuse_nonfinite(index, tensor)
-    samples = next((len(tensor) for tensor in tensors if tensor.ndim), 1)
+    held = [*tensors, *memory_of(value)]  # of arrays where there are no tensors
+    samples = next((len(each) for each in held if each.ndim), 1)
     if samples == 0:
-        raise DataError(f"batch {index} is empty: its first tensor has shape {_first(tensors)}")
+        raise DataError(f"batch {index} is empty: its first tensor has shape {_first(held)}")
     return Batch(index, value, samples)
 
 
-def _first(tensors: list[Tensor]) -> tuple[int, ...]:
+def _first(tensors: list[Any]) -> tuple[int, ...]:
     return next(tuple(tensor.shape) for tensor in tensors if tensor.ndim)
 
 
@@ -252,17 +271,6 @@ def _device_of(model: nn.Module, device: Device) -> torch.device | None:
             f"model.to({str(wanted)!r}), or leave device out"
         )
     return wanted
-
-
-def _moved(value: Any, target: Device) -> Any:
-    if target is None:
-        return value
-    return mapped(value, lambda held: held.to(target), "to")
-
-
-def _fresh(value: Any) -> Any:
-    """A copy to run on: in-place layers write into their input, and the batch is borrowed too."""
-    return mapped(value, lambda held: held.clone(), "clone")
 
 
 def cut(batch: Batch, samples: int) -> Batch:

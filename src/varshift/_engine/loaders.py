@@ -5,7 +5,8 @@ the start, and the epoch under way goes on with other samples. So such a loader 
 iterator of its own, and its own one is put back afterwards, untouched. The workers are others too:
 what those of the training loop draw is drawn as if nobody had been there.
 
-Put back as well: the generators that loaders shuffle and augment with, and where samplers stand.
+Put back as well: the generators that data shuffle and augment with, what samplers, datasets and
+loaders of any make count, order and keep, and where their files and iterators stand.
 """
 
 from __future__ import annotations
@@ -14,123 +15,119 @@ import gc
 import inspect
 import types
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import suppress
 from typing import Any
 
 import torch
-from torch.utils.data import DataLoader, IterableDataset, Sampler
+from torch.utils.data import DataLoader
 
-from varshift._engine.borrow.contents import KeptGenerator, reader_of
-from varshift._engine.reachable import behind, reachable
-from varshift._torch.loading import ITERATOR, OWN_ITERATOR, has_begun, shut_down
+from varshift._engine.borrow.contents import reader_of
+from varshift._engine.borrow.objects import of_others
+from varshift._engine.borrow.slots import KeptSlots
+from varshift._engine.borrow.sources import Sources
+from varshift._engine.borrow.untildone import UntilDone
+from varshift._engine.reachable import reachable
+from varshift._torch.loading import ITERATOR, OWN_ITERATOR, has_begun, is_under_way, shut_down
 from varshift.errors import DataError
 
-__all__ = ["iterated_apart"]
+__all__ = ["ReadApart"]
 
 
-@contextmanager
-def iterated_apart(data: Any, notes: list[str]) -> Iterator[Any]:
-    """What to iterate in place of `data`; after the block its loaders stand where they stood.
+class ReadApart(UntilDone):
+    """Data in a block: `with apart, apart, apart: source = apart.take(data)`.
 
-    `notes` takes in what will not be so. Raises DataError where an epoch is under way that a second
-    pass would spoil.
+    After it they stand where they stood. `notes` takes in what does not.
     """
-    data = _unwrapped(data)
-    with ExitStack() as stack:
-        for found in reachable(data):
-            if _is_loader(found):
-                _refuse_under_way(found)
-                notes += _taken_for_good(found)
-                here = None if _workers(found) else getattr(found, "dataset", None)
-                stack.enter_context(_state_kept(behind(found), here, notes))
-                stack.enter_context(_own_iterator_aside(found))
-            elif _restarts(found):
-                stack.enter_context(_state_kept([found], data, notes))
-        if type(data) is types.GeneratorType and _begun(data):
-            notes.append(_MISSING.format("data is a generator that had been begun"))
-        yield data
 
+    def __init__(self, notes: list[str]) -> None:
+        super().__init__()
+        self._notes = notes
+        self._sources = Sources()
+        self._aside: list[tuple[Any, dict[str, Any]]] = []
 
-@contextmanager
-def _own_iterator_aside(loader: Any) -> Iterator[None]:
-    """In the block the loader makes iterators anew; then it has its own again, where it stood."""
-    own = vars(loader)
-    persistent = bool(getattr(loader, "persistent_workers", False) and _workers(loader))
-    if persistent and ITERATOR not in own and not _is_adapter(loader):
-        raise DataError(
-            f"data is a {type(loader).__name__} with persistent_workers=True, and where torch "
-            f"{torch.__version__} keeps its one iterator is not known here: a second pass could "
-            "end the epoch under way. Pass a list of batches, or a loader with "
-            "persistent_workers=False"
-        )
-    kept = {name: own[name] for name in OWN_ITERATOR if name in own}
-    if not persistent and len(kept) < 2:
-        yield  # makes an iterator for each epoch, and keeps none
-        return
-    try:
+    def take(self, data: Any) -> Any:
+        """What to iterate in place of `data`.
+
+        Raises DataError where an epoch is under way that a second pass would spoil.
+        """
+        data = _unwrapped(data)
+        found = reachable(data)
+        loaders = [each for each in found if _is_loader(each)]
+        for loader in loaders:
+            _refuse_under_way(loader)
+            _refuse_unknown(loader)
+        for loader in filter(_ones_kept, loaders):
+            self._notes.append(_taken_for_good(loader))
+            self._sources.leave(_ones_kept(loader))
+        if _begun(data):
+            self._notes.append(_MISSING.format(type(data).__name__))
+        if is_under_way(data):
+            self._sources.leave([data])  # it is what is read
+        self._sources.take((each, type(each).__name__) for each in _sources(found))
+        for loader in loaders:
+            self._set_aside(loader)
+        return data
+
+    def _set_aside(self, loader: Any) -> None:
+        """Make iterators anew, until the loader has its own again, where it stood."""
+        own = vars(loader)
+        kept = {name: own[name] for name in OWN_ITERATOR if name in own}
+        if len(kept) < 2 and not _persistent(loader):
+            return  # makes an iterator for each epoch, and keeps none
+        if any(each is loader for each, _ in self._aside):
+            return  # made by a callable, which was looked into itself
+        self._aside.append((loader, kept))
         own.update({name: OWN_ITERATOR[name] for name in kept})
-        yield
-    finally:
-        made = own.get(ITERATOR)
-        own.update(kept)
-        if made is not kept.get(ITERATOR):
-            shut_down(made)
 
-
-@contextmanager
-def _state_kept(held: list[Any], read: Any, notes: list[str]) -> Iterator[None]:
-    """Random generators are put back, and the attributes of whatever says with them where it is.
-
-    `read` is what will be iterated in this process.
-    """
-    generators = [KeptGenerator(each) for each in held if reader_of(each) is not None]
-    placed = [(each, dict(vars(each))) for each in held if _keeps_its_place(each)]
-    begun = [_begun(each) for each, _ in placed]
-    try:
-        yield
-    finally:
-        for (each, before), had_begun in zip(placed, begun, strict=True):
-            if not _restarts(each) or not _same_iterator(vars(each), before):
-                _put_back(vars(each), before)
-            elif each is read and had_begun:
-                # Its attributes alone would be out of step with what it iterates.
-                notes.append(_MISSING.format(f"a {type(each).__name__} is its own iterator"))
-        for generator in generators:
-            generator.restore()
+    def _give_back(self) -> None:
+        for loader, kept in self._aside:
+            made = vars(loader).get(ITERATOR)
+            if made is not kept.get(ITERATOR):
+                with suppress(Exception):  # its workers end with this process at the latest
+                    shut_down(made)
+            vars(loader).update(kept)
+        with torch.no_grad():
+            self.failed = self._sources.restore()
+        self._notes.extend(each for each in self.failed if each not in self._notes)
+        self._done = True
 
 
 _MISSING = (
-    "{}: the batches or samples read here are missing when it is read on; pass a list of "
-    "batches, or a callable that returns them"
+    "data is a {} that had been begun: the batches or samples read here are missing when it is "
+    "read on; pass a list of batches, or a callable that returns them"
 )
 
 
-def _keeps_its_place(value: Any) -> bool:
-    return issubclass(type(value), (Sampler, IterableDataset)) or _restarts(value)
+def _sources(found: list[Any]) -> Iterator[Any]:
+    """What is iterated, or iterates: its state is that of the data, and not a record of them."""
+    for each in found:
+        kind = type(each)
+        if is_under_way(each) and not has_begun(each):
+            continue  # made for this pass
+        if kind is types.MethodType:
+            if not of_others(each.__self__):
+                yield each.__self__
+        elif kind is types.GeneratorType:
+            if each.gi_frame is not None and "self" in each.gi_frame.f_locals:
+                yield each.gi_frame.f_locals["self"]
+        elif reader_of(each) is not None or _is_iterated(each):
+            yield each
 
 
-def _restarts(value: Any) -> bool:
-    """Whether it is its own iterator, written in Python."""
+def _is_iterated(value: Any) -> bool:
+    """Whether it is an object of a class written in Python that can be iterated or indexed."""
     kind = type(value)
-    return hasattr(kind, "__next__") and hasattr(kind, "__iter__") and hasattr(value, "__dict__")
+    if issubclass(kind, (dict, list, tuple, set)):
+        return False
+    own = "__dict__" in dir(kind) or KeptSlots.of(value) is not None
+    return own and any(hasattr(kind, name) for name in ("__iter__", "__next__", "__getitem__"))
 
 
-def _same_iterator(now: dict[str, Any], before: dict[str, Any]) -> bool:
-    """Whether it has gone on with an iterator that it held before, rather than begun anew."""
-    return any(
-        hasattr(type(held), "__next__") and now.get(name) is held for name, held in before.items()
-    )
-
-
-def _put_back(now: dict[str, Any], before: dict[str, Any]) -> None:
-    for name in now.keys() - before.keys():
-        del now[name]
-    now.update(before)
-
-
-def _workers(loader: Any) -> int:
-    """Of a subclass that takes nothing from torch's own `__init__`, none."""
-    return int(getattr(loader, "num_workers", 0))
+def _begun(data: Any) -> bool:
+    """Whether an iterator has given something already."""
+    if type(data) is types.GeneratorType:
+        return inspect.getgeneratorstate(data) == inspect.GEN_SUSPENDED
+    return is_under_way(data) and has_begun(data)
 
 
 def _is_loader(value: Any) -> bool:
@@ -150,7 +147,7 @@ def _unwrapped(data: Any) -> Any:
 
 def _refuse_under_way(loader: Any) -> None:
     """Loaders whose epochs share more than can be set aside, while one is under way."""
-    if (_is_adapter(loader) or _keeps_one(loader)) and _suspended(loader):
+    if (_is_adapter(loader) or _ones_kept(loader)) and _suspended(loader):
         raise DataError(
             f"data is or holds a {type(loader).__name__} in the middle of an epoch, and all its "
             "epochs share one state: reading it here would take batches from that epoch or end "
@@ -159,19 +156,34 @@ def _refuse_under_way(loader: Any) -> None:
         )
 
 
-def _taken_for_good(loader: Any) -> Iterator[str]:
-    """What reading moves on and nobody can put back."""
-    if _keeps_one(loader):
-        yield (
-            f"data is a {type(loader).__name__}, which keeps one iterator for all its epochs: the "
-            "next one goes on where this pass has stopped"
+def _refuse_unknown(loader: Any) -> None:
+    """Loaders that keep their one iterator where it is not known."""
+    if _persistent(loader) and ITERATOR not in vars(loader) and not _is_adapter(loader):
+        raise DataError(
+            f"data is a {type(loader).__name__} with persistent_workers=True, and where torch "
+            f"{torch.__version__} keeps its one iterator is not known here: a second pass could "
+            "end the epoch under way. Pass a list of batches, or a loader with "
+            "persistent_workers=False"
         )
 
 
-def _keeps_one(loader: Any) -> bool:
-    """Whether it holds an iterator that is none of torch's doing, as loaders without end do."""
+def _persistent(loader: Any) -> bool:
+    """Of a subclass that takes nothing from torch's own `__init__`, not."""
+    workers = int(getattr(loader, "num_workers", 0))
+    return bool(getattr(loader, "persistent_workers", False) and workers)
+
+
+def _taken_for_good(loader: Any) -> str:
+    return (
+        f"data is a {type(loader).__name__}, which keeps one iterator for all its epochs: the "
+        "next one goes on where this pass has stopped"
+    )
+
+
+def _ones_kept(loader: Any) -> list[Any]:
+    """Iterators that it holds and that are none of torch's doing, as loaders without end do."""
     others = vars(loader).keys() - {*OWN_ITERATOR, "dataset", "sampler", "batch_sampler"}
-    return any(hasattr(type(vars(loader)[name]), "__next__") for name in others)
+    return [held for name in others if hasattr(type(held := vars(loader)[name]), "__next__")]
 
 
 def _suspended(loader: Any) -> bool:
@@ -183,10 +195,3 @@ def _suspended(loader: Any) -> bool:
         and inspect.getgeneratorstate(each) == inspect.GEN_SUSPENDED
         for each in gc.get_referrers(loader)
     )
-
-
-def _begun(data: Any) -> bool:
-    """Whether an iterator has given something already; True where that does not show."""
-    if type(data) is types.GeneratorType:
-        return inspect.getgeneratorstate(data) == inspect.GEN_SUSPENDED
-    return has_begun(data)

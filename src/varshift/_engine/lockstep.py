@@ -88,9 +88,9 @@ def lock_step(
 def _seldom_collected() -> Iterator[None]:
     """Thousands of micro-batches are alive at once: the collector would walk them for nothing."""
     first, *others = gc.get_threshold()
-    if first:
-        gc.set_threshold(_SELDOM * first, *others)
     try:
+        if first:  # the loan gives it back where an interrupt strikes between the blocks
+            gc.set_threshold(_SELDOM * first, *others)
         yield
     finally:
         gc.set_threshold(first, *others)

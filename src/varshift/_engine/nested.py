@@ -1,8 +1,8 @@
 """Batches as nests of tensors: what a tuple, a mapping, a dataclass or an object holds, and copies.
 
 Tuples, lists and named tuples, mappings, dataclasses and classes of attrs (frozen ones and those
-with slots too), plain objects with tensors as attributes, and graphs, which say by `to_dict` what
-they hold. Anything else is a leaf, carried along as it is.
+with slots too), plain objects with tensors or arrays in their attributes or slots, and graphs,
+which say by `to_dict` what they hold. Anything else is a leaf, carried along as it is.
 """
 
 from __future__ import annotations
@@ -15,19 +15,30 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-__all__ = ["first_item", "items_of", "mapped", "rebuildable", "tensors_of", "with_item"]
+from varshift._engine.borrow.slots import KeptSlots
+
+__all__ = [
+    *("copied", "first_item", "items_of", "mapped", "memory_of", "moved", "rebuildable"),
+    *("tensors_of", "with_item"),
+]
 
 _DEEP = 8  # objects within objects: one that holds itself must end
+_FEW = 100  # items of a container that are looked at for tensors: a vocabulary has more
 _LEAVES = (nn.Module, np.ndarray, np.generic, type)
 
 
-def tensors_of(value: Any, _deep: int = _DEEP) -> Iterator[Tensor]:
+def tensors_of(value: Any) -> Iterator[Tensor]:
     """Every tensor inside nested tuples, lists, mappings and objects that hold tensors."""
-    if isinstance(value, Tensor):
+    return (held for held in memory_of(value) if isinstance(held, Tensor))
+
+
+def memory_of(value: Any, _deep: int = _DEEP) -> Iterator[Any]:
+    """Every tensor and array inside."""
+    if _has_memory(value):
         yield value
     elif _deep:
         for item in _items_within(value):
-            yield from tensors_of(item, _deep - 1)
+            yield from memory_of(item, _deep - 1)
 
 
 def items_of(value: Any) -> dict[str | int, Any]:
@@ -91,10 +102,35 @@ def mapped(
     # Not by a `to` of theirs: that of tokenisers and dataclasses may move the lent batch itself.
     if isinstance(value, Mapping) and not clones:
         return _refilled(value, {key: inner(item) for key, item in value.items()})
-    if (own := _own_items(value)) and next(tensors_of(value), None) is not None:
+    if (own := _own_items(value)) and next(memory_of(value), None) is not None:
         return _copied(value, {name: inner(item) for name, item in own.items()})
     own_way = method is not None and not isinstance(value, _LEAVES)
     return step(value) if own_way and callable(getattr(value, method or "", None)) else value
+
+
+def copied(value: Any) -> Any:
+    """A batch with memory of its own: its tensors and arrays are copies."""
+    return mapped(value, _copy, "clone", _has_memory)
+
+
+def moved(value: Any, device: Any, lent: bool) -> Any:
+    """A batch on another device; of one that is `lent`, with memory of its own in any case."""
+
+    def step(held: Any) -> Any:
+        there = held if device is None or isinstance(held, np.ndarray) else held.to(device)
+        return _copy(there) if lent and there is held else there
+
+    return mapped(value, step, "to", _has_memory)
+
+
+def _copy(held: Any) -> Any:
+    if isinstance(held, np.ndarray):
+        return held.copy()
+    return held.clone() if callable(getattr(held, "clone", None)) else held
+
+
+def _has_memory(value: Any) -> bool:
+    return isinstance(value, (Tensor, np.ndarray))
 
 
 def rebuildable(value: Any) -> bool:
@@ -137,15 +173,26 @@ def _field_names(value: Any) -> list[str] | None:
 
 
 def _attributes(value: Any) -> dict[str, Any]:
-    """Those of a plain object that holds a tensor, unless it answers for itself, as graphs do."""
+    """Those of a plain object with a tensor or array, unless it answers itself, as graphs do."""
     own = callable(getattr(value, "clone", None)) or callable(getattr(value, "to_dict", None))
     if own or callable(value) or isinstance(value, _LEAVES):
         return {}
     held = getattr(value, "__dict__", None)
+    items = dict(held) if isinstance(held, dict) else {}
+    if (slots := KeptSlots.of(value)) is not None:
+        items.update(slots.items())
+    return items if any(map(_holds, items.values())) else {}
+
+
+def _holds(value: Any, _deep: int = 3) -> bool:
+    """Whether it has memory, or is a short container of what has."""
+    if _has_memory(value):
+        return True
     # A tokeniser's vocabulary is not to be walked for every batch.
-    if not isinstance(held, dict) or not any(isinstance(item, Tensor) for item in held.values()):
-        return {}
-    return dict(held)
+    if not isinstance(value, (tuple, list, Mapping)) or len(value) > _FEW or not _deep:
+        return False
+    items = value.values() if isinstance(value, Mapping) else value
+    return any(_holds(item, _deep - 1) for item in items)
 
 
 def _graph(value: Any) -> Mapping[Any, Any]:

@@ -1,45 +1,41 @@
-"""The loaders that data come from, whatever stands around them, and what hangs on a loader."""
+"""The loaders that data come from, whatever stands around them."""
 
 from __future__ import annotations
 
 import functools
+import gc
 import types
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-__all__ = ["behind", "reachable"]
+from varshift._torch.loading import is_under_way
+
+__all__ = ["reachable"]
 
 _DEEP, _MOST, _LONG = 5, 1000, 100  # steps, objects, items of a container: a few milliseconds
 _NOTHING_IN = (Tensor, nn.Module, np.ndarray, str, bytes, int, float, type, types.ModuleType)
 
 
 def reachable(data: Any) -> list[Any]:
-    """What data may be made of: wrapped by objects, or named in functions and generators."""
-    return list(_walk(data, _named_in))
+    """What data may be made of: wrapped by objects, or named in functions and generators.
 
-
-def behind(loader: DataLoader[Any]) -> list[Any]:
-    """What a loader reads with: its samplers, its dataset, its generators. No functions."""
-    return list(_walk(loader, lambda value: ()))
-
-
-def _walk(start: Any, inside: Callable[[Any], Iterable[Any]]) -> Iterator[Any]:
-    """Everything found, each object once, near ones first."""
+    Each object once, near ones first.
+    """
     seen: dict[int, Any] = {}
-    ahead = deque([(start, 0)])
+    ahead = deque([(data, 0)])
     while ahead and len(seen) < _MOST:
         value, deep = ahead.popleft()
         if value is None or id(value) in seen or issubclass(type(value), _NOTHING_IN):
             continue
         seen[id(value)] = value
-        yield value
         if deep < _DEEP:
-            ahead.extend((each, deep + 1) for each in (*_held_by(value), *inside(value)))
+            ahead.extend((each, deep + 1) for each in (*_held_by(value), *_named_in(value)))
+    return list(seen.values())
 
 
 def _held_by(value: Any) -> Iterable[Any]:
@@ -48,6 +44,11 @@ def _held_by(value: Any) -> Iterable[Any]:
         return list(value.values()) if len(value) <= _LONG else ()
     if issubclass(kind, (list, tuple)):
         return value if len(value) <= _LONG else ()
+    if is_under_way(value):
+        return ()  # its queues and workers are its own
+    builtin = kind is not types.GeneratorType and kind.__module__ in ("builtins", "itertools")
+    if builtin and hasattr(kind, "__next__"):
+        return gc.get_referents(value)  # a chain of loaders
     return () if issubclass(kind, types.FunctionType) else list(_attributes(value).values())
 
 

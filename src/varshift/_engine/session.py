@@ -269,6 +269,8 @@ class Session:
             may_be_empty=self.ranks.several,
             notes=self.notes,
         )
+        # Twice: an interrupt in closing it once would leave no way back.
+        self.reading.enter_context(closing(taken))
         return self.reading.enter_context(closing(taken))
 
     def held(self, data: Data, max_samples: int | None, then: str) -> Held:
@@ -493,12 +495,14 @@ def session(
     lent_training = unwrapped(model).training
     notes: list[str] = []
     ranks = Ranks.of(sync)
+    reading = ExitStack()
     # The ranks outermost: what is refused or interrupted anywhere inside is told to the others.
     with (
         ranks.together(),
         borrowed(model, notes) as inner,
         reporter(progress, label, after) as report,
-        ExitStack() as reading,
+        reading,
+        reading,
     ):
         refuse_unreadable(inner)
         if train and not inner.training:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from varshift._engine import Data, Forward
+from varshift._engine import Data, Forward, copied
 from varshift._inspect.inspecting import inspect
 from varshift._predict.predicting import predict
 from varshift._rewrite.amounts import Aim, What, aims
@@ -82,7 +82,8 @@ def replace(
             draft.say(silent.name, f"draws nothing ({silent.operation}): name it to change it")
     wishes = _known(wishes, before, draft)
     if max_severity is not None:
-        batches = list(data) if isinstance(data, Iterator) else data  # each prediction reads it
+        # Each prediction reads it, and an iterator may give all its batches in one memory.
+        batches = [copied(batch) for batch in data] if isinstance(data, Iterator) else data
 
         def foretell(asked: Mapping[str, Any]) -> Prediction:
             batch = example if batches is None else None

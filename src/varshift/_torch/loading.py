@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["ITERATOR", "OWN_ITERATOR", "has_begun", "shut_down"]
+__all__ = ["ITERATOR", "OWN_ITERATOR", "has_begun", "is_under_way", "shut_down", "yielded"]
 
 ITERATOR = "_iterator"
 # By the attribute that holds it, what that is before the first epoch. Of torch 2.4 to 2.15: that of
@@ -22,6 +22,16 @@ def shut_down(iterator: Any) -> None:
     getattr(iterator, "_shutdown_workers", lambda: None)()
 
 
+def is_under_way(value: Any) -> bool:
+    """Whether it is an iterator that a loader has made."""
+    return hasattr(type(value), "__next__") and "_num_yielded" in getattr(value, "__dict__", ())
+
+
+def yielded(iterator: Any) -> int:
+    """How many batches a loader's iterator has given."""
+    return int(iterator._num_yielded)
+
+
 def has_begun(iterator: Any) -> bool:
-    """Whether a loader's iterator has given something already; True where that does not show."""
-    return bool(getattr(iterator, "_num_yielded", True))
+    """Whether a loader's iterator has given something already."""
+    return yielded(iterator) > 0

@@ -6,8 +6,11 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from varshift._engine import tensors_of
-from varshift._engine.nested import mapped
+from varshift._engine.nested import copied, mapped
 from varshift.errors import UsageError
 
 __all__ = ["Recent"]
@@ -19,6 +22,7 @@ class _Kept:
     epoch: int
     samples: int
     bytes: int
+    place: int | None  # of its largest tensor, where that is not a copy
 
 
 class Recent:
@@ -26,7 +30,8 @@ class Recent:
 
     No loader is iterated for them, and they have been through whatever the trainer does to a batch:
     moved, converted, augmented on the device. With `copied` they are copies: for batches that a
-    model has not had yet, and may write into.
+    model has not had yet, and may write into. So they are once a batch comes in the memory of
+    another: what that one held is gone.
 
     >>> import torch
     >>> recent = Recent(max_samples=5)
@@ -53,14 +58,19 @@ class Recent:
         tensors = list(tensors_of(batch))
         if not tensors:
             return
+        place = _place(tensors)
+        if place is not None and any(place == each.place for each in self._kept):
+            self._copied = True
+            self._let_go(place)
         if self._copied:
-            batch = mapped(batch, lambda tensor: tensor.detach().clone(), "clone")
+            place = None
+            batch = mapped(copied(batch), lambda tensor: tensor.detach())
         elif any(tensor.requires_grad for tensor in tensors):
             # A step that wrote into the batch would keep the graph of its pass alive.
             batch = mapped(batch, lambda tensor: tensor.detach())
         samples = next((len(tensor) for tensor in tensors if tensor.ndim), 1)
         size = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-        self._kept.append(_Kept(batch, epoch, samples, size))
+        self._kept.append(_Kept(batch, epoch, samples, size, place))
         self._samples, self._bytes = self._samples + samples, self._bytes + size
         while len(self._kept) > 1 and (
             self._samples - self._kept[0].samples >= self.max_samples
@@ -74,6 +84,11 @@ class Recent:
         self._kept.clear()
         self._samples = self._bytes = 0
 
+    def _let_go(self, place: int | None) -> None:
+        self._kept = deque(each for each in self._kept if each.place != place)
+        self._samples = sum(each.samples for each in self._kept)
+        self._bytes = sum(each.bytes for each in self._kept)
+
     def batches(self, last_epoch_alone: bool = False) -> list[Any]:
         """All, or those of the newest one's epoch; newest first, since `max_samples` cuts the end.
 
@@ -86,3 +101,11 @@ class Recent:
             for each in reversed(self._kept)
             if not last_epoch_alone or each.epoch == newest
         ]
+
+
+def _place(tensors: list[Tensor]) -> int | None:
+    """Where the largest one lies; None where that cannot be told."""
+    largest = max(tensors, key=lambda tensor: tensor.numel())
+    if largest.layout != torch.strided or largest.is_meta:
+        return None
+    return largest.data_ptr() or None

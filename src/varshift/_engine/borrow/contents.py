@@ -10,6 +10,7 @@ import random
 import types
 import warnings
 from collections.abc import Callable
+from copyreg import _reconstructor  # type: ignore[attr-defined]
 from typing import Any
 
 import numpy as np
@@ -71,12 +72,15 @@ class KeptArray:
 
 
 class KeptIterator:
-    """How far an iterator has come."""
+    """How far an iterator has come; `known` is whether that shows."""
 
     def __init__(self, value: Any) -> None:
         self._value = value
+        # What a generator holds stays alive: else something new could have an old identity.
+        self._alive = _locals_of(value)
         self._at = _how_far(value)
         self._state = _reduced(value)
+        self.known = isinstance(value, types.GeneratorType) or bool(self._state)
 
     def restore(self) -> bool:
         """Put it back where it can be told where it was, as those of lists and ranges can."""
@@ -88,11 +92,12 @@ class KeptIterator:
 
 
 class KeptFile:
-    """The position in an open file; what was written to it stays."""
+    """The position in an open file, where it has a `known` one; what was written to it stays."""
 
     def __init__(self, value: io.IOBase) -> None:
         self._value = value
         self._at = _position(value)
+        self.known = self._at is not None
 
     def restore(self) -> bool:
         """Seek back in a file that is only read."""
@@ -118,14 +123,21 @@ def _reduced(value: Any) -> tuple[Any, ...]:
             found = value.__reduce__()
     except TypeError:
         return ()
-    return found if isinstance(found, tuple) else ()
+    # What every object says, for want of a way of its own, tells nothing of a place.
+    own = isinstance(found, tuple) and found[0] is not _reconstructor
+    return found if own else ()
+
+
+def _locals_of(value: Any) -> list[Any]:
+    frame = value.gi_frame if isinstance(value, types.GeneratorType) else None
+    return [] if frame is None else list(frame.f_locals.values())
 
 
 def _how_far(value: Any, deep: int = 4) -> Any:
     """What tells one position of an iterator from another."""
     if isinstance(value, types.GeneratorType):
         frame = value.gi_frame
-        return None if frame is None else (frame.f_lasti, *map(id, frame.f_locals.values()))
+        return None if frame is None else (frame.f_lasti, *map(id, _locals_of(value)))
     if isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, tuple):

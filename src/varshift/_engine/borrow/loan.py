@@ -7,7 +7,6 @@ import threading
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Any
 
 import torch
@@ -18,14 +17,12 @@ from varshift._engine.borrow.guard import WriteGuard
 from varshift._engine.borrow.kept import Kept
 from varshift._engine.borrow.process import leave_inference_mode, process_state, set_process_state
 from varshift._engine.borrow.rng import rng_state, set_rng_state
-from varshift._engine.borrow.suspended import close_suspended
 from varshift._engine.borrow.turns import Turn
+from varshift._engine.borrow.untildone import UntilDone
 from varshift._engine.borrow.walk import walk
 from varshift._torch import compiler, state
 
 __all__ = ["Loan", "trains_its_own_way"]
-
-_TRIES = 100  # nobody interrupts so often, and memory that is short for so long stays short
 
 
 class _Open(threading.local):
@@ -38,17 +35,12 @@ class _Open(threading.local):
 _open = _Open()
 
 
-class Loan:
-    """One loan of one model. Enter it several times over: `with loan, loan, loan: loan.begin()`.
-
-    Each level gives back whatever is not yet given back. So an interrupt may strike at any line of
-    the giving back, even at the first, where no `try` has begun; the level outside starts again,
-    and the interrupt goes on when all is done. `failed` says then what could not be given back.
-    """
+class Loan(UntilDone):
+    """One loan of one model. Enter it several times over: `with loan, loan, loan: loan.begin()`."""
 
     def __init__(self, model: nn.Module, guard: WriteGuard | None = None) -> None:
+        super().__init__()
         self._guard = guard
-        self.failed: list[str] = []
         self._heard: list[str] = []  # what loans inside this one could not give back
         self._model = model
         self._flag = model.training
@@ -59,7 +51,6 @@ class Loan:
         self._process: tuple[Any, ...] | None = None
         self._random: Any = None
         self._context: Any = None
-        self._done = False
 
     def begin(self) -> None:
         """Take what the model and the process are like, then change the process for the loan."""
@@ -76,30 +67,6 @@ class Loan:
             kept = Kept(self._model, self._copies(), guard)
         self._kept = kept
         kept.lend()
-
-    def __enter__(self) -> Loan:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        interrupt: BaseException | None = None
-        for _ in range(_TRIES):
-            if self._done:
-                break
-            try:
-                if error is not None:
-                    close_suspended(error)
-                self._give_back()
-            except BaseException as raised:  # an interrupt: what else is raised is a note by now
-                interrupt = raised
-        if not self._done:
-            self.failed.append(f"giving back was broken off {_TRIES} times")
-        if interrupt is not None:
-            raise interrupt
 
     def tell(self, notes: list[str] | None) -> None:
         """Hand on what could not be given back; where nobody listens, warn."""

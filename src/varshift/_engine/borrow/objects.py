@@ -147,23 +147,30 @@ class Objects:
             self._tried.append((KeptGenerator(value), value, path))
         elif isinstance(value, io.IOBase):
             self._tried.append((KeptFile(value), value, path))
-        elif hasattr(type(value), "__next__"):
+        elif hasattr(type(value), "__next__") and not hasattr(value, "__dict__"):
             self._tried.append((KeptIterator(value), value, path))
-        elif not of_others(value) and not self._attributes(value, path):
+        elif not self._looked_past(value) and not self._attributes(value, path):
             self.unseen.append(
                 f"{path!r} (a {type(value).__name__}) cannot be looked into: what a forward "
                 "changes in it is not put back"
             )
+
+    def _looked_past(self, value: Any) -> bool:
+        return of_others(value)
 
     def _container(self, value: Any, path: str) -> None:
         kept = kept_container(value)
         if kept is not None:
             self._kept.append(kept)
         values = kept.values if kept is not None else tuple(value)
-        if isinstance(values, bytes) or set(map(type, values)) <= FIXED:
-            return  # nothing in it that could change, whatever its size
+        if isinstance(values, bytes) or not self._inside(values):
+            return
         keys = kept.keys if isinstance(kept, KeptDict) else range(len(values))
         self._ahead.extend((item, f"{path}.{key}") for key, item in zip(keys, values, strict=True))
+
+    def _inside(self, values: tuple[Any, ...]) -> bool:
+        """Whether to look into what a container holds: at once told of numbers and words."""
+        return not set(map(type, values)) <= FIXED
 
     def _array(self, value: np.ndarray[Any, Any], path: str) -> None:
         self._bytes += value.nbytes

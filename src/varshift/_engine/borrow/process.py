@@ -202,6 +202,7 @@ def _table() -> list[state.Part]:
         (np.geterr, _set_numpy_errors),
         (np.geterrcall, np.seterrcall),
         (gc.isenabled, lambda enabled: gc.enable() if enabled else gc.disable()),
+        (gc.get_threshold, lambda thresholds: gc.set_threshold(*thresholds)),
         (sys.getrecursionlimit, sys.setrecursionlimit),
         *compiler.settings(),
         (_stream, _set_stream),
