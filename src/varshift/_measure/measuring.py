@@ -23,12 +23,14 @@ from varshift._engine import (
     notes_on_batch_statistics,
     session,
 )
+from varshift._measure.few import few_of, in_words
 from varshift._measure.shift import site_of
 from varshift.errors import ModelError
 from varshift.results import Measurement, Site, Structure
 
 __all__ = ["measure", "measurement_of"]
 
+_SHIFT = "variance between training and test"
 _LITTLE = 0.01  # of a variance: no shift worth a word
 
 
@@ -133,6 +135,12 @@ def _notes(run: Session, structure: Structure, sites: dict[str, Site]) -> Iterat
             "statistics they were made with (mean 0, variance 1), as before any training: "
             "evaluation will be far off"
         )
+    few = {
+        path: few_of(site.delta, site.delta_se)
+        for path, site in sites.items()
+        if site.grade == "none" and not site.by_batch
+    }
+    yield from in_words({path: each for path, each in few.items() if each}, _SHIFT)
     for norm in structure.norms:
         if norm.reused:
             yield f"{norm.path}: runs more than once a pass; its inputs are pooled"
