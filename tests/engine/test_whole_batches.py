@@ -51,9 +51,14 @@ APART = {
 def test_two_batches_make_nothing_sure_of_what_is_drawn_for_each(name):
     torch.manual_seed(0)
     random.seed(0)
-    x = vs.explain(Drawing(TOGETHER[name]), [torch.randn(64, 4) for _ in range(2)])
+    net, data = Drawing(TOGETHER[name]), [torch.randn(64, 4) for _ in range(2)]
+    x = vs.explain(net, data)
     assert x.verdict == "none"
     assert "too few batches" in x.reason
+    d = vs.diagnose(net, data)
+    assert d.verdict == "none"
+    assert any("errors are not known" in note for note in d.notes)
+    assert any("errors are not known" in note for note in vs.measure(net, data).notes)
 
 
 @pytest.mark.parametrize("name", APART)

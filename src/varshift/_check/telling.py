@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from varshift._check.evidence import Evidence
@@ -29,7 +30,7 @@ def notes_on(evidence: Evidence, found: Sequence[Finding]) -> list[str]:
         *drawn_in_evaluation(evidence, found),
         *_on_figures(evidence),
         *_fitting(evidence, found),
-        *_on_few_channels(evidence, found),
+        *_on_few(evidence, found),
     ]
 
 
@@ -116,12 +117,18 @@ def _on_figures(evidence: Evidence) -> Iterator[str]:
         )
 
 
-def _on_few_channels(evidence: Evidence, found: Sequence[Finding]) -> Iterator[str]:
-    """Norms without a finding in which fewer than half of the channels are off."""
+def _on_few(evidence: Evidence, found: Sequence[Finding]) -> Iterator[str]:
+    """Norms without a finding: of too few batches, or with fewer than half of the channels off."""
     if not evidence.real:
         return
-    named = {finding.place for finding in found}.union(*(finding.also for finding in found))
     sizes: Mapping[str, Size] = evidence.__dict__.get("sizes", {})
+    unsure = [path for path, size in sizes.items() if size.high == math.inf and size.low == 1]
+    if unsure:
+        yield (
+            f"{counted_names(unsure, 'norm')}: errors are not known, for there are too few batches "
+            "to show how they scatter. Nothing is sure there: give more data"
+        )
+    named = {finding.place for finding in found}.union(*(finding.also for finding in found))
     shifts = {path: size.few for path, size in sizes.items() if size.few and path not in named}
     yield from in_words(shifts, "variance between training and test")
     stale = {path: few for path, few in evidence.apart.items() if path not in named}

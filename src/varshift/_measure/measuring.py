@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -141,6 +142,11 @@ def _notes(run: Session, structure: Structure, sites: dict[str, Site]) -> Iterat
         if site.grade == "none" and not site.by_batch
     }
     yield from in_words({path: each for path, each in few.items() if each}, _SHIFT)
+    if any(s.samples > 1 and s.shift > 0 and math.isnan(s.shift_se) for s in sites.values()):
+        yield (
+            "errors are not known: the samples of a batch share a draw, and there are too few "
+            "batches to show how they scatter. Give more data"
+        )
     for norm in structure.norms:
         if norm.reused:
             yield f"{norm.path}: runs more than once a pass; its inputs are pooled"
