@@ -265,4 +265,5 @@ def test_a_norm_that_the_first_batch_left_out_has_fixed_statistics_too():
     assert len(x.factors) == 6
     assert all(0 < f.noise.se < f.noise.value / 2 for f in x.factors.values())
     m = vs.measure(Skipping(), [torch.randn(64, 8) for _ in range(16)])
-    assert all(0 < site.shift_se < site.shift / 2 for site in m.sites.values())
+    # Which layers a batch has met is drawn for all its samples: a few batches are a few draws.
+    assert all(0 < site.shift_se < 2 * site.shift for site in m.sites.values())

@@ -23,6 +23,7 @@ from varshift._check.sizes import (
 from varshift._check.staleness import against
 from varshift._counting import counted_names, verb
 from varshift._engine import Handle, Session, Silenced, norm_handles
+from varshift._measure.few import Few
 from varshift._measure.staleness import looks_trained
 from varshift.results import Explanation, Finding, Line, Noise, Route, Structure
 from varshift.results.findings import Basis
@@ -32,12 +33,15 @@ __all__ = ["Evidence", "Task"]
 
 Task = Literal["regression"]
 
+_FITS = 1.22  # of all channels together: what displaces the output by a tenth of a deviation
+
 
 @dataclass
 class Evidence:
     """A borrowed model, the passes over its batches, and what has been found out so far.
 
-    `notes` is what rules could not analyse. Where the same batches have been explained already,
+    `notes` is what rules could not analyse, `apart` what stored statistics are off by in fewer than
+    half of a norm's channels. Where the same batches have been explained already,
     `explanation` spares the passes that it has made.
     """
 
@@ -47,6 +51,7 @@ class Evidence:
     task: Task | None = None
     notes: list[str] = field(default_factory=list)
     explanation: Explanation | None = None
+    apart: dict[str, Few] = field(default_factory=dict)
 
     @property
     def structure(self) -> Structure:
@@ -118,9 +123,9 @@ class Evidence:
             return False
         var, eps = met.stored.var, self.structure.norm(path).eps
         off, on = (against(tally, var, eps) for tally in (met.test, met.train))
-        return (
-            off is not None and on is not None and off.severity <= self.max_severity < on.severity
-        )
+        if off is None or on is None or off.overall > _FITS:
+            return False
+        return off.severity <= self.max_severity < on.severity
 
     @cached_property
     def _handles(self) -> dict[str, Handle]:

@@ -80,12 +80,15 @@ class Passes:
     ) -> None:
         self.run, self.held, self.real = run, held, real
         self.noise = DirectNoise()
-        self.calm, self.calm_groups = Recording("settled evaluation"), AtTest()
-        self.train = Recording("train", outputs=outputs, scattered=True)
-        self.test = Recording("test", outputs=outputs)
+        self.calm, self.calm_groups = Recording("settled evaluation", by_sample=not real), AtTest()
+        self.train = Recording("train", outputs=outputs, scattered=True, by_sample=not real)
+        self.test = Recording("test", outputs=outputs, by_sample=not real)
         self._ways = Ways(run)
         self._noisy = self.noise.regime(self.train, self._ways)
-        self._quiet = Recording("silenced training"), Recording("settled evaluation")
+        self._quiet = (
+            Recording("silenced training", by_sample=True),
+            Recording("settled evaluation", by_sample=True),
+        )
         self._passed = Passed(0, 0)
 
     def begin(self) -> None:

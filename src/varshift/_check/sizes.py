@@ -17,6 +17,7 @@ from torch import Tensor
 from varshift._check.bands import band_of, least_of, variance_bounds, widened, worse
 from varshift._check.passes import Passes
 from varshift._engine import Batch, Session
+from varshift._measure.few import Few, few_of
 from varshift._measure.shift import site_of
 from varshift._predict.predicting import predict
 from varshift.results import Blame, Expected, Site
@@ -36,7 +37,7 @@ class Size:
     """The shift at one norm site by noise, and how it was had.
 
     `low` and `high` bound the severity; `alone` is the severity of each direct source by itself,
-    where a closed form says it.
+    where a closed form says it. `few`: channels that shift where the median does not.
     """
 
     shift: float
@@ -46,6 +47,7 @@ class Size:
     how: str
     basis: Basis
     alone: Mapping[str, float]
+    few: Few | None = None
 
 
 def measured(passes: Passes) -> dict[str, Size]:
@@ -57,7 +59,9 @@ def measured(passes: Passes) -> dict[str, Size]:
             site = site_of(path, met.stored, met.train, test.at[path], passes.samples)
             if _finite(site.shift):
                 known = expected.get(path)
-                found[path] = _measured(site, passes, {} if known is None else _alone(known))
+                size = _measured(site, passes, {} if known is None else _alone(known))
+                unsure = passes.real and math.isnan(site.shift_se)  # a few batches, one draw each
+                found[path] = replace(size, low=1.0, high=math.inf) if unsure else size
     return found
 
 
@@ -132,7 +136,8 @@ def _measured(site: Site, passes: Passes, alone: Mapping[str, float]) -> Size:
     least = least_of(site.delta, 2 * site.delta_se)
     band = widened(band_of(site.shift - error, site.shift + error), severity, least)
     basis: Basis = "data" if passes.real else "example"
-    return Size(site.shift, severity, *band, "measured", basis, alone)
+    few = few_of(site.delta, site.delta_se)
+    return Size(site.shift, severity, *band, "measured", basis, alone, few)
 
 
 def _expected(site: Expected) -> Size:

@@ -11,6 +11,7 @@ from torch import Tensor
 from varshift._check.bands import band_of, least_of, widened
 from varshift._check.passes import Met
 from varshift._engine import Tally
+from varshift._measure.few import Few, few_of
 from varshift._measure.staleness import NOTHING, inherited
 from varshift.results import Norm, Statistics
 from varshift.theory.jackknife import jackknife_error
@@ -36,7 +37,8 @@ class Stale:
     is surely more: a variance off by a tenth and a mean off by a tenth of a deviation count alike.
     `typical`: not of what is stored, but of what a running average stores as a rule. `of_means`:
     the severity is 1 + `moved`. `lost`: channels that have stored next to nothing of what arrives,
-    of which no median tells: the root mean square over channels does.
+    of which no median tells: the root mean square over channels does. `overall` is that of the
+    variances, with the norm's eps. `few`: channels that are off where the median is not.
     """
 
     shift: float
@@ -47,6 +49,8 @@ class Stale:
     typical: bool = False
     of_means: bool = False
     lost: int = 0
+    overall: float = 1.0
+    few: Few | None = None
 
     @property
     def least(self) -> float:
@@ -66,16 +70,16 @@ def against(tally: Tally, stored: Tensor, eps: float) -> Stale | None:
     if not math.isfinite(severity):
         return None
     lost = int((divided > 1 / NOTHING).sum())
+    overall = math.exp(float(divided.log().square().nanmean().sqrt()))
     if lost:
-        overall = math.exp(float(divided.log().square().nanmean().sqrt()))
-        return Stale(shift, max(severity, overall), None, None, lost=lost)
+        return Stale(shift, max(severity, overall), None, None, lost=lost, overall=overall)
     without = torch.where(live, tally.groups().var_without_each() / stored, math.nan)
     error = 2 * float(jackknife_error(medians(without))) if len(without) > 1 else math.nan
     band = _bounds(shift, error)
     if band is None:
-        return Stale(shift, severity, None, None)
+        return Stale(shift, severity, None, None, overall=overall)
     least = least_of(ratio, 2 * jackknife_error(without))
-    return Stale(shift, severity, *widened(band, severity, least))
+    return Stale(shift, severity, *widened(band, severity, least), overall=overall)
 
 
 def misfit(tally: Tally, stored: Statistics, norm: Norm) -> Stale | None:
@@ -84,11 +88,24 @@ def misfit(tally: Tally, stored: Statistics, norm: Norm) -> Stale | None:
     if spread is None:
         return None
     means = _means(tally, stored, norm)
-    moved = replace(spread, moved=means[0])
+    moved = replace(spread, moved=means[0], few=_few(tally, stored, norm))
     if not math.isfinite(means[0]) or 1 + means[1] <= spread.least:
         return moved
     low, high = 1 + means[1], 1 + means[2]
     return replace(moved, severity=1 + means[0], low=low, high=high, of_means=True)
+
+
+def _few(tally: Tally, stored: Statistics, norm: Norm) -> Few | None:
+    """Channels off beyond what was drawn, and what a running average keeps of other batches."""
+    divided = stored.var + norm.eps
+    live = tally.total().var() > 0
+    ratio = torch.where(live, (tally.within() + norm.eps) / divided, math.nan)
+    without = (tally.groups().var_without_each() + norm.eps) / divided
+    if len(without) < 2:
+        return None
+    scatter = tally.scattered[1].nan_to_num(0.0) * inherited(norm.momentum, stored.count)
+    kept = scatter.sqrt() / divided
+    return few_of(ratio, torch.hypot(jackknife_error(without), kept))
 
 
 def _means(tally: Tally, stored: Statistics, norm: Norm) -> tuple[float, float, float]:
@@ -141,7 +158,10 @@ def unfit(met: Met, norm: Norm) -> Stale | None:
     """
     both = [misfit(tally, met.stored, norm) for tally in (met.train, met.test)]
     found = [stale for stale in both if stale is not None]
-    return min(found, key=lambda stale: stale.least, default=None)
+    if not found:
+        return None
+    few = None if any(stale.few is None for stale in found) else found[-1].few
+    return replace(min(found, key=lambda stale: stale.least), few=few)
 
 
 def left_over(stored: Tensor, momentum: float, steps: int) -> Stale | None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 
 from varshift._check.evidence import Evidence
 from varshift._check.lasting import drawn_in_evaluation
 from varshift._check.passes import Met
+from varshift._check.sizes import Size
 from varshift._counting import counted_names, verb
 from varshift._engine import Tally, notes_on_batch_statistics, rounding
+from varshift._measure.few import in_words
 from varshift.results import Finding, NoteKind
 
 __all__ = ["notes_on"]
@@ -27,6 +30,7 @@ def notes_on(evidence: Evidence, found: Sequence[Finding]) -> list[str]:
         *drawn_in_evaluation(evidence, found),
         *_on_figures(evidence),
         *_fitting(evidence, found),
+        *_on_few(evidence, found),
     ]
 
 
@@ -111,6 +115,24 @@ def _on_figures(evidence: Evidence) -> Iterator[str]:
             f"{counted_names(few, 'norm')} {verb(len(few), 'get')} fewer than {_FEW} values per "
             "channel from the example, so these figures are rough; pass more samples, or data"
         )
+
+
+def _on_few(evidence: Evidence, found: Sequence[Finding]) -> Iterator[str]:
+    """Norms without a finding: of too few batches, or with fewer than half of the channels off."""
+    if not evidence.real:
+        return
+    sizes: Mapping[str, Size] = evidence.__dict__.get("sizes", {})
+    unsure = [path for path, size in sizes.items() if size.high == math.inf and size.low == 1]
+    if unsure:
+        yield (
+            f"{counted_names(unsure, 'norm')}: errors are not known, for there are too few batches "
+            "to show how they scatter. Nothing is sure there: give more data"
+        )
+    named = {finding.place for finding in found}.union(*(finding.also for finding in found))
+    shifts = {path: size.few for path, size in sizes.items() if size.few and path not in named}
+    yield from in_words(shifts, "variance between training and test")
+    stale = {path: few for path, few in evidence.apart.items() if path not in named}
+    yield from in_words(stale, "the stored variance")
 
 
 def _fitting(evidence: Evidence, found: Sequence[Finding]) -> Iterator[str]:

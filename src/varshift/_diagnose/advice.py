@@ -49,4 +49,4 @@ def _fits(case: Case, cause: Cause) -> bool:
         for path, site in explanation.factors.items()
         if cause in site.displacement and sure(site.displacement[cause]) >= LEAST
     ]
-    return bool(displaced) and all(map(case.seen.fits, displaced))
+    return bool(displaced) and all(case.seen.fits(path, cause) for path in displaced)

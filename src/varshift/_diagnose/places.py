@@ -8,14 +8,14 @@ from functools import cached_property
 
 from varshift._diagnose.severities import extent_at, off
 from varshift._explain.rest import tells
-from varshift._explain.verdict import LEAST, sure
+from varshift._explain.verdict import LEAST, fits, sure
 from varshift.results import Explanation, Figure, Measurement, OriginLine, WorstPlace
 from varshift.results.explanation import CAUSES, FOUND, Cause
-from varshift.results.grading import GRADES, grade_of, worst_grade
+from varshift.results.grading import grade_of, worst_grade
 
 __all__ = ["STORED", "Observed", "worst_places"]
 
-STORED: tuple[Cause, ...] = ("noise", "staleness", "unattributed")
+STORED: tuple[Cause, ...] = ("noise", "staleness", "small-batch", "unattributed")
 """Causes that do no harm in evaluation where what is stored is what evaluation has."""
 
 _MOST = 10
@@ -68,13 +68,22 @@ class Observed:
         return tuple(
             path
             for path, site in self.explanation.factors.items()
-            if any(sure(site.displacement[c]) >= LEAST for c in STORED if c in site.displacement)
-            and self.fits(path)
+            if any(
+                sure(site.displacement[cause]) >= LEAST and self.fits(path, cause)
+                for cause in STORED
+                if cause in site.displacement
+            )
         )
 
-    def fits(self, path: str) -> bool:
-        """Whether a norm has stored what evaluation has."""
-        return path in self.off and self.off[path].value <= GRADES["mild"]
+    def fits(self, path: str, cause: Cause) -> bool:
+        """Whether a norm that the cause displaces has stored what evaluation has.
+
+        Where runs, or single samples, each have statistics of their own, no average is theirs.
+        """
+        norm = self.explanation.structure.norm(path)
+        if cause == "small-batch" and (norm.reused or "InstanceNorm" in norm.kind):
+            return False
+        return path in self.off and fits(self.explanation.factors[path])
 
 
 def worst_places(seen: Observed) -> tuple[WorstPlace, ...]:

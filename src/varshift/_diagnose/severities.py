@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from varshift._explain.verdict import LEAST
 from varshift._measure.staleness import NOTHING
 from varshift.results import Explanation, Factors, Figure, Site
 from varshift.results.explanation import Cause
@@ -17,6 +18,7 @@ __all__ = ["Extent", "extent_at", "off"]
 
 _MEDIAN = 1.2533  # errors of a mean that a median has, of normal values
 _MOST = 700.0  # of an exponent: what a float still holds
+_FURTHER = 2.0  # logarithms: of normal scatter the root mean square is 1.5 times the median
 
 _UNKNOWN = Figure(math.nan, math.nan)
 
@@ -63,9 +65,10 @@ def _of_site(site: Factors, cause: Cause) -> Extent:
         return Extent(size, severity, mean_shift=means)
     shift: Figure = getattr(site, name)
     severity = _larger(_of_variance(site.channels[name], shift), _of_means(means))
+    overall = _of_displacement(size, means)
     if _stored_as_nothing(site):
-        severity = _larger(severity, _of_displacement(size, means))
-    return Extent(size, severity, shift, means)
+        severity = _larger(severity, overall)
+    return Extent(size, _with_few(severity, overall), shift, means)
 
 
 def _factor(site: Factors, cause: Cause) -> str | None:
@@ -103,6 +106,12 @@ def _larger(one: Figure, other: Figure) -> Figure:
     return other if other > one else one
 
 
+def _with_few(median: Figure, overall: Figure) -> Figure:
+    """The median over channels, or the root mean square where fewer than half shift much more."""
+    least = max(2 * LEAST, _FURTHER * math.log(max(median.value, 1.0)))
+    return overall if math.log(max(overall.value, 1.0)) > least else median
+
+
 def _stored_as_nothing(site: Factors) -> bool:
     """Whether something arrives in channels whose stored variance is 0, or next to it.
 
@@ -116,18 +125,21 @@ def off(site: Factors, measured: Site, eps: float) -> Figure:
 
     That is what evaluation suffers, whatever the cause, other test data left out: the median over
     channels of the variance, or of the means where they are further away; the root mean square of
-    both where channels have stored next to nothing.
+    both where fewer channels than half are much further off, or have stored next to nothing.
     """
     stored, test = measured.stored, measured.test
     unit = (stored.var + eps).clamp(min=1e-300)
-    means = median((test.mean - stored.mean).abs() / unit.sqrt(), measured.live)
+    distances = (test.mean - stored.mean).abs() / unit.sqrt()
+    means = median(distances, measured.live)
     distance = Figure(0.0 if math.isnan(means) else means, site.total.se)
     severity = _larger(
         _of_variance(site.channels["total"] / site.channels["data"], site.total),
         _of_means(distance),
     )
     if not eps or not _stored_as_nothing(site):
-        return severity
+        moved = float(distances[site.live].square().mean().sqrt()) if bool(site.live.any()) else 0.0
+        far = Figure(min(moved, site.off.value), site.off.se)
+        return _with_few(severity, _larger(_of_displacement(site.off, far), _of_means(far)))
     reached = ~site.channels["total"].isnan()
     square = ((test.var + eps) / unit)[reached].log().square().mean() / 4
     return _larger(severity, _of_displacement(Figure(float(square.sqrt()), math.nan), distance))

@@ -23,7 +23,7 @@ from varshift._engine.record.recording import Recording, outputs_of
 from varshift._engine.record.samples import PerSample, SampleMoments
 from varshift._engine.record.series import Stretch
 from varshift._engine.record.stored import refuse_unusable, unusable
-from varshift._engine.record.tally import Tally, groups_of, rounding
+from varshift._engine.record.tally import GROUPS, Tally, groups_of, rounding
 from varshift._engine.regime import Flags, Insert, Norms, Recorder, Regime, fixed, stored
 from varshift._engine.session import Held, Passed, Session, session
 from varshift._engine.settling import OneByOne, Settled, settle
@@ -38,6 +38,7 @@ from varshift._engine.watching import ran_of
 from varshift._engine.weakly import weakly
 
 __all__ = [
+    "GROUPS",
     "Batch",
     "Contrasts",
     "Control",

@@ -28,6 +28,9 @@ class Recorder:
     def begin(self, batch: Batch) -> None:
         """A pass starts; whatever an abandoned one has left is to be forgotten."""
 
+    def keep_batches_whole(self) -> None:
+        """Samples of a batch have draws in common: for errors, batches are what is independent."""
+
     def norm(self, call: NormCall) -> None:
         """A norm is about to run; the call is as the model asks for it."""
 

@@ -163,6 +163,7 @@ class Session:
             self._inventory, self._buffers = held
 
     def _once(self, batch: Batch, regime: Regime, report: Any) -> Any:
+        self._keep_batches_whole(regime)
         for recorder in regime.record:
             recorder.begin(batch)
         around = Around(
@@ -182,6 +183,12 @@ class Session:
         for recorder in regime.record:
             recorder.end(out)
         return out
+
+    def _keep_batches_whole(self, regime: Regime) -> None:
+        """Where the samples of a batch are no independent ones: they have a draw in common."""
+        if self.trace is not None and any(s.by_batch for s in self.trace.tracer.sources):
+            for recorder in regime.record:
+                recorder.keep_batches_whole()
 
     def _looked_ahead(self, trace: Trace) -> Trace:
         """The trace with noise that no draw shows: masks made ahead, draws that became numbers.
@@ -311,6 +318,8 @@ class Session:
                 waiting = None
         if waiting is not None:
             waiting(None, False)
+        for regime in regimes.values():
+            self._keep_batches_whole(regime)
         for name, regime in regimes.items():
             if regime.name_draws and self.drew.get(name) and name not in self.draws:
                 self._name_draws(name, batch, replace(regime, record=()))

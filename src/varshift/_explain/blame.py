@@ -10,7 +10,7 @@ from torch import Tensor
 
 from varshift._engine import Effect, rounding
 from varshift._explain.blaming import Blaming
-from varshift._explain.figures import error_of, figure_of, root_mean_square
+from varshift._explain.figures import figure_of, root_mean_square, square_error_of
 from varshift._explain.lanes import Lanes
 from varshift._explain.settling import FirstBatch
 from varshift._explain.spread import PlaceLanes, Spread
@@ -112,7 +112,7 @@ class _Place:
     def moved(self, effect: Effect) -> Figure:
         """Root mean square over live channels of the mean's shift, in deviations with noise on."""
         shift = effect.mean / self._noisy.var[0].clamp(min=1e-300).sqrt()
-        return root_mean_square(shift, error_of(shift).square(), self._live)
+        return root_mean_square(shift, square_error_of(shift), self._live)
 
     def parts(self) -> _Parts:
         """All together, what is left over beyond the sum, and what cannot be silenced."""

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from varshift._explain.figures import figure_of
 from varshift._explain.moves import Move, move
 from varshift._explain.spread import SiteLanes, Spread
 from varshift._measure.staleness import NOTHING
@@ -26,8 +25,8 @@ _ANEW = 0.01  # of the square that a moving average inherits
 
 def displacements(
     lanes: SiteLanes, live: Tensor
-) -> tuple[dict[Cause, Figure], dict[Cause, Figure]]:
-    """By cause the displacement, and how far means move.
+) -> tuple[dict[Cause, Figure], dict[Cause, Figure], Figure]:
+    """By cause the displacement, and how far means move; and what is stored against evaluation.
 
     `live`, (C,) bool: channels that vary in every lane and have stored that they do.
     """
@@ -39,9 +38,10 @@ def displacements(
     causes = (*CAUSES, *(cause for cause in FOUND if cause in moves))
     means = {cause: moves[cause].mean_shift(counted) for cause in causes}
     if not bool(counted.any()):
-        return dict.fromkeys(causes, Figure(0.0, 0.0)), means
+        return dict.fromkeys(causes, Figure(0.0, 0.0)), means, Figure(0.0, 0.0)
     squares = _squares(lanes, moves, unit, counted)
-    return {cause: figure_of(squares[cause].clamp(min=0).sqrt()) for cause in causes}, means
+    sizes = {cause: moves[cause].displacement(counted, squares[cause]) for cause in causes}
+    return sizes, means, moves["off"].displacement(counted)
 
 
 def _unit(lanes: SiteLanes) -> Tensor:
@@ -88,14 +88,15 @@ def _squares(
 
     What the moving average inherits of the scatter between batches is the fault of small batches,
     not of age. Statistics that fit evaluation far better than any such average does were taken
-    anew: they are not stale, though training receives something else.
+    anew: they are not stale, nor is what differs between batches missing in them, though training
+    receives something else.
     """
     squares = {name: move.square(live) for name, move in moves.items()}
     mean, var = lanes.inherited
     inherited = (mean / unit + var / unit.square() / 4).nan_to_num(0.0)[live].mean()
     age = squares["staleness"] - inherited
     if moves["off"].raw(live)[0] < _ANEW * inherited:
-        inherited, age = torch.zeros(()), squares["off"]
+        return squares | {"staleness": squares["off"]}
     of_batches = squares["small-batch"].clamp(min=0) + squares["composition"].clamp(min=0)
     return squares | {
         "staleness": age,

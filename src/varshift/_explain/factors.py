@@ -34,7 +34,7 @@ def factors_of(lanes: SiteLanes) -> Factors:
         logs, apart = _log_ratio(lanes, over, under)
         figures[name] = _figure(logs[:, told].mean(1), apart[:, told].mean(1))
         channels[name] = torch.where(reached, logs[0].exp(), torch.nan)
-    displacement, mean_shift = displacements(lanes, live)
+    displacement, mean_shift, off = displacements(lanes, live)
     return Factors(
         path=lanes.path,
         **figures,
@@ -42,6 +42,7 @@ def factors_of(lanes: SiteLanes) -> Factors:
         mean_shift=mean_shift,
         channels=channels,
         live=live,
+        off=off,
     )
 
 

@@ -42,7 +42,7 @@ class Lanes:
             "test": Regime("evaluation", record=(self.test,)),
         }
         self.clean = Recording("noise-free", outputs=True)
-        self.data = Recording("test data", outputs=True)
+        self.data = Recording("test data", outputs=True, by_sample=True)
         self._orders = NormOrder(), NormOrder()
 
     @property

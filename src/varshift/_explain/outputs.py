@@ -6,7 +6,12 @@ import math
 
 from torch import Tensor
 
-from varshift._explain.figures import error_of, figure_of, root_mean_square
+from varshift._explain.figures import (
+    error_of,
+    figure_of,
+    root_mean_square,
+    square_error_of,
+)
 from varshift._explain.moves import Move, move
 from varshift._explain.spread import PlaceLanes, Spread
 from varshift.results import Figure, Output
@@ -37,16 +42,15 @@ def output_of(name: str, noisy: Spread, clean: Spread) -> Output:
     shift = noisy.mean - clean.mean
     unit = noisy.var[0].clamp(min=1e-300).sqrt()
     live = noisy.var[0] > 0
-    error = error_of(shift)
     return Output(
         name=name,
-        mean_shift=root_mean_square(shift / unit, (error / unit).square(), live),
+        mean_shift=root_mean_square(shift / unit, square_error_of(shift / unit), live),
         var_ratio=_ratio(clean, noisy, live),
         mean_on=noisy.mean[0],
         mean_off=clean.mean[0],
         var_on=noisy.var[0],
         var_off=clean.var[0],
-        mean_se=error,
+        mean_se=error_of(shift),
     )
 
 

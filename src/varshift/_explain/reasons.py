@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from varshift._counting import counted, verb
 from varshift._explain.rest import behind_the_rest, norms_alone, rest_in_words, shares, tells
+from varshift._explain.verdict import fits
 from varshift.results import (
     Blame,
     Factors,
@@ -150,10 +151,18 @@ def _small_batch(told: Told, place: str) -> str:
             f"{off:.0f} % off that of all samples together. Let it keep no running statistics "
             "(track_running_stats=False)."
         )
+    site = told.factors[place]
+    if fits(site):
+        return (
+            f"Dominated by small batches: with the statistics of all of them, the variance at "
+            f"{place!r} is {site.batches.value:.2f} times what training saw.{_drawn(told)} What is "
+            "stored is what evaluation has, so evaluation is right as it is; larger batches bring "
+            "training nearer to it."
+        )
     return (
         f"Dominated by small batches: at {place!r} the variance of a batch differs by {off:.0f} % "
         "from that of all samples together, and the running average keeps the scatter between "
-        f"batches.{_drawn(told)} {_cure(told.factors[place])}"
+        f"batches.{_drawn(told)} {_cure(site)}"
     )
 
 

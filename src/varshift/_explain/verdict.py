@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import torch
+
 from varshift.results import Factors, Figure
 from varshift.results.explanation import CAUSES, FOUND, Cause, Verdict
+from varshift.results.grading import GRADES
+from varshift.theory.spread import median
 
-__all__ = ["LEAST", "judged", "sure"]
+__all__ = ["LEAST", "fits", "judged", "sure"]
 
 # The least displacement worth a verdict, in deviations of the output of a norm: a variance off by
 # 22 %, or means off by a tenth of a deviation.
@@ -36,6 +40,13 @@ def judged(
                 _keep(scores, worst, cause, name, sure(mean_shift))
     first = max((*CAUSES, *FOUND), key=lambda cause: scores.get(cause, 0.0))
     return (first if scores.get(first, 0.0) >= LEAST else "none"), scores, worst
+
+
+def fits(site: Factors) -> bool:
+    """Whether a norm has stored what evaluation has: in most channels, and in all together."""
+    ratio = site.channels["total"] / site.channels["data"]
+    worst = median(torch.maximum(ratio, 1 / ratio))
+    return site.off.value < LEAST and not worst > GRADES["mild"]
 
 
 def sure(size: Figure) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -23,12 +24,14 @@ from varshift._engine import (
     notes_on_batch_statistics,
     session,
 )
+from varshift._measure.few import few_of, in_words
 from varshift._measure.shift import site_of
 from varshift.errors import ModelError
 from varshift.results import Measurement, NoteKind, Route, Site, Structure
 
 __all__ = ["measure", "measurement_of"]
 
+_SHIFT = "variance between training and test"
 _LITTLE = 0.01  # of a variance: no shift worth a word
 
 
@@ -132,6 +135,17 @@ def _notes(run: Session, structure: Structure, sites: dict[str, Site]) -> Iterat
             f"{len(fresh)} of {counted(len(sites), 'norm')} still {verb(len(fresh), 'hold')} the "
             "statistics they were made with (mean 0, variance 1), as before any training: "
             "evaluation will be far off"
+        )
+    few = {
+        path: few_of(site.delta, site.delta_se)
+        for path, site in sites.items()
+        if site.grade == "none" and not site.by_batch
+    }
+    yield from in_words({path: each for path, each in few.items() if each}, _SHIFT)
+    if any(s.samples > 1 and s.shift > 0 and math.isnan(s.shift_se) for s in sites.values()):
+        yield (
+            "errors are not known: the samples of a batch share a draw, and there are too few "
+            "batches to show how they scatter. Give more data"
         )
     for norm in structure.norms:
         if norm.reused:

@@ -69,6 +69,8 @@ class Factors(Record):
             sampling errors account for. "other-norms" and "unattributed" (what stays with every
             source silenced, and no draw of the pass explains) are there only where found.
         mean_shift: by cause, the root-mean-square shift of the mean, in stored deviations.
+        off: how far what is stored displaces the output in evaluation of the training data, in
+            the same terms, whatever the cause.
         channels: every factor by name, (C,) float64; NaN where evaluation keeps a channel constant,
             infinite where training does, or where a variance of 0 is stored.
         live: (C,) bool: channels that vary in every way of running the model, and have stored that
@@ -102,6 +104,7 @@ class Factors(Record):
     mean_shift: Mapping[Cause, Figure]
     channels: Mapping[str, Tensor]
     live: Tensor
+    off: Figure
 
     @property
     def by_batches(self) -> float:
@@ -362,6 +365,7 @@ def _factors(factors: Factors) -> dict[str, Any]:
         **{name: getattr(factors, name).to_dict() for name in _FIGURES},
         "displacement": _dicts(factors.displacement),
         "mean_shift": _dicts(factors.mean_shift),
+        "off": factors.off.to_dict(),
         "channels": plain(factors.channels),
     }
 

@@ -69,6 +69,8 @@ def _of_norm(evidence: Evidence, norm: Norm, waiting: dict[str, list[str]]) -> F
     stale = misfit(met.train, met.stored, norm) if met.fresh else unfit(met, norm)
     if stale is None:
         return None
+    if stale.few is not None and not evidence.surely(stale.least):
+        evidence.apart[norm.path] = stale.few
     why = staleness_of(norm, met.stored, _arrived(met, norm), trained=lost)
     found = _judged(evidence, norm, _CODES[why.cause], stale, evidence.basis, why)
     return found or _by_chance(evidence, norm, met, why, waiting)

@@ -38,6 +38,7 @@ _HEADS = {
     "other-norms": "Evaluation runs other norms than training",
     "unattributed": "Training and evaluation differ, and no noise that was found explains it",
 }
+_FITTING = "Batches are so small, or so unlike each other, that training is not like evaluation"
 _CAUSES = {
     "noise": "noise",
     "staleness": "stale statistics",
@@ -113,6 +114,11 @@ def _wide(section: Section) -> Section:
 
 def _head(result: Diagnosis) -> str:
     head = _HEADS[result.verdict]
+    if (
+        result.verdict == "small-batch"
+        and result.explanation.worst["small-batch"] in result.settled
+    ):
+        head = _FITTING
     if result.verdict == "none":
         return f"{head}{_little(result)}."
     if not result.worst:

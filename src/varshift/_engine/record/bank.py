@@ -4,7 +4,8 @@ A place is a norm site, or an output. All places of a pass lie side by side in o
 so that a pass costs a few operations whatever the number of norms; passes alike wait for each other
 and are taken in together, so that numbers leave an accelerator once in many passes.
 A group holds samples, never parts of one: the first batches are cut along dimension 0 into more
-pieces than later ones, so that even a single batch fills every group. Regimes that see the same
+pieces than later ones, so that even a single batch fills every group. Where the samples of a batch
+share a draw, groups are of whole batches. Regimes that see the same
 batches have the same groups, so what they share cancels in a jackknife.
 """
 
@@ -21,7 +22,7 @@ from torch import Tensor
 from varshift._engine.batches import Batch
 from varshift._engine.record.moments import split_moments
 from varshift._engine.record.series import BatchSeries, Stretch
-from varshift._engine.record.tally import GROUPS, Tally, pieces
+from varshift._engine.record.tally import GROUPS, LEAST_BATCHES, Tally, pieces
 from varshift.errors import ModelError
 from varshift.theory.moments import Moments
 
@@ -101,6 +102,7 @@ class Bank(Mapping[str, Tally]):
         self.passes = 0
         self._scattered = scattered
         self._next = 0
+        self._whole_batches = False
         self._columns: dict[str, slice] = {}
         self._precision: dict[str, float] = {}
         self._rows = _Rows.empty(GROUPS, 0)
@@ -121,7 +123,18 @@ class Bank(Mapping[str, Tally]):
         """A pass starts: forget what an abandoned one has left, and deal its groups."""
         self._met = []
         self._batch = batch.index
-        self._pieces = pieces(batch.samples, self.passes)
+        self._pieces = 1 if self._whole_batches else pieces(batch.samples, self.passes)
+
+    def keep_whole(self) -> None:
+        """Deal whole batches to the groups from now on; what was taken in stays together."""
+        if self._whole_batches:
+            return
+        self._flush()
+        self._whole_batches, self._next = True, self.passes
+        held = self._rows.pooled()
+        self._rows = _Rows.empty(GROUPS, held.counts.shape[1])
+        for part, pooled in zip(self._rows.parts, held.parts, strict=True):
+            part[:1] = pooled
 
     def add(self, place: str, x: Tensor) -> None:
         """What a place receives, channels in dimension 1.
@@ -248,7 +261,10 @@ class Bank(Mapping[str, Tally]):
         self._flush()
         whole = self._whole
         at = whole._columns[place]
-        counts, means, m2s = (part[:, at] for part in whole._rows.parts)
+        rows = _Rows(*(part[:, at] for part in whole._rows.parts))
+        if whole._whole_batches and int((rows.counts[:, 0] > 0).sum()) < LEAST_BATCHES:
+            rows = rows.pooled()
+        counts, means, m2s = rows.parts
         used = counts[:, 0] > 0
         weighted, within = whole._each.get(place, whole._within[:, at])
         return Tally(
@@ -274,13 +290,17 @@ class Bank(Mapping[str, Tally]):
     def joined(self, others: list[Bank]) -> None:
         """Show what all ranks have; `others` are theirs in order, this one's among them."""
         whole = Bank(self.name, scattered=self._scattered)
-        everything = torch.arange(GROUPS)
+        whole._whole_batches = any(other._whole_batches for other in others)
         for other in others:
+            # Batches of several ranks are as many: each goes on where those before it ended.
+            before = whole.passes if whole._whole_batches else 0
+            groups = (torch.arange(GROUPS) + before) % GROUPS
+            whole.passes += other.passes
             for place, at in other._columns.items():
                 width = torch.zeros(at.stop - at.start, dtype=torch.float64)
                 columns = whole._places([(place, [Moments(0, width, width)])])
                 rows = _Rows(*(part[:, at] for part in other._rows.parts))
-                whole._rows.merge(everything, columns, rows)
+                whole._rows.merge(groups, columns, rows)
                 whole._within[:, columns] += other._within[:, at]
                 for mine, theirs in zip(whole._scatter, other._scatter, strict=True):
                     part = _Rows(*(held[:, at] for held in theirs.parts))

@@ -7,7 +7,6 @@ samples, and holds only subsets that reach a place.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -67,10 +66,14 @@ class Contrast:
         self._first.index_put_(at, (samples.first - twins.first)[held], accumulate=True)
         self._second.index_put_(at, (samples.second - twins.second)[held], accumulate=True)
 
-    def join(self, other: Contrast) -> None:
-        """Take in what another rank has added up."""
+    def join(self, other: Contrast, first: int = 0) -> None:
+        """Take in what another rank has added up, its groups counted from `first`."""
         for mine, theirs in zip(self._sums, other._sums, strict=True):
-            mine += theirs
+            mine += theirs.roll(first, 0)
+
+    def nothing(self) -> Contrast:
+        """One of the same shape that has taken in nothing."""
+        return Contrast(self._first.shape[2], self.subsets.tolist())
 
     def effect(self, subset: int, groups: Tensor) -> Effect | None:
         """What the subset changes on average, over everything and without each of the groups.
@@ -119,6 +122,7 @@ class Contrasts(Recorder):
         self.dealt = torch.zeros(0, dtype=torch.long)
         self._deal, self._reach = deal, reach
         self._parts: dict[int, Tensor] = {}
+        self._whole_batches = False
         self.restart(whole=False)
 
     def restart(self, *, whole: bool) -> None:
@@ -127,6 +131,10 @@ class Contrasts(Recorder):
         self.at = self._own
         self.uneven: set[str] = set()
         self.samples.whole = self.twins.whole = whole
+
+    def keep_batches_whole(self) -> None:
+        """Deal whole batches to the groups, as a bank does."""
+        self._whole_batches = True
 
     def begin(self, batch: Batch) -> None:
         """A pass starts."""
@@ -171,7 +179,8 @@ class Contrasts(Recorder):
     def _groups(self, batch: Batch) -> Tensor:
         """Group of each sample, the same as in a bank that has seen the same batches."""
         if batch.index not in self._parts:
-            parts = pieces(batch.samples, len(self._parts))
+            cut = pieces(batch.samples, len(self._parts))
+            parts = 1 if self._whole_batches else cut
             start = sum(len(held) for held in self._parts.values())
             self._parts[batch.index] = (start + torch.arange(parts)) % GROUPS
         groups = self._parts[batch.index]
@@ -180,18 +189,19 @@ class Contrasts(Recorder):
 
     def share(self) -> Any:
         """The sums of this rank."""
-        return self._own, self.uneven
+        return self._own, self.uneven, len(self._parts) if self._whole_batches else 0
 
     def joined(self, shares: list[Any]) -> None:
         """The sums of all ranks; this rank's own go on apart, for passes that follow."""
         self.at, self.uneven = {}, set()
-        for own, uneven in shares:
+        first = 0
+        for own, uneven, batches in shares:
             self.uneven |= uneven
             for place, contrast in own.items():
-                if place in self.at:
-                    self.at[place].join(contrast)
-                else:
-                    self.at[place] = copy.deepcopy(contrast)
+                if place not in self.at:
+                    self.at[place] = contrast.nothing()
+                self.at[place].join(contrast, first)
+            first += batches
 
 
 def _each(sums: Tensor, counts: Tensor, groups: Tensor) -> Tensor:

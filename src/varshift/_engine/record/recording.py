@@ -26,17 +26,30 @@ class Recording(Recorder):
         name: how the model runs, for messages: "train", "evaluation".
         outputs: whether the model's outputs are places too.
         scattered: whether to keep how batches differ from each other.
+        by_sample: samples are independent whatever training draws: the noise is off.
 
     `handles` are the norms met, `stored` what they held when first met, `by_batch` the paths of
     those that normalised by their batch.
     """
 
-    def __init__(self, name: str, *, outputs: bool = False, scattered: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        outputs: bool = False,
+        scattered: bool = False,
+        by_sample: bool = False,
+    ) -> None:
         self.bank = Bank(name, scattered=scattered)
         self.handles: dict[str, Handle] = {}
         self.stored: dict[str, Statistics] = {}
         self.by_batch: set[str] = set()
-        self._outputs = outputs
+        self._outputs, self._by_sample = outputs, by_sample
+
+    def keep_batches_whole(self) -> None:
+        """From now on no group holds a part of a batch, nor of those that were taken in."""
+        if not self._by_sample:
+            self.bank.keep_whole()
 
     def begin(self, batch: Batch) -> None:
         """A pass starts."""

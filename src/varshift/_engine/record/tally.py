@@ -10,9 +10,10 @@ from torch import Tensor
 from varshift._engine.record.series import Stretch
 from varshift.theory.moments import Moments
 
-__all__ = ["GROUPS", "Grouped", "Tally", "groups_of", "pieces", "rounding"]
+__all__ = ["GROUPS", "LEAST_BATCHES", "Grouped", "Tally", "groups_of", "pieces", "rounding"]
 
 GROUPS = 16
+LEAST_BATCHES = 3  # that share draws within: two do not show how they scatter
 
 
 def pieces(samples: int, batch: int) -> int:

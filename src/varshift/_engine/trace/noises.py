@@ -29,7 +29,7 @@ class Source:
     `number`: a draw has become a Python number, not only a yes or no. `repeats`: the draw that met
     data last had met data before; `twice`: one has. `kept` says where the model keeps one that was
     drawn ahead; `generator` which one outside torch made it. `aside`: it acts in a branch that only
-    training runs.
+    training runs. `shared`: all samples of a batch have met one and the same draw.
     """
 
     path: str
@@ -48,6 +48,7 @@ class Source:
     kept: str = ""
     generator: str = ""
     aside: bool = False
+    shared: bool = False
     _met_after: int = -1  # how often it had drawn when it last met data
 
     @property
@@ -61,6 +62,15 @@ class Source:
         if self.generator:
             return f"({self.generator} random)"
         return self.kept or self.path or "(model)"
+
+    @property
+    def by_batch(self) -> bool:
+        """Whether samples of a batch have a draw in common, as far as is known.
+
+        What never met data, or has become a Python value, may have acted on all of them alike.
+        """
+        followed = self.met and self.law != "control-flow"
+        return not self.kept and (self.shared or not followed)
 
     def meet(self, law: str, drop_p: float | None, tau: float | None, sharing: Sharing) -> None:
         """Record how it first met data; a later meeting that disagrees leaves the rate unknown."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -10,7 +11,7 @@ from torch import Tensor
 from varshift._engine.trace.laws import UNKNOWN, Law
 from varshift.results.structure import Sharing
 
-__all__ = ["sharing_of"]
+__all__ = ["for_whole_batches", "sharing_of"]
 
 _BY_CHANCE = -6.0  # log10 of a chance that is taken for none
 
@@ -43,6 +44,22 @@ def sharing_of(noise: Tensor, data: Tensor, law: Law = UNKNOWN) -> Sharing:
     if not inner:
         return "sample"
     return "channel" if inner == [1] else "other"
+
+
+def for_whole_batches(noise: Tensor, read: Sequence[Tensor], result: Tensor) -> bool:
+    """Whether a `noise` that broadcasts against what else is read meets all samples alike.
+
+    Samples are dimension 0 of the result.
+    """
+    if len(read) < 2 or not result.ndim or result.shape[0] < 2:
+        return False
+    try:
+        spread = torch.broadcast_shapes(*(tensor.shape for tensor in read))
+    except RuntimeError:  # an index, a product of matrices: nothing is spread
+        return False
+    if spread != result.shape:
+        return False
+    return noise.ndim < result.ndim or noise.shape[0] == 1 or noise.stride(0) == 0
 
 
 def _repeated(noise: Tensor, dims: list[int], law: Law) -> list[int]:

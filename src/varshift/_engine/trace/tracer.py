@@ -33,7 +33,7 @@ from varshift._engine.trace.noises import Source, unused
 from varshift._engine.trace.ops import Operation
 from varshift._engine.trace.outside import MadeAhead, Outside
 from varshift._engine.trace.shaping import law_shaped
-from varshift._engine.trace.sharing import sharing_of
+from varshift._engine.trace.sharing import for_whole_batches, sharing_of
 from varshift._engine.trace.trails import Reached
 from varshift._engine.trace.zeroed import zeroed_by
 from varshift._engine.weakly import weakly
@@ -169,6 +169,7 @@ class Tracer(DispatchMode):
         if at not in self._decided or operation.draws():
             return
         number = self._numbered(self._decided[at])
+        self.sources[number].shared = True
         for tensor in operation.outputs():
             flow = self._carried.get(tensor)
             if number not in flow.trails and number not in flow.drawn:
@@ -376,10 +377,12 @@ class Tracer(DispatchMode):
     ) -> Flow:
         """A bare draw is shaped further, or meets data (or weights) and starts its trail."""
         if not any(other.noise is None and (other.data or other.weight) for other in flows):
+            self._share(operation, inputs, flows)
             flow = self._shaped(operation, inputs, flows, flow)
             return self._acting(flow) if operation.name in ops.NORMS else flow
         result = next(iter(operation.outputs()), inputs[0])
         trails = flow.trails
+        self._share(operation, inputs, flows)
         for tensor, other in zip(inputs, flows, strict=True):
             if other.noise is not None:
                 how = how_it_meets(operation, tensor)
@@ -399,6 +402,14 @@ class Tracer(DispatchMode):
         for source in flow.drawn:
             self.sources[source].apply(how, flow.law or UNKNOWN, flow.block, sharing)
         return Reached.by(flow.drawn)
+
+    def _share(self, operation: Operation, inputs: list[Tensor], flows: list[Flow]) -> None:
+        """Note which bare draws are spread over all samples that they meet."""
+        result = next(iter(operation.outputs()), inputs[0])
+        for tensor, flow in zip(inputs, flows, strict=True):
+            if flow.noise is not None and for_whole_batches(tensor, inputs, result):
+                for source in flow.drawn:
+                    self.sources[source].shared = True
 
     def _shaped(
         self, operation: Operation, inputs: list[Tensor], flows: list[Flow], flow: Flow
