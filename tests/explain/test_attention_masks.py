@@ -51,6 +51,11 @@ def chosen(logits):
     return torch.where(torch.rand_like(logits) < RATE, low, logits)
 
 
+def weighed(logits):
+    mask = torch.bernoulli(torch.full_like(logits, 1 - RATE))
+    return logits * mask + (1 - mask) * -1e9
+
+
 def built_in(logits):
     raise NotImplementedError  # torch masks
 
@@ -83,7 +88,7 @@ def true_shift(net, data):
     return float((received[False] / received[True]).log().mean().exp())
 
 
-@pytest.mark.parametrize("mask", [added, filled, infinite, chosen, built_in])
+@pytest.mark.parametrize("mask", [added, filled, infinite, chosen, weighed, built_in])
 def test_masked_keys_are_off_where_nothing_is_masked(mask):
     net, data = settled(mask)
     x = vs.explain(net, data)

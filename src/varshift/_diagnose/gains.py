@@ -98,8 +98,8 @@ class Gains:
         drawn = {source: site.taus[source] * n for source, n in site.energies.items()}
         zero = torch.zeros_like(test)
         direct = sum(drawn.values(), zero)
-        left = sum((ratios.get(source, 1.0) * part for source, part in drawn.items()), zero)
         other = site.var_train - test - direct
+        left = sum((self._ratio(source, ratios) * part for source, part in drawn.items()), zero)
         train = test + left + self._kept(site, ratios) * other
         return torch.where((test > 0) & (train > 0), test / train, math.nan)
 
@@ -110,14 +110,33 @@ class Gains:
             route.noise: abs(self.blame.share[route.noise, site.path].value)
             for route in routes
             if (route.noise, site.path) in self.blame.share
-            and (route.noise not in site.energies or "through-norm" in route.placements)
+            and (
+                route.noise not in site.energies
+                or "through-norm" in route.placements
+                or route.noise in self.blame.left_out  # what its mean does is in no closed form
+            )
         }
         if tells(self.blame, site.path):
             shares[""] = abs(self.blame.rest[site.path].value)
         whole = sum(shares.values())
         if not whole:  # the scatter of sampling is all there is
             return 0.0
-        return sum(ratios.get(source, 1.0) * share for source, share in shares.items()) / whole
+        kept = {
+            source: 0.0 if self._rescaled(source, ratios) else ratios.get(source, 1.0)
+            for source in shares
+        }
+        return sum(kept[source] * share for source, share in shares.items()) / whole
+
+    def _ratio(self, source: str, ratios: Mapping[str, float]) -> float:
+        """How many times its τN: noise in its place has mean one, and N was seen of its mean."""
+        ratio = ratios.get(source, 1.0)
+        if not (ratio and self._rescaled(source, ratios)):
+            return ratio
+        return ratio / self.blame.left_out[source] ** 2
+
+    def _rescaled(self, source: str, ratios: Mapping[str, float]) -> bool:
+        """Whether noise of mean one takes the place of some that has another mean."""
+        return source in self.blame.left_out and ratios.get(source, 1.0) != 1.0
 
 
 def _rated(noise: Noise) -> bool:

@@ -57,6 +57,12 @@ class Silenced(StrEnum):
         return self in (Silenced.BY_MEAN, Silenced.BY_KERNEL, Silenced.LEFT_OUT)
 
 
+_LEAST_EXACT = (
+    *(Silenced.BY_KERNEL, Silenced.LEFT_OUT, Silenced.BY_MEAN),
+    *(Silenced.BY_DRAWN_MEAN, Silenced.NOT),
+)
+
+
 @dataclass(frozen=True, eq=False)
 class Meeting:
     """A source's noise meets data: `noisy` is what the model asked for, `silent` its quiet twin.
@@ -217,8 +223,8 @@ class Control(Tracer):
         if name is None:
             self.strangers += 1
             return
-        if self.methods.get(name) is not Silenced.NOT:
-            self.methods[name] = method
+        ways = method, self.methods.get(name, method)  # a source may meet data more than once
+        self.methods[name] = max(ways, key=_LEAST_EXACT.index)
         noisy = next(iter(operation.outputs()), None)
         if silent is None or noisy is None or silent.shape != noisy.shape:
             self.methods[name] = Silenced.NOT
