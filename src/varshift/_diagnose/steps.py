@@ -11,6 +11,7 @@ from varshift._diagnose.places import Observed
 from varshift._explain.verdict import LEAST, sure
 from varshift.results import Figure, Norm, StaleCause, Step
 from varshift.results.explanation import Cause
+from varshift.results.grading import GRADES
 from varshift.results.steps import StepKind
 from varshift.theory.noise import drop_p_of
 
@@ -71,6 +72,8 @@ def _noise(case: Case, place: str) -> Iterator[Step]:
         for path, site in explanation.factors.items()
         if sure(site.displacement["noise"]) >= LEAST
     ]
+    if case.gains.sampled(displaced):
+        yield _bounded(case, displaced, place)
     lower = case.gains.lower_rate(displaced)
     if lower is not None:
         active = {noise.name for noise in explanation.structure.noises if noise.active}
@@ -87,6 +90,20 @@ def _noise(case: Case, place: str) -> Iterator[Step]:
             before=before,
             after=case.gains.severity(place, lower.ratios),
         )
+
+
+def _bounded(case: Case, displaced: list[str], place: str) -> Step:
+    """Only predictions at rate after rate tell which is low enough: `replace` makes them."""
+    rated = case.gains.rated(displaced)
+    rates = ", ".join(f"{noise.name!r}: {noise.drop_p:g}" for noise in rated)
+    bound = f"max_severity={GRADES['clear']:g}, data=data"
+    return _on_sources(
+        case,
+        "lower-rate",
+        tuple(noise.name for noise in rated),
+        line=f"vs.replace(model, example, {{{rates}}}, {bound})",
+        place=place,
+    )
 
 
 def _at_an_output(case: Case, place: str) -> Iterator[Step]:
