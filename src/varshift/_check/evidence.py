@@ -9,7 +9,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from varshift._check.passes import FEW, Pair, Passes, Seen
+from varshift._check.passes import FEW, NEUTRAL, Pair, Passes, Seen
 from varshift._check.places import class_line
 from varshift._check.sizes import (
     Size,
@@ -31,8 +31,6 @@ from varshift.results.structure import in_a_file
 __all__ = ["Evidence", "Task"]
 
 Task = Literal["regression"]
-
-_NOTHING = 1e-6  # what rounding leaves of a mean
 
 
 @dataclass
@@ -236,9 +234,7 @@ class Evidence:
 
         Where the mean of every source is 1 nothing is run to see.
         """
-        trace = self.run.trace
-        sources = () if trace is None else trace.tracer.sources
-        odd = any(abs(each.mean - 1) > _NOTHING for each in sources)
+        odd = any(abs(mean - 1) > NEUTRAL for mean in self.run.means.values())
         left_out = self.left_out if self.run.ranks.any(odd) else frozenset()
         return {route.norm for route in self.routes if route.noise in left_out}
 

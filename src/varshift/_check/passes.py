@@ -30,10 +30,11 @@ from varshift._predict.passes import DirectNoise
 from varshift._predict.recorders import AtTest
 from varshift.results import Expected, Statistics
 
-__all__ = ["FEW", "Met", "Pair", "Passes", "Seen"]
+__all__ = ["FEW", "NEUTRAL", "Met", "Pair", "Passes", "Seen"]
 
 Pair = tuple[Recording, Recording]
 
+NEUTRAL = 1e-6  # what rounding leaves of a mean of one
 _BY_MEAN = (Silenced.BY_MEAN, Silenced.BY_DRAWN_MEAN)
 _ROUNDS = 4  # how often an example is passed: enough for a band
 _WILD_ROUNDS = 32  # what is drawn in Python is sized by drawing alone
@@ -230,7 +231,8 @@ class Passes:
 
         Kept if that is `better` than what was: evaluation has not the mean of every noise.
         """
-        ways = {name: how for name, how in self.run.silenced.items() if how in _BY_MEAN}
+        odd = {name for name, mean in self.run.means.items() if not abs(mean - 1) < NEUTRAL}
+        ways = {n: how for n, how in self.run.silenced.items() if how in _BY_MEAN and n in odd}
         asked = frozenset(ways)
         if not self.run.ranks.any(bool(asked)):
             return

@@ -406,6 +406,13 @@ class Session:
         """
         return None if self.trace is None else self.trace.names
 
+    @property
+    def means(self) -> dict[str, float]:
+        """By what each source of the traced pass multiplies on average; NaN where nothing says."""
+        if self.trace is None:
+            return {}
+        return {self.trace.names[each.key]: each.mean for each in self.trace.tracer.sources}
+
     def provable(self) -> Structure:
         """The same, holding the model so that it can prove its routes."""
         assert self.trace is not None

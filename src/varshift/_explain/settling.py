@@ -17,6 +17,7 @@ from varshift._explain.sameness import Sameness
 __all__ = ["FirstBatch"]
 
 _BY_MEAN = (Silenced.BY_MEAN, Silenced.BY_DRAWN_MEAN)
+_NEUTRAL = 1e-6  # what rounding leaves of a mean of one
 _TRIED = 4  # sources that are left out one by one
 _TOGETHER = (
     "the samples of a batch influence each other (or their rows cannot be told apart), so whole "
@@ -58,13 +59,15 @@ class FirstBatch:
     @property
     def means(self) -> dict[str, float]:
         """By what each source that is left out multiplies on average; NaN where that is unknown."""
-        trace = self._run.trace
-        sources = () if trace is None else trace.tracer.sources
-        known = {} if trace is None else {trace.names[each.key]: each.mean for each in sources}
-        own = {name: known.get(name, math.nan) for name in sorted(self.blaming.left_out)}
-        ranks = self._run.ranks.gather(own)
+        return self._means_of(sorted(self.blaming.left_out))
+
+    def _means_of(self, sources: list[str]) -> dict[str, float]:
+        """As the first rank knows that knows it: each has traced what its own batch met."""
+        known = self._run.means
+        ranks = self._run.ranks.gather({name: known.get(name, math.nan) for name in sources})
         return {
-            name: next((m[name] for m in ranks if m[name] == m[name]), math.nan) for name in own
+            name: next((found[name] for found in ranks if found[name] == found[name]), math.nan)
+            for name in sources
         }
 
     def _remember(self, silenced: dict[str, Silenced]) -> None:
@@ -140,7 +143,8 @@ class FirstBatch:
         tried, all sources at once and then one by one, and kept where fewer places differ.
         """
         blaming, ranks = self.blaming, self._run.ranks
-        asked = [source for source, how in ways.items() if how in _BY_MEAN]
+        means = self._means_of([source for source, how in ways.items() if how in _BY_MEAN])
+        asked = [source for source, mean in means.items() if not abs(mean - 1) < _NEUTRAL]
         found = ranks.gather(off)
         if None in found:
             return False

@@ -128,6 +128,8 @@ def _mean_factor(how: str, law: Law) -> float:
     if how in ("keep", "drop") and law.kind == "bernoulli":
         yes = law.chance if law.first else 1 - law.chance
         return yes if how == "keep" else 1 - yes
+    if how == "add":  # what adds nothing on average leaves it as it is
+        return 1.0 if law.mean == 0 else math.nan
     return law.mean if how == "multiply" else math.nan
 
 
