@@ -392,6 +392,7 @@ def _blame(blame: Blame) -> dict[str, Any]:
         "steady": blame.steady,
         "otherwise": list(blame.otherwise),
         "in_evaluation": blame.in_evaluation,
+        "left_out": {noise: plain(mean) for noise, mean in blame.left_out.items()},
     }
 
 
