@@ -83,6 +83,7 @@ BLAME = leaves("passes", "unit") | {
     "steady": LEAF,
     "otherwise": NUMBERS,
     "in_evaluation": LEAF,
+    "left_out": NUMBERS,
 }
 STALE = leaves(
     *("cause", "momentum", "steps", "initial", "apart", "left", "scale"),

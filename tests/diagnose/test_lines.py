@@ -55,6 +55,41 @@ def test_code_is_shown_where_it_draws():
     assert (worst.line_of, worst.line.code) == ("call", "x = F.dropout(x, 0.5, self.training)")
 
 
+class Plain(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(8, 8)
+        self.norm = nn.BatchNorm1d(8)
+
+    def forward(self, x):
+        return self.norm(self.layer(x))
+
+
+def test_a_layer_that_was_given_another_forward_is_shown_where_that_draws():
+    model = Plain()
+    plain = model.layer.forward
+
+    def forward(x):
+        return plain(x * (1 + 0.9 * torch.randn_like(x)) if model.training else x)
+
+    model.layer.forward = forward
+    worst = diagnosed(model).worst[0]
+    assert worst.line_of == "call"
+    assert worst.line.code.startswith("return plain(x * (1 + 0.9 * torch.randn_like(x))")
+
+
+def test_a_hook_that_draws_is_shown_not_the_layer_that_it_is_on():
+    model = Plain()
+
+    def noisy(module, args):
+        return args[0] * (1 + 0.9 * torch.randn_like(args[0])) if module.training else None
+
+    model.layer.register_forward_pre_hook(noisy)
+    worst = diagnosed(model).worst[0]
+    assert worst.line_of == "call"
+    assert "torch.randn_like(args[0])" in worst.line.code
+
+
 class Given(Held):
     def __init__(self, drop):
         nn.Module.__init__(self)

@@ -75,6 +75,45 @@ def test_relocating_does_what_is_predicted(make):
     assert step.sources == ("0",)
 
 
+class Behind(nn.Module):
+    """Dropout, a nonlinearity, weights, a norm."""
+
+    def __init__(self, between):
+        super().__init__()
+        torch.manual_seed(3)
+        self.drop, self.between = nn.Dropout(0.5), between
+        self.next, self.norm = nn.Linear(16, 16), nn.BatchNorm1d(16)
+
+    def forward(self, x):
+        return self.norm(self.next(self.between(self.drop(x))))
+
+
+def concentrated(x):
+    return torch.softmax(4 * x, 1)
+
+
+def largest_of_two(x):
+    return torch.nn.functional.max_pool1d(x[:, None], 2, 1, padding=1)[:, 0, :-1]
+
+
+@pytest.mark.parametrize("between", [concentrated, largest_of_two])
+def test_a_rate_that_no_closed_form_tells_is_found_by_predictions(between):
+    data = features(16)
+    model = settled(Behind(between).double(), data)
+    d = vs.diagnose(model, data)
+    step = step_of(d, "lower-rate")
+    assert (step.before, step.after) == (None, None)
+    assert "norm" in {
+        path for each in d.unseen if each.kind.name == "NOT_PREDICTED" for path in each.about
+    }
+    assert step_of(d, "relocate").after == pytest.approx(1, abs=1e-6)
+    lowered = copy.deepcopy(model)
+    eval(step.line, {"vs": vs, "model": lowered, "example": data[0], "data": data})
+    assert 0 < lowered.drop.p < 0.5
+    site = vs.measure(settled(lowered, data), data)["norm"]
+    assert site.severity == pytest.approx(GRADES["clear"], abs=0.02 + 5 * site.severity_se)
+
+
 def test_a_rate_at_any_of_several_sources():
     """Both sources of a norm are lowered; the one that draws less already stays."""
     torch.manual_seed(0)

@@ -135,16 +135,15 @@ def test_alpha_dropout_and_rrelu_are_left_out_as_in_evaluation():
         assert got.value == pytest.approx(share, abs=4 * got.se + 0.01)
 
 
-def test_noise_whose_mean_is_not_one_leaves_a_rest():
-    """Old-style dropout that is never scaled up: evaluation is larger, and nobody's draw is why."""
+def test_noise_whose_mean_is_not_one_leaves_no_rest():
+    """Old-style dropout that is never scaled up: evaluation is larger, and its mean is why."""
     net = Noisy(lambda x, t: x * (torch.rand_like(x) < 0.5) if t else x)
     x = vs.explain(net, [torch.randn(256, 6) + 2 for _ in range(8)])
-    # on: variance (4+1)/2 − 1 = 1.5; silenced by its mean: 0.25; as in evaluation: 1.
-    rest = x.blame.rest["norm"]
-    assert rest.value == pytest.approx(-0.75 / 1.5, abs=4 * rest.se)
-    assert rest.se < 0.05
+    # on: variance (4+1)/2 − 1 = 1.5; as in evaluation: 1; silenced by its mean it were 0.25.
+    assert x.blame.rest["norm"] == vs.Figure(0.0, 0.0)
     alone = x.blame.at("(model)", "norm")
-    assert alone.value == pytest.approx(1.25 / 1.5, abs=4 * alone.se)
+    assert alone.value == pytest.approx(0.5 / 1.5, abs=4 * alone.se)
+    assert alone.se < 0.05
 
 
 def test_a_shuffle_cannot_be_silenced_and_says_so():

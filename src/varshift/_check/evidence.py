@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
 from torch import Tensor
 
-from varshift._check.passes import FEW, Passes, Seen
+from varshift._check.passes import FEW, NEUTRAL, Pair, Passes, Seen
 from varshift._check.places import class_line
 from varshift._check.sizes import (
     Size,
@@ -169,6 +169,13 @@ class Evidence:
             )
         }
 
+    @property
+    def left_out(self) -> frozenset[str]:
+        """Sources that were silenced by leaving them out: evaluation has not their mean."""
+        if self.explanation is not None:
+            return frozenset(self.explanation.blame.left_out)
+        return self.passes.left_out if self.left else frozenset()
+
     @cached_property
     def left(self) -> dict[str, Size]:
         """What no noise that can be silenced accounts for, at every norm that has a figure.
@@ -181,11 +188,18 @@ class Evidence:
         if self.explanation is not None:
             return left_by_blame(self.explanation.blame, self.passes)
         found = unattributed(self.passes)
+        if _largest(found) > self.max_severity:
+            self.passes.leave_out(self._nearer)
+            found = unattributed(self.passes)
         undecided = any(s.low <= self.max_severity < s.severity for s in found.values())
         if self.real and undecided:
             self.passes.silence_all()
             found = unattributed(self.passes)
         return found
+
+    def _nearer(self, one: Pair, other: Pair) -> bool:
+        """Whether training is nearer to evaluation in one pair of passes than in another."""
+        return _largest(unattributed(self.passes, one)) < _largest(unattributed(self.passes, other))
 
     @cached_property
     def rest(self) -> dict[str, Size]:
@@ -211,6 +225,7 @@ class Evidence:
     def _drawn(self, found: dict[str, Size]) -> dict[str, Size]:
         """Those where only drawing tells: too few values, or noise that evaluation draws too."""
         lasting = {r.norm for r in self.structure.routes} if self.passes.lasting_sources else set()
+        lasting |= self._of_another_mean()
         wanted = {
             path
             for path, size in found.items()
@@ -218,6 +233,15 @@ class Evidence:
         }
         drawn = drawn_again(self.passes) if wanted else {}
         return {path: size for path, size in drawn.items() if path in wanted}
+
+    def _of_another_mean(self) -> set[str]:
+        """The norms reached by noise of another mean than evaluation has: theory takes it for one.
+
+        Where the mean of every source is 1 nothing is run to see.
+        """
+        odd = any(abs(mean - 1) > NEUTRAL for mean in self.run.means.values())
+        left_out = self.left_out if self.run.ranks.any(odd) else frozenset()
+        return {route.norm for route in self.routes if route.noise in left_out}
 
     def _of_training(self, found: dict[str, Size], reached: set[str]) -> dict[str, Size]:
         """Those that store the variance of training, as the checkpoint's sizes take for granted.
@@ -282,3 +306,8 @@ class Evidence:
                 return line
         around = noises[0].path if noises else place
         return class_line(self.run.model, around) or next(iter(drawn), None)
+
+
+def _largest(sizes: Mapping[str, Size]) -> float:
+    """The largest severity; 1 where there is none."""
+    return max((size.severity for size in sizes.values()), default=1.0)

@@ -6,7 +6,7 @@ have shown. An example stands for data by being passed several times in training
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,6 +22,7 @@ from varshift._engine import (
     Recording,
     Regime,
     Session,
+    Silenced,
     Tally,
     fixed,
 )
@@ -29,8 +30,12 @@ from varshift._predict.passes import DirectNoise
 from varshift._predict.recorders import AtTest
 from varshift.results import Expected, Statistics
 
-__all__ = ["FEW", "Met", "Passes", "Seen"]
+__all__ = ["FEW", "NEUTRAL", "Met", "Pair", "Passes", "Seen"]
 
+Pair = tuple[Recording, Recording]
+
+NEUTRAL = 1e-6  # what rounding leaves of a mean of one
+_BY_MEAN = (Silenced.BY_MEAN, Silenced.BY_DRAWN_MEAN)
 _ROUNDS = 4  # how often an example is passed: enough for a band
 _WILD_ROUNDS = 32  # what is drawn in Python is sized by drawing alone
 FEW = 8  # values per channel and batch below which a norm's own estimate drowns what noise does
@@ -71,6 +76,7 @@ class Passes:
         real: whether they are data, not an example.
         outputs: whether both modes record the outputs too, for a verb that makes these passes.
 
+    `left_out` are sources that were silenced by leaving them out, not by their mean.
     `train` and `test` are the recordings of both modes as lent. `begin` makes them, or another verb
     that runs the `regimes` beside its own, and then says `made`.
     """
@@ -85,10 +91,8 @@ class Passes:
         self.test = Recording("test", outputs=outputs, by_sample=not real)
         self._ways = Ways(run)
         self._noisy = self.noise.regime(self.train, self._ways)
-        self._quiet = (
-            Recording("silenced training", by_sample=True),
-            Recording("settled evaluation", by_sample=True),
-        )
+        self._quiet, self._silent = _pair(), False
+        self.left_out: frozenset[str] = frozenset()
         self._passed = Passed(0, 0)
 
     def begin(self) -> None:
@@ -207,15 +211,37 @@ class Passes:
                 found[path] = Fixed(mean, _finite(within, met.stored.var))
         return found
 
-    @cached_property
-    def unexplained(self) -> tuple[Recording, Recording]:
+    @property
+    def unexplained(self) -> Pair:
         """Training with every noise silenced that can be, and evaluation, norms settled in both.
 
         Of the first batch: where no cause is left but noise, both are the same number by number.
         What stays noisy in evaluation stays so here.
         """
-        self._silence(list(self.held[:1]) * (_WILD_ROUNDS if self.wild else 1))
+        if not self._silent:
+            self._silent = True
+            self._silence_first()
         return self._quiet
+
+    def _silence_first(self) -> None:
+        self._silence(list(self.held[:1]) * (_WILD_ROUNDS if self.wild else 1))
+
+    def leave_out(self, better: Callable[[Pair, Pair], bool]) -> None:
+        """Silence the first batch by leaving out the noise that is silenced by a mean.
+
+        Kept if that is `better` than what was: evaluation has not the mean of every noise.
+        """
+        odd = {name for name, mean in self.run.means.items() if not abs(mean - 1) < NEUTRAL}
+        ways = {n: how for n, how in self.run.silenced.items() if how in _BY_MEAN and n in odd}
+        asked = frozenset(ways)
+        if not self.run.ranks.any(bool(asked)):
+            return
+        before, self._quiet = self._quiet, _pair()
+        self.left_out = frozenset().union(*self.run.ranks.gather(asked))
+        self._silence_first()
+        if not better(self._quiet, before):
+            self._quiet, self.left_out = before, frozenset()
+            self.run.silenced.update(ways)
 
     def silence_all(self) -> None:
         """The same of the other batches."""
@@ -227,7 +253,9 @@ class Passes:
         blend = self._silenced if self.noisy else None
         silent, evaluation = self._quiet
         regimes = {
-            "silenced": Regime("training", record=(silent,), norms=norms, blend=blend),
+            "silenced": Regime(
+                "training", record=(silent,), norms=norms, blend=blend, leave_out=self.left_out
+            ),
             "first settled": Regime("evaluation", record=(evaluation,), norms=norms),
         }
         self.run.run(batches, regimes)
@@ -258,6 +286,13 @@ class Passes:
         self.run.report.begin("evaluating with settled statistics")
         self.run.run(batches, {"settled": regime}, self._step)
         return self.calm
+
+
+def _pair() -> Pair:
+    return (
+        Recording("silenced training", by_sample=True),
+        Recording("settled evaluation", by_sample=True),
+    )
 
 
 def _finite(value: Tensor, otherwise: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from varshift._check.bands import band_of, least_of, variance_bounds, widened, worse
-from varshift._check.passes import Passes
+from varshift._check.passes import Pair, Passes
 from varshift._engine import Batch, Session
 from varshift._measure.few import Few, few_of
 from varshift._measure.shift import site_of
@@ -81,9 +81,12 @@ def drawn_again(passes: Passes) -> dict[str, Size]:
     return found
 
 
-def unattributed(passes: Passes) -> dict[str, Size]:
-    """What is left of the shift at every norm with the noise silenced, on the first batch."""
-    silent, test = passes.unexplained
+def unattributed(passes: Passes, quiet: Pair | None = None) -> dict[str, Size]:
+    """What is left of the shift at every norm with the noise silenced, on the first batch.
+
+    By `quiet`, or else by the passes as they have been silenced.
+    """
+    silent, test = passes.unexplained if quiet is None else quiet
     found = {}
     for path, tally in silent.at.items():
         if path in test.at:

@@ -11,7 +11,7 @@ from torch import nn
 from varshift._check.places import class_line
 from varshift._engine import unwrapped, walk
 from varshift._rewrite.constructing import Constructions
-from varshift._rewrite.origins import constructor_line, is_layer
+from varshift._rewrite.origins import constructor_line, is_layer, is_torchs
 from varshift.results import Line, Noise, OriginLine, Structure
 from varshift.results.structure import in_a_file
 
@@ -51,7 +51,7 @@ def _origin(model: nn.Module, noise: Noise, module: nn.Module | None) -> OriginL
     holder = class_line(model, noise.path.rpartition(".")[0])
     called = noise.line if in_a_file(noise.line) else None
     # A layer of torch's has its rate from elsewhere: the call says nothing of it.
-    by_code = module is not None and not type(module).__module__.startswith("torch.")
+    by_code = module is not None and not (is_torchs(module) and is_layer(module, noise))
     if called is not None and (by_code or holder is None):
         return OriginLine(called, "call")
     if holder is not None:

@@ -75,7 +75,7 @@ class Observed:
             )
         )
 
-    def fits(self, path: str, cause: Cause) -> bool:
+    def fits(self, path: str, cause: Cause = "noise") -> bool:
         """Whether a norm that the cause displaces has stored what evaluation has.
 
         Where runs, or single samples, each have statistics of their own, no average is theirs.

@@ -11,6 +11,7 @@ from varshift._diagnose.places import Observed
 from varshift._explain.verdict import LEAST, sure
 from varshift.results import Figure, Norm, StaleCause, Step
 from varshift.results.explanation import Cause
+from varshift.results.grading import GRADES
 from varshift.results.steps import StepKind
 from varshift.theory.noise import drop_p_of
 
@@ -72,6 +73,8 @@ def _noise(case: Case, place: str) -> Iterator[Step]:
         for path, site in explanation.factors.items()
         if sure(site.displacement["noise"]) >= LEAST
     ]
+    if case.gains.sampled(displaced):
+        yield _bounded(case, displaced, place)
     lower = case.gains.lower_rate(displaced)
     if lower is not None:
         active = {noise.name for noise in explanation.structure.noises if noise.active}
@@ -88,6 +91,20 @@ def _noise(case: Case, place: str) -> Iterator[Step]:
             before=before,
             after=case.gains.severity(place, lower.ratios),
         )
+
+
+def _bounded(case: Case, displaced: list[str], place: str) -> Step:
+    """Only predictions at rate after rate tell which is low enough: `replace` makes them."""
+    rated = case.gains.rated(displaced)
+    rates = ", ".join(f"{noise.name!r}: {noise.drop_p:g}" for noise in rated)
+    bound = f"max_severity={GRADES['clear']:g}, data=data"
+    return _on_sources(
+        case,
+        "lower-rate",
+        tuple(noise.name for noise in rated),
+        line=f"vs.replace(model, example, {{{rates}}}, {bound})",
+        place=place,
+    )
 
 
 def _at_an_output(case: Case, place: str) -> Iterator[Step]:
@@ -146,7 +163,7 @@ def _recalibrate(case: Case, cause: Cause) -> Iterator[Step]:
     """
     explanation, kept = case.seen.explanation, case.seen.kept
     off = {path: size for path, size in case.seen.off.items() if path not in kept}
-    if kept and all(map(case.seen.fits, off)):
+    if kept and all(case.seen.fits(path, cause) for path in off):
         return
     place = max(off, key=lambda path: off[path], default=None)
     frozen = any(why.cause is StaleCause.FROZEN for why in explanation.stale.values())

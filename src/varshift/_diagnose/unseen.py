@@ -40,6 +40,8 @@ def unseen(case: Case, steps: tuple[Step, ...], *, tested: bool, judged: bool) -
         yield Unseen(UnseenKind.NO_TEST_DATA)
     if judged and not any(step.kind == "recalibrate" for step in steps):
         yield Unseen(UnseenKind.NO_REPAIR_TRIED)
-    blind = [step.place for step in steps if step.kind == "relocate" and step.after is None]
+    changes = [step for step in steps if step.kind in ("relocate", "lower-rate")]
+    blind = [step.place for step in changes if step.after is None]
+    blind = [place for place in dict.fromkeys(blind) if place in explanation.factors]
     if blind:
         yield Unseen(UnseenKind.NOT_PREDICTED, tuple(blind))

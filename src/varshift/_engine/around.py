@@ -143,7 +143,13 @@ class Around:
             return Tracer(*arguments, on_norm=self._meet)
         names = None if self.trace is None else self.trace.names
         blend = self.regime.blend
-        self.control = Control(*arguments, on_norm=self._meet, names=names, blend=blend)
+        self.control = Control(
+            *arguments,
+            names=names,
+            blend=blend,
+            leave_out=self.regime.leave_out,
+            on_norm=self._meet,
+        )
         return self.control
 
     def _traced(self, tracer: Tracer, before: State) -> None:

@@ -7,7 +7,7 @@ sample. So a source can be silenced, or replaced by another law, without knowing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -15,10 +15,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from varshift._engine.quiet import SUMS, by_mean, left_out, shut_out
 from varshift._engine.trace import ops
 from varshift._engine.trace.flow import Flow
 from varshift._engine.trace.laws import UNKNOWN
-from varshift._engine.trace.meeting import how_it_meets, marks, sharing_where_it_meets
+from varshift._engine.trace.meeting import sharing_where_it_meets
 from varshift._engine.trace.modules import ModuleStack
 from varshift._engine.trace.noises import named
 from varshift._engine.trace.ops import Operation, tensors_in
@@ -44,7 +45,7 @@ class Silenced(StrEnum):
 
     BY_MEAN = "exactly: the noise is replaced by its mean where it meets the data"
     BY_KERNEL = "exactly: its kernel is asked to draw nothing"
-    LEFT_OUT = "exactly: the alpha dropout is left out, as in evaluation"
+    LEFT_OUT = "exactly: it is left out, as in evaluation"
     BY_DRAWN_MEAN = (
         "by the mean of its own draw in each batch, since its law is not known in closed form"
     )
@@ -54,6 +55,12 @@ class Silenced(StrEnum):
     def exact(self) -> bool:
         """Whether nothing of the noise is left."""
         return self in (Silenced.BY_MEAN, Silenced.BY_KERNEL, Silenced.LEFT_OUT)
+
+
+_LEAST_EXACT = (
+    *(Silenced.BY_KERNEL, Silenced.LEFT_OUT, Silenced.BY_MEAN),
+    *(Silenced.BY_DRAWN_MEAN, Silenced.NOT),
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +94,7 @@ class Control(Tracer):
         names: source names by key, from `names_of` a first trace; None: they are named as met.
         blend: takes a `Meeting` and returns what the pass goes on with. Only called for sources
             that are known and can be silenced.
+        leave_out: the sources that are silenced by leaving them out, not by their mean.
         on_norm: takes a `NormCall` and may return one to be run in its place.
 
     `methods` says afterwards how each source was silenced, `strangers` counts draws of sources that
@@ -101,6 +109,7 @@ class Control(Tracer):
         *,
         names: Mapping[Key, str] | None = None,
         blend: Callable[[Meeting], Tensor],
+        leave_out: Collection[str] = (),
         on_norm: OnNorm | None = None,
     ) -> None:
         super().__init__(model, modules, example, on_norm=on_norm)
@@ -109,6 +118,7 @@ class Control(Tracer):
         self.planted: str | None = None  # the name of what a hook of ours draws just now
         self._names = names
         self._blend = blend
+        self._leave_out = leave_out
 
     def _run(self, operation: Operation) -> None:
         if operation.name in ops.BATCH_NORMS:
@@ -172,13 +182,17 @@ class Control(Tracer):
         noise, flow = next(
             (x, f) for x, f in zip(inputs, flows, strict=True) if f.noise is not None
         )
-        mean, method = self._mean(source, operation, noise, flow)
+        asked = (self.planted or self.name_of(source)) in self._leave_out
+        silent = (left_out if asked else shut_out)(operation, noise, flows)
+        method = Silenced.LEFT_OUT
         # Weights that were drawn ahead have no one mean that could stand for all of them.
-        whole = bool(self.sources[source].kept) and operation.name in _SUMS
-        silent = None if whole else _replaced(operation, noise, mean)
+        whole = bool(self.sources[source].kept) and operation.name in SUMS
+        if silent is None and not whole:
+            mean, method = self._mean(source, operation, noise, flow)
+            silent = by_mean(operation, noise, mean)
         if silent is None:
             return None, Silenced.NOT, "other"
-        sums = operation.name in _SUMS or noise.ndim > silent.ndim
+        sums = operation.name in SUMS or noise.ndim > silent.ndim
         if sums:
             return silent, method, "other"
         return silent, method, sharing_where_it_meets(operation, noise, silent, flow.law)
@@ -209,8 +223,8 @@ class Control(Tracer):
         if name is None:
             self.strangers += 1
             return
-        if self.methods.get(name) is not Silenced.NOT:
-            self.methods[name] = method
+        ways = method, self.methods.get(name, method)  # a source may meet data more than once
+        self.methods[name] = max(ways, key=_LEAST_EXACT.index)
         noisy = next(iter(operation.outputs()), None)
         if silent is None or noisy is None or silent.shape != noisy.shape:
             self.methods[name] = Silenced.NOT
@@ -268,33 +282,3 @@ def _without_draw(operation: Operation) -> Tensor | None:
     fresh = [arg.clone() if isinstance(arg, Tensor) and arg.ndim else arg for arg in args]
     quiet: Tensor | None = next(iter(tensors_in(operation.func(*fresh, **kwargs))), None)
     return quiet
-
-
-def _replaced(operation: Operation, noise: Tensor, mean: Tensor) -> Tensor | None:
-    """The operation's result with `noise` replaced by its mean; its arguments stay as they are."""
-    name, args = operation.name, operation.args
-    if name == "masked_fill" and args[1] is noise:
-        return _mixed(mean, args[2], args[0])
-    if name == "where" and args[0] is noise:
-        return _mixed(mean, args[1], args[2])
-    if marks(operation, noise):
-        dropped = how_it_meets(operation, noise) == "drop"
-        return _mixed(mean, args[2], args[0]) if dropped else None
-    if noise.dtype == torch.bool and name != "mul":
-        return None
-    if name not in _AFFINE:
-        return None
-    calm = mean.expand(noise.shape)
-    swapped: tuple[Any, ...] = tuple(calm if value is noise else value for value in args)
-    result: Tensor = getattr(torch.ops.aten, name)(*swapped, **operation.kwargs)
-    return result
-
-
-def _mixed(chance: Tensor, chosen: Any, other: Any) -> Tensor:
-    result: Tensor = chance * chosen + (1 - chance) * other
-    return result
-
-
-# Affine in the noise, so that the mean of the result is the result of the mean.
-_SUMS = frozenset({"mm", "bmm"})
-_AFFINE = frozenset({"mul", "add", "sub", "rsub", "addcmul", "lerp"}) | _SUMS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -56,6 +56,8 @@ class Regime:
         norms: gives the call that is run in place of a norm's own, or None to let it be.
         blend: called where a noise meets data, it returns what the pass goes on with; then every
             operation is followed. None: noise as drawn, on the cheap lane.
+        leave_out: names of sources that `blend` is shown as silenced by leaving them out, as if the
+            model had no such line, not by their mean.
         control: makes the mode that follows the pass, in place of `Control` itself.
         insert: by module path, what changes that module's arguments before it runs.
         enter: by module path, what is shown that module's arguments, keywords too, before it runs.
@@ -70,6 +72,7 @@ class Regime:
     record: tuple[Recorder, ...] = ()
     norms: Norms | None = None
     blend: Callable[[Any], Tensor] | None = None
+    leave_out: Collection[str] = ()
     control: Build | None = None
     insert: Mapping[str, Insert] = field(default_factory=dict)
     enter: Mapping[str, Enter] = field(default_factory=dict)

@@ -36,6 +36,7 @@ from varshift._engine.borrow.model import (
     set_training,
     unwrapped,
 )
+from varshift._engine.borrow.numbers import Numbers
 from varshift._engine.borrow.rng import SEEDS, drawn_from, rng_state, seed_all, set_rng_state
 from varshift._engine.control import Key, Silenced
 from varshift._engine.edits import Edit
@@ -125,24 +126,29 @@ class Session:
         self.off, self._evaluates_its_own_way = evaluation_flags(self.model, self.on)
         self._watched = watched_norms(self._inventory)
         self._by_module = ByModule()
+        self._counted = self._began
         self._structure: Structure | None = None
         self._twice: frozenset[str] | None = None
 
     def _look_at_modules(self) -> None:
         self._inventory = Inventory(self.model)
         self._buffers = Buffers(self._inventory.modules)
+        self._numbers = Numbers(self._inventory.modules)
+        self._began = self._numbers.now()
 
     # One pass ------------------------------------------------------------------------------
 
     def once(self, batch: Batch, regime: Regime, report: Any = None) -> Any:
-        """One forward pass; gives what the model returned. What it wrote is put back."""
+        """One forward pass; gives what the model returned. What it wrote or counted is put back."""
         if self._evaluates_its_own_way and regime.mode == "evaluation":
             with self._after_its_own_eval():
                 return self._once(batch, regime, report)
         first = regime.structure and self.trace is None
         out = self._once(batch, regime, report)
         if first and self.trace is not None:
+            counted = self._counted
             self.trace = self._looked_ahead(self.trace)
+            self._counted = counted
         return out
 
     @contextmanager
@@ -156,11 +162,11 @@ class Session:
     @contextmanager
     def _anew(self) -> Iterator[None]:
         """What is known of the model's tensors is put back after the block."""
-        held = self._inventory, self._buffers
+        held = self._inventory, self._buffers, self._numbers, self._began
         try:
             yield
         finally:
-            self._inventory, self._buffers = held
+            self._inventory, self._buffers, self._numbers, self._began = held
 
     def _once(self, batch: Batch, regime: Regime, report: Any) -> Any:
         self._keep_batches_whole(regime)
@@ -170,12 +176,15 @@ class Session:
             batch, regime, self._inventory, self._watched, self._by_module, report, self.trace
         )
         set_training(self._flags(regime))
+        before = self._numbers.now()
         try:
             with ExitStack() as stack:
                 around.enter(stack)
                 out = call(self.model, batch, self.forward)
         finally:
             self._buffers.restore()
+            self._counted = self._numbers.now()
+            self._numbers.put(before)
             self.trace = around.trace
         if around.control is not None:
             self.silenced.update(around.control.methods)
@@ -302,20 +311,26 @@ class Session:
     ) -> Passed:
         """Every batch once under every regime, in order; how much passed.
 
-        Each batch is fetched once, and let go before the next one. `first` is called once on every
-        rank, when its first batch is through: with that batch (None on a rank without data), and
-        whether it counts.
+        Each batch is fetched once, and let go before the next one. What modules count in plain
+        numbers goes on from batch to batch, as in training, and is for one batch the same under
+        every regime, and in every run. `first` is called once on every rank, when its first batch
+        is through: with that batch (None on a rank without data), and whether it counts.
         """
         samples, done, waiting = 0, 0, first
+        self._numbers.put(self._began)
         for batch, counts in self._turns(data):
+            reached = self._numbers.now()
             for name, regime in regimes.items():
                 self._pass(name, batch, regime if counts else replace(regime, record=()))
+                if regime.mode != "evaluation":
+                    reached = self._counted
             if counts:
                 samples, done = samples + batch.samples, done + 1
                 step(done, batch)
             if waiting is not None:
                 waiting(batch, counts)
                 waiting = None
+            self._numbers.put(reached)
         if waiting is not None:
             waiting(None, False)
         for regime in regimes.values():
@@ -410,6 +425,13 @@ class Session:
         On a rank without data nothing ever is.
         """
         return None if self.trace is None else self.trace.names
+
+    @property
+    def means(self) -> dict[str, float]:
+        """By what each source of the traced pass multiplies on average; NaN where nothing says."""
+        if self.trace is None:
+            return {}
+        return {self.trace.names[each.key]: each.mean for each in self.trace.tracer.sources}
 
     def provable(self) -> Structure:
         """The same, holding the model so that it can prove its routes."""

@@ -75,6 +75,7 @@ def blame_of(
         unit="batch" if blaming.design.whole_batches else "sample",
         unsilenced=unsilenced,
         steady=blaming.steady,
+        left_out=settling.means,
     )
 
 

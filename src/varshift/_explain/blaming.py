@@ -50,6 +50,7 @@ class Blaming:
         late: the first batch had to show that, so the first round had no blame pass.
         forced: what may be left with every source silenced need not show in the first batch: draws
             outside torch, or norms that only one mode runs.
+        left_out: sources that are silenced by leaving them out, for their mean is no neutral value.
         lasting: sources that evaluation draws from just as well: they are part of the signal.
         steady: whether what is left there is the same in every pass; None where nobody could tell.
         contrasts: how samples with some of the noise differ from their clean twins.
@@ -84,6 +85,7 @@ class Blaming:
         noises = [noise for noise in drawing if noise.name not in self.lasting]
         self.noisy, self.late = bool(noises), False
         self.steady: bool | None = None
+        self.left_out: frozenset[str] = frozenset()
         # What is drawn outside torch can be silenced only where it is followed to the data.
         routed = {route.noise for route in structure.routes}
         sources = [n.name for n in noises if n.module != "" or n.name in routed]
@@ -111,11 +113,15 @@ class Blaming:
         def carries(source: str) -> Tensor | None:
             return self._carries(source, self.contrasts.dealt)
 
-        return {"blame": noisy(self._norms, (self.contrasts,), carries)}
+        return {"blame": noisy(self._norms, (self.contrasts,), carries, self.left_out)}
 
     def probe(self, dealt: Tensor, recorder: Recorder) -> Regime:
         """Each sample carries the subset that is dealt here."""
-        return noisy(self._norms, (recorder,), lambda source: self._carries(source, dealt))
+
+        def carries(source: str) -> Tensor | None:
+            return self._carries(source, dealt)
+
+        return noisy(self._norms, (recorder,), carries, self.left_out)
 
     def plain(self, recorder: Recorder) -> Regime:
         """Training as it is, every norm by the statistics of training."""
@@ -134,6 +140,7 @@ class Blaming:
                 self.design,
                 frozenset(shared),
                 self._alias,
+                self.left_out,
             )
         return {} if self.swapping is None else self.swapping.regimes
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 
 import torch
@@ -40,9 +40,20 @@ def clean(norms: Norms, record: tuple[Recorder, ...]) -> Regime:
     return Regime("evaluation", norms=norms, record=record)
 
 
-def noisy(norms: Norms, record: tuple[Recorder, ...], carries: Carries) -> Regime:
-    """Each sample carries some of the sources."""
-    return Regime("training", norms=norms, record=record, blend=partial(_blend, carries))
+def noisy(
+    norms: Norms,
+    record: tuple[Recorder, ...],
+    carries: Carries,
+    leave_out: Collection[str] = (),
+) -> Regime:
+    """Each sample carries some of the sources; `leave_out` as `Regime` has it."""
+    return Regime(
+        "training",
+        norms=norms,
+        record=record,
+        blend=partial(_blend, carries),
+        leave_out=leave_out,
+    )
 
 
 def _blend(carries: Carries, meeting: Meeting) -> Tensor:

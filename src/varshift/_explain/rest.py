@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 
 from varshift._counting import counted, verb
 from varshift.results import Blame, Figure, OtherNorms, Structure
@@ -40,6 +41,7 @@ def shares(
     largest = next(iter(behind.items()), None)
     left = blame.rest.get(place, Figure(0.0, 0.0)) if rest else Figure(0.0, 0.0)
     source = "" if largest is None else _source(structure, *largest)
+    source += _means(blame, behind)
     causes = behind_the_rest(blame, structure, others)
     if not (rest and tells(blame, place)):
         if left.se > _SMALL and blame.unsilenced and not blame.steady:
@@ -142,15 +144,32 @@ def _listed(paths: Sequence[str]) -> str:
 
 
 def _source(structure: Structure, name: str, share: Figure) -> str:
-    named = _named(structure, name)
-    if share.value >= _SMALL and not share.value > 2 * share.se:
+    named, size = _named(structure, name), abs(share.value)
+    if size >= _SMALL and not size > 2 * share.se:
         return f" The largest single source, {named}, may cause none of it ({_percent(share)})."
-    if share.value < _SMALL:
+    if share.value <= -_SMALL:
+        return f" {named} makes its training variance less by {100 * size:.0f} %."
+    if size < _SMALL:
         return (
             f" No single source causes much of its training variance; the largest, {named}, "
             f"causes {100 * share.value:.2g} %."
         )
     return f" {named} causes {100 * share.value:.0f} % of its training variance."
+
+
+def _means(blame: Blame, behind: Mapping[str, Figure]) -> str:
+    """What the sources there are on average, where evaluation has not that."""
+    found = []
+    for name in [name for name in behind if name in blame.left_out][:_NAMED]:
+        mean = blame.left_out[name]
+        does = (
+            f"{name!r} multiplies by {mean:.3g} on average and nothing rescales it, while "
+            "evaluation multiplies by 1"
+            if math.isfinite(mean)
+            else f"What {name!r} does on average, evaluation does not do"
+        )
+        found.append(f" {does}: that is part of what it causes.")
+    return "".join(found)
 
 
 def rest_in_words(rest: float) -> str:

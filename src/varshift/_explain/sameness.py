@@ -38,8 +38,9 @@ class Sameness:
 
     def holds(self, one: Moments, two: Moments, among: Tensor | None = None) -> bool:
         """Whether all samples, or those `among` them, are the same wherever both have been."""
-        for place in one.keys() & two.keys():
-            differ = self.differs(place, one[place], two[place])
-            if bool((differ if among is None else differ[among]).any()):
-                return False
-        return True
+        return not self.apart(one, two, among)
+
+    def apart(self, one: Moments, two: Moments, among: Tensor | None = None) -> int:
+        """At how many places some of them differ."""
+        found = (self.differs(place, one[place], two[place]) for place in one.keys() & two.keys())
+        return sum(bool((each if among is None else each[among]).any()) for each in found)

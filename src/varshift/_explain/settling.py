@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -15,6 +16,9 @@ from varshift._explain.sameness import Sameness
 
 __all__ = ["FirstBatch"]
 
+_BY_MEAN = (Silenced.BY_MEAN, Silenced.BY_DRAWN_MEAN)
+_NEUTRAL = 1e-6  # what rounding leaves of a mean of one
+_TRIED = 4  # sources that are left out one by one
 _TOGETHER = (
     "the samples of a batch influence each other (or their rows cannot be told apart), so whole "
     "batches carry the subsets of sources, and errors are over batches"
@@ -52,6 +56,20 @@ class FirstBatch:
         if not blaming.noisy:  # nothing will be compared with them any more
             blaming.contrasts.twins.references.clear()
 
+    @property
+    def means(self) -> dict[str, float]:
+        """By what each source that is left out multiplies on average; NaN where that is unknown."""
+        return self._means_of(sorted(self.blaming.left_out))
+
+    def _means_of(self, sources: list[str]) -> dict[str, float]:
+        """As the first rank knows that knows it: each has traced what its own batch met."""
+        known = self._run.means
+        ranks = self._run.ranks.gather({name: known.get(name, math.nan) for name in sources})
+        return {
+            name: next((found[name] for found in ranks if found[name] == found[name]), math.nan)
+            for name in sources
+        }
+
     def _remember(self, silenced: dict[str, Silenced]) -> None:
         for source, how in silenced.items():
             if self.silenced.get(source) is not Silenced.NOT:
@@ -85,8 +103,9 @@ class FirstBatch:
         ways = {source: self.silenced.get(source) for source in blaming.design.sources}
         kept = [source for source, how in ways.items() if how not in (None, Silenced.NOT)]
         blaming.start(Design(kept, nobody=False, whole_batches=False))
-        apart, clean = (True, True) if batch is None else self._probe(batch)
+        apart, off = (True, 0) if batch is None else self._probe(batch)
         apart = not run.ranks.any(not apart)
+        clean = self._leave_out(batch, ways, off)
         # What is drawn for a batch, and cannot be silenced, need not show in this one.
         hidden = blaming.forced or len(kept) < len(ways)
         rest = run.ranks.any(hidden or not apart or not clean)
@@ -114,9 +133,47 @@ class FirstBatch:
             return None
         return self._same.holds(self._silent, found, nobody)
 
-    def _probe(self, batch: Batch) -> tuple[bool, bool]:
-        """Whether half of a batch stays as it is when the other half gets noise, and whether
-        without any source it is what it is in evaluation.
+    def _leave_out(
+        self, batch: Batch | None, ways: Mapping[str, Silenced | None], off: int | None
+    ) -> bool:
+        """Leave out sources whose mean is not what evaluation has, as that of a mask which nobody
+        rescales; whether training is then what evaluation is, wherever both have been.
+
+        Where the mean is brought back later on (`x / keep_p * mask`) that would be wrong. So it is
+        tried, all sources at once and then one by one, and kept where fewer places differ.
+        """
+        blaming, ranks = self.blaming, self._run.ranks
+        means = self._means_of([source for source, how in ways.items() if how in _BY_MEAN])
+        asked = [source for source, mean in means.items() if not abs(mean - 1) < _NEUTRAL]
+        found = ranks.gather(off)
+        if None in found:
+            return False
+        least = sum(each or 0 for each in found)
+        for more in [asked, *([each] for each in asked[:_TRIED] if len(asked) > 1)]:
+            if not least or blaming.left_out.issuperset(more):
+                continue
+            before = blaming.left_out, self._silent
+            blaming.left_out = blaming.left_out.union(more)
+            differing = sum(ranks.gather(0 if batch is None else self._off(batch)))
+            if differing < least:
+                least = differing
+            else:
+                blaming.left_out, self._silent = before
+        self.silenced |= dict.fromkeys(blaming.left_out, Silenced.LEFT_OUT)
+        return not least
+
+    def _off(self, batch: Batch) -> int:
+        """At how many places training without any source is not what evaluation is."""
+        blaming, twins = self.blaming, self.blaming.contrasts.twins
+        calm = PerSample(twins.references)
+        nobody = torch.full((batch.samples,), blaming.design.none)
+        self._run.once(batch, blaming.probe(nobody, calm))
+        self._silent = calm.found[batch.index]
+        return self._same.apart(twins.found.get(batch.index, self._silent), self._silent)
+
+    def _probe(self, batch: Batch) -> tuple[bool, int | None]:
+        """Whether half of a batch stays as it is when the other half gets noise, and at how many
+        places without any source it is not what it is in evaluation; None if nothing tells.
 
         The halves are drawn, so that neighbours and pairs are parted.
         """
@@ -132,9 +189,9 @@ class FirstBatch:
         self._silent = without
         shared = all(len(moments.first) == batch.samples for moments in some.values())
         if batch.samples < 2 or not shared or without.keys() != some.keys():
-            return False, False
+            return False, None
         clean = twins.found.get(batch.index, without)
         return (
             self._same.holds(without, some, quiet),
-            self._same.holds(clean, without),
+            self._same.apart(clean, without),
         )

@@ -8,7 +8,7 @@ are. What is left in either has another cause.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,7 @@ class Swapping:
         design: who is noisy; here nobody is.
         shared: norms of both modes, which in evaluation get what other norms get in training.
         alias: by name of an output in training, its name in evaluation.
+        leave_out: sources that are silenced by leaving them out.
     """
 
     def __init__(
@@ -56,9 +57,10 @@ class Swapping:
         design: Design,
         shared: frozenset[str],
         alias: Mapping[str, str],
+        leave_out: Collection[str] = (),
     ) -> None:
         self.pairing, self._norms, self._given, self._design = pairing, norms, given, design
-        self.shared = shared
+        self.shared, self._leave_out = shared, leave_out
         self._place = _Place([0])
         self._partners: dict[int, dict[str, str | None]] = {}
         nobody = [design.none]
@@ -80,7 +82,7 @@ class Swapping:
 
         found = {
             "without": clean(self._off, (self._place, self._exchanged.twins)),
-            "exchanged": noisy(self._on, (self._place, self._exchanged), silent),
+            "exchanged": noisy(self._on, (self._place, self._exchanged), silent, self._leave_out),
         }
         if self.pairing.evaluation:
             found["own"] = clean(self._norms, (self._fitted.twins,))

@@ -14,10 +14,12 @@ from typing import Any
 from torch import nn
 
 from varshift._rewrite.classes import ParsedCode, bodies_of, last_name
+from varshift._rewrite.rates import rate_of
 from varshift.results import Line, Noise
 
-__all__ = ["constructor_line", "is_layer"]
+__all__ = ["constructor_line", "is_layer", "is_torchs"]
 
+_WITHOUT_RATE = (nn.RReLU, nn.FractionalMaxPool2d, nn.FractionalMaxPool3d)  # and yet they draw
 _CONTAINERS = (nn.Sequential, nn.ModuleList, nn.ModuleDict)
 _HOLDING = ("Sequential", "ModuleList", "ModuleDict", "OrderedDict", "__init__")
 _REGISTERS = ("add_module", "register_module", "setattr")
@@ -37,7 +39,7 @@ def constructor_line(model: nn.Module, noise: Noise) -> Line | None:
         owner = chain[depth][1]
         if type(owner) in _CONTAINERS:
             continue
-        if _is_torchs(owner):  # a layer of several parts, which takes the rate for all of them
+        if is_torchs(owner):  # a layer of several parts, which takes the rate for all of them
             end = depth
             continue
         names, layer = [name for name, _ in chain[depth + 1 : end + 1]], chain[end][1]
@@ -57,14 +59,20 @@ def _chain(model: nn.Module, path: str) -> list[tuple[str, nn.Module]]:
     return found
 
 
-def _is_torchs(module: nn.Module) -> bool:
+def is_torchs(module: nn.Module) -> bool:
+    """Whether torch itself brings its class."""
     return type(module).__module__.startswith("torch.")
 
 
 def is_layer(module: nn.Module, noise: Noise) -> bool:
-    """Whether its rate is said where it is made, not in its own forward."""
-    if _is_torchs(module):
-        return True
+    """Whether its rate is said where it is made, not in its own forward.
+
+    Not where somebody gave the module another forward, or it has no rate: a hook may draw there.
+    """
+    if "forward" in vars(module):
+        return False
+    if is_torchs(module):
+        return isinstance(module, _WITHOUT_RATE) or rate_of(module) is not None
     numbers = [value for value in vars(module).values() if isinstance(value, float)]
     rates = [] if noise.drop_p is None else [noise.drop_p, 1 - noise.drop_p]
     return any(abs(number - rate) < 1e-6 for number in numbers for rate in rates)

@@ -152,9 +152,9 @@ class Blame(Record):
     A place is a norm site or an output. A share is (variance with that source alone − variance with
     none) ÷ variance with all, the mean over live channels; every norm normalises by its training
     statistics. `interaction[place]` is what all sources together cause beyond the sum of their
-    shares; `rest[place]` what stays with every source silenced (noise that cannot be silenced, or
-    whose mean is not one) and is 0 where nothing does. Signal, shares, interaction and rest add up
-    to 1.
+    shares; `rest[place]` what stays with every source silenced (noise that cannot be silenced,
+    code under `self.training`) and is 0 where nothing does. Signal, shares, interaction and rest
+    add up to 1.
 
     Attributes:
         noises: names of the sources.
@@ -173,6 +173,8 @@ class Blame(Record):
         otherwise: norms that may normalise in their own way, so that the statistics of training
             could not be given to them: part of `rest` behind them.
         in_evaluation: evaluation draws random numbers that training does not.
+        left_out: noise → by what it multiplies on average, of the sources that are silenced by
+            leaving them out, for evaluation has not their mean; NaN where that is no known factor.
 
     >>> import torch, varshift as vs
     >>> _ = torch.manual_seed(0)
@@ -201,6 +203,7 @@ class Blame(Record):
     steady: bool | None = None
     otherwise: tuple[str, ...] = ()
     in_evaluation: bool = False
+    left_out: Mapping[str, float] = field(default_factory=dict)
 
     def __getitem__(self, pair: tuple[str, str]) -> Figure:
         return self.at(*pair)
@@ -393,6 +396,7 @@ def _blame(blame: Blame) -> dict[str, Any]:
         "steady": blame.steady,
         "otherwise": list(blame.otherwise),
         "in_evaluation": blame.in_evaluation,
+        "left_out": {noise: plain(mean) for noise, mean in blame.left_out.items()},
     }
 
 

@@ -51,7 +51,7 @@ def _of_norm(evidence: Evidence, path: str, routes: list[Route], size: Size) -> 
         codes.setdefault(code_of(noise, route, stored), []).append(route)
     ranked = sorted(codes, key=lambda code: (-_strength(codes[code], size), code))
     elsewhere = _elsewhere(evidence, path, routes, size)
-    loud = _loud(evidence, routes) if elsewhere else []
+    loud = _loud(evidence, routes) if elsewhere or _left_out(evidence, routes, size) else []
     if loud:
         code = code_of(evidence.structure.noise(loud[0].noise), loud[0], stored)
         rest = [route for route in routes if route not in loud]
@@ -75,13 +75,25 @@ def _of_norm(evidence: Evidence, path: str, routes: list[Route], size: Size) -> 
         )
 
 
+def _left_out(evidence: Evidence, routes: list[Route], size: Size) -> bool:
+    """Whether a shift that theory does not explain is that of noise which was left out."""
+    if _explained(evidence, routes, size):
+        return False
+    return any(r.noise in evidence.left_out and r.noise not in size.alone for r in routes)
+
+
+def _explained(evidence: Evidence, routes: list[Route], size: Size) -> bool:
+    """Whether theory says as much, or nothing is sure to be there."""
+    explained = bool(size.alone) and _strength(routes, size) >= (1 + size.severity) / 2
+    return explained or not evidence.surely(size.low)
+
+
 def _elsewhere(evidence: Evidence, path: str, routes: list[Route], size: Size) -> bool:
     """Whether some of a shift that theory does not explain is left with the noise silenced.
 
     Where training lets nothing pass, nothing is left that has a figure: there theory alone tells.
     """
-    explained = size.alone and _strength(routes, size) >= (1 + size.severity) / 2
-    if explained or not evidence.surely(size.low):
+    if _explained(evidence, routes, size):
         return False
     return path in evidence.rest or (bool(size.alone) and path not in evidence.left)
 

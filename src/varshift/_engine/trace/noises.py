@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
@@ -29,7 +30,8 @@ class Source:
     `number`: a draw has become a Python number, not only a yes or no. `repeats`: the draw that met
     data last had met data before; `twice`: one has. `kept` says where the model keeps one that was
     drawn ahead; `generator` which one outside torch made it. `aside`: it acts in a branch that only
-    training runs. `shared`: all samples of a batch have met one and the same draw.
+    training runs. `shared`: all samples of a batch have met one and the same draw. `mean`: the
+    factor that it is on average where it first meets data; NaN where it is none, or of unknown law.
     """
 
     path: str
@@ -49,6 +51,7 @@ class Source:
     generator: str = ""
     aside: bool = False
     shared: bool = False
+    mean: float = math.nan
     _met_after: int = -1  # how often it had drawn when it last met data
 
     @property
@@ -85,6 +88,8 @@ class Source:
         self.repeats = self._met_after == len(self.draws)
         self.twice = self.twice or self.repeats
         self._met_after = len(self.draws)
+        if not self.met:
+            self.mean = _mean_factor(how, law)
         sharing = "block" if block else sharing
         if self.operation in _ALPHA:
             if not self.met:  # the mask multiplies first; what is added later is no rate
@@ -126,6 +131,16 @@ class Source:
             calls=1 if self.generator else len(self.draws),
             line=self.line,
         )
+
+
+def _mean_factor(how: str, law: Law) -> float:
+    """What data is multiplied by on average."""
+    if how in ("keep", "drop") and law.kind == "bernoulli":
+        yes = law.chance if law.first else 1 - law.chance
+        return yes if how == "keep" else 1 - yes
+    if how == "add":  # what adds nothing on average leaves it as it is
+        return 1.0 if law.mean == 0 else math.nan
+    return law.mean if how == "multiply" else math.nan
 
 
 def named(sources: Iterable[Source]) -> dict[str, Source]:
