@@ -1,4 +1,4 @@
-"""What a forward draws from, caches and writes to outside its modules comes back too."""
+"""What a forward draws from and caches outside its modules comes back too."""
 
 from __future__ import annotations
 
@@ -103,37 +103,11 @@ def test_generators_are_wound_back_wherever_they_lie(kind):
     assert torch.equal(after(look=True), after(look=False))
 
 
-class Collector:
-    """A hook that is an object."""
-
-    def __init__(self):
-        self.outputs, self.count = [], 0
-
-    def __call__(self, module, given, out):
-        self.outputs.append(out)
-        self.count += 1
-
-    def method(self, module, given, out):
-        self(module, given, out)
-
-
-@pytest.mark.parametrize("how", ["closure", "object", "method", "partial"])
-def test_what_hooks_collect_is_what_it_was(how):
-    model, collector, outputs = OfTheModule(), Collector(), []
-    hooks = {
-        "closure": lambda module, given, out: outputs.append(out),
-        "object": collector,
-        "method": collector.method,
-        "partial": functools.partial(collector.method),
-    }
-    model.norm.register_forward_hook(hooks[how])
-    model(X)
-    before = [*outputs, *collector.outputs], collector.count
+def test_what_hooks_record_is_the_users_own():
+    model, seen = OfTheModule(), []
+    model.norm.register_forward_hook(lambda module, given, out: seen.append(out))
     vs.measure(model, [X])
-    assert [*outputs, *collector.outputs] == before[0]
-    assert collector.count == before[1]
-    model(X)
-    assert len(outputs) + collector.count == 2
+    assert len(seen) == 2  # a forward in each mode
 
 
 def test_weights_cached_for_a_training_step_keep_their_graph():

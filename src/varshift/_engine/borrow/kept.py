@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from varshift._engine.borrow.guard import WriteGuard
 from varshift._engine.borrow.hidden import named_by_attributes, named_in_code, user_classes
-from varshift._engine.borrow.hooks import named_by_hooks, written_by_hooks
+from varshift._engine.borrow.hooks import named_by_hooks
 from varshift._engine.borrow.leaves import KeptLeaf
 from varshift._engine.borrow.modules import (
     KeptClass,
@@ -131,7 +131,6 @@ class Kept:
             named = (*named_by_attributes(module), *named_by_hooks(module))
             followed += [(value, name) for name, value in named]
             self._objects.take(followed)
-            self._objects.hold(written_by_hooks(module))
             met, self._objects.modules = self._objects.modules, []
             ahead.extend((place, child, within) for place, child in reversed(met))
 

@@ -115,13 +115,6 @@ class Objects:
             self._seen.add(id(value))
             self._look(value, path)
 
-    def hold(self, containers: Iterable[Any]) -> None:
-        """Keep which items these have, and look into none."""
-        for value in containers:
-            if id(value) not in self._seen and (kept := kept_container(value)) is not None:
-                self._seen.add(id(value))
-                self._kept.append(kept)
-
     def restore(self) -> list[str]:
         """Put everything back; gives what could not be."""
         for kept in self._kept:
