@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -54,10 +55,11 @@ def for_whole_batches(noise: Tensor, read: Sequence[Tensor], result: Tensor) -> 
     if len(read) < 2 or not result.ndim or result.shape[0] < 2:
         return False
     try:
-        spread = torch.broadcast_shapes(*(tensor.shape for tensor in read))
-    except RuntimeError:  # an index, a product of matrices: nothing is spread
+        # numpy's: torch's own loads the compiler.
+        spread = np.broadcast_shapes(*(tuple(tensor.shape) for tensor in read))
+    except ValueError:  # an index, a product of matrices: nothing is spread
         return False
-    if spread != result.shape:
+    if spread != tuple(result.shape):
         return False
     return noise.ndim < result.ndim or noise.shape[0] == 1 or noise.stride(0) == 0
 
