@@ -147,10 +147,10 @@ def test_an_answer_and_a_page_have_files_of_their_own(varshift):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("inspect", "net.py:needs", "--input-shape", "8"), "it needs 'width', 'depth': give them"),
+        (("inspect", "net.py:needs", "--input-shape", "8"), "it needs 'width', 'depth'; write a"),
         (("inspect", "net.py:make:more", "--input-shape", "8"), "is no target; write package"),
         (("measure", "net.py:make", "--data", "digits:nope"), "'digits' has the parts train and"),
-        (("measure", *MADE, "--checkpoint", "."), "--checkpoint '.' is a folder: name a file"),
+        (("measure", *MADE, "--checkpoint", "."), "there is no file '.', that is a folder"),
         (("predict", *MADE, "--width", "inf"), "width is inf; pass a factor above 0"),
         (("demo", "--epochs", "0"), "--epochs is 0; it must be at least 1"),
         (

@@ -101,6 +101,7 @@ EXPLAINED = dict.fromkeys(FACTORS, FIGURE) | {
     "displacement": dict.fromkeys(CAUSES, FIGURE),
     "mean_shift": dict.fromkeys(CAUSES, FIGURE),
     "channels": dict.fromkeys(FACTORS, NUMBERS),
+    "off": FIGURE,
 }
 PREDICTED = leaves("shift", "low", "high", "severity", "how", "samples") | dict.fromkeys(
     ("delta", "var_test", "var_train", "energies", "taus"), NUMBERS

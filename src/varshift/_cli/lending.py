@@ -128,9 +128,10 @@ class Lent:
         )
 
         if self.checkpoint and not is_checkpoint(self.checkpoint):
+            said = f"--checkpoint: there is no file {self.checkpoint!r}"
             if Path(self.checkpoint).is_dir():
-                raise UsageError(f"--checkpoint {self.checkpoint!r} is a folder: name a file in it")
-            raise UsageError(f"--checkpoint: there is no file {self.checkpoint!r}")
+                raise UsageError(f"{said}, that is a folder: name a file in it")
+            raise UsageError(said)
         keywords = keywords_of(self.model_kwargs)
         notes: list[str] = []
         model = load_model(self.target, keywords, notes)

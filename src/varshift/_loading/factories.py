@@ -148,9 +148,9 @@ def _refuse_arguments(target: str, found: Any, keywords: Mapping[str, Any]) -> N
             ) from error
     elif needed := _required(found):
         raise UsageError(
-            f"{target!r} cannot be called without arguments, it needs {listed(needed)}: give them "
-            "by --model-kwargs NAME=VALUE, or write a function without arguments that calls it, "
-            "and name that"
+            f"{target!r} cannot be called without arguments, it needs {listed(needed)}; write a "
+            "function without arguments that calls it, and name that, or give a model's by "
+            "--model-kwargs NAME=VALUE"
         )
 
 

@@ -14,9 +14,11 @@ from varshift._engine.borrow.hidden import named_by
 
 __all__ = ["named_by_hooks"]
 
+_HOOKS = ("_forward_pre_hooks", "_forward_hooks")
+
 
 def named_by_hooks(module: nn.Module) -> Iterator[tuple[str, Any]]:
     """The modules, tensors and random generators that its hooks take from outside."""
-    for held in (module._forward_pre_hooks, module._forward_hooks):
-        for hook in tuple(held.values()):
+    for name in _HOOKS:
+        for hook in tuple(getattr(module, name).values()):
             yield from named_by(hook)
