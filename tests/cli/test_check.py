@@ -10,28 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from varshift._cli.root import main
-
 HERE = Path(__file__).parent.parent
 FACTORIES = str(HERE / "problems" / "factories.py")
 NOISY, CLEAN, DATA = (f"{FACTORIES}:{name}" for name in ("noisy", "clean", "batches"))
 SHAPE = ("--input-shape", "3,8,8")
-
-
-@pytest.fixture
-def varshift(capsys, monkeypatch, tmp_path):
-    """The command in this process: (exit code, standard output, standard error)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("NO_COLOR", "1")
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["varshift", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        held = capsys.readouterr()
-        return end.value.code or 0, held.out, held.err
-
-    return run
 
 
 def test_as_a_process(tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,6 @@ import pytest
 from varshift._check.configuration import Configuration
 from varshift._cli.check import completed
 from varshift._cli.lending import Lent
-from varshift._cli.root import main
 from varshift._loading import keywords_of
 
 NET = """
@@ -36,19 +35,9 @@ SHAPE = ("--input-shape", "8")
 
 
 @pytest.fixture
-def varshift(capsys, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("NO_COLOR", "1")
-    (tmp_path / "net.py").write_text(NET, encoding="utf-8")
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["varshift", "check", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        held = capsys.readouterr()
-        return end.value.code or 0, held.out, held.err
-
-    return run
+def varshift(varshift):
+    Path("net.py").write_text(NET, encoding="utf-8")
+    return partial(varshift, "check")
 
 
 def test_only_what_is_new_or_worse_fails(varshift):

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-
-from varshift._cli.root import main
 
 NET = """
 import torch
@@ -52,19 +49,9 @@ def train():
 
 
 @pytest.fixture
-def varshift(capsys, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("NO_COLOR", "1")
+def varshift(varshift):
     Path("net.py").write_text(NET, encoding="utf-8")
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["varshift", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            main()
-        held = capsys.readouterr()
-        return end.value.code or 0, held.out, held.err
-
-    return run
+    return varshift
 
 
 MADE = ("net.py:make", "--data", "net.py:train")

@@ -97,9 +97,7 @@ def _ended(arguments: list[str]) -> Ending:
         code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
         # Typer takes the interrupt itself, and says nothing.
         return Ending(code, _interrupted() if code == _INTERRUPTED else "")
-    except (
-        BaseException
-    ) as error:  # a user's own kind too: Python's exit code would read as findings
+    except BaseException as error:  # a user's own kind too, of which Python's code says findings
         if debug:
             traceback.print_exc(file=sys.__stderr__)
         # The verbs turn what models raise into sentences; what is left came out of a data loader.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from varshift._diagnose.gains import Gains
@@ -78,9 +78,9 @@ def _noise(case: Case, place: str) -> Iterator[Step]:
     lower = case.gains.lower_rate(displaced)
     if lower is not None:
         active = {noise.name for noise in explanation.structure.noises if noise.active}
-        rates = ", ".join(f"{name!r}: {lower.drop_p:g}" for name in lower.sources)
         everywhere = len(active) > 1 and active == set(lower.sources)
-        asked = f"{lower.drop_p:g}" if everywhere else f"{{{rates}}}"
+        by_name = _rates(dict.fromkeys(lower.sources, lower.drop_p))
+        asked = f"{lower.drop_p:g}" if everywhere else by_name
         yield _on_sources(
             case,
             "lower-rate",
@@ -93,16 +93,21 @@ def _noise(case: Case, place: str) -> Iterator[Step]:
         )
 
 
+def _rates(rates: Mapping[str, float]) -> str:
+    """A dict of drop rates, as one would write it."""
+    return f"{{{', '.join(f'{name!r}: {rate:g}' for name, rate in rates.items())}}}"
+
+
 def _bounded(case: Case, displaced: list[str], place: str) -> Step:
     """Only predictions at rate after rate tell which is low enough: `replace` makes them."""
     rated = case.gains.rated(displaced)
-    rates = ", ".join(f"{noise.name!r}: {noise.drop_p:g}" for noise in rated)
+    rates = _rates({noise.name: noise.drop_p or 0.0 for noise in rated})
     bound = f"max_severity={GRADES['clear']:g}, data=data"
     return _on_sources(
         case,
         "lower-rate",
         tuple(noise.name for noise in rated),
-        line=f"vs.replace(model, example, {{{rates}}}, {bound})",
+        line=f"vs.replace(model, example, {rates}, {bound})",
         place=place,
     )
 
@@ -119,7 +124,7 @@ def _at_an_output(case: Case, place: str) -> Iterator[Step]:
                 case,
                 "lower-rate",
                 (noise.name,),
-                line=f"vs.replace(model, example, {{{noise.name!r}: {drop_p:g}}})",
+                line=f"vs.replace(model, example, {_rates({noise.name: drop_p})})",
                 place=place,
             )
             return
@@ -263,8 +268,8 @@ def _other_norms(case: Case, place: str) -> Iterator[Step]:
 def _unattributed(case: Case, place: str) -> Iterator[Step]:
     shut = tuple(n.name for n in case.seen.explanation.structure.noises if n.drops_all)
     if shut:  # what stands behind has never learnt from what evaluation lets pass
-        rates = ", ".join(f"{name!r}: 0.5" for name in shut)
-        line, at = f"vs.replace(model, example, {{{rates}}})", case.seen.origin(shut[0])
+        rates = _rates(dict.fromkeys(shut, 0.5))
+        line, at = f"vs.replace(model, example, {rates})", case.seen.origin(shut[0])
         kind: StepKind = "lower-rate"
         yield Step(kind, "unattributed", line, "", place, shut, at.line, at.line_of)
         return

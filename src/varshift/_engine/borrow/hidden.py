@@ -19,7 +19,6 @@ from varshift._engine.borrow.objects import FIXED, of_others
 from varshift._engine.borrow.walk import walk
 
 __all__ = [
-    "closed_over",
     "everything",
     "hidden",
     "named_by",
@@ -102,13 +101,13 @@ def named_by(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _named_in(function: FunctionType) -> Iterator[tuple[str, Any]]:
-    for name, value in closed_over(function):
+    for name, value in _closed_over(function):
         yield from _state_in(name, value)
     for name in _names(function.__code__):
         yield from _state_in(name, function.__globals__.get(name))
 
 
-def closed_over(function: FunctionType) -> Iterator[tuple[str, Any]]:
+def _closed_over(function: FunctionType) -> Iterator[tuple[str, Any]]:
     """The variables of the functions around it that it uses, as far as they are bound."""
     for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
         try:
