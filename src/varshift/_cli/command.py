@@ -52,11 +52,12 @@ def spread(function: Callable[..., None]) -> Callable[..., None]:
     with its own default; the value goes to both.
 
     >>> from dataclasses import dataclass
+    >>> from varshift._cli.output import stdout
     >>> @dataclass(frozen=True)
     ... class Box:
     ...     width: int
     ...     height: int = 1
-    >>> def area(box, height=2): print(box, height)
+    >>> def area(box, height=2): print(box, height, file=stdout())
     >>> area.__annotations__ |= {"box": Box, "height": int}
     >>> str(inspect.signature(spread(area)))
     '(*, width: int, height: int = 2)'
