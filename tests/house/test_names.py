@@ -24,6 +24,29 @@ def test_no_two_classes_of_one_name():
     assert {n: held for n, held in places.items() if len(held) > 1 and n not in KNOWN} == {}
 
 
+MAKERS = {
+    *("arange", "as_tensor", "empty", "eye", "full", "linspace", "ones", "rand", "randint"),
+    *("randn", "randperm", "tensor", "zeros"),
+}
+OWN_PROCESS = ("reproduce", "_cli/demo")  # where no user's code sets a default device
+
+
+def test_whoever_makes_a_tensor_names_its_device():
+    """Not doing so is an error with `torch.set_default_device`, in a trainer and nowhere else."""
+    silent = []
+    for path in ROOT.rglob("*.py"):
+        name = path.relative_to(ROOT).as_posix()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if (
+                isinstance(node, ast.Call)
+                and ast.unparse(node.func) in {f"torch.{maker}" for maker in MAKERS}
+                and "device" not in {keyword.arg for keyword in node.keywords}
+                and not name.startswith(OWN_PROCESS)
+            ):
+                silent.append((name, node.lineno))
+    assert silent == []
+
+
 def test_a_verb_takes_from_few_modules():
     """No verb imports from more than eight modules of the house."""
     verbs = {

@@ -65,7 +65,7 @@ def variance_bounds(values: int) -> tuple[float, float]:
 
 def _chi_square(chance: float, free: int) -> float:
     low, high = 0.0, 100.0 + 10.0 * free
-    half = torch.tensor(free / 2, dtype=torch.float64)
+    half = torch.tensor(free / 2, dtype=torch.float64, device="cpu")
     for _ in range(60):
         middle = (low + high) / 2
         below = torch.special.gammainc(half, half.new_tensor(middle / 2))

@@ -25,7 +25,7 @@ def made_example(shapes: list[str]) -> Any:
     first = made if one else made[0]
     samples = min(_MOST, max(_LEAST, _NUMBERS // first[0].numel()))
     wide = tuple(
-        torch.randn(samples, *held.shape[1:], generator=generator)
+        torch.randn(samples, *held.shape[1:], generator=generator, device="cpu")
         for held in ([made] if one else made)
     )
     return wide[0] if one else wide

@@ -117,7 +117,7 @@ class _Place:
 
     def parts(self) -> _Parts:
         """All together, what is left over beyond the sum, and what cannot be silenced."""
-        nothing = torch.zeros(1, dtype=torch.float64)
+        nothing = torch.zeros(1, dtype=torch.float64, device="cpu")
         total = nothing if self._whole is None else self.share(self._whole)
         left = nothing if self._rest is None else self.share(self._rest)
         shares = [self.share(effect) for effect in self.alone.values()]

@@ -31,7 +31,7 @@ _WIDE = 8192  # features of an output beyond which it is left out
 _SPARED = 8  # one in so many samples of the first batch carries no source …
 _FEW_SPARED = 4  # … and of a small one so many, or half of it
 _LEFT = 0.5  # of a squared difference: with the norms of evaluation at most so much may be left
-_NO_GROUPS = torch.zeros(0, dtype=torch.long)
+_NO_GROUPS = torch.zeros(0, dtype=torch.long, device="cpu")
 
 
 class Blaming:

@@ -28,7 +28,7 @@ class Design:
         self.nobody = nobody
         self.whole_batches = whole_batches
         self._random = torch.Generator().manual_seed(0)  # the same deal for the same call
-        self._deck = torch.empty(0, dtype=torch.long)
+        self._deck = torch.empty(0, dtype=torch.long, device="cpu")
 
     @property
     def subsets(self) -> int:
@@ -66,8 +66,8 @@ class Design:
         if self.whole_batches:
             return dealt.expand(samples)
         if spared:
-            dealt = torch.cat([dealt, torch.full((spared,), self.none)])
-            dealt = dealt[torch.randperm(samples, generator=self._random)]
+            dealt = torch.cat([dealt, torch.full((spared,), self.none, device="cpu")])
+            dealt = dealt[torch.randperm(samples, generator=self._random, device="cpu")]
         return dealt
 
     def active(self, source: str, dealt: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ class Design:
 
     def _shuffled(self) -> Tensor:
         deck = self._full_deck()
-        return deck[torch.randperm(len(deck), generator=self._random)]
+        return deck[torch.randperm(len(deck), generator=self._random, device="cpu")]
 
     def _full_deck(self) -> Tensor:
         size = len(self.sources)
@@ -85,4 +85,4 @@ class Design:
             cards += [self.all] * (max(1, size // 4) if self.whole_batches else size)
         if self.nobody or not size:
             cards += [self.none] * max(1, size // 2)
-        return torch.tensor(cards)
+        return torch.tensor(cards, device="cpu")

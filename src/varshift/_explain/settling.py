@@ -91,7 +91,9 @@ class FirstBatch:
             return False
         twins, found = (r.found[batch.index] for r in (contrasts.twins, contrasts.samples))
         for place in twins.keys() & found.keys():
-            reached = torch.isin(contrasts.dealt, torch.tensor(blaming.subsets(place)))
+            reached = torch.isin(
+                contrasts.dealt, torch.tensor(blaming.subsets(place), device="cpu")
+            )
             differs = self._same.differs(place, twins[place], found[place])
             if bool((differs & ~reached).any()):
                 return False
@@ -166,7 +168,7 @@ class FirstBatch:
         """At how many places training without any source is not what evaluation is."""
         blaming, twins = self.blaming, self.blaming.contrasts.twins
         calm = PerSample(twins.references)
-        nobody = torch.full((batch.samples,), blaming.design.none)
+        nobody = torch.full((batch.samples,), blaming.design.none, device="cpu")
         self._run.once(batch, blaming.probe(nobody, calm))
         self._silent = calm.found[batch.index]
         return self._same.apart(twins.found.get(batch.index, self._silent), self._silent)
@@ -178,9 +180,11 @@ class FirstBatch:
         The halves are drawn, so that neighbours and pairs are parted.
         """
         design, twins = self.blaming.design, self.blaming.contrasts.twins
-        order = torch.randperm(batch.samples, generator=torch.Generator().manual_seed(0))
+        order = torch.randperm(
+            batch.samples, generator=torch.Generator().manual_seed(0), device="cpu"
+        )
         quiet = order < batch.samples // 2
-        nobody = torch.full((batch.samples,), design.none)
+        nobody = torch.full((batch.samples,), design.none, device="cpu")
         mixed = torch.where(quiet, design.none, design.all)
         calm, noisy = PerSample(twins.references), PerSample(twins.references)
         self._run.alike(batch, [self.blaming.probe(nobody, calm), self.blaming.probe(mixed, noisy)])

@@ -105,7 +105,7 @@ class Swapping:
         return None if contrast is None else contrast.effect(self._design.none, groups)
 
     def _nobody(self, batch: Batch) -> Tensor:
-        return torch.full((batch.samples,), self._design.none)
+        return torch.full((batch.samples,), self._design.none, device="cpu")
 
     def _off(self, call: NormCall) -> NormCall | None:
         if self.pairing.evaluation and call.path in self.pairing.left_over(self._place.at[0]):

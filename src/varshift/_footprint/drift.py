@@ -118,7 +118,9 @@ class Others:
         """Takes out of values (C,) what these explain, as far as the errors let them."""
         columns = self.slopes / deviation[:, None] * self.errors
         size = columns.shape[1]
-        matrix = columns.T @ (weight[:, None] * columns) + torch.eye(size, dtype=torch.float64)
+        matrix = columns.T @ (weight[:, None] * columns) + torch.eye(
+            size, dtype=torch.float64, device="cpu"
+        )
 
         def left(values: Tensor) -> Tensor:
             found: Tensor = columns @ torch.linalg.solve(matrix, columns.T @ (weight * values))

@@ -103,7 +103,9 @@ def _agreement(one: NormRecord, rows: Rows, taus: Tensor, found: Mapping[int, Fi
         rows.apart,
         Others(
             one.slopes(list(found)),
-            torch.tensor([each.tau_se for each in found.values()], dtype=torch.float64),
+            torch.tensor(
+                [each.tau_se for each in found.values()], dtype=torch.float64, device="cpu"
+            ),
         ),
     )
     told = replace(told, follows=rows.follows)
@@ -118,7 +120,7 @@ def _fits(
     solved: Solved,
 ) -> dict[int, Fit]:
     moved: Tensor | float = 0.0  # by each batch, all norms together: (T, K)
-    variance = torch.zeros(len(places), dtype=torch.float64)
+    variance = torch.zeros(len(places), dtype=torch.float64, device="cpu")
     for each, own, common in zip(rows.values(), solved.influence, solved.on_drift, strict=True):
         moved = moved + each.batch @ own.T * math.sqrt(each.known)
         variance += each.akin * own.square().sum(1) * each.apart**2
@@ -150,7 +152,7 @@ def p_value(found: Fit) -> float:
     if found.tau_se == 0:
         return 0.0 if found.tau > 0 else 1.0
     t = found.tau / found.tau_se
-    share = torch.tensor([t * t / (found.dof + t * t)], dtype=torch.float64)
+    share = torch.tensor([t * t / (found.dof + t * t)], dtype=torch.float64, device="cpu")
     both = 1 - float(cos2_cdf(share, found.dof + 1))
     return both / 2 if t > 0 else 1 - both / 2
 

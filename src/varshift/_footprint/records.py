@@ -88,7 +88,7 @@ class NormRecord:
         return self._by_place(places, lambda lever: lever.mean[self.live])
 
     def _by_place(self, places: Sequence[int], told: Callable[[Lever], Tensor]) -> Tensor:
-        found = torch.zeros(len(self.observed), len(places), dtype=torch.float64)
+        found = torch.zeros(len(self.observed), len(places), dtype=torch.float64, device="cpu")
         for index, place in enumerate(places):
             if place in self.levers:
                 found[:, index] = told(self.levers[place])
@@ -101,7 +101,9 @@ class NormRecord:
 
     def put(self, places: Sequence[int]) -> Tensor:
         """The τ that was put in at each of those places, (places,)."""
-        return torch.tensor([self.injected.get(each, 0.0) for each in places], dtype=torch.float64)
+        return torch.tensor(
+            [self.injected.get(each, 0.0) for each in places], dtype=torch.float64, device="cpu"
+        )
 
     def scatter(self) -> Tensor:
         """Relative deviation of each batch, scaled to batches of average size, (T, live)."""

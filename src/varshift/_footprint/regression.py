@@ -178,7 +178,7 @@ class Solved:
 def solve(rows: list[Rows]) -> Solved:
     """Weighted least squares, reweighted by Huber's rule until it stands."""
     weights = [each.weight for each in rows]
-    robust, taus = weights, torch.zeros(rows[0].lever.shape[1], dtype=torch.float64)
+    robust, taus = weights, torch.zeros(rows[0].lever.shape[1], dtype=torch.float64, device="cpu")
     for _ in range(_ROUNDS):
         last, taus = taus, _least_squares(rows, robust)
         if len(taus) == 0 or float((taus - last).abs().max()) < _STANDS * float(taus.abs().max()):
@@ -203,15 +203,15 @@ def _centred(rows: Rows, weight: Tensor, values: Tensor) -> Tensor:
 
 def _normal(rows: list[Rows], weights: list[Tensor]) -> Tensor:
     places = rows[0].lever.shape[1]
-    matrix = torch.zeros(places, places, dtype=torch.float64)
+    matrix = torch.zeros(places, places, dtype=torch.float64, device="cpu")
     for each, weight in zip(rows, weights, strict=True):
         matrix += each.lever.T @ (weight[:, None] * _centred(each, weight, each.lever))
     size = matrix.diagonal().max().clamp(min=1e-300) if places else 0.0
-    return matrix + _RIDGE * size * torch.eye(places, dtype=torch.float64)
+    return matrix + _RIDGE * size * torch.eye(places, dtype=torch.float64, device="cpu")
 
 
 def _least_squares(rows: list[Rows], weights: list[Tensor]) -> Tensor:
-    right = torch.zeros(rows[0].lever.shape[1], dtype=torch.float64)
+    right = torch.zeros(rows[0].lever.shape[1], dtype=torch.float64, device="cpu")
     for each, weight in zip(rows, weights, strict=True):
         right += each.lever.T @ (weight * _centred(each, weight, each.gap))
         if each.drift.error:  # only where the pattern is evidence, and levers hardly differ

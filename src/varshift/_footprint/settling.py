@@ -188,7 +188,7 @@ class Settling:
             stored_var=memory.var,
             means=torch.stack(received.means),
             variances=torch.stack(received.variances),
-            samples=torch.tensor(received.samples, dtype=torch.float64),
+            samples=torch.tensor(received.samples, dtype=torch.float64, device="cpu"),
             levers={number: self._levers[self.places[number]][path] for number in met},
             injected={n: tau for n, tau in self._injected.items() if n in met},
             memory=memory.share,

@@ -42,5 +42,7 @@ class Batched:
 
 def in_random_order(count: int) -> list[int]:
     """A fixed one: folders are sorted by class, and the first samples must stand for all."""
-    order: list[int] = torch.randperm(count, generator=torch.Generator().manual_seed(0)).tolist()
+    order: list[int] = torch.randperm(
+        count, generator=torch.Generator().manual_seed(0), device="cpu"
+    ).tolist()
     return order

@@ -37,7 +37,7 @@ def example_from_shapes(shapes: Sequence[str]) -> Any:
     torch.Size([2, 3, 8, 8])
     """
     generator = torch.Generator().manual_seed(0)
-    made = [torch.randn(2, *_sizes(shape), generator=generator) for shape in shapes]
+    made = [torch.randn(2, *_sizes(shape), generator=generator, device="cpu") for shape in shapes]
     if not made:
         raise UsageError("no shape given; write --input-shape 3,64,64")
     return made[0] if len(made) == 1 else tuple(made)

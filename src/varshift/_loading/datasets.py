@@ -76,9 +76,11 @@ def _digits(seed: int) -> ImageSet:
     except ImportError as error:
         raise MissingExtraError("scikit-learn", "demo", "the digits data set") from error
     bunch = load_digits()
-    order = torch.randperm(len(bunch.target), generator=torch.Generator().manual_seed(seed))
-    images = torch.tensor(bunch.images, dtype=torch.float32)[order, None]
-    labels = torch.tensor(bunch.target)[order]
+    order = torch.randperm(
+        len(bunch.target), generator=torch.Generator().manual_seed(seed), device="cpu"
+    )
+    images = torch.tensor(bunch.images, dtype=torch.float32, device="cpu")[order, None]
+    labels = torch.tensor(bunch.target, device="cpu")[order]
     half = (len(labels) + 1) // 2
     return ImageSet(
         "digits (scikit-learn)", images[:half], labels[:half], images[half:], labels[half:]
@@ -174,9 +176,9 @@ def _from_torchvision(kind: str, name: str, root: Path, download: bool) -> Image
         ) from error
     parts = []
     for part in (train, test):
-        pixels = torch.as_tensor(part.data)
+        pixels = torch.as_tensor(part.data, device="cpu")
         pixels = pixels[:, None] if pixels.ndim == 3 else pixels.permute(0, 3, 1, 2)
-        parts += [pixels, torch.as_tensor(part.targets)]
+        parts += [pixels, torch.as_tensor(part.targets, device="cpu")]
     return ImageSet(name, *parts)
 
 

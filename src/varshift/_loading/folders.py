@@ -51,7 +51,7 @@ def from_folder(
     def read(at: Sequence[int]) -> tuple[Tensor, Tensor]:
         held = [found.samples[each] for each in at]
         pictures = [prepared(partial(_opened, path), path, preparation) for path, _ in held]
-        return stacked(pictures), torch.tensor([label for _, label in held])
+        return stacked(pictures), torch.tensor([label for _, label in held], device="cpu")
 
     return Batched(read, in_random_order(len(found.samples)), batch_size, shard)
 

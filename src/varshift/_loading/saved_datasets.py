@@ -150,7 +150,7 @@ def _reader(
         )
         if label is None:
             return inputs
-        return inputs, torch.tensor([row[label] for row in held])
+        return inputs, torch.tensor([row[label] for row in held], device="cpu")
 
     return read
 
@@ -160,7 +160,11 @@ def _tensor(values: Any, name: str, folder: Path) -> Tensor:
         if isinstance(values, Tensor):
             return values
         first = values[0]
-        return torch.stack(list(values)) if isinstance(first, Tensor) else torch.tensor(values)
+        return (
+            torch.stack(list(values))
+            if isinstance(first, Tensor)
+            else torch.tensor(values, device="cpu")
+        )
     except (ValueError, TypeError, RuntimeError) as error:
         raise DataError(
             f"{str(folder)!r}: rows of the column {name!r} make no batch ({error}); pad them to "

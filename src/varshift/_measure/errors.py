@@ -135,7 +135,7 @@ class Halved:
         """Logarithms of the figure with the deviations of two halves, (bases, R)."""
         rows = len(self.deviations) // 2
         bases = _BASES if values.shape[-1] < _WIDE else 2
-        few = torch.arange(0, rows, max(1, 2 * rows // bases))
+        few = torch.arange(0, rows, max(1, 2 * rows // bases), device="cpu")
         twice = self.deviations[torch.cat([few, few + rows])]
         moved = values * (twice[:, None] + self.deviations).exp()
         return _finite((figure(moved) / centre).log())

@@ -132,7 +132,7 @@ def _supported(
 ) -> Iterator[tuple[Staleness, float]]:
     """Each cause with what it leaves, the simplest first, and what share of a square it may."""
     if made.initial >= _SLIGHT:
-        left = _initial(stored, arrived, torch.tensor([made.initial]))
+        left = _initial(stored, arrived, torch.tensor([made.initial], device="cpu"))
         yield replace(made, cause=StaleCause.FEW_STEPS, left=float(left[0].sqrt())), _EXPLAINED
     yield from _of_batches(made, stored, arrived)
     if int(arrived.live.sum()) >= _FIT:
@@ -163,7 +163,7 @@ def _fitted(
 def _best(squares: Callable[[Tensor], Tensor], low: float, high: float) -> tuple[float, float]:
     """The value between two that leaves least, and what it leaves: a grid, and a finer one."""
     for _ in range(2):
-        tried = torch.linspace(low, high, 301, dtype=torch.float64)
+        tried = torch.linspace(low, high, 301, dtype=torch.float64, device="cpu")
         left = squares(tried)
         at, step = int(left.argmin()), (high - low) / 300
         low, high = max(low, float(tried[at]) - step), min(high, float(tried[at]) + step)

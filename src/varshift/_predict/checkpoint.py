@@ -181,7 +181,7 @@ class Checkpoint(Recorder):
             if isinstance(part, Masked):
                 masks[source] = part.mask.double()
             elif isinstance(part, Base) and part.pure:
-                masks[source] = torch.ones(channels, dtype=torch.float64)
+                masks[source] = torch.ones(channels, dtype=torch.float64, device="cpu")
             else:
                 return None
         return masks if bool((torch.stack(list(masks.values())).sum(0) <= 1).all()) else None

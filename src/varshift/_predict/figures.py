@@ -62,7 +62,7 @@ class Figures:
         delta = _delta(test, train)
         shift = median(delta)
         without = self._without_each(everything, delta)
-        medians = torch.tensor([median(row) for row in without], dtype=torch.float64)
+        medians = torch.tensor([median(row) for row in without], dtype=torch.float64, device="cpu")
         error = float(jackknife_error(medians))
         floors = self.site.floors.items()
         return Expected(
@@ -126,7 +126,7 @@ class Figures:
 def _mean(groups: list[Group], source: str) -> Tensor:
     """Mean over all values, those of batches that the source did not reach included."""
     count = sum(group.noisy.count for group in groups)
-    zero = torch.zeros(1, dtype=torch.float64)
+    zero = torch.zeros(1, dtype=torch.float64, device="cpu")
     total = sum((g.energies[source] for g in groups if source in g.energies), zero)
     return total / max(count, 1)
 

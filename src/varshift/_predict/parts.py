@@ -211,7 +211,7 @@ def joined(
 def _mask(part: Part | None, channels: int) -> Tensor:
     if isinstance(part, Masked):
         return part.mask
-    return torch.full((channels,), part is not None)
+    return torch.full((channels,), part is not None, device="cpu")
 
 
 def _moved(part: Base, operation: Operation, at: int, algebra: Algebra) -> Part | None:
@@ -290,7 +290,11 @@ def _scaled(
     if isinstance(part, Base):
         return _moved(_impure(part), operation, at, algebra)
     factor = operation.args[1 - at]
-    by = factor if isinstance(factor, Tensor) else torch.tensor(float(factor), dtype=torch.float64)
+    by = (
+        factor
+        if isinstance(factor, Tensor)
+        else torch.tensor(float(factor), dtype=torch.float64, device="cpu")
+    )
     if by.numel() == 1:
         by = by.reshape(())
     elif by.numel() == len(part.value) and by.ndim >= len(out) - part.dim:

@@ -154,7 +154,7 @@ def _train(
     steered = scaled(lambda path: fits[path].affine() if path in fits else None)
     regime = Regime("evaluation", norms=steered, gradients=True)
     for _ in range(epochs):
-        for index in torch.randperm(len(lessons), generator=order).tolist():
+        for index in torch.randperm(len(lessons), generator=order, device="cpu").tolist():
             lesson = lessons[index]
             out = run.once(lesson.batch, regime)
             with torch.enable_grad():

@@ -84,7 +84,10 @@ class Reader:
         """The mean prediction: of probabilities, not of their logarithms."""
         if self.kind == "values":
             return torch.stack(predictions).mean(0)
-        return torch.stack(predictions).logsumexp(0) - torch.tensor(len(predictions)).log()
+        return (
+            torch.stack(predictions).logsumexp(0)
+            - torch.tensor(len(predictions), device="cpu").log()
+        )
 
     def divergence(self, prediction: Tensor, reference: Tensor) -> Tensor:
         """Per sample: KL(reference ‖ prediction), or the squared difference of values. (N,)"""

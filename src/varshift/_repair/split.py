@@ -92,7 +92,7 @@ def samples_of(held: Iterable[Batch]) -> int:
 def _dealt(taken: list[Batch], share: float, seed: int) -> tuple[list[Batch], list[Batch]]:
     """Whole batches in random order, then the one on the border cut in two."""
     generator = torch.Generator().manual_seed(seed)
-    order = torch.randperm(len(taken), generator=generator).tolist()
+    order = torch.randperm(len(taken), generator=generator, device="cpu").tolist()
     wanted = max(1, round(share * samples_of(taken)))
     ours: list[Batch] = []
     theirs: list[Batch] = []

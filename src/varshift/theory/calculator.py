@@ -408,7 +408,7 @@ def moments(activation: str, mean: float = 0.0, var: float = 1.0) -> Calculation
 
 
 def _number(value: float) -> Tensor:
-    return torch.tensor(value, dtype=torch.float64)
+    return torch.tensor(value, dtype=torch.float64, device="cpu")
 
 
 def _finite(**numbers: float) -> None:

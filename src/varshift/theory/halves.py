@@ -43,7 +43,7 @@ def balanced_halves(groups: int) -> Tensor:
 
 @cache
 def _halves(groups: int) -> Tensor:
-    signs = torch.ones(1, 1, dtype=torch.bool)
+    signs = torch.ones(1, 1, dtype=torch.bool, device="cpu")
     while len(signs) < groups:
         signs = torch.cat([torch.cat([signs, signs], 1), torch.cat([signs, ~signs], 1)])
     rows = signs[1:, :groups]

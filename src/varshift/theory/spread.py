@@ -52,7 +52,7 @@ def quantiles(values: Tensor) -> tuple[float, ...]:
     kept = kept[kept.isfinite() & (kept > 0)]
     if not len(kept):
         return (math.nan,) * len(QUANTILES)
-    at = torch.tensor(QUANTILES, dtype=torch.float64)
+    at = torch.tensor(QUANTILES, dtype=torch.float64, device=kept.device)
     return tuple(float(value) for value in torch.quantile(kept, at))
 
 

@@ -156,7 +156,7 @@ def _first_width(target: float, slope: float, intercept: float) -> float:
 
 def _signal(var: float, rho: float, d_cos2: _Number) -> _Number:
     signal = var + var * rho * (d_cos2 - 1)
-    if bool(torch.any(torch.as_tensor(signal) < 0)):
+    if bool(torch.any(torch.as_tensor(signal, device="cpu") < 0)):
         raise UsageError(
             f"rho = {rho} and d·cos²θ give a negative output variance: d inputs cannot all be "
             "correlated that negatively; pass rho of -1/(d - 1) or more"

@@ -45,7 +45,9 @@ class _Rows:
 
     @classmethod
     def empty(cls, groups: int, columns: int) -> _Rows:
-        return cls(*(torch.zeros(groups, columns, dtype=torch.float64) for _ in range(3)))
+        return cls(
+            *(torch.zeros(groups, columns, dtype=torch.float64, device="cpu") for _ in range(3))
+        )
 
     def widened(self, columns: int) -> _Rows:
         """With so many columns more, of nothing."""
@@ -106,7 +108,8 @@ class Bank(Mapping[str, Tally]):
         self._columns: dict[str, slice] = {}
         self._precision: dict[str, float] = {}
         self._rows = _Rows.empty(GROUPS, 0)
-        self._within = torch.zeros(2, 0, dtype=torch.float64)  # count × variance, and count
+        # count × variance, and count
+        self._within = torch.zeros(2, 0, dtype=torch.float64, device="cpu")
         self._scatter = (_Rows.empty(1, 0), _Rows.empty(1, 0))  # of batch means and variances
         self._each: dict[str, Tensor] = {}  # count × variance and count (2, C), sample by sample
         self._series = BatchSeries()
@@ -192,7 +195,7 @@ class Bank(Mapping[str, Tally]):
         if not calls:
             return
         first = passes[0]
-        groups = (first.start + torch.arange(first.pieces * len(passes))) % GROUPS
+        groups = (first.start + torch.arange(first.pieces * len(passes), device="cpu")) % GROUPS
         columns = self._places(calls)
         rows = _beside([parts for _, parts in calls], len(groups))
         whole = rows if len(passes) > 1 else rows.pooled()
@@ -203,7 +206,7 @@ class Bank(Mapping[str, Tally]):
         counts = torch.where(several, whole.counts, 0.0)
         self._within[:, columns] += torch.stack([(var * counts).sum(0), counts.sum(0)])
         if self._scattered:
-            ones, at = several.double(), torch.tensor([0])
+            ones, at = several.double(), torch.tensor([0], device="cpu")
             for kept, values in zip(self._scatter, (whole.means, var), strict=True):
                 several_batches = _Rows(ones, values, torch.zeros_like(values)).pooled()
                 kept.merge(at, columns, several_batches)
@@ -219,7 +222,7 @@ class Bank(Mapping[str, Tally]):
         held = [self._columns[place] for place, _ in calls]
         if all(one.stop == other.start for one, other in pairwise(held)):
             return slice(held[0].start, held[-1].stop)
-        return torch.cat([torch.arange(each.start, each.stop) for each in held])
+        return torch.cat([torch.arange(each.start, each.stop, device="cpu") for each in held])
 
     def _widen(self, fresh: dict[str, int]) -> None:
         """Columns for places that were never reached before."""
@@ -294,17 +297,17 @@ class Bank(Mapping[str, Tally]):
         for other in others:
             # Batches of several ranks are as many: each goes on where those before it ended.
             before = whole.passes if whole._whole_batches else 0
-            groups = (torch.arange(GROUPS) + before) % GROUPS
+            groups = (torch.arange(GROUPS, device="cpu") + before) % GROUPS
             whole.passes += other.passes
             for place, at in other._columns.items():
-                width = torch.zeros(at.stop - at.start, dtype=torch.float64)
+                width = torch.zeros(at.stop - at.start, dtype=torch.float64, device="cpu")
                 columns = whole._places([(place, [Moments(0, width, width)])])
                 rows = _Rows(*(part[:, at] for part in other._rows.parts))
                 whole._rows.merge(groups, columns, rows)
                 whole._within[:, columns] += other._within[:, at]
                 for mine, theirs in zip(whole._scatter, other._scatter, strict=True):
                     part = _Rows(*(held[:, at] for held in theirs.parts))
-                    mine.merge(torch.tensor([0]), columns, part)
+                    mine.merge(torch.tensor([0], device="cpu"), columns, part)
                 if place in other._each:
                     whole._each[place] = whole._each.get(place, 0) + other._each[place]
                 known = whole._precision.get(place, 0.0)
@@ -352,8 +355,10 @@ def _beside(calls: list[list[Moments]], pieces: int) -> _Rows:
         [*parts, *(Moments.empty(len(parts[0].mean)) for _ in range(pieces - len(parts)))]
         for parts in calls
     ]
-    widths = torch.tensor([len(parts[0].mean) for parts in calls])
-    counts = torch.tensor([[float(p.count) for p in parts] for parts in filled]).double()
+    widths = torch.tensor([len(parts[0].mean) for parts in calls], device="cpu")
+    counts = torch.tensor(
+        [[float(p.count) for p in parts] for parts in filled], device="cpu"
+    ).double()
     # One copy for all of them: on an accelerator nothing waits before this.
     means = torch.cat([parts[piece].mean for piece in range(pieces) for parts in filled])
     m2s = torch.cat([parts[piece].m2 for piece in range(pieces) for parts in filled])

@@ -41,13 +41,13 @@ class Contrast:
     """Differences between samples and their twins at one place, for the subsets that reach it."""
 
     def __init__(self, channels: int, subsets: Sequence[int]) -> None:
-        self.subsets = torch.tensor(subsets)
+        self.subsets = torch.tensor(subsets, device="cpu")
         shape = (GROUPS, len(subsets), channels)
-        self._count = torch.zeros(GROUPS, len(subsets), 1, dtype=torch.float64)
-        self._first = torch.zeros(shape, dtype=torch.float64)
-        self._second = torch.zeros(shape, dtype=torch.float64)
-        self._clean = torch.zeros(GROUPS, channels, dtype=torch.float64)
-        self._seen = torch.zeros(GROUPS, 1, dtype=torch.float64)
+        self._count = torch.zeros(GROUPS, len(subsets), 1, dtype=torch.float64, device="cpu")
+        self._first = torch.zeros(shape, dtype=torch.float64, device="cpu")
+        self._second = torch.zeros(shape, dtype=torch.float64, device="cpu")
+        self._clean = torch.zeros(GROUPS, channels, dtype=torch.float64, device="cpu")
+        self._seen = torch.zeros(GROUPS, 1, dtype=torch.float64, device="cpu")
 
     @property
     def _sums(self) -> tuple[Tensor, ...]:
@@ -58,11 +58,13 @@ class Contrast:
     ) -> None:
         """Take in samples: their group, their subset, and their moments in both passes."""
         self._clean.index_add_(0, groups, twins.first)
-        self._seen.index_add_(0, groups, torch.ones(len(groups), 1).double())
+        self._seen.index_add_(0, groups, torch.ones(len(groups), 1, device="cpu").double())
         among = subsets[:, None] == self.subsets
         held = among.any(1)
         at = groups[held], among[held].long().argmax(1)
-        self._count.index_put_(at, torch.ones(len(at[0]), 1).double(), accumulate=True)
+        self._count.index_put_(
+            at, torch.ones(len(at[0]), 1, device="cpu").double(), accumulate=True
+        )
         self._first.index_put_(at, (samples.first - twins.first)[held], accumulate=True)
         self._second.index_put_(at, (samples.second - twins.second)[held], accumulate=True)
 
@@ -119,7 +121,7 @@ class Contrasts(Recorder):
     ) -> None:
         self._alias = dict(alias or {})
         self.twins, self.samples = PerSample(references), PerSample(references)
-        self.dealt = torch.zeros(0, dtype=torch.long)
+        self.dealt = torch.zeros(0, dtype=torch.long, device="cpu")
         self._deal, self._reach = deal, reach
         self._parts: dict[int, Tensor] = {}
         self._whole_batches = False
@@ -182,10 +184,13 @@ class Contrasts(Recorder):
             cut = pieces(batch.samples, len(self._parts))
             parts = 1 if self._whole_batches else cut
             start = sum(len(held) for held in self._parts.values())
-            self._parts[batch.index] = (start + torch.arange(parts)) % GROUPS
+            self._parts[batch.index] = (start + torch.arange(parts, device="cpu")) % GROUPS
         groups = self._parts[batch.index]
-        sizes = [len(part) for part in torch.arange(batch.samples).tensor_split(len(groups))]
-        return groups.repeat_interleave(torch.tensor(sizes))
+        sizes = [
+            len(part)
+            for part in torch.arange(batch.samples, device="cpu").tensor_split(len(groups))
+        ]
+        return groups.repeat_interleave(torch.tensor(sizes, device="cpu"))
 
     def share(self) -> Any:
         """The sums of this rank."""

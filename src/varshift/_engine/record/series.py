@@ -75,4 +75,4 @@ def _widened(row: Tensor, width: int) -> Tensor:
 
 
 def _nothing(width: int) -> Tensor:
-    return torch.zeros(3, width, dtype=torch.float64)
+    return torch.zeros(3, width, dtype=torch.float64, device="cpu")

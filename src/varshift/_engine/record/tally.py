@@ -60,9 +60,9 @@ class Tally:
     @classmethod
     def nothing(cls, channels: int) -> Tally:
         """Of a place that was not reached."""
-        none = torch.zeros(0, channels, dtype=torch.float64)
-        unknown = torch.full((channels,), torch.nan, dtype=torch.float64)
-        no_groups = torch.zeros(0, dtype=torch.long)
+        none = torch.zeros(0, channels, dtype=torch.float64, device="cpu")
+        unknown = torch.full((channels,), torch.nan, dtype=torch.float64, device="cpu")
+        no_groups = torch.zeros(0, dtype=torch.long, device="cpu")
         return cls(none[:, :1], none, none, unknown, 0.0, (unknown, unknown), no_groups)
 
     @property
@@ -100,7 +100,7 @@ class Tally:
 
     def shares(self, groups: Tensor) -> Tensor:
         """What part of all values each of these groups holds, (len(groups),)."""
-        held = torch.zeros(len(groups), dtype=torch.float64)
+        held = torch.zeros(len(groups), dtype=torch.float64, device="cpu")
         held[torch.searchsorted(groups, self.dealt)] = self.counts[:, 0]
         return held / held.sum()
 
@@ -131,7 +131,9 @@ class Grouped:
         return others @ self.means / count
 
     def _others(self) -> tuple[Tensor, Tensor]:
-        others = (1 - torch.eye(len(self.counts), dtype=torch.float64)) * self.counts.T
+        others = (
+            1 - torch.eye(len(self.counts), dtype=torch.float64, device="cpu")
+        ) * self.counts.T
         return others, others.sum(1, keepdim=True)
 
     def var_without_each(self) -> Tensor:
@@ -140,5 +142,5 @@ class Grouped:
         others, count = self._others()
         mean = others @ self.means / count
         spread = (others[:, :, None] * (self.means[None] - mean[:, None]).square()).sum(1)
-        inner = (1 - torch.eye(size, dtype=torch.float64)) @ self.m2s
+        inner = (1 - torch.eye(size, dtype=torch.float64, device="cpu")) @ self.m2s
         return (inner + spread) / (count - 1).clamp(min=1)
