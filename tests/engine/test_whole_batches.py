@@ -9,6 +9,7 @@ import random
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 import varshift as vs
 from varshift._engine.batches import Batch
@@ -65,6 +66,58 @@ def test_two_batches_make_nothing_sure_of_what_is_drawn_for_each(name):
 def test_samples_that_have_draws_of_their_own_are_enough(name):
     torch.manual_seed(0)
     x = vs.explain(Drawing(APART[name]), [torch.randn(64, 4) for _ in range(2)])
+    assert math.isfinite(x.factors["norm"].noise.se)
+
+
+class Weighted(nn.Module):
+    """A norm behind what `use` makes of the data with noisy weights, learnt or not."""
+
+    def __init__(self, use, shape, learnt):
+        super().__init__()
+        values = torch.arange(1.0, 1 + math.prod(shape)).cos().reshape(shape)
+        self.use, self.norm, self.learnt = use, nn.BatchNorm1d(4), learnt
+        self.weight = nn.Parameter(values) if learnt else None
+        self.register_buffer("table", None if learnt else values)
+
+    def forward(self, x):
+        return self.norm(self.use(x, self.weight if self.learnt else self.table, self.training))
+
+
+def with_words(x, table, training):
+    return functional.embedding((x[:, 0] > 0).long(), functional.dropout(table, 0.5, training))
+
+
+def enlarged_late(x, token, training):
+    return x + functional.dropout(token, 0.5, training).expand(len(x), -1)
+
+
+def enlarged_before(x, token, training):
+    return x + functional.dropout(token.expand(len(x), -1), 0.5, training)
+
+
+ONE_FOR_ALL = {
+    "weights": (lambda x, w, on: functional.linear(x, functional.dropout(w, 0.5, on)), (4, 4)),
+    "a bias": (lambda x, w, on: x + functional.dropout(w, 0.5, on), (4,)),
+    "words": (with_words, (2, 4)),
+    "a token, then enlarged": (enlarged_late, (1, 4)),
+}
+
+
+@pytest.mark.parametrize("learnt", [True, False])
+@pytest.mark.parametrize("name", ONE_FOR_ALL)
+def test_noise_on_weights_or_constants_is_one_draw_for_all_samples(name, learnt):
+    torch.manual_seed(0)
+    net = Weighted(*ONE_FOR_ALL[name], learnt)
+    x = vs.explain(net, [torch.randn(64, 4) for _ in range(2)])
+    assert not math.isfinite(x.factors["norm"].noise.se)
+
+
+@pytest.mark.parametrize("learnt", [True, False])
+def test_a_token_for_each_sample_draws_for_each(learnt):
+    torch.manual_seed(0)
+    x = vs.explain(
+        Weighted(enlarged_before, (1, 4), learnt), [torch.randn(64, 4) for _ in range(2)]
+    )
     assert math.isfinite(x.factors["norm"].noise.se)
 
 

@@ -9,10 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from varshift._engine.trace import ops
 from varshift._engine.trace.laws import UNKNOWN, Law
+from varshift._engine.trace.ops import Operation
 from varshift.results.structure import Sharing
 
-__all__ = ["for_whole_batches", "sharing_of"]
+__all__ = ["for_whole_batches", "has_samples", "sharing_of"]
 
 _BY_CHANCE = -6.0  # log10 of a chance that is taken for none
 
@@ -62,6 +64,28 @@ def for_whole_batches(noise: Tensor, read: Sequence[Tensor], result: Tensor) -> 
     if spread != tuple(result.shape):
         return False
     return noise.ndim < result.ndim or noise.shape[0] == 1 or noise.stride(0) == 0
+
+
+_JOINS = frozenset({"cat", "stack"})
+_PICKS = frozenset({"embedding", "index_select", "index", "gather"})
+
+
+def has_samples(operation: Operation, tensor: Tensor, read: Sequence[Tensor]) -> bool:
+    """Whether each sample of the data read with it has rows of `tensor` of its own.
+
+    Nobody does of weights; of a learnt token that was enlarged to the batch each does.
+    """
+    if tensor.ndim < 2 or tensor.shape[0] == 1 or tensor.stride(0) == 0:
+        return False
+    if operation.name in _JOINS:
+        return True
+    if operation.name in _PICKS:
+        return False
+    if operation.name in ops.MATRIX:
+        rows = tensor is operation.args[0] or tensor.ndim > 2
+        return rows and operation.name in ("mm", "bmm", "matmul")
+    result = next(iter(operation.outputs()), tensor)
+    return tensor.ndim == result.ndim and not for_whole_batches(tensor, read, result)
 
 
 def _repeated(noise: Tensor, dims: list[int], law: Law) -> list[int]:

@@ -15,6 +15,7 @@ from varshift._engine.normcall import NormCall
 from varshift._engine.sharding import talks_to_ranks
 from varshift._engine.sites import splits_of
 from varshift._engine.trace import ops
+from varshift._engine.trace.constants import with_signals
 from varshift._engine.trace.flow import (
     NOTHING,
     Carried,
@@ -33,7 +34,7 @@ from varshift._engine.trace.noises import Source, unused
 from varshift._engine.trace.ops import Operation
 from varshift._engine.trace.outside import MadeAhead, Outside
 from varshift._engine.trace.shaping import law_shaped
-from varshift._engine.trace.sharing import for_whole_batches, sharing_of
+from varshift._engine.trace.sharing import for_whole_batches, has_samples, sharing_of
 from varshift._engine.trace.trails import Reached
 from varshift._engine.trace.zeroed import zeroed_by
 from varshift._engine.weakly import weakly
@@ -160,8 +161,11 @@ class Tracer(DispatchMode):
     def _coming_in(self, operation: Operation) -> list[Flow]:
         """What each tensor that the operation reads carries."""
         if self.outside is not None:
-            return self.outside.look(operation)
-        return [self._carried.get(tensor) for tensor in operation.read()]
+            flows = self.outside.look(operation)
+        else:
+            flows = [self._carried.get(tensor) for tensor in operation.read()]
+        bare = any(flow.noise is not None for flow in flows)
+        return with_signals(operation, flows) if bare else flows
 
     def _mark(self, operation: Operation) -> None:
         """Let what an operation gives carry the source of the number that it was given."""
@@ -348,6 +352,8 @@ class Tracer(DispatchMode):
         else:
             self._zeroed(operation)
             flow = merged(flows)
+            if flow.data and flow.trails:
+                self._share_weights(operation, inputs, flows)
             if any(other.noise is not None for other in flows):
                 flow = self._with_bare_noise(operation, inputs, flows, flow)
             self._write(operation, self._after(operation.name, flow, flows))
@@ -409,6 +415,14 @@ class Tracer(DispatchMode):
         for tensor, flow in zip(inputs, flows, strict=True):
             if flow.noise is not None and for_whole_batches(tensor, inputs, result):
                 for source in flow.drawn:
+                    self.sources[source].shared = True
+
+    def _share_weights(self, operation: Operation, inputs: list[Tensor], flows: list[Flow]) -> None:
+        """Note noise that came with weights or constants, whose one draw all samples meet."""
+        for tensor, flow in zip(inputs, flows, strict=True):
+            noisy = flow.trails and not flow.data and flow.noise is None
+            if noisy and not has_samples(operation, tensor, inputs):
+                for source in flow.trails:
                     self.sources[source].shared = True
 
     def _shaped(
