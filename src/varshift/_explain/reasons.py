@@ -19,7 +19,7 @@ from varshift.results import (
     Staleness,
     Structure,
 )
-from varshift.results.explanation import Cause, Verdict
+from varshift.results.explanation import Cause, Verdict, most_off
 
 __all__ = ["Told", "reason"]
 
@@ -57,7 +57,8 @@ def _nothing(told: Told) -> str:
     places = [place for place in told.blame.places if tells(told.blame, place)]
     upper = f"{sentence[0].upper()}{sentence[1:]}"
     if not places and not told.blame.unsilenced:
-        return f"Nothing to see here: {sentence}"
+        off = most_off(told.factors)
+        return f"Nothing to see here: {sentence}" if off is None else _undecided(told.factors[off])
     if not places:
         return f"{upper} But some noise could not be silenced, and what it does is not known. " + (
             behind_the_rest(told.blame, told.structure, told.other_norms)
@@ -67,6 +68,14 @@ def _nothing(told: Told) -> str:
         f"{upper} But training and evaluation differ at {place!r} "
         f"with every source silenced, by {rest_in_words(told.blame.rest[place])}. "
         f"{behind_the_rest(told.blame, told.structure, told.other_norms)}"
+    )
+
+
+def _undecided(site: Factors) -> str:
+    return (
+        "No cause alone surely displaces the output of a norm by a tenth of a standard deviation, "
+        f"but all together do: what {site.path!r} has stored is {site.off.value:.2f} off what "
+        "evaluation receives. Recalibrate, or give more batches to tell whose doing it is."
     )
 
 

@@ -8,15 +8,11 @@ from collections.abc import Mapping
 import torch
 
 from varshift.results import Factors, Figure
-from varshift.results.explanation import CAUSES, FOUND, Cause, Verdict
+from varshift.results.explanation import CAUSES, FOUND, LEAST, Cause, Verdict
 from varshift.results.grading import GRADES
 from varshift.theory.spread import median
 
 __all__ = ["LEAST", "fits", "judged", "sure"]
-
-# The least displacement worth a verdict, in deviations of the output of a norm: a variance off by
-# 22 %, or means off by a tenth of a deviation.
-LEAST = 0.1
 
 
 def judged(

@@ -19,8 +19,8 @@ from varshift.results.structure import Structure
 from varshift.theory.spread import quantiles
 
 __all__ = [
-    *("CAUSES", "FOUND", "Blame", "Cause", "Explanation", "Factors", "Figure", "Output"),
-    "Verdict",
+    *("CAUSES", "FOUND", "LEAST", "Blame", "Cause", "Explanation", "Factors", "Figure", "Output"),
+    *("Verdict", "most_off"),
 ]
 
 SCHEMA = "varshift.explanation/1"
@@ -36,6 +36,9 @@ CAUSES: tuple[Cause, ...] = ("noise", "staleness", "small-batch", "data")
 """Those that are asked of every model."""
 FOUND: tuple[Cause, ...] = ("other-norms", "unattributed")
 """Those that have a figure only where there is such a thing."""
+LEAST = 0.1
+"""The least displacement worth a verdict, in deviations of the output of a norm: a variance off by
+22 %, or means off by a tenth of a deviation."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -143,6 +146,16 @@ class Factors(Record):
         """Whether norms before it, or small batches, change the factor `noise` by a tenth."""
         noise, alone = self.noise.value, self.alone.value
         return alone > 0 and noise > 0 and max(noise / alone, alone / noise) > 1.1
+
+
+def most_off(factors: Mapping[str, Factors]) -> str | None:
+    """The norm where what is stored surely displaces evaluation most, whatever the cause.
+
+    None where none does by as much as a verdict takes, a tenth of a deviation.
+    """
+    off = {path: site.off.value - 2 * site.off.se for path, site in factors.items()}
+    found = [path for path, size in off.items() if size >= LEAST]
+    return max(found, key=lambda path: off[path], default=None)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -24,6 +24,7 @@ from varshift._draw.figures import measured
 from varshift._draw.pictures.described import Boxes
 from varshift.results import Diagnosis
 from varshift.results.diagnosis import Contribution, WorstPlace
+from varshift.results.explanation import most_off
 from varshift.results.structure import Line
 
 __all__: list[str] = []
@@ -62,8 +63,8 @@ def _diagnosis(result: Diagnosis) -> Document:
     seen = {unseen.kind.name for unseen in result.unseen}
     made = Document(
         _head(result),
-        tone=result.grade,
-        detail=result.reason if result.verdict != "none" else "",
+        tone=None if _undecided(result) else result.grade,
+        detail=result.reason if result.verdict != "none" or _undecided(result) else "",
         points=[_point(worst) for worst in result.worst[:_POINTS]],
         steps=[step_of(step) for step in result.advice],
         picture=told[0].picture or told[1].picture,
@@ -119,6 +120,8 @@ def _head(result: Diagnosis) -> str:
         and result.explanation.worst["small-batch"] in result.settled
     ):
         head = _FITTING
+    if _undecided(result):
+        return "Stored statistics are off, and these data do not tell whose doing it is."
     if result.verdict == "none":
         return f"{head}{_little(result)}."
     if not result.worst:
@@ -132,6 +135,11 @@ def _head(result: Diagnosis) -> str:
     others = sum(each.cause == worst.cause for each in result.worst) - 1
     more = f", and at {counted(others, 'other place')}" if others else ""
     return f"{head}, most at {named(worst.place)}{shift}{more}."
+
+
+def _undecided(result: Diagnosis) -> bool:
+    """Whether no cause is sure, though what is stored surely is off."""
+    return result.verdict == "none" and most_off(result.explanation.factors) is not None
 
 
 def _little(result: Diagnosis) -> str:
