@@ -220,3 +220,26 @@ def _scaled(net):
 def _moved(net):
     net[0].running_mean += torch.linspace(-1, 1, 8)
     return net
+
+
+class Held(nn.Module):
+    """A norm written by hand that goes by what it has stored in both modes."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("running_mean", torch.zeros(8))
+        self.register_buffer("running_var", torch.ones(8))
+
+    def forward(self, x):
+        return (x - self.running_mean) / (self.running_var + 1e-5).sqrt()
+
+
+def test_a_norm_that_its_own_code_freezes_is_not_said_to_be_in_eval_mode():
+    model, data = nn.Sequential(Held()), other_domain(batches())
+    (finding,) = vs.check(model, data=data)
+    assert finding.code == "VS204"
+    assert "eval mode" not in finding.message
+    x = vs.explain(model, data)
+    assert x.verdict == "staleness"
+    assert "own code" in x.stale["0"].sentence
+    assert "eval mode" not in x.reason

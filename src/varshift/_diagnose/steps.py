@@ -164,20 +164,20 @@ def _on_sources(
 def _recalibrate(case: Case, cause: Cause) -> Iterator[Step]:
     """Exact statistics of evaluation: nothing is then left between them and what arrives.
 
-    Not where all that is off are norms that it leaves as they are.
+    Not where all that is off are norms that it leaves as they are. Frozen ones are among them: what
+    stands behind has learnt with what they have stored.
     """
-    explanation, kept = case.seen.explanation, case.seen.kept
+    explanation = case.seen.explanation
+    kept = case.seen.kept | {norm.path for norm in explanation.structure.norms if norm.frozen}
     off = {path: size for path, size in case.seen.off.items() if path not in kept}
     if kept and all(case.seen.fits(path, cause) for path in off):
         return
     place = max(off, key=lambda path: off[path], default=None)
-    frozen = any(why.cause is StaleCause.FROZEN for why in explanation.stale.values())
     yield Step(
         "recalibrate",
         cause,
-        f"vs.recalibrate(model, data{', include_frozen=True' if frozen else ''})",
-        f"varshift recalibrate TARGET --data DATA{' --include-frozen' if frozen else ''} "
-        "--out recalibrated.pt",
+        "vs.recalibrate(model, data)",
+        "varshift recalibrate TARGET --data DATA --out recalibrated.pt",
         place or "",
         before=None if place is None else off[place],
         after=None if place is None else _DONE,

@@ -108,7 +108,8 @@ class Lanes:
         # Of a constant it is nothing of nothing.
         share = (train.within() / spread.var[0]).nan_to_num(1.0)
         within = Spread(spread.mean, spread.var * share)
-        weight = inherited(norm.momentum, stored.count)
+        # No moving average goes on where nothing is updated.
+        weight = 0.0 if norm.frozen else inherited(norm.momentum, stored.count)
         mean, var = (weight * scatter for scatter in train.scattered)
         data = self.data.at.get(path)
         return SiteLanes(

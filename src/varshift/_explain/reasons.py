@@ -131,13 +131,19 @@ def _fresh(others: OtherNorms) -> str:
 
 def _staleness(told: Told, place: str) -> str:
     site, why = told.factors[place], told.stale.get(place)
-    cure = "Let it train, or recalibrate." if _is(why, StaleCause.FROZEN) else "Recalibrate."
+    cure = _THAWED if _is(why, StaleCause.FROZEN) else "Recalibrate."
     return (
         f"Dominated by stale statistics: at {site.path!r} the variance within training batches is "
         f"{site.age.value:.2f} times the stored one (geometric mean over channels), and means are "
         f"{site.mean_shift['staleness'].value:.2f} stored deviations away. "
         f"{'' if why is None else why.sentence + ' '}{cure}"
     )
+
+
+_THAWED = (
+    "Evaluation divides by the same, and what stands behind may have learnt with it: let the norm "
+    "train on. Recalibrating it (include_frozen=True) is for norms behind which nothing has."
+)
 
 
 def _is(why: Staleness | None, cause: StaleCause) -> bool:

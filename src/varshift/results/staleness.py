@@ -104,6 +104,8 @@ def _batches(held: Staleness) -> str:
 
 
 def _frozen(held: Staleness) -> str:
+    if held.momentum is not None and math.isnan(held.momentum):  # its own code, not its flag
+        return "The norm's own code goes by them while the model trains, so no step updates them."
     return "The norm is in eval mode while the model trains, so no step updates them."
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -96,6 +97,7 @@ def _by_chance(
 _ZERO = "momentum is 0, so its statistics never change"
 _CUMULATIVE = "momentum is None, so every step since the first weighs the same"
 _FROZEN = "in eval mode while the model trains"
+_FROZEN_IN_CODE = "its own code goes by what is stored while the model trains"
 _PASS_DATA = "pass data to see whether the stored statistics fit"
 _AS_MADE = (
     "its statistics are still mean 0 and variance 1, as made, and it has no weights that show "
@@ -123,7 +125,9 @@ def _arrived(met: Met, norm: Norm) -> Arrived:
 
 def _reason(evidence: Evidence, norm: Norm) -> str | None:
     if norm.frozen:
-        return _FROZEN if evidence.lent_training else None
+        in_code = norm.momentum is not None and math.isnan(norm.momentum)
+        frozen = _FROZEN_IN_CODE if in_code else _FROZEN
+        return frozen if evidence.lent_training else None
     if norm.momentum is None:
         return _CUMULATIVE
     return _ZERO if norm.momentum == 0 else None
@@ -213,7 +217,7 @@ _WRONG = {
     "VS201": "was never updated",
     "VS202": "has not forgotten the statistics it was made with",
     "VS203": "averages all steps since the first",
-    "VS204": "is in eval mode while the model trains",
+    "VS204": "divides by what it has stored while the model trains",
     "VS205": "is run in evaluation and never in training",
     "VS206": "has stored other statistics than the data has",
     "VS207": "has stored the statistics of the last batches",

@@ -14,7 +14,8 @@ _WORDS: dict[StepKind, str] = {
     "relocate": "Move the noise behind the last norm, and train again.",
     "lower-rate": "Lower the rate of the noise, and train again.",
     "set-momentum": "Set the momentum of the norms, and train again.",
-    "unfreeze": "Let the norm learn its statistics: it is in eval mode while the model trains.",
+    "unfreeze": "Let the norm learn its statistics, and train on: it is in eval mode while the "
+    "model trains.",
     "mix-batches": "Mix what comes in batches of its own, such as domains or classes.",
     "larger-batches": "Train in larger batches.",
     "separate-norms": "Give each run of the reused norm a norm of its own.",
