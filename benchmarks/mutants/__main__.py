@@ -5,6 +5,7 @@ docs/results/mutants.jsonl is not tried again, so that a run that is stopped goe
 
     python -m benchmarks.mutants                     what is left, then the page
     python -m benchmarks.mutants --only theory       groups or files with that in their names
+    python -m benchmarks.mutants --tests loaders,hidden    met by these test files alone
     python -m benchmarks.mutants --again             what has survived, once more
     python -m benchmarks.mutants --show KEY          the change as a diff
 """
@@ -32,6 +33,9 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--only", default="", help="part of a group's or a file's name")
+    parser.add_argument(
+        "--tests", default="", help="parts of test files' names: no others are followed and run"
+    )
     parser.add_argument("--again", action="store_true", help="try what has survived once more")
     parser.add_argument(
         "--seconds", type=float, default=SECONDS, help="of tests for each, at most (%(default)g)"
@@ -51,22 +55,25 @@ def main() -> None:
         for name, mutants in samples.items()
     }
     left = {name: mutants for name, mutants in left.items() if mutants}
-    test_files = list(dict.fromkeys(file for name in left for file in tests_of(GROUPS[name])))
+    parts = arguments.tests.split(",")
+    tests = {
+        name: [t for t in tests_of(GROUPS[name]) if any(p in t for p in parts)] for name in left
+    }
+    test_files = list(dict.fromkeys(file for files in tests.values() for file in files))
     if left:
         seconds = arguments.seconds
-        children.collected(test_files, lambda items: run(Trials(items, seconds), left))
+        children.collected(test_files, lambda items: run(Trials(items, seconds), left, tests))
     if not arguments.only:
         keep_only({mutant.key for mutants in samples.values() for mutant in mutants})
     table.write()
 
 
-def run(trials: Trials, left: dict[str, list[Mutant]]) -> None:
+def run(trials: Trials, left: dict[str, list[Mutant]], tests: dict[str, list[str]]) -> None:
     """Try them, group by group."""
     for group, mutants in left.items():
-        test_files = tests_of(GROUPS[group])
         started = time.monotonic()
         for count, mutant in enumerate(mutants, 1):
-            record = trials.tried(group, mutant, test_files)
+            record = trials.tried(group, mutant, tests[group])
             keep(record)
             ahead = (time.monotonic() - started) / count * (len(mutants) - count) / 60
             print(

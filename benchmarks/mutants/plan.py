@@ -48,7 +48,12 @@ GROUPS = {
     ),
     "engine, borrow": Group(("_engine/borrow/*.py",), 48, ("engine", "contract/test_borrowed.py")),
     "engine, record": Group(
-        ("_engine/record/*.py",), 40, ("measure", "engine", "repair/test_recalibrate_exact.py")
+        ("_engine/record/*.py",),
+        40,
+        (
+            *("measure", "engine", "repair/test_recalibrate_exact.py"),
+            "devices/test_default_device.py",
+        ),
     ),
     "engine, trace": Group(("_engine/trace/*.py",), 46, ("inspect", "engine")),
     "gate": Group(

@@ -118,11 +118,20 @@ def test_rows_that_are_no_samples_are_named():
     assert recorder.at == {}
 
 
-@pytest.mark.parametrize("sizes", [[64, 17, 5, 40], [3, 3], [1, 1, 1]])
-def test_groups_are_those_of_a_bank(sizes):
-    """One sample a group in turn: where the bank puts it, the contrast does."""
+@pytest.mark.parametrize(
+    ("sizes", "whole"),
+    [
+        *(([64, 17, 5, 40], False), ([3, 3], False), ([1, 1, 1], False)),
+        *(([64, 17, 5, 40], True), ([8, 8, 8], True)),  # two whole batches are one group
+    ],
+)
+def test_groups_are_those_of_a_bank(sizes, whole):
+    """One sample a group in turn, or one batch: where the bank puts it, the contrast does."""
     recorder = Contrasts({"output": torch.zeros(1)}, lambda b: torch.zeros(b.samples).long(), len)
     bank = Bank("training")
+    if whole:
+        bank.keep_whole()
+        recorder.keep_batches_whole()
     for index, size in enumerate(sizes):
         x = torch.randn(size, 1)
         batch = Batch(index, x, size)

@@ -340,6 +340,17 @@ class Transform(nn.Module):
         return torch.from_numpy(self.generator.random(size, dtype=np.float32))
 
 
+class Steps:
+    """Augments by a count of its own, and is no module."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, size):
+        self.calls += 1
+        return torch.full((size,), self.calls / 1000)
+
+
 class Loader:
     """No DataLoader, but somebody's own."""
 
@@ -389,6 +400,7 @@ SHUFFLED = {
     "a sampler by what it does": lambda: sampled(Duck()),
     "a dataset that counts": lambda: own(Counting(*SAMPLES.tensors)),
     "a module that augments": lambda: own(Noisy(Transform())),
+    "an object that augments": lambda: own(Noisy(Steps())),
     "a loader of no kind": Loader,
     "the loader's generator": lambda: loader_of(num_workers=0, generator=seeded()),
     "its generator, with workers": lambda: persistent(generator=seeded()),

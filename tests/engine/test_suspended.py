@@ -48,6 +48,18 @@ def test_a_block_is_ended_while_the_traceback_is_still_held():
     close_suspended(caught.value)
 
 
+def test_errors_that_are_each_others_cause_are_gone_through_once():
+    def forward(model, x):
+        first, second = ValueError("first"), ValueError("second")
+        first.__cause__, second.__cause__ = second, first
+        raise first
+
+    model = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(3))
+    with pytest.raises(vs.ForwardError, match="first"):
+        vs.measure(model, [torch.randn(8, 3)], forward=forward)
+    assert not any(module._forward_hooks for module in model.modules())
+
+
 class Slow(nn.Module):
     def __init__(self):
         super().__init__()
