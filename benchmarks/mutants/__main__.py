@@ -1,4 +1,4 @@
-"""Mutation testing of the mathematics, the engine and the gate: `make mutants`.
+"""Mutation testing of the mathematics, the engine, the blame and the gate: `make mutants`.
 
 A fixed sample of small changes to the source; each is to be noticed by a test. What has a record in
 docs/results/mutants.jsonl is not tried again, so that a run that is stopped goes on where it was.

@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["EQUIVALENT"]
 
 EQUIVALENT: dict[str, str] = {
+    "04a8e87c2e": "nothing lies in it, and only its length is read until the first batch deals",
     "0948fbce3f": "on the border itself both ways to the value are exact",
     "02964b7a3c": "sixty halvings are past the last digit of a float already",
     "017d0f0591": "a pass then goes on to its end after its norm was met, for nothing",

@@ -55,7 +55,14 @@ GROUPS = {
             "devices/test_default_device.py",
         ),
     ),
-    "engine, trace": Group(("_engine/trace/*.py",), 46, ("inspect", "engine")),
+    "engine, trace": Group(
+        ("_engine/trace/*.py",), 46, ("inspect", "engine", "predict/test_laws.py")
+    ),
+    "blame": Group(
+        ("_explain/blame.py", "_explain/blaming.py", "_measure/few.py"),
+        20,
+        ("explain", "measure", "diagnose/test_few_channels.py"),
+    ),
     "gate": Group(
         (
             *(f"_repair/{name}.py" for name in ("choosing", "gate", "kinds", "labels", "losses")),

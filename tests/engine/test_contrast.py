@@ -9,7 +9,7 @@ from varshift._engine.batches import Batch
 from varshift._engine.record.bank import Bank
 from varshift._engine.record.contrast import Contrast, Contrasts
 from varshift._engine.record.samples import SampleMoments
-from varshift._engine.record.tally import GROUPS, groups_of
+from varshift._engine.record.tally import GROUPS, Tally, groups_of
 
 _ALL = torch.arange(GROUPS)
 
@@ -44,6 +44,15 @@ def test_groups_left_out_are_those_that_either_has():
             else:  # nothing of it there, so nothing is taken away
                 torch.testing.assert_close(mean[row], rows.mean(0))
                 torch.testing.assert_close(var[row], rows.var(0))
+
+
+def test_a_place_that_was_not_reached_adds_no_groups():
+    torch.manual_seed(0)
+    every = bank_of([torch.randn(8, 3) for _ in range(6)], lambda i: True)["place"]
+    nothing = Tally.nothing(3)
+    assert (nothing.count, len(nothing.dealt)) == (0, 0)
+    assert torch.equal(groups_of(nothing, every), every.dealt)
+    assert torch.equal(torch.arange(GROUPS)[groups_of(every, nothing)], every.dealt)
 
 
 def moments_about(x, reference):

@@ -25,6 +25,9 @@ ONE = {
     "logical_not": torch.logical_not,
     "bitwise_not": lambda values: ~values.bool(),
     "clone": torch.clone,
+    "detach": torch.detach,
+    "alias": torch.ops.aten.alias,
+    "lift_fresh": torch.ops.aten.lift_fresh,
 }
 TWO = {"mul": torch.mul, "div": torch.div, "add": torch.add, "sub": torch.sub, "rsub": torch.rsub}
 
