@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+import torch
 from torch import nn
 
-from varshift._engine.sharding import broadcasts_buffers, is_sharded, is_synchronised
+from varshift._engine.sharding import (
+    broadcasts_buffers,
+    is_sharded,
+    is_synchronised,
+    talks_to_ranks,
+)
+
+COLLECTIVE = re.compile(r"all_?reduce|all_?gather|all_?to_?all|reduce_?scatter")
+ALONE = {"fsdp::all_gather_copy_in"}  # lays out what another operation will gather
 
 
 class DistributedDataParallel(nn.Module):
@@ -47,3 +58,22 @@ def test_modules_that_wait_for_other_ranks():
         module = kind(2, 2) if kind is sharded else kind(2)
         assert told(nn.Sequential(nn.ReLU(), module))
         assert not told(nn.Sequential(nn.ReLU(), nn.BatchNorm1d(2)))
+
+
+def registered(name):
+    """Torch's operation of a name such as `c10d::allreduce_`."""
+    space, _, rest = name.partition("::")
+    packet = getattr(getattr(torch.ops, space), rest.partition(".")[0])
+    return getattr(packet, packet.overloads()[0])
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="torch without torch.distributed")
+def test_every_collective_that_torch_registers_talks_to_other_ranks():
+    import torch.distributed._functional_collectives
+    import torch.distributed.tensor
+
+    names = torch._C._dispatch_get_all_op_names()
+    found = {name for name in names if COLLECTIVE.search(name) and name not in ALONE}
+    assert "c10d::allreduce_" in found
+    assert [name for name in sorted(found) if not talks_to_ranks(registered(name))] == []
+    assert not talks_to_ranks(torch.ops.aten.broadcast_to.default)
