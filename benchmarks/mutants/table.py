@@ -30,10 +30,11 @@ def page(found: list[dict[str, Any]]) -> str:
     reasons = [(_change(one), EQUIVALENT[one["key"]]) for one in equivalent]
     parts = [
         "# Mutants",
-        f"A fixed sample of {len(told)} small changes to the source, each met by the tests of its "
-        "rooms; `make mutants` makes this page (how: `benchmarks/README.md`). “Hung”: the tests "
-        "did not end, which counts as killed. “Equivalent”: no test can tell it, for the reason "
-        "below. The share is killed and hung among all that are not equivalent.",
+        f"{len(told)} small changes to the source out of a fixed sample, each met by the tests of "
+        "its rooms; `make mutants` makes this page (how: `benchmarks/README.md`), and meets what "
+        "changed files have new in the sample. “Hung”: the tests did not end, which counts as "
+        "killed. “Equivalent”: no test can tell it, for the reason below. The share is killed and "
+        "hung among all that are not equivalent.",
         _table("group", [(name, [r for r in told if r["group"] == name]) for name in GROUPS], told),
         "## By file",
         _table("file", [(f, [r for r in told if r["file"] == f]) for f in _files(told)], told),
