@@ -13,10 +13,10 @@ __all__ = ["broadcasts_buffers", "is_sharded", "is_synchronised", "talks_to_rank
 
 # Whatever a process group does passes torch's dispatcher under one of these.
 _TALK = frozenset(
-    (
-        *("c10d", "_c10d_functional", "_c10d_functional_autograd", "c10d_functional", "symm_mem"),
-        "_dtensor",
-    )
+    {
+        *("c10d", "_c10d_functional", "_c10d_functional_autograd", "c10d_functional"),
+        *("symm_mem", "_dtensor", "cplib"),
+    }
 )
 
 
