@@ -157,3 +157,88 @@ def test_an_exception_that_is_none_of_pythons_is_no_finding(varshift):
     assert (code, out) == (3, "")
     assert "error: Odd: of its own kind" in error
     assert "Traceback" not in error
+
+
+LEAVING = """
+import os
+import sys
+
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.drop, self.norm = nn.Dropout(0.5), nn.BatchNorm1d(4)
+
+    def forward(self, x):
+        return self.norm(self.drop(x))
+
+
+class Exits(Net):
+    def forward(self, x):
+        sys.exit(0)
+
+
+class Moves(Net):
+    def forward(self, x):
+        os.chdir("elsewhere")
+        return super().forward(x)
+
+
+def moves():
+    os.chdir("elsewhere")
+    return Net()
+
+
+def train():
+    return [torch.randn(32, 4) for _ in range(3)]
+
+
+def exits():
+    yield torch.randn(32, 4)
+    sys.exit(1)
+
+
+def goes():
+    os.chdir("elsewhere")
+    return train()
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "model", "data", "code"),
+    [
+        *((command, "Exits", "train", 0) for command in ("measure", "check", "inspect")),
+        *((command, "Net", "exits", 1) for command in ("measure", "diagnose")),
+    ],
+)
+def test_a_sys_exit_of_the_users_code_is_no_answer(varshift, command, model, data, code):
+    Path("leaving.py").write_text(LEAVING, encoding="utf-8")
+    given = (f"leaving.py:{model}", "--data", f"leaving.py:{data}")
+    ended, out, error = varshift(command, *given)
+    assert (ended, out) == (3, "")
+    assert f"called sys.exit({code})" in error
+
+
+@pytest.mark.parametrize(("model", "data"), [("moves", "train"), ("Net", "goes"), ("Net", "train")])
+def test_paths_mean_the_folder_the_command_was_started_in(varshift, model, data):
+    Path("leaving.py").write_text(LEAVING, encoding="utf-8")
+    Path("elsewhere").mkdir()
+    here = Path.cwd()
+    given = (f"leaving.py:{model}", "--data", f"leaving.py:{data}", "--format", "json")
+    code, _, error = varshift("measure", *given, "--out", "found.json")
+    assert code == 1, error
+    assert Path.cwd() == here
+    assert json.loads(Path("found.json").read_text(encoding="utf-8"))["samples"] == 96
+
+
+def test_a_model_that_changes_the_folder_gives_it_back(varshift):
+    Path("leaving.py").write_text(LEAVING.replace('chdir("elsewhere")', 'chdir("/")'), "utf-8")
+    here = Path.cwd()
+    code, _, error = varshift(
+        "measure", "leaving.py:Moves", "--data", "leaving.py:train", "--out", "found.txt"
+    )
+    assert code == 1, error
+    assert (Path.cwd(), Path("found.txt").is_file()) == (here, True)

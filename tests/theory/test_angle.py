@@ -29,7 +29,7 @@ def beta_cdf(x, d):
         return float(area / mp.beta(half, b))
 
 
-@pytest.mark.parametrize("d", DIMENSIONS)
+@pytest.mark.parametrize("d", [*DIMENSIONS, 3_000_001, 10**12])
 def test_cdf_is_the_incomplete_beta_function(d):
     # From far below the mean 1/d to far above it.
     values = [min(1.0, scale / d) for scale in (1e-12, 1e-3, 0.1, 0.5, 1, 1.5, 2, 4, 10, 40)]
@@ -178,3 +178,16 @@ def test_errors():
         theory.null_band_of_mean(9, 0)
     with pytest.raises(UsageError, match="pass filters"):
         theory.cos2(torch.ones(3))
+
+
+@pytest.mark.parametrize("d", [10**9, 10**16, 10**23, 10**300])
+def test_the_band_of_wide_filters_is_that_of_a_squared_normal(d):
+    # d·cos²θ tends to z², the square of a normal value, and is off from it by O(1/d) alone.
+    expected = [stats.chi2(1).ppf(tail) for tail in (0.025, 0.975)]
+    assert theory.null_band(d, 0.95) == pytest.approx(expected, rel=10 / d + 1e-12)
+
+
+@pytest.mark.parametrize("d", [math.inf, math.nan, 10**400, 2.5, -(10**300)])
+def test_a_width_that_has_no_angle_is_refused(d):
+    with pytest.raises(UsageError, match="pass a whole number"):
+        theory.null_band(d)

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, get_type_hints
 
 import typer
 
-from varshift._cli.output import apart
+from varshift._cli.output import PipeClosed, apart
+from varshift.errors import ModelError
 
 __all__ = ["SETTINGS", "add_command", "epilog", "examples", "spread"]
 
@@ -80,12 +82,26 @@ def spread(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def command(**given: Any) -> None:
         made = {name: _made(group, given) for name, group in groups.items()}
-        with apart():
+        with apart(), _ends_by_itself():
             function(**made, **{name: given[name] for name in own})
 
     vars(command)["__signature__"] = inspect.Signature(list(options.values()))
     command.__annotations__ = {name: each.annotation for name, each in options.items()}
     return command
+
+
+@contextmanager
+def _ends_by_itself() -> Iterator[None]:
+    """A model or its data may leave by sys.exit: its code would pass for one of ours."""
+    try:
+        yield
+    except PipeClosed:
+        raise
+    except SystemExit as leaving:
+        raise ModelError(
+            f"the model, its data or --forward called sys.exit({leaving.code!r}), and nothing was "
+            "found out (--debug shows where)"
+        ) from leaving
 
 
 def _fields(group: Any) -> list[inspect.Parameter]:

@@ -5,6 +5,7 @@ On several ranks each of these steps is taken by all of them, or ends all (`vars
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -76,17 +77,20 @@ class Lent:
 
         notes: list[str] = []
         pictures, here = self._pictures, ranks()
-        batches = here.agreed(
-            lambda: load_data(
-                data,
-                root=self.root,
-                batch_size=self.batch_size,
-                labelled=labelled,
-                pictures=pictures,
-                shard=(here.rank, here.size),
-                notes=notes,
-            )
-        )
+
+        def loaded() -> Any:
+            with _same_folder():
+                return load_data(
+                    data,
+                    root=self.root,
+                    batch_size=self.batch_size,
+                    labelled=labelled,
+                    pictures=pictures,
+                    shard=(here.rank, here.size),
+                    notes=notes,
+                )
+
+        batches = here.agreed(loaded)
         _say_all(notes)
         return batches
 
@@ -98,13 +102,14 @@ class Lent:
         pictures = self._pictures
 
         def taken() -> Any:
-            batches = load_data(
-                data, root=self.root, batch_size=self.batch_size, pictures=pictures, notes=notes
-            )
-            try:
-                return next(iter(batches() if callable(batches) else batches))
-            except StopIteration:
-                raise DataError(f"--data {data!r} gave no batches") from None
+            with _same_folder():
+                batches = load_data(
+                    data, root=self.root, batch_size=self.batch_size, pictures=pictures, notes=notes
+                )
+                try:
+                    return next(iter(batches() if callable(batches) else batches))
+                except StopIteration:
+                    raise DataError(f"--data {data!r} gave no batches") from None
 
         batch = ranks().agreed(taken)
         _say_all(notes)
@@ -116,7 +121,15 @@ class Lent:
         from varshift._loading import load_function
 
         forward = self.forward
-        return None if forward is None else ranks().agreed(lambda: load_function(forward))
+        if forward is None:
+            return None
+
+        def loaded() -> Callable[[Any, Any], Any]:
+            with _same_folder():
+                found: Callable[[Any, Any], Any] = load_function(forward)
+                return found
+
+        return ranks().agreed(loaded)
 
     def _loaded(self) -> tuple[Any, list[str]]:
         from varshift._loading import (
@@ -134,7 +147,8 @@ class Lent:
             raise UsageError(said)
         keywords = keywords_of(self.model_kwargs)
         notes: list[str] = []
-        model = load_model(self.target, keywords, notes)
+        with _same_folder():
+            model = load_model(self.target, keywords, notes)
         if self.checkpoint:
             notes = [*load_checkpoint(model, self.checkpoint)]  # which has weights for all of it
         elif (random := untrained(self.target, keywords)) is not None:
@@ -172,6 +186,16 @@ def shaped(shapes: Sequence[str] | None) -> Iterator[None]:
             f"{error}. --input-shape {shapes[0]} is the shape of one sample, without the batch, "
             "and makes random floats: for token ids and the like give --data"
         ) from error
+
+
+@contextmanager
+def _same_folder() -> Iterator[None]:
+    """Paths mean the folder that a command was started in, wherever lent code goes from there."""
+    here = Path.cwd()
+    try:
+        yield
+    finally:
+        os.chdir(here)
 
 
 def _say_all(notes: Sequence[str]) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Answer",
     "FileAnswer",
+    "PipeClosed",
     "apart",
     "draw",
     "finish",
@@ -48,7 +49,13 @@ _INPUTS = frozenset(
         *(".npy", ".npz", ".csv", ".parquet"),
     }
 )
-_PIPE_CLOSED = 141  # as a shell says of a process that SIGPIPE ended; 1 would read as findings
+
+
+class PipeClosed(SystemExit):
+    """Nobody reads standard output any more. The code is that of a process that SIGPIPE ended."""
+
+    def __init__(self) -> None:
+        super().__init__(141)  # 1 would read as findings
 
 
 _answers: list[TextIO] = []  # standard output, while what others print goes elsewhere
@@ -205,7 +212,7 @@ def write(text: str, out: str | None, *, commands: bool = False) -> None:
     except BrokenPipeError:
         # What is left in the buffer has nowhere to go, and Python would complain of that at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), stdout().fileno())
-        raise SystemExit(_PIPE_CLOSED) from None
+        raise PipeClosed from None
     except OSError as error:  # of a disk that standard output goes to
         raise WriteError("/dev/stdout", error) from error
 

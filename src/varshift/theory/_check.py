@@ -8,6 +8,8 @@ from torch import Tensor
 
 from varshift.errors import UsageError
 
+_WIDEST = 1e300  # whose quantiles of cos²θ, near 1/d, are floats too
+
 
 def nonnegative(name: str, value: float) -> None:
     """Refuse what is negative, infinite or NaN."""
@@ -35,8 +37,11 @@ def bound(value: float) -> None:
 
 def width(d: int) -> None:
     """Refuse what is not a number of dimensions with an angle in it."""
-    if int(d) != d or d < 2:
-        raise UsageError(f"d is {d}; pass a whole number, 2 or more (at d = 1 cos²θ is always 1)")
+    if not 2 <= d <= _WIDEST or int(d) != d:
+        shown = "too large" if d > _WIDEST else d
+        raise UsageError(
+            f"d is {shown}; pass a whole number, 2 or more (at d = 1 cos²θ is always 1)"
+        )
 
 
 def variance(name: str, value: Tensor) -> None:

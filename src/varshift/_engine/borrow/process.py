@@ -14,6 +14,7 @@ A value that is not known to this version of torch is left out of the table belo
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import threading
 import warnings
@@ -168,6 +169,21 @@ def _set_numpy_errors(state: dict[str, Any]) -> None:
     np.seterr(**state)
 
 
+# Folder ----------------------------------------------------------------------------------------
+
+
+def _folder() -> str | None:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:  # somebody has removed it
+        return None
+
+
+def _set_folder(folder: str | None) -> None:
+    if folder is not None:
+        os.chdir(folder)
+
+
 # Accelerator -----------------------------------------------------------------------------------
 
 
@@ -204,6 +220,7 @@ def _table() -> list[state.Part]:
         (gc.isenabled, lambda enabled: gc.enable() if enabled else gc.disable()),
         (gc.get_threshold, lambda thresholds: gc.set_threshold(*thresholds)),
         (sys.getrecursionlimit, sys.setrecursionlimit),
+        (_folder, _set_folder),
         *compiler.settings(),
         (_stream, _set_stream),
     ]
