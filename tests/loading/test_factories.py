@@ -99,6 +99,33 @@ def test_a_function_is_not_called(tmp_path):
         load_function(f"{path}:number")
 
 
+FORWARDS = """
+class Callable:
+    def __call__(self, model, batch): ...
+
+def one(model): ...
+def three(model, batch, mask): ...
+def named(*, model, batch): ...
+def more(model, batch, mask=None): ...
+def any_(*arguments): ...
+callable_ = Callable()
+written_in_c = getattr
+"""
+
+
+@pytest.mark.parametrize("name", ["one", "three", "named"])
+def test_a_forward_that_takes_no_model_and_batch_is_refused(tmp_path, name):
+    (tmp_path / "forwards.py").write_text(FORWARDS)
+    with pytest.raises(UsageError, match=rf"'.*{name}' takes \(.*model and a batch"):
+        load_function(f"{tmp_path / 'forwards.py'}:{name}")
+
+
+@pytest.mark.parametrize("name", ["more", "any_", "callable_", "written_in_c"])
+def test_a_forward_that_takes_them_is_taken(tmp_path, name):
+    (tmp_path / "forwards.py").write_text(FORWARDS)
+    assert callable(load_function(f"{tmp_path / 'forwards.py'}:{name}"))
+
+
 def test_a_lazy_package_is_not_loaded_to_say_what_it_has(tmp_path):
     text = (
         "def net(): ...\ndef __dir__():\n    return ['net', 'heavy']\n"

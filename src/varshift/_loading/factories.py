@@ -74,14 +74,32 @@ def load_factory(target: str, keywords: Mapping[str, Any] | None = None) -> Any:
 
 
 def load_function(target: str) -> Any:
-    """The function that `target` names, as it is.
+    """The function that `target` names, as it is, to be called with the model and a batch.
 
-    Raises UsageError for a target that cannot be found, or that cannot be called.
+    Raises UsageError for a target that cannot be found, or that cannot be called so.
     """
     found = _named(target)
     if not callable(found):
         raise UsageError(f"{target!r} is {_a(type(found).__name__)}, which cannot be called")
+    if not _takes_two(found):
+        raise UsageError(
+            f"{target!r} takes {inspect.signature(found)}, and is called with the model and a "
+            "batch: write def forward(model, batch)"
+        )
     return found
+
+
+def _takes_two(function: Any) -> bool:
+    """Whether two arguments fit; what is written in C may not say."""
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):
+        return True
+    try:
+        signature.bind(None, None)
+    except TypeError:
+        return False
+    return True
 
 
 def _named(target: str) -> Any:
