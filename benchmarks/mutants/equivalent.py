@@ -18,7 +18,6 @@ EQUIVALENT: dict[str, str] = {
     "05786374a0": "the name of a type, read by the type checker alone",
     "06d467e10f": "asked only whether it is true",
     "07080ed93c": "the descriptor of a class's `__dict__` is read, and never found changed",
-    "00a252a326": "the other has a dimension at least, and fewer",
     "01141ebe80": "a batch is cut into two pieces or into none",
     "014d972af8": "the difference of two doubles near 1 is never the double next to 0.05",
     "00489433e1": "asked only whether it is true, until it is set",

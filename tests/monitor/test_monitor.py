@@ -263,6 +263,8 @@ def test_a_resumed_run_goes_on():
     other.load_state_dict(torch.load(kept, weights_only=True))
     assert other.to_dict()["history"] == monitor.to_dict()["history"]
     assert other.overhead == monitor.overhead
+    assert other.result().codes == monitor.result().codes == {"1": "VS101"}
+    assert other.result().behind == monitor.result().behind == {"1": ("0",)}
     for x in gaussian(3, channels=4):
         model(x)
         other.step(x)
@@ -368,7 +370,11 @@ class _Wrapped(nn.Module):
         ({"every": 2.5}, "every is 2.5"),
         ({"threshold": 0.9}, "threshold is 0.9; pass a severity of 1 or more"),
         ({"threshold": math.nan}, "threshold is nan"),
-        ({"window": 0}, "window is 0; pass a number of looks"),
+        ({"window": 0}, "window is 0; pass a whole number of looks"),
+        ({"window": 8.0}, "window is 8.0"),  # taken, and the first look ended the monitor
+        ({"window": math.inf}, "window is inf"),
+        ({"every": 2.0}, "every is 2.0"),  # taken, and steps were counted as 2.0, 4.0 …
+        ({"every": math.nan}, "every is nan"),
     ],
 )
 def test_a_wrong_argument_is_refused(keywords, said):

@@ -75,6 +75,28 @@ def test_values_are_squared_errors_whatever_trailing_one_there_is():
         reader.scored(values, torch.randn(6, 2))
 
 
+@pytest.mark.parametrize(
+    ("output", "labels"), [((6, 2, 5), (6, 5, 2)), ((6, 3, 4, 5), (6, 4, 5, 3)), ((6, 4), (4, 6))]
+)
+def test_values_in_another_order_are_no_labels(output, labels):
+    # As many numbers: they used to be held against each other, one coordinate against another.
+    reader = Reader.of(torch.randn(output), kind="values")
+    with pytest.raises(vs.errors.DataError, match="in another order"):
+        reader.scored(reader.read(torch.randn(output)), torch.randn(labels))
+
+
+@pytest.mark.parametrize(
+    ("output", "labels"),
+    [((6, 10), (6, 5, 2)), ((6, 1, 4, 4), (6, 4, 4)), ((6, 2, 3, 4), (6, 6, 4)), ((6, 1), (1, 6))],
+)
+def test_values_whose_dimensions_are_taken_together_are(output, labels):
+    found, told = torch.randn(output), torch.randn(labels)
+    difference = found.flatten().double() - told.flatten().double()
+    expected = difference.square().reshape(6, -1).mean(1)
+    losses = Reader.of(found, kind="values").scored(found, told)
+    torch.testing.assert_close(losses.loss, expected)
+
+
 def test_divergence_is_kullback_and_leiblers_and_zero_at_home():
     reader = Reader("logits")
     one, other = LOGITS.log_softmax(1), (LOGITS + torch.randn(6, 4)).log_softmax(1)

@@ -57,7 +57,7 @@ class Gains:
             return None
         # 1/Δ − 1 is proportional to what the noise adds, and so is its error.
         part = (value - 1) / (site.severity - 1) if site.severity > 1 else 1.0
-        error = (site.high - site.low) / 4 * site.severity / site.shift
+        error = math.log(site.high / site.low) / 4 * site.severity
         return Figure(value, abs(part) * error)
 
     def without(self, place: str, sources: Collection[str]) -> Figure | None:

@@ -118,8 +118,18 @@ class Looks:
             for path, last in self._last.items()
         }
 
-    def resume(self, state: Mapping[str, list[tuple[Any, Any]]]) -> None:
-        """Go on where `state` was taken; the model is to be traced anew."""
+    def traced(self) -> dict[str, Any]:
+        """What the last trace has shown of each norm, as strings."""
+        behind = {path: list(names) for path, names in self.behind.items()}
+        return {"codes": dict(self.codes), "behind": behind}
+
+    def resume(
+        self, state: Mapping[str, list[tuple[Any, Any]]], traced: Mapping[str, Any] | None
+    ) -> None:
+        """Go on where both were taken; the model is to be traced anew."""
+        if traced is not None:
+            self.codes = dict(traced["codes"])
+            self.behind = {path: tuple(names) for path, names in traced["behind"].items()}
         self._last = {
             path: deque((NormLook(train.numpy(), off.numpy()) for train, off in last), self._window)
             for path, last in state.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -182,6 +183,7 @@ class Monitor:
             "pace": self._pace.state(),
             "history": [told(record) for record in self.history],
             "looks": self._looks.state(),
+            "traced": self._looks.traced(),
             "warned": not self._warn,
         }
 
@@ -190,7 +192,7 @@ class Monitor:
         self._timed, self._untimed, self._awaited = state["steps"], 0, state["steps"] + 1
         self._pace.resume(state["pace"])
         self.history = [remembered(record) for record in state["history"]]
-        self._looks.resume(state["looks"])
+        self._looks.resume(state["looks"], state.get("traced"))
         self._warn = self._warn and not state["warned"]
         self._rests = False
 
@@ -306,9 +308,14 @@ def _synchronised() -> bool:
 def _refuse(budget: float, every: int | None, threshold: float, window: int) -> None:
     if not 0 < budget <= 1:
         raise UsageError(f"budget is {budget}; pass a share of the time in (0, 1], as in 0.01")
-    if every is not None and (isinstance(every, bool) or every != int(every) or every < 1):
-        raise UsageError(f"every is {every}; pass a whole number of steps, 1 or more")
+    if every is not None and not _is_whole(every):
+        raise UsageError(f"every is {every!r}; pass a whole number of steps, 1 or more")
     if not threshold >= 1:
         raise UsageError(f"threshold is {threshold}; pass a severity of 1 or more, as 1.1")
-    if window != int(window) or window < 1:
-        raise UsageError(f"window is {window}; pass a number of looks, 1 or more")
+    if not _is_whole(window):
+        raise UsageError(f"window is {window!r}; pass a whole number of looks, 1 or more")
+
+
+def _is_whole(value: object) -> bool:
+    """Whether it counts something: 8.0 would count steps as fractions, and holds no looks."""
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1

@@ -31,7 +31,8 @@ class Shown:
     `in_batch`: the same where norms use the example's own statistics; `at_test`: the same without
     noise, known where it is unlike.
     `values`: how many a channel of each norm has in it. `batch`: the variance at each norm in
-    training, where it normalised by the example itself.
+    training, where it normalised by the example itself. `masks`: one standard error of each shift,
+    by the spread of the masks.
     """
 
     sites: Mapping[str, Expected]
@@ -40,6 +41,7 @@ class Shown:
     in_batch: float
     values: Mapping[str, int] = field(default_factory=dict)
     batch: Mapping[str, Tensor] = field(default_factory=dict)
+    masks: Mapping[str, float] = field(default_factory=dict)
     at_test: float = math.nan
 
     @property
@@ -80,8 +82,10 @@ def shown_by(run: Session, batch: Batch, by_batch: Likeness, setting: Setting) -
     # Given as variances, so that the bands hold the spread of the masks alone.
     at_test = {path: merge_all(groups.values()) for path, groups in test.at.items()}
     variances = {path: moments.var() for path, moments in at_test.items()}
+    figures = noisy.figures(run.structure, samples, variances)
+    sites = {path: figure.expected() for path, figure in figures.items()}
     return Shown(
-        noisy.sites(run.structure, samples, variances),
+        sites,
         samples,
         far,
         in_batch,
@@ -89,6 +93,7 @@ def shown_by(run: Session, batch: Batch, by_batch: Likeness, setting: Setting) -
         {path: moments.var() for path, moments in by_batch.received.items()}
         if setting.as_it_is
         else {},
+        {path: site.shift * figures[path].scatter.middle for path, site in sites.items()},
     )
 
 

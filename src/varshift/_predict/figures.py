@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -13,11 +14,36 @@ from varshift._predict.books import Group, SiteBooks
 from varshift._predict.recorders import AtTest
 from varshift.results import Expected, Structure
 from varshift.results.expected import How, noise_var
-from varshift.theory.jackknife import jackknife_error
+from varshift.theory.halves import balanced_halves, student_factor
 from varshift.theory.moments import Moments, merge_all
-from varshift.theory.spread import median
+from varshift.theory.spread import median, medians
 
-__all__ = ["Figures", "figures_of"]
+__all__ = ["Figures", "Scatter", "figures_of"]
+
+_ROUNDING = 1e-9  # of a number of degrees of freedom
+
+
+@dataclass(frozen=True, eq=False)
+class Scatter:
+    """Relative errors, as far as groups of batches show them; NaN below two groups.
+
+    From halves, as in `measure`: a median over channels moves too little where one group is left
+    out.
+
+    Attributes:
+        channels: (C,) that of Δ.
+        middle: that of its median.
+        freedom: degrees of freedom of both, by the groups' sizes.
+    """
+
+    channels: Tensor
+    middle: float
+    freedom: float
+
+    @property
+    def factor(self) -> float:
+        """Student's: so few groups show their own scatter badly."""
+        return student_factor(self.freedom) if self.freedom > 0 else math.nan
 
 
 @dataclass(eq=False)
@@ -56,19 +82,17 @@ class Figures:
         return self.site.lost
 
     def expected(self) -> Expected:
-        """The figures, with a band of two standard errors by the jackknife over groups."""
-        everything = [*dict.fromkeys([*self.site.groups, *self._tested()])]
-        test, train, signal, energies = self._variances(everything)
+        """The figures, with a band of two standard errors, which halves of the groups show."""
+        test, train, signal, energies = self._variances(self._everything)
         delta = _delta(test, train)
         shift = median(delta)
-        without = self._without_each(everything, delta)
-        medians = torch.tensor([median(row) for row in without], dtype=torch.float64, device="cpu")
-        error = float(jackknife_error(medians))
+        scatter = self.scatter
+        error = scatter.middle * scatter.factor
         floors = self.site.floors.items()
         return Expected(
             path=self.site.path,
-            low=shift - 2 * error,
-            high=shift + 2 * error,
+            low=shift * math.exp(-2 * error),
+            high=shift * math.exp(2 * error),
             delta=delta,
             how=self._how(),
             var_test=test,
@@ -78,7 +102,7 @@ class Figures:
             taus={} if self.lost else self.taus,
             samples=self.samples,
             floors={source: total / visits for source, (total, visits) in floors},
-            delta_se=jackknife_error(without),
+            delta_se=delta * scatter.channels * scatter.factor,
         )
 
     def _how(self) -> How:
@@ -112,15 +136,33 @@ class Figures:
         whole = merge_all(group.noisy for group in groups).var()
         return whole - signal - direct.var()
 
-    def _without_each(self, indices: list[int], like: Tensor) -> Tensor:
-        """Δ of all groups but one, for each one: (G, C)."""
-        if len(indices) < 2:  # nothing is left when one is left out
-            return torch.full_like(like, math.nan)[None]
-        rows = []
-        for left_out in range(len(indices)):
-            test, train, _, _ = self._variances(indices[:left_out] + indices[left_out + 1 :])
-            rows.append(_delta(test, train))
-        return torch.stack(rows)
+    @cached_property
+    def _everything(self) -> list[int]:
+        return [*dict.fromkeys([*self.site.groups, *self._tested()])]
+
+    @cached_property
+    def scatter(self) -> Scatter:
+        """How Δ and its median differ over halves of the groups."""
+        indices = self._everything
+        counts = [self.site.groups[i].noisy.count if i in self.site.groups else 0 for i in indices]
+        shares = torch.tensor(counts, dtype=torch.float64, device="cpu") / max(sum(counts), 1)
+        freedom = float(1 / shares.square().sum()) - 1
+        test, train, _, _ = self._variances(indices)
+        delta = _delta(test, train)
+        if not freedom > _ROUNDING:
+            return Scatter(torch.full_like(delta, math.nan), math.nan, math.nan)
+        halves = balanced_halves(len(indices))
+        part = halves.double() @ shares
+        scale = part / (1 - part)
+        rows = torch.stack([self._delta_of(indices, half) for half in halves])
+        squares = (rows / delta).log().square() * scale[:, None]
+        middle = (medians(rows) / median(delta)).log().square() * scale
+        return Scatter(squares.nanmean(0).sqrt(), float(middle.nanmean().sqrt()), freedom)
+
+    def _delta_of(self, indices: list[int], half: Tensor) -> Tensor:
+        taken = [index for index, is_in in zip(indices, half.tolist(), strict=True) if is_in]
+        test, train, _, _ = self._variances(taken)
+        return _delta(test, train)
 
 
 def _mean(groups: list[Group], source: str) -> Tensor:

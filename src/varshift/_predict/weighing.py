@@ -103,7 +103,7 @@ class Weighing:
         distance = max(self.shown.distance, few)
         own = median(site.local()) if site.energies else 1.0
         drawn = site.path in self.carried or site.how in ("carried", "sampled")
-        masks = site.high - site.low  # four standard errors: one counts, the rest is in _DRAWN
+        masks = self.shown.masks[site.path]  # the rest of it is in _DRAWN
         batch = self.shown.batch.get(site.path)
         between = 0.0
         if batch is not None:
@@ -113,7 +113,7 @@ class Weighing:
             + _DIRECT * own * (1 - own) * distance
             + _DRAWN * drawn * distance
             + _BETWEEN * self._weight * (between if math.isfinite(between) else 0.0)
-            + (masks / 4 if math.isfinite(masks) else 0.0)
+            + (masks if math.isfinite(masks) else 0.0)
         )
 
     def _scaled(self, site: Expected) -> Expected:

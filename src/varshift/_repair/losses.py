@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
+from operator import mul
 from typing import Any
 
 import torch
@@ -49,8 +51,22 @@ def squared_error(prediction: Tensor, labels: Tensor) -> Losses:
     if prediction.numel() != labels.numel():
         classes = "; if they are classes, pass kind='logits'" if prediction.ndim > 1 else ""
         raise DataError(f"{_misfit(prediction, labels)}; {_OWN}{classes}")
+    if not _in_one_order(prediction.shape, labels.shape):
+        raise DataError(
+            f"{_misfit(prediction, labels)}: as many numbers, in another order; pass output="
+            "lambda out: out.permute(…), so that both have the same dimensions in the same order"
+        )
     difference = prediction.double() - labels.reshape(prediction.shape).double()
     return Losses(per_sample(difference.square()))
+
+
+def _in_one_order(one: Sequence[int], other: Sequence[int]) -> bool:
+    """Whether one shape only takes dimensions of the other together, samples staying first.
+
+    (N, 2, 8) and (N, 16) hold the same numbers in the same order; (N, 2, 8) and (N, 8, 2) do not.
+    """
+    ends, others = set(accumulate(one, mul)), set(accumulate(other, mul))
+    return ends - {1} <= others or others - {1} <= ends
 
 
 def cross_entropy(prediction: Tensor, labels: Tensor) -> Losses:
