@@ -46,7 +46,7 @@ def traced(
     inner = unwrapped(model)
     sources = named(tracer.sources)
     noises = [source.noise(name) for name, source in sources.items() if not source.aside]
-    held = Inventory(inner)
+    held = tracer.modules.held
     silent = silent_noises(
         held.registered, {source.path for source in tracer.sources}, tracer.modules.called
     )

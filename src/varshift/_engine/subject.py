@@ -20,7 +20,8 @@ def subject_of(model: nn.Module) -> str:
         'Linear, 8 parameters, float32 on cpu'
     """
     inner = unwrapped(model)
-    held = {id(p): p for _, module in walk(inner) for p in module.parameters(recurse=False)}
+    each = (p for _, module in walk(inner) for p in module._parameters.values())
+    held = {id(parameter): parameter for parameter in each if parameter is not None}
     count = sum(parameter.numel() for parameter in held.values())
     if not count:
         return f"{type(inner).__name__}, without parameters"

@@ -26,6 +26,8 @@ from varshift._torch.tensors import version
 
 __all__ = ["ByModule", "Watched", "channels_second", "watched_norms", "watching"]
 
+Pair = tuple[Tensor, Tensor]  # a mean and a spread
+
 # running_mean, moving_mean, ema_mean, running_avg_mean …, and what the other statistic is called.
 _MEAN = re.compile(r"_?(running|moving|mov|ema|avg|population|pop|global)_(\w+_)?mean")
 _ALIKE = 0.02  # relative, between a momentum as named and as one update shows it
@@ -50,23 +52,30 @@ class Watched:
     each: bool = False
     splits: int = 1
 
-    @property
-    def statistics(self) -> tuple[Tensor, Tensor] | None:
-        """Mean and variance, (C,) each, the parts of a batch averaged; None where they are gone."""
-        held = [_held(self.module, name) for name in (self.mean, self.spread)]
-        if any(each is None for each in held):
-            return None
-        mean, spread = (each.detach().reshape(self.splits, -1) for each in held if each is not None)
-        return mean.mean(0).clone(), (spread**self.power).mean(0)
+    def copies(self) -> Pair | None:
+        """Both as the module keeps them now; None where they are gone.
 
-    def call(self, x: Tensor, statistics: tuple[Tensor, Tensor], out: Any) -> NormCall | None:
+        Every norm with a class of its own is asked before it runs, and few turn out to be one of
+        these: two operations, which a traced pass pays for one by one.
+        """
+        mean, spread = _held(self.module, self.mean), _held(self.module, self.spread)
+        return None if mean is None or spread is None else (mean.clone(), spread.clone())
+
+    def statistics(self, copies: Pair) -> Pair:
+        """Mean and variance, (C,) each, the parts of a batch averaged."""
+        mean, spread = (each.detach().reshape(self.splits, -1) for each in copies)
+        return mean.mean(0), (spread**self.power).mean(0)
+
+    def call(self, x: Tensor, before: Pair, out: Any) -> NormCall | None:
         """What came in, as a call of batch normalisation; None where no dimension has channels.
 
-        `statistics`: before it ran. One that leaves them alone is frozen.
+        `before`: the copies from before it ran. One that leaves them alone is frozen.
         """
-        laid, now = channels_second(x, statistics[0].numel()), self.statistics
-        if laid is None or now is None:
+        after, statistics = self.copies(), self.statistics(before)
+        laid = channels_second(x, statistics[0].numel())
+        if laid is None or after is None:
             return None
+        now = self.statistics(after)
         updated = not torch.equal(now[0], statistics[0])
         update = (statistics[0], now[0]) if updated else None
         stuck = isinstance(self.module, BatchNorm) and self.module.momentum == 0
@@ -106,7 +115,7 @@ class Watched:
         error = max(_SAME, 8 * torch.finfo(out.dtype).eps)
         return torch.allclose(made.double().movedim(1, -1), wanted, error, error)
 
-    def _momentum(self, x: Tensor, update: tuple[Tensor, Tensor] | None) -> float | None:
+    def _momentum(self, x: Tensor, update: Pair | None) -> float | None:
         """In torch's sense, the weight of the new batch; NaN where nobody knows.
 
         The attribute may mean what is kept of the old ones, as in Keras: one update tells.
@@ -194,7 +203,7 @@ class _Hook:
     ) -> None:
         self._norm, self._meet, self._met, self._aside = norm, meet, met, aside
         self._x: Tensor | None = None
-        self._before: tuple[Tensor, Tensor] | None = None
+        self._before: Pair | None = None
         self._version = 0
 
     def enter(self, module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any]) -> None:
@@ -203,7 +212,7 @@ class _Hook:
         self._x = x if isinstance(x, Tensor) and x.is_floating_point() else None
         self._version = 0 if self._x is None else version(self._x)
         with self._aside():
-            self._before = self._norm.statistics
+            self._before = self._norm.copies()
 
     def leave(self, module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
         x, self._x = self._x, None

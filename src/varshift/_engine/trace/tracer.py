@@ -110,8 +110,11 @@ class Tracer(DispatchMode):
         self._decided: Mapping[int, Source] = {}
         self._ordinal = 0
         self._model = model
-        for parameter in model.parameters():
-            self._carried.put(parameter, Flow(weight=True))
+        weight = Flow(weight=True)
+        for _, module in modules.held.registered:
+            for parameter in module._parameters.values():
+                if parameter is not None:
+                    self._carried.put(parameter, weight)
         for tensor in tensors_of(example):
             self._carried.put(tensor, Flow(data=True))
 
@@ -126,9 +129,9 @@ class Tracer(DispatchMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        operation = Operation(func, args, kwargs or {})
         if self._aside:
-            return operation.run()
+            return func(*args, **(kwargs or {}))
+        operation = Operation(func, args, kwargs or {})
         self.talks = self.talks or talks_to_ranks(func)
         name = operation.name
         norm, shape_only = name in ops.BATCH_NORMS, name in ops.SHAPE_ONLY
