@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
 
+from problems.commands import varshift
+
 HERE = Path(__file__).parent.parent
 FACTORIES = str(HERE / "problems" / "factories.py")
-
-
-def varshift(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "varshift", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=os.environ | {"NO_COLOR": "1", "OMP_NUM_THREADS": "1"},
-    )
 
 
 @pytest.fixture(scope="module")

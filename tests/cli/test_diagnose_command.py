@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 
 import pytest
+
+from problems.commands import varshift
 
 NETS = """
 import torch
@@ -51,14 +50,7 @@ def here(tmp_path):
 
 
 def diagnose(here, net, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "varshift", "diagnose", f"net.py:{net}", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=here,
-        env=os.environ | {"NO_COLOR": "1", "OMP_NUM_THREADS": "1"},
-    )
+    return varshift("diagnose", f"net.py:{net}", *arguments, cwd=here)
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 import varshift as vs
+from problems.commands import varshift
 from varshift._cli.root import _ended
 
 NETS = """
@@ -46,14 +44,7 @@ def here(tmp_path):
 
 
 def recalibrate(cwd, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "varshift", "recalibrate", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        cwd=cwd,
-        env=os.environ | {"NO_COLOR": "1", "OMP_NUM_THREADS": "1"},
-    )
+    return varshift("recalibrate", *arguments, cwd=cwd)
 
 
 def expected(here, name="make", samples=300):

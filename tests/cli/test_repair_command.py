@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 import varshift as vs
+from problems.commands import varshift
 from problems.shifted import pairs, shifted
 
 NETS = """
@@ -38,14 +36,7 @@ FACTORIES = str(Path(__file__).parent.parent / "problems" / "factories.py")
 
 
 def repair(*arguments, cwd=None):
-    return subprocess.run(
-        [sys.executable, "-m", "varshift", "repair", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        cwd=cwd,
-        env=os.environ | {"NO_COLOR": "1", "OMP_NUM_THREADS": "1"},
-    )
+    return varshift("repair", *arguments, cwd=cwd)
 
 
 def trained(tmp_path, *, exact=False):

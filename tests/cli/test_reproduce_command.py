@@ -1,20 +1,14 @@
 """`varshift reproduce` as a process: what it lists, writes and refuses."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
+from problems.commands import varshift
+
 
 def reproduce(*arguments, cwd=None):
-    return subprocess.run(
-        [sys.executable, "-m", "varshift", "reproduce", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=600,
-        cwd=cwd,
-    )
+    return varshift("reproduce", *arguments, cwd=cwd)
 
 
 def test_list_names_every_experiment_and_fits_80_columns():

@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 
 import pytest
 
+from problems.commands import varshift
+
 
 def theory(arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "varshift", "theory", *arguments.split()],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=os.environ | {"NO_COLOR": "1", "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"},
-        encoding="utf-8",
-    )
+    return varshift("theory", *arguments.split())
 
 
 @pytest.mark.parametrize(

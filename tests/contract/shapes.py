@@ -164,6 +164,7 @@ EXPLANATION = (
         "outputs": Each(OUTPUT),
         "other_norms": OTHER_NORMS,
         "stale": Each(STALE),
+        "unlike_runs": NUMBERS,
     }
 )
 MEASUREMENT = STRUCTURE | RUN | {"schema": "varshift.measurement/1", "sites": Each(MEASURED)}

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from contract.shapes import SHAPES, differences
+from problems.commands import varshift
 
 pytest.importorskip("typer")
 pytest.importorskip("rich")
@@ -19,32 +17,20 @@ LENT = str(Path(__file__).with_name("lent.py"))
 DATA = ("--data", f"{LENT}:batches")
 
 
-def varshift(*arguments, folder):
-    return subprocess.run(
-        [sys.executable, "-m", "varshift", *arguments],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        timeout=120,
-        cwd=folder,  # without a pyproject.toml that could say something
-        env=os.environ | {"NO_COLOR": "1", "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": "utf-8"},
-    )
-
-
 @pytest.mark.parametrize(
     ("command", "target", "code"),
     [("check", "clean", 0), ("measure", "noisy", 1)],
 )
 def test_findings_and_their_json(command, target, code, tmp_path):
     arguments = (command, f"{LENT}:{target}", *DATA, "--format", "json")
-    done = varshift(*arguments, folder=tmp_path)
+    done = varshift(*arguments, cwd=tmp_path)
     assert done.returncode == code, done.stderr
     assert differences(json.loads(done.stdout), SHAPES[command]) == []
 
 
 def test_findings_can_be_forgiven_and_are_drawn(tmp_path):
     done = varshift(
-        *("inspect", f"{LENT}:noisy", "--input-shape", "6", "--exit-zero"), folder=tmp_path
+        *("inspect", f"{LENT}:noisy", "--input-shape", "6", "--exit-zero"), cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
     assert "(b)" in done.stdout
@@ -52,7 +38,7 @@ def test_findings_can_be_forgiven_and_are_drawn(tmp_path):
 
 
 def test_a_wrong_call_is_usage(tmp_path):
-    done = varshift("measure", f"{LENT}:nowhere", *DATA, folder=tmp_path)
+    done = varshift("measure", f"{LENT}:nowhere", *DATA, cwd=tmp_path)
     assert done.returncode == 2
     assert done.stderr.startswith("error: ")
     assert "nowhere" in done.stderr
@@ -61,7 +47,7 @@ def test_a_wrong_call_is_usage(tmp_path):
 
 
 def test_a_model_with_nothing_to_measure_fails(tmp_path):
-    done = varshift("measure", f"{LENT}:normless", *DATA, folder=tmp_path)
+    done = varshift("measure", f"{LENT}:normless", *DATA, cwd=tmp_path)
     assert done.returncode == 3
     assert "no BatchNorm" in done.stderr
     assert "Traceback" not in done.stderr

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 
 import varshift as vs
+from varshift._engine import Effect
+from varshift._explain.blaming import _square as square
 
 
 class Domains(nn.Module):
@@ -256,3 +258,9 @@ def test_layer_drop_is_no_other_norm():
 
     x = vs.explain(Skipping(), [torch.randn(64, 8) for _ in range(12)])
     assert x.other_norms is None
+
+
+def test_a_mean_counts_by_deviations_and_a_variance_by_half_its_share():
+    """As a displacement does: half a log of a ratio, which for small changes is half the change."""
+    changed = Effect(torch.tensor([[2.0, 0.0]]), torch.tensor([[0.0, 3.0]]))
+    assert square(changed, torch.tensor([4.0, 2.0])) == pytest.approx((1 + 0.75**2) / 2)

@@ -128,7 +128,9 @@ def test_sums_are_kept_for_sources_that_reach_a_place_alone():
 
 
 def test_a_wide_output_is_left_out_and_named():
-    net = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(4), nn.Linear(4, 9000))
+    net = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(4), nn.Linear(4, 8193))
     x = vs.explain(net, [torch.randn(16, 4) for _ in range(2)])
     assert x.outputs == {}
-    assert "output: left out of blame, for it has 9000 features" in x.notes
+    assert "output: left out of blame, for it has 8193 features" in x.notes
+    net[2] = nn.Linear(4, 8192)
+    assert list(vs.explain(net, [torch.randn(16, 4) for _ in range(2)]).outputs) == ["output"]

@@ -78,10 +78,11 @@ class Observed:
     def fits(self, path: str, cause: Cause = "noise") -> bool:
         """Whether a norm that the cause displaces has stored what evaluation has.
 
-        Where runs, or single samples, each have statistics of their own, no average is theirs.
+        Where unlike runs, or single samples, each have their own statistics, no average is theirs.
         """
         norm = self.explanation.structure.norm(path)
-        if cause == "small-batch" and (norm.reused or "InstanceNorm" in norm.kind):
+        own = path in self.explanation.unlike_runs or "InstanceNorm" in norm.kind
+        if cause == "small-batch" and own:
             return False
         return path in self.off and fits(self.explanation.factors[path])
 

@@ -223,7 +223,7 @@ def _mixed(cause: Cause, place: str) -> Step:
 
 def _small_batch(case: Case, place: str) -> Iterator[Step]:
     norm, site = case.norm(place), case.seen.explanation.factors.get(place)
-    if norm is not None and norm.reused:
+    if norm is not None and place in case.seen.explanation.unlike_runs:
         line = (
             f"norms = torch.nn.ModuleList({norm.kind}({norm.channels}) for _ in {norm.calls} * [0])"
         )

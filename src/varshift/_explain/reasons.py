@@ -36,6 +36,7 @@ class Told:
     other_norms: OtherNorms | None
     stale: Mapping[str, Staleness]
     worst: Mapping[Cause, str]
+    unlike_runs: tuple[str, ...]
 
 
 def reason(verdict: Verdict, told: Told) -> str:
@@ -152,12 +153,12 @@ def _is(why: Staleness | None, cause: StaleCause) -> bool:
 
 def _small_batch(told: Told, place: str) -> str:
     off, norm = 100 * abs(_off(told.factors[place])), told.structure.norm(place)
-    if norm.reused:
+    if place in told.unlike_runs:
         return (
             f"Dominated by a norm that is reused: {place!r} runs "
-            f"{counted(norm.calls, 'time')} a pass. In training each run uses its batch's own "
-            "statistics. In evaluation all runs share one average, whose variance is "
-            f"{off:.0f} % off. Give each run a norm of its own."
+            f"{counted(norm.calls, 'time')} a pass, on unlike inputs. In training each run uses "
+            "its batch's own statistics. In evaluation all runs share one average, whose variance "
+            f"is {off:.0f} % off. Give each run a norm of its own."
         )
     if "InstanceNorm" in norm.kind:
         return (

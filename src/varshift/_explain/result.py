@@ -68,7 +68,8 @@ def explanation(run: Session, held: Held, lanes: Lanes, settling: FirstBatch) ->
     verdict, scores, worst = judged(factors, moves)
     stale = _stale(run, lanes, factors)
     others = _other_norms(run, lanes, moves)
-    told = Told(factors, blame, structure, outputs, moves, others, stale, worst)
+    unlike = tuple(n.path for n in structure.norms if lanes.unlike_runs(n))
+    told = Told(factors, blame, structure, outputs, moves, others, stale, worst, unlike)
     return Explanation(
         verdict=verdict,
         reason=reason(verdict, told),
@@ -98,6 +99,7 @@ def explanation(run: Session, held: Held, lanes: Lanes, settling: FirstBatch) ->
         ),
         other_norms=others,
         stale=stale,
+        unlike_runs=unlike,
     )
 
 

@@ -304,6 +304,8 @@ class Explanation(Result):
         notes: what else a reader must know.
         other_norms: norms that only one mode runs, and what that costs; None where there are none.
         stale: by norm whose stored statistics are surely displaced, why, as far as numbers tell.
+        unlike_runs: norms that run several times a pass, on inputs that differ from run to run more
+            than batches do: one average is nobody's.
 
     >>> import torch, varshift as vs
     >>> _ = torch.manual_seed(0)
@@ -339,6 +341,7 @@ class Explanation(Result):
     notes: tuple[str, ...] = ()
     other_norms: OtherNorms | None = None
     stale: Mapping[str, Staleness] = field(default_factory=dict)
+    unlike_runs: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready: verdict, factors and blame, with the structure's parts beside them."""
@@ -358,6 +361,7 @@ class Explanation(Result):
             "notes": list(self.notes),
             "other_norms": None if self.other_norms is None else self.other_norms.to_dict(),
             "stale": {path: held.to_dict() for path, held in self.stale.items()},
+            "unlike_runs": list(self.unlike_runs),
         }
 
     def rows(self) -> list[dict[str, Any]]:

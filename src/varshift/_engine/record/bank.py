@@ -21,6 +21,7 @@ from torch import Tensor
 
 from varshift._engine.batches import Batch
 from varshift._engine.record.moments import split_moments
+from varshift._engine.record.runs import Runs
 from varshift._engine.record.series import BatchSeries, Stretch
 from varshift._engine.record.tally import GROUPS, LEAST_BATCHES, Tally, pieces
 from varshift.errors import ModelError
@@ -113,6 +114,7 @@ class Bank(Mapping[str, Tally]):
         self._scatter = (_Rows.empty(1, 0), _Rows.empty(1, 0))  # of batch means and variances
         self._each: dict[str, Tensor] = {}  # count × variance and count (2, C), sample by sample
         self._series = BatchSeries()
+        self._runs = Runs()
         self._joined_series: dict[str, list[Stretch]] = {}
         self._met: list[tuple[str, _Received]] = []
         self._bytes = 0
@@ -186,8 +188,10 @@ class Bank(Mapping[str, Tally]):
             ]
             self._take(calls, waiting)
         elif waiting:
-            met = [(place, _together([held])) for place, held in waiting[0].met]
-            for calls in _rounds(met):
+            rounds = list(_rounds([(p, _together([held])) for p, held in waiting[0].met]))
+            if self._scattered:
+                self._runs.add(rounds)
+            for calls in rounds:
                 self._take(calls, waiting)
 
     def _take(self, calls: list[tuple[str, list[Moments]]], passes: list[_Pass]) -> None:
@@ -279,6 +283,7 @@ class Bank(Mapping[str, Tally]):
             scattered=tuple(_unbiased(kept, at) for kept in whole._scatter),
             dealt=used.nonzero()[:, 0],
             series=tuple(whole._series_of(place, at)),
+            runs=whole._runs.at(place),
         )
 
     def _series_of(self, place: str, at: slice) -> list[Stretch]:
@@ -295,6 +300,7 @@ class Bank(Mapping[str, Tally]):
         whole = Bank(self.name, scattered=self._scattered)
         whole._whole_batches = any(other._whole_batches for other in others)
         for other in others:
+            whole._runs.join(other._runs)
             # Batches of several ranks are as many: each goes on where those before it ended.
             before = whole.passes if whole._whole_batches else 0
             groups = (torch.arange(GROUPS, device="cpu") + before) % GROUPS

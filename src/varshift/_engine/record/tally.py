@@ -46,6 +46,9 @@ class Tally:
         dealt: (G,) which of the `GROUPS` groups these are, in order.
         series: where it was asked for, what came batch after batch; of several ranks the first's,
             whose buffers the others are given.
+        runs: where that was asked for too, of a place that runs several times a pass: by run, how
+            many values per channel it was given, and as often the mean and the unbiased variance of
+            each pass, (runs, 3, C).
     """
 
     counts: Tensor
@@ -56,6 +59,7 @@ class Tally:
     scattered: tuple[Tensor, ...]
     dealt: Tensor
     series: tuple[Stretch, ...] = ()
+    runs: Tensor | None = None
 
     @classmethod
     def nothing(cls, channels: int) -> Tally:
@@ -80,6 +84,31 @@ class Tally:
     def within(self) -> Tensor:
         """Mean over batches of each batch's unbiased variance, weighted by its count: (C,)."""
         return self.averaged
+
+    def between_runs(self) -> tuple[Tensor, Tensor]:
+        """Variance between the runs of a pass, of their means and of their variances, (C,) each.
+
+        Of each run's average over all batches, less what chance gives these; 0 for a single run.
+        """
+        if self.runs is None:
+            return torch.zeros_like(self.averaged), torch.zeros_like(self.averaged)
+        counts, sums = self.runs[:, 0], self.runs[:, 1:].transpose(0, 1)
+        weight = counts / counts.sum(0)
+        each = sums / counts
+        spread = (weight * (each - (weight * each).sum(1, keepdim=True)).square()).sum(1)
+        means, variances = (spread - self._of_chance(spread, counts)).clamp(min=0)
+        return means, variances
+
+    def _of_chance(self, spread: Tensor, counts: Tensor) -> Tensor:
+        """What runs alike would show of both, (2, C); `counts` are their values per channel."""
+        if len(self.series) < 2:  # of one batch nothing scatters: as independent values would
+            normal = torch.stack([self.averaged, 2 * self.averaged.square()])
+            return (1 - 1 / len(counts)) * normal / counts.mean(0)
+        # What all runs of a batch have in common moves none of them apart.
+        rows = torch.stack([torch.stack([each.mean, each.var]) for each in self.series])
+        scatter = torch.stack(self.scattered) - spread - rows.var(0)
+        batches = sum(stretch.batches for stretch in self.series) / len(counts)
+        return scatter.clamp(min=0).nan_to_num(0.0) / batches
 
     def groups(self) -> Grouped:
         """The groups, to leave each out in turn."""
