@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import torch
 from torch import nn
@@ -65,6 +67,11 @@ def test_unlike_runs_are_told_and_each_gets_a_norm_of_its_own(apart):
     assert "on unlike inputs" in found.explanation.reason
     assert names(found) == ["separate-norms"]
     assert found.explanation.to_dict()["unlike_runs"] == ["norm"]
+    shown = str(found)
+    assert shown.startswith(
+        "Severe. A norm is reused on unlike inputs, so that the statistics stored"
+    )
+    assert re.search(r"^norm +runs ", shown, re.MULTILINE)
 
 
 def received(passes):

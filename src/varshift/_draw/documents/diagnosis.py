@@ -40,6 +40,8 @@ _HEADS = {
     "unattributed": "Training and evaluation differ, and no noise that was found explains it",
 }
 _FITTING = "Batches are so small, or so unlike each other, that training is not like evaluation"
+_UNLIKE = "A norm is reused on unlike inputs, so that the statistics stored are those of none"
+_RUNS = "runs"  # of a reused norm that are unlike, where the cause would be batches
 _CAUSES = {
     "noise": "noise",
     "staleness": "stale statistics",
@@ -65,7 +67,7 @@ def _diagnosis(result: Diagnosis) -> Document:
         _head(result),
         tone=None if _undecided(result) else result.grade,
         detail=result.reason if result.verdict != "none" or _undecided(result) else "",
-        points=[_point(worst) for worst in result.worst[:_POINTS]],
+        points=[_point(result, worst) for worst in result.worst[:_POINTS]],
         steps=[step_of(step) for step in result.advice],
         picture=told[0].picture or told[1].picture,
         meanings=list(_meanings(result)),
@@ -115,11 +117,12 @@ def _wide(section: Section) -> Section:
 
 def _head(result: Diagnosis) -> str:
     head = _HEADS[result.verdict]
-    if (
-        result.verdict == "small-batch"
-        and result.explanation.worst["small-batch"] in result.settled
-    ):
-        head = _FITTING
+    if result.verdict == "small-batch":
+        place = result.explanation.worst["small-batch"]
+        if place in result.explanation.unlike_runs:
+            head = _UNLIKE
+        elif place in result.settled:
+            head = _FITTING
     if _undecided(result):
         return "Stored statistics are off, and these data do not tell whose doing it is."
     if result.verdict == "none":
@@ -155,10 +158,15 @@ def _little(result: Diagnosis) -> str:
     )
 
 
-def _point(worst: WorstPlace) -> str:
+def _cause(result: Diagnosis, held: WorstPlace | Contribution) -> str:
+    runs = held.cause == "small-batch" and held.place in result.explanation.unlike_runs
+    return _RUNS if runs else _CAUSES[held.cause]
+
+
+def _point(result: Diagnosis, worst: WorstPlace) -> str:
     said = (
         f"{named(worst.place)}: severity {measured(worst.severity.value, worst.severity.se, 2)} "
-        f"({worst.grade}), {_CAUSES[worst.cause]}"
+        f"({worst.grade}), {_cause(result, worst)}"
     )
     if worst.source is None or worst.share is None:
         return said
@@ -179,7 +187,7 @@ def _worst(result: Diagnosis) -> Iterator[Table]:
         Row(
             (
                 name(worst.place),
-                words(_CAUSES[worst.cause]),
+                words(_cause(result, worst)),
                 error(worst.severity.value, worst.severity.se, 2),
                 Cell(worst.grade),
                 name(worst.source or "—"),
@@ -209,7 +217,7 @@ def _causes(result: Diagnosis) -> Iterator[Table]:
     rows = [
         Row(
             (
-                words(_CAUSES[cause.cause]),
+                words(_cause(result, cause)),
                 name(cause.source or ", ".join(cause.names) or "—"),
                 name(cause.place),
                 error(cause.displacement.value, cause.displacement.se),
