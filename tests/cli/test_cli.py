@@ -1,4 +1,4 @@
-"""The command line as a user meets it: a process, its output, its exit code."""
+"""The command line as a user meets it: its output and its exit code, of processes."""
 
 from __future__ import annotations
 
@@ -11,17 +11,19 @@ from pathlib import Path
 import pytest
 import torch
 
+from problems.commands import varshift
+
 HERE = Path(__file__).parent.parent
 FACTORIES = str(HERE / "problems" / "factories.py")
 
 
-def varshift(*arguments, **environment):
+def started(*arguments):
     return subprocess.run(
         [sys.executable, "-m", "varshift", *arguments],
         capture_output=True,
         text=True,
         timeout=120,
-        env=os.environ | {"NO_COLOR": "1", "OMP_NUM_THREADS": "1"} | environment,
+        env=os.environ | {"NO_COLOR": "1", "OMP_NUM_THREADS": "1"},
     )
 
 
@@ -35,13 +37,13 @@ def test_help_and_version_do_not_load_torch():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "inspect" in done.stdout
-    done = varshift("--version")
+    done = started("--version")
     assert done.stdout.startswith("varshift 0.")
     assert done.returncode == 0
 
 
 def test_inspect_in_text():
-    done = varshift("inspect", f"{FACTORIES}:noisy", "--input-shape", "3,8,8")
+    done = started("inspect", f"{FACTORIES}:noisy", "--input-shape", "3,8,8")
     assert done.returncode == 1  # a finding
     assert "(b)" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
