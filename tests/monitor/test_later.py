@@ -110,6 +110,24 @@ def test_a_norm_that_runs_twice_is_averaged_in_both_modes_alike(momentum):
     assert monitor.history[-1].norms["norm"].shift == pytest.approx(0.5, abs=0.03)
 
 
+@pytest.mark.parametrize("each", [True, False], ids=["told of each run", "told of the last"])
+def test_runs_on_other_data_between_two_steps_are_said(each):
+    """A discriminator: real samples, then generated ones of a tenth of their size."""
+    with steady(0):
+        model = nn.Sequential(nn.Dropout(0.3), nn.BatchNorm1d(8, momentum=0.5))
+        monitor = vs.Monitor(model, every=1, warn=False)
+        for _ in range(20):
+            for x in (torch.randn(256, 8), 0.1 * torch.randn(256, 8)):
+                model(x)
+                if each or x.abs().max() < 1:
+                    monitor.step(x)
+    shift = monitor.history[-1].norms["1"].shift
+    assert (shift == pytest.approx(0.7, abs=0.05)) == each
+    assert (
+        any("runs more than once between two calls of step()" in n for n in monitor.notes) != each
+    )
+
+
 class Elsewhere(Tensor):
     """A tensor of another device, as a file that was loaded to one holds it."""
 

@@ -84,6 +84,7 @@ class Glance:
             self._modules = _ids(inner)
         self.light = not more
         self.notes: list[str] = []
+        self.calls: dict[str, int] = {}  # by path, how often a norm ran in the last look
         self._guard = WriteGuard()
         self._met: dict[str, list[tuple[Moments, float]]] = {}
 
@@ -104,6 +105,7 @@ class Glance:
             self._look(value, index, owners)
         finally:
             self._guard.clear()
+        self.calls = {path: len(parts) for path, parts in self._met.items()}
         momenta = {path: getattr(module, "momentum", None) for path, module in self._norms}
         return {path: _sight(parts, momenta[path]) for path, parts in self._met.items()}
 

@@ -117,7 +117,7 @@ class Looks:
         given = before.since()
         with self._by_itself():
             seen = watched.glance.off(batch, step)
-        self.notes = watched.glance.notes
+        self.notes = [*watched.glance.notes, *_several(before.runs, watched.glance.calls)]
         return {path: NormLook.of(given[path], seen[path]) for path in given if path in seen}
 
     def _by_itself(self) -> AbstractContextManager[None]:
@@ -161,6 +161,16 @@ class Looks:
             for path, last in state.items()
         }
         self.watch, self._before = None, None
+
+
+def _several(runs: Mapping[str, int], calls: Mapping[str, int]) -> Iterator[str]:
+    """Where training has run the model more than once since the look was made ready."""
+    if any(runs.get(path, 0) > often for path, often in calls.items()):
+        yield (
+            "the model runs more than once between two calls of step(), and a look takes the last "
+            "batch alone: where those runs get other data, as a discriminator does, the figures "
+            "compare the two; call step() after each run"
+        )
 
 
 def _look(train: Tensor, off: Tensor) -> NormLook:
