@@ -70,6 +70,41 @@ def test_means_within_their_own_scatter_are_no_finding():
     assert told(net, data)[0] is None
 
 
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_variances_within_their_own_scatter_are_no_finding(sign):
+    """Two deviations of what an average keeps of small batches, in channels that move as one."""
+    one = batches(200, 8)
+    data = [batch[:, :1].expand(-1, 8).contiguous() for batch in one]
+    net = made(data)
+    variances = torch.stack([batch.var(0) for batch in data])
+    net[0].running_var += sign * 2 * (variances.var(0) * 0.1 / 1.9).sqrt()
+    assert told(net, data)[0] is None
+    # Of large batches it keeps next to nothing: then as much is surely too much.
+    assert told(net, list(torch.cat(data).split(400)))[0].code == "VS206"
+
+
+class Level(nn.Module):
+    """A scale that all samples of a batch share."""
+
+    def __init__(self, norm):
+        super().__init__()
+        self.norm = norm
+
+    def forward(self, x):
+        return self.norm(x * (0.5 + torch.rand(())) if self.training else x)
+
+
+def test_one_batch_of_a_draw_that_all_its_samples_share_makes_nothing_sure():
+    """Its scale may be anywhere; what is stored is right on average."""
+    data = batches(1)
+    net = made(data)
+    net[0].running_mean.zero_()
+    net[0].running_var.fill_(4 * 13 / 12)  # E[(0.5 + u)²] = 13/12
+    for seed in range(5):
+        torch.manual_seed(seed)
+        assert told(nn.Sequential(Level(net[0])), [data[0] - 1])[0] is None
+
+
 def test_means_that_fit_evaluation_are_meant_to():
     """As after recalibration with the noise off, of a noise whose mean is not one."""
 

@@ -143,3 +143,34 @@ def test_the_linter_sizes_it_and_leaves_nothing_unexplained(real):
     (finding,) = (each for each in found if each.code.startswith("VS1"))
     assert finding.code == "VS102"
     assert finding.low < severity < finding.high
+
+
+class InTurn(nn.Module):
+    """A mask that nobody rescales in front of three norms, and one that is rescaled at the last."""
+
+    def __init__(self):
+        super().__init__()
+        self.norms = nn.ModuleList(nn.BatchNorm1d(8, momentum=None) for _ in range(3))
+        self.layers = nn.ModuleList(nn.Linear(8, 8) for _ in range(3))
+
+    def forward(self, x):
+        for at, (layer, norm) in enumerate(zip(self.layers, self.norms, strict=True)):
+            if self.training and at == 0:
+                x = dropped(x)
+            if self.training and at == 2:
+                x = scaled_before(x)
+            x = norm(layer(x))
+        return x
+
+
+def test_beside_another_further_on_whose_mean_is_right_it_alone_is_left_out():
+    """Left out together more places are right than with both at their mean, and one is wrong."""
+    torch.manual_seed(0)
+    net = InTurn().double()
+    data = [torch.randn(64, 8, dtype=torch.float64) for _ in range(8)]
+    with torch.no_grad():
+        for batch in data * 4:
+            net.train()(batch)
+    x = vs.explain(net, data)
+    assert list(x.blame.left_out.values()) == [pytest.approx(0.7)]
+    assert list(x.blame.rest.values()) == [vs.Figure(0.0, 0.0)] * len(x.blame.rest)

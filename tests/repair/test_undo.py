@@ -152,3 +152,33 @@ def test_the_bench_with_all_its_batches_goes_at_once():
         assert not ours & {"Bench", "Trials"}  # by counting references alone: they are in no cycle
     finally:
         gc.enable()
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("changes", [(recalibrated, recalibrated), (recalibrated, distilled)])
+def test_two_changes_are_undone_in_either_order(changes, first):
+    net = shifted("a", 0.7)
+    before = bits(net)
+    ways = [changes[0](net)]
+    with torch.no_grad():
+        net.stem.weight.mul_(1.1)  # so that the second finds other statistics
+    ways.append(changes[1](net))
+    with torch.no_grad():
+        net.stem.weight.copy_(shifted("a", 0.7).stem.weight)
+    ways[first].undo()
+    ways[1 - first].undo()
+    assert same(bits(net), before)
+
+
+def test_what_training_left_between_two_changes_is_what_the_second_finds():
+    net, data = Mlp(), torch.randn(96, 8).split(16)
+    one = vs.recalibrate(net, data)
+    net.train()(data[0])
+    trained = bits(net)
+    two = vs.recalibrate(net, data)
+    two.undo()
+    assert same(bits(net), trained)
+    two = vs.recalibrate(net, data)
+    one.undo()
+    two.undo()
+    assert same(bits(net), trained)

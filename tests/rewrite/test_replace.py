@@ -539,3 +539,24 @@ def test_a_layers_own_sharing_is_what_is_predicted_of_it():
             net(batch)
     measured = vs.measure(net, data).sites["4"].severity
     assert r.severities["4"] == pytest.approx(measured, rel=0.03)
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("noises", [(0.2, 0.1), ("uout", 0.1), ("uout", "gaussian"), (0.2, "uout")])
+def test_two_changes_are_undone_in_either_order(noises, first):
+    net = nn.Sequential(nn.Dropout(0.15), nn.BatchNorm1d(8))
+    drop = net[0]
+    ways = [replace(net, X, noise) for noise in noises]
+    ways[first].undo()
+    ways[1 - first].undo()
+    assert net[0] is drop
+    assert drop.p == 0.15
+
+
+def test_noise_is_moved_and_changed_and_both_are_undone_the_earlier_first():
+    net = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(8), nn.Linear(8, 2))
+    one = replace(net, X, 0.2)
+    two = vs.relocate(net, X)
+    one.undo()
+    two.undo()
+    assert (net[0].p, hasattr(net[2], "noise_before")) == (0.5, False)

@@ -26,6 +26,7 @@ from varshift._engine import (
     Tally,
     fixed,
 )
+from varshift._predict.means import by_line
 from varshift._predict.passes import DirectNoise
 from varshift._predict.recorders import AtTest
 from varshift.results import Expected, Statistics
@@ -38,6 +39,7 @@ NEUTRAL = 1e-6  # what rounding leaves of a mean of one
 _BY_MEAN = (Silenced.BY_MEAN, Silenced.BY_DRAWN_MEAN)
 _ROUNDS = 4  # how often an example is passed: enough for a band
 _WILD_ROUNDS = 32  # what is drawn in Python is sized by drawing alone
+_TRIED = 4  # lines of code whose noise is left out, or not, by itself
 FEW = 8  # values per channel and batch below which a norm's own estimate drowns what noise does
 
 
@@ -227,20 +229,30 @@ class Passes:
         self._silence(list(self.held[:1]) * (_WILD_ROUNDS if self.wild else 1))
 
     def leave_out(self, better: Callable[[Pair, Pair], bool]) -> None:
-        """Silence the first batch by leaving out the noise that is silenced by a mean.
+        """Silence the first batch by leaving out noise that is silenced by a mean.
 
-        Kept if that is `better` than what was: evaluation has not the mean of every noise.
+        Evaluation has not the mean of every noise, and it may have that of one and not of another.
+        So all of them are left out, and then those of each line of code are tried the other way;
+        each is kept if that is `better` than what was.
         """
+        ways = {n: how for n, how in self.run.silenced.items() if how in _BY_MEAN}
         odd = {name for name, mean in self.run.means.items() if not abs(mean - 1) < NEUTRAL}
-        ways = {n: how for n, how in self.run.silenced.items() if how in _BY_MEAN and n in odd}
-        asked = frozenset(ways)
-        if not self.run.ranks.any(bool(asked)):
+        asked = frozenset().union(*self.run.ranks.gather(frozenset(odd & ways.keys())))
+        if not asked:
             return
-        before, self._quiet = self._quiet, _pair()
-        self.left_out = frozenset().union(*self.run.ranks.gather(asked))
+        self._try(asked, better)
+        alike = by_line(self.run.structure, asked)
+        for sources in alike[:_TRIED] if len(alike) > 1 else ():
+            self._try(self.left_out ^ sources, better)
+
+    def _try(self, left_out: frozenset[str], better: Callable[[Pair, Pair], bool]) -> None:
+        """Silence the first batch with these left out; as before if that is no `better`."""
+        before = self._quiet, self.left_out
+        ways = dict(self.run.silenced)
+        self._quiet, self.left_out = _pair(), left_out
         self._silence_first()
-        if not better(self._quiet, before):
-            self._quiet, self.left_out = before, frozenset()
+        if not better(self._quiet, before[0]):
+            self._quiet, self.left_out = before
             self.run.silenced.update(ways)
 
     def silence_all(self) -> None:

@@ -11,11 +11,13 @@ from torch import Tensor
 from varshift._check.bands import band_of, least_of, widened
 from varshift._check.passes import Met
 from varshift._engine import Tally
+from varshift._measure.errors import Halved
 from varshift._measure.few import Few, few_of
 from varshift._measure.staleness import NOTHING, inherited
 from varshift.results import Norm, Statistics
+from varshift.theory.halves import student_factor
 from varshift.theory.jackknife import jackknife_error
-from varshift.theory.spread import median, medians
+from varshift.theory.spread import median
 
 __all__ = [
     *("Stale", "against", "left_over", "misfit", "of_one_batch", "started_elsewhere", "unfit"),
@@ -58,8 +60,11 @@ class Stale:
         return self.severity if self.low is None else self.low
 
 
-def against(tally: Tally, stored: Tensor, eps: float) -> Stale | None:
-    """What arrived over what is stored, `eps` where that is 0; None where nothing did."""
+def against(tally: Tally, stored: Tensor, eps: float, share: float = 0.0) -> Stale | None:
+    """What arrived over what is stored, `eps` where that is 0; None where nothing did.
+
+    `share`: of the scatter between batches, what is stored keeps so much.
+    """
     if tally.count < 2:
         return None
     live = tally.total().var() > 0
@@ -73,18 +78,47 @@ def against(tally: Tally, stored: Tensor, eps: float) -> Stale | None:
     overall = math.exp(float(divided.log().square().nanmean().sqrt()))
     if lost:
         return Stale(shift, max(severity, overall), None, None, lost=lost, overall=overall)
-    without = torch.where(live, tally.groups().var_without_each() / stored, math.nan)
-    error = 2 * float(jackknife_error(medians(without))) if len(without) > 1 else math.nan
-    band = _bounds(shift, error)
-    if band is None:
-        return Stale(shift, severity, None, None, overall=overall)
-    least = least_of(ratio, 2 * jackknife_error(without))
+    halved, errors = Halved.of(tally).moderate(live)
+    drawn = halved.error_of_median(lambda ratios: ratios, ratio)
+    scatter = max(shift * _by_batch(tally, live), math.sqrt(_batches(tally)) * drawn)
+    error = 2 * math.hypot(drawn, math.sqrt(share) * scatter)
+    if not math.isfinite(error):  # so little was drawn that nothing is sure
+        return Stale(shift, severity, 1.0, math.inf, overall=overall)
+    least = least_of(ratio, 2 * _by_channel(ratio * errors, stored, tally, share))
+    band = band_of(shift - error, shift + error, _FLOOR)
     return Stale(shift, severity, *widened(band, severity, least), overall=overall)
+
+
+def _by_channel(drawn: Tensor, divided: Tensor, tally: Tally, share: float) -> Tensor:
+    """Errors of ratios to what is `divided` by, (C,): of what was drawn, and of what is stored.
+
+    A running average keeps a share of the scatter between batches. Few batches show that badly: it
+    is no less than what `drawn`, the error of their mean, makes it.
+    """
+    scatter = tally.scattered[1].nan_to_num(0.0).sqrt() / divided
+    least = math.sqrt(_batches(tally)) * drawn
+    return torch.hypot(drawn, math.sqrt(share) * torch.fmax(scatter, least))
+
+
+def _batches(tally: Tally) -> int:
+    return sum(stretch.batches for stretch in tally.series)
+
+
+def _by_batch(tally: Tally, live: Tensor) -> float:
+    """The relative deviation over batches of the median over channels, which may move together."""
+    within = torch.where(live, tally.within(), math.nan)
+    medians = [median((stretch.var / within).log()) for stretch in tally.series]
+    counts = [stretch.batches for stretch in tally.series]
+    known = [(n, m) for n, m in zip(counts, medians, strict=True) if math.isfinite(m)]
+    if len(known) < 2:
+        return 0.0
+    middle = sum(n * m for n, m in known) / sum(n for n, _ in known)
+    return math.sqrt(sum(n * (m - middle) ** 2 for n, m in known) / (len(known) - 1))
 
 
 def misfit(tally: Tally, stored: Statistics, norm: Norm) -> Stale | None:
     """Of variances, or of means where they are surely further away; None where nothing arrived."""
-    spread = against(tally, stored.var, norm.eps)
+    spread = against(tally, stored.var, norm.eps, inherited(norm.momentum, stored.count))
     if spread is None:
         return None
     means = _means(tally, stored, norm)
@@ -100,12 +134,9 @@ def _few(tally: Tally, stored: Statistics, norm: Norm) -> Few | None:
     divided = stored.var + norm.eps
     live = tally.total().var() > 0
     ratio = torch.where(live, (tally.within() + norm.eps) / divided, math.nan)
-    without = (tally.groups().var_without_each() + norm.eps) / divided
-    if len(without) < 2:
-        return None
-    scatter = tally.scattered[1].nan_to_num(0.0) * inherited(norm.momentum, stored.count)
-    kept = scatter.sqrt() / divided
-    return few_of(ratio, torch.hypot(jackknife_error(without), kept))
+    _, errors = Halved.of(tally).moderate(live)
+    share = inherited(norm.momentum, stored.count)
+    return few_of(ratio, _by_channel(tally.within() * errors / divided, divided, tally, share))
 
 
 def _means(tally: Tally, stored: Statistics, norm: Norm) -> tuple[float, float, float]:
@@ -117,8 +148,7 @@ def _means(tally: Tally, stored: Statistics, norm: Norm) -> tuple[float, float, 
     total, unit = tally.total(), (stored.var + norm.eps).sqrt()
     live = total.var() > 0
     distance = torch.where(live, (total.mean - stored.mean).abs() / unit, math.nan)
-    without = tally.groups().mean_without_each()
-    drawn = jackknife_error(without) if len(without) > 1 else torch.full_like(unit, math.nan)
+    drawn = _error_of_mean(tally)
     scatter = tally.scattered[0].nan_to_num(0.0) * inherited(norm.momentum, stored.count)
     error = 2 * (drawn.square() + scatter).sqrt() / unit
     if not bool(torch.isfinite(error[live]).all()):
@@ -127,13 +157,23 @@ def _means(tally: Tally, stored: Statistics, norm: Norm) -> tuple[float, float, 
     return median(distance), median(low), median(high)
 
 
+def _error_of_mean(tally: Tally) -> Tensor:
+    """By the samples drawn, (C,); used as a normal one, so with Student's factor for few groups."""
+    without = tally.groups().mean_without_each()
+    shares = tally.counts[:, 0] / tally.counts.sum()
+    freedom = float(1 / shares.square().sum()) - 1
+    if not freedom > _ROUNDING:
+        return torch.full_like(tally.averaged, math.nan)
+    return jackknife_error(without) * student_factor(freedom)
+
+
 def of_one_batch(tally: Tally, norm: Norm) -> Stale | None:
     """How far off a running average is as a rule, by what it keeps of the scatter between batches.
 
     Half of all normal deviations are beyond 0.674 of their standard deviation; that is known
     to 1/√(2(n − 1)) of itself from n batches, of which two are taken off. None below three batches.
     """
-    batches = sum(stretch.batches for stretch in tally.series)
+    batches = _batches(tally)
     if batches < 3:
         return None
     mean, var = tally.scattered
@@ -183,9 +223,3 @@ def left_over(stored: Tensor, momentum: float, steps: int) -> Stale | None:
 def started_elsewhere(stored: Tensor, weight: float) -> bool:
     """Whether most stored variances are smaller than what would be left of an initial 1."""
     return float((stored < weight * (1 - _BELOW)).double().mean()) > 0.5
-
-
-def _bounds(shift: float, error: float) -> tuple[float, float] | None:
-    if not math.isfinite(error):
-        return None
-    return band_of(shift - error, shift + error, _FLOOR)

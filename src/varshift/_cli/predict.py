@@ -53,7 +53,7 @@ def predict(
 ) -> None:
     """What the shift would be, with the weights as they are.
 
-    Exits with 1 if a severity exceeds --max-severity.
+    Exits with 1 if a severity exceeds --max-severity at the better end of its band.
     """
     from varshift._loading import example_from_shapes
     from varshift._predict.predicting import predict as verb
@@ -84,7 +84,7 @@ def predict(
     answer.show(prediction)
     if answer.format == "text" and answer.out is None:
         _say_largest(prediction, max_severity)
-    severe = [site for site in prediction.sites.values() if site.severity > max_severity]
+    severe = [site for site in prediction.sites.values() if site.sure > max_severity]
     finish(bool(severe), answer.exit_zero)
 
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from varshift._engine.borrow.bits import same_bits
 from varshift._engine.borrow.containers import tensors_within
 from varshift._engine.borrow.hidden import everything
+from varshift._engine.inturn import later_than, opened
 from varshift._engine.versions import Counted, counted
 from varshift.errors import ModelError, UsageError
 
@@ -92,29 +93,37 @@ def edit_of(model: nn.Module, pairs: Iterable[tuple[Tensor, Tensor]]) -> Edit:
 
 @dataclass(frozen=True, eq=False)
 class _Held:
-    """What a tensor held, how it counted, and every name under which the model holds it."""
+    """What a tensor held and was given, how it counted, and every name the model has for it."""
 
     names: tuple[str, ...]
     old: Tensor
+    new: Tensor
     counted: Counted | None
 
     def other(self, old: Tensor) -> _Held:
         """The way back to another value, which a graph of the user's need not have seen."""
         old = old.to(self.old.device)
         same = old.dtype == self.old.dtype and same_bits(old, self.old)
-        return _Held(self.names, old, self.counted if same else None)
+        return _Held(self.names, old, self.new, self.counted if same else None)
+
+    def found(self, earlier: _Held) -> bool:
+        """Whether what it found there is what an earlier change had put there."""
+        old, new = self.old, earlier.new.to(self.old.device, self.old.dtype)
+        return old.shape == new.shape and same_bits(old, new)
 
 
 class Undo:
     """What the edited tensors held before, and the way back. May be called again.
 
     Goes by name, since `model.double()` makes other tensors of the buffers; does not keep the
-    model alive.
+    model alive. Where several are gone, in whatever order, the model is what it was before the
+    first.
     """
 
     def __init__(self, model: weakref.ref[nn.Module], held: dict[str, _Held]) -> None:
         self._model = model
         self._held = held
+        opened(self)
 
     def __call__(self) -> None:
         """Put the old values back, bit for bit where the dtype is still the same; all or none."""
@@ -124,6 +133,16 @@ class Undo:
         places = [(held, name) for held in self._held.values() for name in held.names]
         pairs = [(_found(model, name, held.old), held.old) for held, name in places]
         put_back(pairs, [held.counted for held, _ in places])
+        for later in later_than(self):
+            if isinstance(later, Undo) and later._model() is model:
+                later._without(self._held)
+
+    def _without(self, earlier: dict[str, _Held]) -> None:
+        """An earlier change is gone: what it had put there is not to come back."""
+        for name, before in earlier.items():
+            held = self._held.get(name)
+            if held is not None and held.found(before):
+                self._held[name] = held.other(before.old)
 
     def back_to(self, values: Mapping[str, Tensor]) -> Undo:
         """The way back to other values of some of them."""
@@ -152,7 +171,12 @@ def write(edit: Edit, model: nn.Module, ways: list[Undo] | None = None) -> Undo:
     undo = Undo(
         weakref.ref(model),
         {
-            name: _Held(tuple(n for n, _, _ in places[id(tensor)]), tensor.detach().clone(), each)
+            name: _Held(
+                tuple(n for n, _, _ in places[id(tensor)]),
+                tensor.detach().clone(),
+                edit.values[name].detach().to(tensor.dtype).reshape(tensor.shape).clone(),
+                each,
+            )
             for (name, tensor), each in zip(own.items(), counts, strict=True)
         },
     )

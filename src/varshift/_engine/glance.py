@@ -84,6 +84,7 @@ class Glance:
             self._modules = _ids(inner)
         self.light = not more
         self.notes: list[str] = []
+        self.calls: dict[str, int] = {}  # by path, how often a norm ran in the last look
         self._guard = WriteGuard()
         self._met: dict[str, list[tuple[Moments, float]]] = {}
 
@@ -104,7 +105,9 @@ class Glance:
             self._look(value, index, owners)
         finally:
             self._guard.clear()
-        return {path: _sight(parts) for path, parts in self._met.items()}
+        self.calls = {path: len(parts) for path, parts in self._met.items()}
+        momenta = {path: getattr(module, "momentum", None) for path, module in self._norms}
+        return {path: _sight(parts, momenta[path]) for path, parts in self._met.items()}
 
     def _look(self, value: Any, index: int, owners: Owners) -> None:
         with borrowed(self._model, self.notes, self._guard) as inner:
@@ -157,9 +160,13 @@ def _sights(recording: Recording, left_out: Iterable[str] = ()) -> dict[str, Sig
     }
 
 
-def _sight(parts: list[tuple[Moments, float]]) -> Sight:
-    """Of all calls of a norm in one forward: the mean of their variances, as it stores them."""
+def _sight(parts: list[tuple[Moments, float]], momentum: float | None) -> Sight:
+    """Of all calls of a norm in one forward, averaged as its running statistics average them."""
     moments = [each for each, _ in parts]
-    mean = torch.stack([each.mean for each in moments]).mean(0).cpu()
-    var = torch.stack([each.var() for each in moments]).mean(0).cpu()
+    kept = 1.0 if momentum is None else 1 - momentum  # of each call by the next one
+    powers = [kept ** (len(parts) - 1 - at) for at in range(len(parts))]
+    weights = torch.tensor(powers, dtype=torch.float64, device=moments[0].mean.device)[:, None]
+    weights = weights / weights.sum()
+    mean = (weights * torch.stack([each.mean for each in moments])).sum(0).cpu()
+    var = (weights * torch.stack([each.var() for each in moments])).sum(0).cpu()
     return Sight(mean, var, max(precision for _, precision in parts))

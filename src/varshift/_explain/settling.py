@@ -142,7 +142,8 @@ class FirstBatch:
         rescales; whether training is then what evaluation is, wherever both have been.
 
         Where the mean is brought back later on (`x / keep_p * mask`) that would be wrong. So it is
-        tried, all sources at once and then one by one, and kept where fewer places differ.
+        tried, all sources at once and then each of the first few the other way, and kept where
+        fewer places differ.
         """
         blaming, ranks = self.blaming, self._run.ranks
         means = self._means_of([source for source, how in ways.items() if how in _BY_MEAN])
@@ -152,10 +153,10 @@ class FirstBatch:
             return False
         least = sum(each or 0 for each in found)
         for more in [asked, *([each] for each in asked[:_TRIED] if len(asked) > 1)]:
-            if not least or blaming.left_out.issuperset(more):
-                continue
+            if not least:
+                break
             before = blaming.left_out, self._silent
-            blaming.left_out = blaming.left_out.union(more)
+            blaming.left_out = blaming.left_out.symmetric_difference(more)
             differing = sum(ranks.gather(0 if batch is None else self._off(batch)))
             if differing < least:
                 least = differing

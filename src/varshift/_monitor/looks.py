@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from varshift._engine import Forward, both
+from varshift._engine import Forward, both, unusable
 from varshift._monitor.apart import apart_from_ranks
 from varshift._monitor.figures import NormLook, figures_of
 from varshift._monitor.updates import StoredBefore
@@ -18,6 +18,9 @@ from varshift._monitor.watch import Watch, watch
 from varshift.results import MonitoredNorm
 
 __all__ = ["Looks"]
+
+
+_TRACES = 8  # more than the first, where parts of the model come into play
 
 
 class Looks:
@@ -39,6 +42,7 @@ class Looks:
         self._model, self._forward, self._window = model, forward, window
         self._last: dict[str, deque[NormLook]] = {}
         self._before: StoredBefore | None = None
+        self._traces_left = _TRACES
         self._apart = apart  # whether each rank looks at steps of its own
 
     @property
@@ -68,12 +72,34 @@ class Looks:
 
         What was made ready is used up, also where the forward raises.
         """
-        found = {}
-        for path, look in self._taken(batch, step).items():
+        found, taken = {}, self._taken(batch, step)
+        for path, look in taken.items():
             last = self._last.setdefault(path, deque(maxlen=self._window))
             last.append(look)
             found[path] = figures_of(path, last)
+        self.notes = list(dict.fromkeys([*self.notes, *self._lost(taken)]))
+        if self.woken():
+            self.watch = None  # traced anew at the next step
         return found
+
+    def woken(self) -> bool:
+        """Whether something takes part by now that took none when it was traced.
+
+        The first few times alone: a loop may freeze parts in turns, and a trace is dear.
+        """
+        if self.watch is None or not self.watch.woken or not self._traces_left:
+            return False
+        self._traces_left -= 1
+        return True
+
+    def _lost(self, taken: Mapping[str, NormLook]) -> Iterator[str]:
+        """Of norms that this look says nothing of, those that a batch of NaN has spoilt."""
+        norms = {} if self.watch is None else self.watch.handles
+        for path, look in taken.items():
+            if path in norms and not look.train.any():
+                held: Any = norms[path].module
+                if why := unusable(path, held.running_mean, held.running_var):
+                    yield why
 
     def _taken(self, batch: Any, step: int) -> dict[str, NormLook]:
         before, self._before = self._before, None
@@ -91,7 +117,7 @@ class Looks:
         given = before.since()
         with self._by_itself():
             seen = watched.glance.off(batch, step)
-        self.notes = watched.glance.notes
+        self.notes = [*watched.glance.notes, *_several(before.runs, watched.glance.calls)]
         return {path: NormLook.of(given[path], seen[path]) for path in given if path in seen}
 
     def _by_itself(self) -> AbstractContextManager[None]:
@@ -131,7 +157,22 @@ class Looks:
             self.codes = dict(traced["codes"])
             self.behind = {path: tuple(names) for path, names in traced["behind"].items()}
         self._last = {
-            path: deque((NormLook(train.numpy(), off.numpy()) for train, off in last), self._window)
+            path: deque((_look(*each) for each in last), self._window)
             for path, last in state.items()
         }
         self.watch, self._before = None, None
+
+
+def _several(runs: Mapping[str, int], calls: Mapping[str, int]) -> Iterator[str]:
+    """Where training has run the model more than once since the look was made ready."""
+    if any(runs.get(path, 0) > often for path, often in calls.items()):
+        yield (
+            "the model runs more than once between two calls of step(), and a look takes the last "
+            "batch alone: where those runs get other data, as a discriminator does, the figures "
+            "compare the two; call step() after each run"
+        )
+
+
+def _look(train: Tensor, off: Tensor) -> NormLook:
+    """As it was; a file may have been loaded to an accelerator."""
+    return NormLook(train.cpu().numpy(), off.cpu().numpy())

@@ -41,8 +41,13 @@ def told(record: Monitored) -> dict[str, Any]:
 
 def remembered(held: Mapping[str, Any]) -> Monitored:
     """The record that `told` was given."""
-    norms = {path: MonitoredNorm(**norm) for path, norm in held["norms"].items()}
+    norms = {path: _norm(norm) for path, norm in held["norms"].items()}
     return Monitored(**{**held, "norms": norms})
+
+
+def _norm(held: Mapping[str, Any]) -> MonitoredNorm:
+    """A file may have been loaded to an accelerator."""
+    return MonitoredNorm(**{**held, "delta": held["delta"].cpu()})
 
 
 def _fields(record: Any) -> dict[str, Any]:

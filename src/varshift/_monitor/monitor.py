@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Monitor"]
 
 _FOR_EVER = 1 << 62  # calls
+_IDLE = 50  # calls between two questions whether there is anything to look at by now
+_NOTHING = "no noise reaches a norm that learns its statistics"
 
 
 class Monitor:
@@ -92,7 +94,7 @@ class Monitor:
         if every is None:
             refuse_shared(model)
         self.history: list[Monitored] = []
-        self._threshold, self._warn = threshold, warn
+        self._threshold, self._warn, self._warned = threshold, warn, False
         self._pace = Pace(budget, every)
         self._looks = Looks(model, forward, window, apart=every is None)
         self._timed = 0  # the step of the last call that read the clock
@@ -100,6 +102,8 @@ class Monitor:
         self._awaited = 1  # the step of that one
         self._first: int | None = None  # the step of the first look, which is not earned yet
         self._notes: list[str] = []
+        self._passed_over = 0  # looks at batches that cannot be used, after the first one
+        self._last_passed_over = 0
         self._rests = False
 
     def step(self, batch: Any) -> Monitored | None:
@@ -121,7 +125,7 @@ class Monitor:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a reader must know: what the trace has noticed, and why the monitor rests."""
-        return tuple(dict.fromkeys(self._notes))
+        return tuple(dict.fromkeys([*self._notes, *self._more_passed_over()]))
 
     @property
     def overhead(self) -> float:
@@ -184,7 +188,7 @@ class Monitor:
             "history": [told(record) for record in self.history],
             "looks": self._looks.state(),
             "traced": self._looks.traced(),
-            "warned": not self._warn,
+            "warned": self._warned,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -193,7 +197,7 @@ class Monitor:
         self._pace.resume(state["pace"])
         self.history = [remembered(record) for record in state["history"]]
         self._looks.resume(state["looks"], state.get("traced"))
-        self._warn = self._warn and not state["warned"]
+        self._warned = state["warned"]
         self._rests = False
 
     # What takes time ------------------------------------------------------------------------
@@ -208,7 +212,7 @@ class Monitor:
         self._pace.enter(step - self._timed)
         self._timed, self._awaited = step, step + 1
         try:
-            if self._looks.watch is None:
+            if self._looks.watch is None or (self._idle and self._looks.woken()):
                 self._trace(batch, step)
                 self._pace.done()
             record = self._look(batch, step) if self._looks_now(step) else None
@@ -225,6 +229,8 @@ class Monitor:
         """How many calls after this one have nothing to do and need no clock."""
         if self._rests:
             return _FOR_EVER
+        if self._idle:
+            return _IDLE
         return self._pace.untimed(step, self._first) if self._looks.watch is not None else 0
 
     def _trace(self, batch: Any, step: int) -> None:
@@ -238,11 +244,18 @@ class Monitor:
             return
         self._first = None if self.history else step + max(1, found.wait)
         self._notes += found.notes
-        if not found.handles:
-            self._rest("no noise reaches a norm that learns its statistics: there is no shift")
+        if found.idle:
+            self._notes.append(f"{_NOTHING} yet ({found.asleep}); it is looked for again")
+        elif not found.handles:
+            self._rest(f"{_NOTHING}: there is no shift")
+
+    @property
+    def _idle(self) -> bool:
+        """Whether nothing is to be looked at until the model changes."""
+        return self._looks.watch is not None and self._looks.watch.idle
 
     def _due(self, step: int) -> bool:
-        if self._rests:
+        if self._rests or self._idle:
             return False
         if self._first is None:
             return self._pace.due(step)
@@ -277,7 +290,7 @@ class Monitor:
         """Rest, and say why; a batch that cannot be used is passed over."""
         kind = "" if isinstance(error, VarshiftError) else f"{type(error).__name__}: "
         if isinstance(error, DataError):
-            self._notes.append(f"the look at step {step} was left out: {error}")
+            self._pass_over(error, step)
             return
         self._rest(
             f"the look at step {step} failed, and the monitor rests from here on; training "
@@ -285,14 +298,27 @@ class Monitor:
         )
         warnings.warn(self._notes[-1], VarianceShiftWarning, stacklevel=5)
 
+    def _pass_over(self, error: DataError, step: int) -> None:
+        """Said in full the first time: a run of such batches may be long."""
+        if self._last_passed_over:
+            self._passed_over += 1
+        else:
+            self._notes.append(f"the look at step {step} was left out: {error}")
+        self._last_passed_over = step
+
+    def _more_passed_over(self) -> Iterator[str]:
+        if more := self._passed_over:
+            looks = "1 more look was" if more == 1 else f"{more} more looks were"
+            yield f"{looks} left out, the last at step {self._last_passed_over}"
+
     def _rest(self, why: str) -> None:
         self._rests = True
         self._notes.append(why)
 
     def _warn_once(self, record: Monitored) -> None:
         beyond = [norm for norm in record.norms.values() if norm.low > self._threshold]
-        if beyond and self._warn:
-            self._warn = False
+        if beyond and self._warn and not self._warned:
+            self._warned = True
             said = self._looks.warning(record.step, beyond, self._threshold)
             warnings.warn(said, VarianceShiftWarning, stacklevel=5)
 

@@ -46,9 +46,13 @@ class _Stored:
 
 
 class StoredBefore:
-    """What norms have stored now, to be compared with what they will have stored."""
+    """What norms have stored now, to be compared with what they will have stored.
+
+    `runs`: by path, how often each norm had been given a batch when that was asked.
+    """
 
     def __init__(self, handles: Iterable[Handle]) -> None:
+        self.runs: dict[str, int] = {}
         norms: dict[str, Any] = {handle.path: handle.module for handle in handles}
         self._held = {
             path: _Stored(
@@ -68,7 +72,8 @@ class StoredBefore:
             for held in self._held.values()
             for count in (held.count, held.norm.num_batches_tracked)
         ]
-        pairs = zip(self._held.items(), counts[::2], counts[1::2], strict=True)
+        pairs = list(zip(self._held.items(), counts[::2], counts[1::2], strict=True))
+        self.runs = {path: after - before for (path, _), before, after in pairs}
         return {
             path: _between(held, after, after - before)
             for (path, held), before, after in pairs

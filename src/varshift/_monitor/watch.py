@@ -23,6 +23,7 @@ from varshift._engine import (
     session,
     unwrapped,
 )
+from varshift._monitor.asleep import Asleep
 from varshift._monitor.updates import readable
 from varshift.results import Structure
 
@@ -42,6 +43,7 @@ class Watch:
         glance: for the cheap look; None where a look takes two passes, one in training mode too.
         wait: for how many training batches evaluation still rests on the values that running
             statistics were made with: a look before then would say nothing of the noise.
+        asleep: what may take part later in training.
         notes: what a reader must know.
     """
 
@@ -50,12 +52,23 @@ class Watch:
     behind: Mapping[str, tuple[str, ...]]
     glance: Glance | None
     wait: int = 0
+    asleep: Asleep | None = None
     notes: tuple[str, ...] = field(default_factory=tuple)
 
     @property
     def stale(self) -> bool:
         """Whether the model has other modules by now."""
         return self.glance is not None and self.glance.stale
+
+    @property
+    def woken(self) -> bool:
+        """Whether something takes part by now that took none when it was traced."""
+        return self.asleep is not None and self.asleep.woken
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to be looked at yet."""
+        return not self.handles and bool(self.asleep)
 
 
 def watch(model: nn.Module, batch: Any, forward: Forward | None) -> Watch:
@@ -64,7 +77,7 @@ def watch(model: nn.Module, batch: Any, forward: Forward | None) -> Watch:
     Raises:
         DataError, ModelError: as `inspect` does.
     """
-    met = Recording("train")
+    met, asleep = Recording("train"), Asleep(model)
     with session(model, forward=forward, sync=False) as run:
         run.once(run.example(batch), Regime("training", record=(met,), structure=True))
         structure = run.structure
@@ -91,6 +104,7 @@ def watch(model: nn.Module, batch: Any, forward: Forward | None) -> Watch:
         },
         glance,
         max((_wait(handle.module) for handle in handles.values()), default=0),
+        asleep,
         tuple(notes),
     )
 

@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from varshift._counting import counted
-from varshift._engine import Recorder, Regime, Session
+from varshift._engine import Batch, Recorder, Regime, Session
 from varshift._predict.believing import BlindLedger
 from varshift._predict.checkpoint import HOMELESS, Checkpoint, is_fresh
-from varshift._predict.example import Shown, shown_by
+from varshift._predict.example import AT_TEST, Shown, shown_by
 from varshift._predict.ledgers import Ledgers
 from varshift._predict.likeness import Likeness
+from varshift._predict.means import Means, left_out, means_at_test
 from varshift._predict.setting import Setting, refuse_nothing
 from varshift._predict.weighing import Weighing
+from varshift.errors import listed
 from varshift.results import Expected, Prediction, Structure
 
 __all__ = ["blind_prediction"]
@@ -63,6 +66,8 @@ def blind_prediction(
     structure = run.structure
     refuse_nothing(structure)
     setting = Setting.of(structure, noise, moved, run.model, run.twice)
+    out = left_out(run, [batch], setting.changed | setting.silenced)
+    setting = replace(setting, left_out=out)
     again = partial(_again, found, structure)
     wild = any(source.active and source.law == "control-flow" for source in structure.noises)
     done, passes = 1, 1 + wild + (not setting.as_it_is)
@@ -75,7 +80,8 @@ def blind_prediction(
     if not setting.as_it_is:
         run.report.begin("predicting module by module")
         known = {path: site.signal for path, site in found.sites.items()}
-        found = passed(again(known=known, wild=wild, anywhere=bool(setting.plants)), setting)
+        again = partial(again, known=known, anywhere=bool(setting.plants))
+        found = passed(again(wild=wild), setting)
         run.report.tell(passes, passes)
     shown = None
     # Where no norm was trained or no noise reaches any, an example has nothing to show.
@@ -83,7 +89,15 @@ def blind_prediction(
         if run.ranks.several:
             by_batch.joined(run.ranks.gather(by_batch.share()))
         shown = shown_by(run, batch, by_batch, setting)
-    return _made(structure, setting, found, shown)
+    lasting = _lasting(run, batch) - setting.changed
+    if lasting:
+        found = passed(again(wild=wild, lasting=lasting), setting)
+    means = Means({})
+    if found.sites and not wild:
+        active = frozenset(source.name for source in structure.noises if source.active)
+        means = means_at_test(run, batch, active, setting.left_out)
+    found.sites = {path: means.moved(site) for path, site in found.sites.items()}
+    return _made(structure, setting, found, shown, [*_of_lasting(lasting), *_of_means(means)])
 
 
 def _again(
@@ -92,17 +106,28 @@ def _again(
     *,
     known: Mapping[str, Any] | None = None,
     wild: bool = False,
+    lasting: frozenset[str] = frozenset(),
     anywhere: bool = False,
 ) -> Checkpoint:
     """The same with routes that are known; `anywhere`: noise stands where the model has none."""
     handles = first.handles
     through = {route.norm for route in structure.routes} | set(handles if anywhere else ())
     carried = {route.norm for route in structure.routes if "through-norm" in route.placements}
-    return Checkpoint(handles, known, wild, through=through, carried=carried)
+    return Checkpoint(handles, known, wild, lasting, through=through, carried=carried)
+
+
+def _lasting(run: Session, batch: Batch) -> frozenset[str]:
+    """The sources that evaluation draws from as training does, if its pass has drawn at all."""
+    drawn = any(run.drew.get(name) for name in AT_TEST)
+    return run.drawn_in_both(batch) if run.ranks.any(drawn) else frozenset()
 
 
 def _made(
-    structure: Structure, setting: Setting, found: Checkpoint, shown: Shown | None
+    structure: Structure,
+    setting: Setting,
+    found: Checkpoint,
+    shown: Shown | None,
+    notes: list[str],
 ) -> Prediction:
     sites, skipped = _figures(found, setting, shown)
     for norm in structure.norms:
@@ -114,7 +139,7 @@ def _made(
         asked=setting.taus,
         samples=0,
         skipped=skipped,
-        notes=(*structure.notes, *setting.notes, _MADE, *_on(shown)),
+        notes=(*structure.notes, *setting.notes, _MADE, *notes, *_on(shown)),
     )
 
 
@@ -144,6 +169,19 @@ _MADE = (
     "predicted without data: stored statistics are taken to be those of training, and the outputs "
     "of norms to be Gaussian"
 )
+
+
+def _of_lasting(lasting: frozenset[str]) -> Iterator[str]:
+    if lasting:
+        yield f"{listed(sorted(lasting))}: evaluation draws too, so the noise is counted in both"
+
+
+def _of_means(means: Means) -> Iterator[str]:
+    if means.sources:
+        yield (
+            f"{listed(means.sources)}: the noise does not multiply by 1 on average, and evaluation "
+            "has another mean; by how much that moves the variance was seen on the example"
+        )
 
 
 def _on(shown: Shown | None) -> Iterator[str]:

@@ -48,6 +48,7 @@ class Checkpoint(Recorder):
     `ledger`: gives the one that follows the pass. `through`: the sites that noise reaches;
     `carried`: those that it reaches through a norm; both are added to as sites are met.
     `known`: the variance without noise, found under the noise that the model was trained with.
+    `lasting`: sources that evaluation draws from as training does.
     `wild`: the model draws numbers that decide what runs, out of sight.
     `undetermined`: of those skipped, the ones that data would give.
     `stored`: the variance that each norm met has stored.
@@ -58,6 +59,7 @@ class Checkpoint(Recorder):
     handles: dict[str, Handle]
     known: Mapping[str, Tensor] | None = None
     wild: bool = False
+    lasting: frozenset[str] = frozenset()
     through: set[str] = field(default_factory=set)
     carried: set[str] = field(default_factory=set)
     beliefs: Beliefs = field(default_factory=Beliefs)
@@ -220,7 +222,9 @@ class Checkpoint(Recorder):
     ) -> Expected:
         shrink, least, most = self._shrinks(feeds)
         live = var > 0
-        own = torch.where(live, signal / var, torch.nan)
+        stays = {source: n for source, n in energies.items() if source in self.lasting}
+        calm = signal + noise_var(stays, self._taus, signal)
+        own = torch.where(live, calm / var, torch.nan)
         middle = median(own)
         off = _half(how, middle)
         low, high = middle - off, min(middle + off, 1.0)

@@ -20,7 +20,9 @@ from varshift._predict.setting import Setting
 from varshift.results import Expected
 from varshift.theory.moments import merge_all
 
-__all__ = ["Shown", "shown_by"]
+__all__ = ["AT_TEST", "Shown", "shown_by"]
+
+AT_TEST = ("likeness at test", "example at test")  # the regimes of evaluation, of which one is run
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,11 +76,11 @@ def shown_by(run: Session, batch: Batch, by_batch: Likeness, setting: Setting) -
     in_batch = by_batch.distance()
     if not far <= LIKE:
         clean = Likeness(by_batch.handles)
-        run.run([batch], {"likeness at test": Regime("evaluation", record=(clean,))})
+        run.run([batch], {AT_TEST[0]: Regime("evaluation", record=(clean,))})
         return Shown({}, samples, far, in_batch, at_test=clean.distance())
     noisy, norms = _with_noise(run, batch, 4 if samples < 32 else 2, setting)
     test = AtTest()
-    run.run([batch], {"example at test": Regime("evaluation", record=(test,), norms=norms)})
+    run.run([batch], {AT_TEST[1]: Regime("evaluation", record=(test,), norms=norms)})
     # Given as variances, so that the bands hold the spread of the masks alone.
     at_test = {path: merge_all(groups.values()) for path, groups in test.at.items()}
     variances = {path: moments.var() for path, moments in at_test.items()}

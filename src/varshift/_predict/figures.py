@@ -71,7 +71,11 @@ class Figures:
     def __post_init__(self) -> None:
         groups = self.site.groups.values()
         sources = dict.fromkeys(source for group in groups for source in group.energies)
-        self.taus = {source: self.laws[source] for source in sources if source in self.laws}
+        self.taus = {
+            source: self.site.rate(source, self.laws[source])
+            for source in sources
+            if source in self.laws
+        }
         self._unknown = [source for source in sources if source not in self.laws]
 
     @property
@@ -122,11 +126,17 @@ class Figures:
         groups = [self.site.groups[index] for index in indices if index in self.site.groups]
         test = self._var_at_test(indices)
         signal = merge_all(group.clean for group in groups).var()
-        energies = {source: _mean(groups, source) for source in self.taus}
+        energies = {source: self._energy(groups, source) for source in self.taus}
         if self.lost:
             return test, merge_all(group.noisy for group in groups).var(), signal, energies
         train = signal + noise_var(energies, self.taus, signal)
         return test, train + self._together(groups, signal), signal, energies
+
+    def _energy(self, groups: list[Group], source: str) -> Tensor:
+        """N; where batches drew at different rates, what gives the noise of all by their mean."""
+        if not self.site.changes(source):
+            return _mean(groups, [group.energies for group in groups], source)
+        return _mean(groups, [group.noise for group in groups], source) / self.taus[source]
 
     def _together(self, groups: list[Group], signal: Tensor) -> Tensor:
         """Twice the covariance of the direct noise with the rest, as far as it is not 0 by law."""
@@ -165,11 +175,11 @@ class Figures:
         return _delta(test, train)
 
 
-def _mean(groups: list[Group], source: str) -> Tensor:
+def _mean(groups: list[Group], sums: list[dict[str, Tensor]], source: str) -> Tensor:
     """Mean over all values, those of batches that the source did not reach included."""
     count = sum(group.noisy.count for group in groups)
     zero = torch.zeros(1, dtype=torch.float64, device="cpu")
-    total = sum((g.energies[source] for g in groups if source in g.energies), zero)
+    total = sum((held[source] for held in sums if source in held), zero)
     return total / max(count, 1)
 
 

@@ -59,7 +59,7 @@ class Ledger(Control):
     def __init__(
         self, *arguments: Any, setting: Setting, algebra: Algebra, **directions: Any
     ) -> None:
-        super().__init__(*arguments, blend=self._replace, **directions)
+        super().__init__(*arguments, blend=self._replace, leave_out=setting.left_out, **directions)
         self.taus: dict[str, float] = {}
         self._setting = setting
         self._algebra = algebra

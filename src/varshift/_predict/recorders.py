@@ -5,7 +5,8 @@ Numbers stay where the model is until a pass is through; then they are read once
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -63,6 +64,19 @@ class AtTest(Recorder):
                     _put(self.at.setdefault(path, {}), index, moments)
 
 
+@dataclass(frozen=True, eq=False)
+class _Share:
+    """One source in an input: N, its τ in this pass, its weights' floor; or where it was lost.
+
+    N is None where no law gives it.
+    """
+
+    energy: Tensor | None
+    tau: float
+    floor: float | Tensor | None
+    where: str
+
+
 @dataclass(eq=False)
 class _Arrival:
     """A norm's input in the noisy pass, still where the model is."""
@@ -71,9 +85,7 @@ class _Arrival:
     noisy: Moments
     clean: Moments | None
     direct: Moments | None
-    parts: dict[
-        str, tuple[Tensor | None, float | Tensor | None, str]
-    ]  # N, floor, where it was lost
+    shares: dict[str, _Share]
 
 
 class Books(Recorder):
@@ -113,17 +125,17 @@ class Books(Recorder):
             calm = channel_moments(entry.clean)
             if self._twice is None or path in self._twice:
                 direct = channel_moments(x - entry.clean)
-        self._arrivals.append(_Arrival(path, noisy, calm, direct, self._parts(entry)))
+        shares = self._shares(entry, ledger.taus)
+        self._arrivals.append(_Arrival(path, noisy, calm, direct, shares))
 
-    def _parts(
-        self, entry: LedgerEntry
-    ) -> dict[str, tuple[Tensor | None, float | Tensor | None, str]]:
-        parts = {}
+    def _shares(self, entry: LedgerEntry, taus: Mapping[str, float]) -> dict[str, _Share]:
+        shares = {}
         for source, part in entry.parts.items():
             energy = None if entry.clean is None else energy_at(part, self._algebra)
             floor = part.floor if isinstance(part, Energy) else None
-            parts[source] = energy, floor, getattr(part, "where", "not followed")
-        return parts
+            where = getattr(part, "where", "not followed")
+            shares[source] = _Share(energy, taus.get(source, math.nan), floor, where)
+        return shares
 
     def end(self, out: Any) -> None:
         """The pass is through."""
@@ -157,14 +169,16 @@ def _entered(arrival: _Arrival, batch: int) -> SiteBooks:
     direct = nothing if arrival.direct is None else _checked(path, arrival.direct, batch)
     group = Group(calm, noisy, direct)
     site = SiteBooks(path, {batch % GROUPS: group}, direct=arrival.clean is not None)
-    for source, (energy, floor, where) in arrival.parts.items():
-        if energy is None:
-            site.lost = site.lost or f"{source}: {where}"
+    for source, share in arrival.shares.items():
+        if share.energy is None:
+            site.lost = site.lost or f"{source}: {share.where}"
             continue
-        group.energies[source] = noisy.count * energy.cpu()
-        if floor is not None:
+        group.energies[source] = noisy.count * share.energy.cpu()
+        group.noise[source] = share.tau * group.energies[source]
+        site.rates[source] = share.tau, share.tau
+        if share.floor is not None:
             site.weighed = True
-            site.floors[source] = float(floor), 1
+            site.floors[source] = float(share.floor), 1
     return site
 
 

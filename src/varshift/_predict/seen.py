@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import chain, islice
 from typing import Any
 
 from varshift._engine import Batch, Data, Passed, Regime, Session, batches_in_all
+from varshift._predict.figures import Figures
+from varshift._predict.means import left_out
 from varshift._predict.passes import DirectNoise
 from varshift._predict.recorders import AtTest
 from varshift._predict.setting import Setting, refuse_nothing
@@ -35,6 +38,8 @@ def prediction_on(
         run.run(first, {"train": Regime("training", structure=True)})
         refuse_nothing(run.structure)
         setting = Setting.of(run.structure, noise, moved, run.model, run.twice)
+        out = left_out(run, first, setting.changed | setting.silenced)
+        setting = replace(setting, left_out=out)
         direct = DirectNoise(setting, run.names)
         batches = chain(first, batches)
     held: list[Batch] = []
@@ -95,7 +100,19 @@ def _made(
                         f"its noise has no closed form here, so the figure was sampled: {why}"
                         for why in lost
                     ),
+                    *_changing(figures.values()),
                 ]
             )
         ),
     )
+
+
+def _changing(figures: Iterable[Figures]) -> Iterator[str]:
+    """Sources whose own rate was another one in another batch, as by a schedule."""
+    for found in figures:
+        for source, (least, most) in found.site.rates.items():
+            if found.site.changes(source):
+                yield (
+                    f"{source}: its τ went from {least:.3g} to {most:.3g} over these batches, each "
+                    "of which counts with its own; the mean is given"
+                )

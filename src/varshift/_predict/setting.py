@@ -23,8 +23,9 @@ class Setting:
 
     `own` says how strong they are by themselves, as far as that is known, `twice` which of all
     sources meet data more than once by one draw. `silenced` draw nothing any more. `plants` are
-    noises that stand where the model has none, by name the module they stand before. Made of
-    nothing it is the model as it is, of which no pass has shown anything yet.
+    noises that stand where the model has none, by name the module they stand before. `left_out`:
+    changed or silenced sources whose own mean goes with their draws. Made of nothing it is the
+    model as it is, of which no pass has shown anything yet.
     """
 
     laws: Mapping[str, Asked] = field(default_factory=dict)
@@ -33,6 +34,7 @@ class Setting:
     twice: frozenset[str] = frozenset()
     silenced: frozenset[str] = frozenset()
     plants: Mapping[str, str] = field(default_factory=dict)
+    left_out: frozenset[str] = frozenset()
     notes: tuple[str, ...] = ()
 
     @property

@@ -48,13 +48,13 @@ def _by_hand(note: str) -> bool:
 
 def kept(model: nn.Module, trials: Trials, outcome: Outcome) -> Repair:
     """Write the best candidate, now that the model has been given back, and say what was done."""
-    best = outcome.best
-    undo = None if best is None else write(outcome.edit, model)
+    ways: list[Undo] = []
     try:
+        undo = None if outcome.best is None else write(outcome.edit, model, ways)
         return _said(model, trials, outcome, undo)
     except BaseException:  # an interrupt between the write and the return: nobody could undo it
-        if undo is not None:
-            undo()
+        for way in ways:
+            way()
         raise
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -88,9 +89,19 @@ class Expected(PerChannel):
         return {"train": median(self.var_train), "test": median(self.var_test)}
 
     @property
+    def sure(self) -> float:
+        """The severity at that end of the band which is nearer to none; as it is without a band."""
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.shift > 0):
+            return self.severity
+        nearest = min(max(self.low, 1.0), self.high)
+        # Channels that shift both ways have a severity that the band of Δ does not show.
+        by = max(nearest, 1 / nearest) / max(self.shift, 1 / self.shift)
+        return max(1.0, self.severity * by)
+
+    @property
     def grade(self) -> Grade:
-        """How bad the expected shift is; its band is not taken off."""
-        return grade_of(self.severity)
+        """How bad the expected shift surely is."""
+        return grade_of(self.sure)
 
     def local(self) -> Tensor:
         """Δ by the direct noise alone: (C,)."""

@@ -25,7 +25,7 @@ def grade_of(severity: float, se: float = math.nan) -> Grade:
     """The grade of a severity, two standard errors taken off.
 
     By `GRADES`: mild above 1.1, clear above 1.25, severe above 2. An error that is not known takes
-    nothing off: predicted figures and single numbers have none. NaN, as of a norm without live
+    nothing off: single numbers have none. NaN, as of a norm without live
     channels, has the grade "none".
 
     >>> grade_of(1.3), grade_of(1.3, se=0.04), grade_of(2.5, se=0.1), grade_of(float("nan"))
