@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -137,7 +138,7 @@ def test_an_answer_and_a_page_have_files_of_their_own(varshift):
         (("inspect", "net.py:needs", "--input-shape", "8"), "it needs 'width', 'depth'; write a"),
         (("inspect", "net.py:make:more", "--input-shape", "8"), "is no target; write package"),
         (("measure", "net.py:make", "--data", "digits:nope"), "'digits' has the parts train and"),
-        (("measure", *MADE, "--checkpoint", "."), "there is no file '.', that is a folder"),
+        (("measure", *MADE, "--checkpoint", "."), "'.' is a folder without weights of TensorFlow"),
         (("predict", *MADE, "--width", "inf"), "width is inf; pass a factor above 0"),
         (("demo", "--epochs", "0"), "--epochs is 0; it must be at least 1"),
         (
@@ -242,3 +243,94 @@ def test_a_model_that_changes_the_folder_gives_it_back(varshift):
     )
     assert code == 1, error
     assert (Path.cwd(), Path("found.txt").is_file()) == (here, True)
+
+
+ENDING = """
+import torch
+
+
+def ends():
+    yield torch.randn(32, 8)
+    raise EOFError("Ran out of input")
+
+
+def breaks():
+    yield torch.randn(32, 8)
+    raise BrokenPipeError(32, "Broken pipe")
+
+
+def fails():
+    yield torch.randn(32, 8)
+    raise KeyError("image")
+"""
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ("ends", "the model, its data or --forward raised EOFError: Ran out of input"),
+        ("breaks", "the model, its data or --forward raised BrokenPipeError: "),
+        ("fails", "error: KeyError: 'image' (at "),
+    ],
+)
+def test_what_data_raise_is_no_finding(varshift, data, said):
+    """Typer takes the end of a file and a closed pipe for its own, and ends with 1."""
+    Path("ending.py").write_text(ENDING, encoding="utf-8")
+    code, out, error = varshift("measure", "net.py:make", "--data", f"ending.py:{data}")
+    assert (code, out) == (3, "")
+    assert said in error
+    if data == "fails":
+        assert "ending.py:17; --debug shows the way there)" in error
+
+
+LONG = "x" * 300  # longer than names may be, at which pathlib raises
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--data", LONG), 2, "is no file of inputs"),
+        (("--data", f"{LONG}.npy"), 3, "cannot be read (File name too long)"),
+        (("--data", f"{LONG}:train"), 2, "there is no module"),
+        (("--data", "cifar10", "--root", f"{LONG}.npz"), 3, "(File name too long)"),
+        (("--checkpoint", LONG), 2, "(File name too long)"),
+        (("--checkpoint", f"{LONG}.pt#ema"), 2, "(File name too long)"),
+        (("--forward", f"{LONG}.py:take"), 2, "(File name too long)"),
+        (("--out", LONG), 2, "cannot be written (File name too long)"),
+        (("--report", f"{LONG}.html"), 2, "cannot be written (File name too long)"),
+    ],
+)
+def test_a_name_longer_than_names_may_be(varshift, arguments, code, said):
+    given = () if "--data" in arguments else ("--data", "net.py:train")
+    ended, out, error = varshift("measure", "net.py:make", *given, *arguments)
+    assert (ended, out) == (code, "")
+    assert said in error
+    assert "shows where" not in error
+
+
+@pytest.mark.parametrize("target", [LONG, f"{LONG}.py:make", f"{LONG}:make", f"hf:./{LONG}"])
+def test_a_target_longer_than_names_may_be(varshift, target):
+    code, out, error = varshift("inspect", target, "--input-shape", "8")
+    assert (code, out) == (2, "")
+    assert "shows where" not in error
+
+
+def test_a_folder_without_a_right_is_refused_before_any_work(varshift, monkeypatch):
+    right = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: mode == os.R_OK and right(path, mode))
+    for out in ("found.json", "found.html"):
+        code, _, error = varshift("measure", "net.py:none", "--data", "x.npy", "--out", out)
+        assert code == 2
+        assert "cannot be written (no right to write into its folder)" in error
+    given = ("net.py:none", "--data", "x.npy", "--out", "fixed.pt")
+    code, _, error = varshift("recalibrate", *given)
+    assert code == 2
+    assert "'fixed.pt' cannot be written (no right to write into its folder)" in error
+
+
+def test_a_file_without_a_right_is_said(varshift, monkeypatch):
+    Path("weights.pt").write_bytes(b"held")
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).suffix == ".py")
+    code, _, error = varshift("measure", *MADE, "--checkpoint", "weights.pt")
+    assert code == 3
+    assert "'weights.pt' cannot be read (no right to)" in error

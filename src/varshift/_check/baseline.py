@@ -101,7 +101,7 @@ def read_baseline(path: str | Path, option: str = "--baseline") -> Baseline:
             f"{option} {str(path)!r} cannot be read ({error.strerror}); "
             f"write it first: varshift check … --write-baseline {shlex.quote(str(path))}"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # which brackets within brackets end with
         raise UsageError(f"{option} {str(path)!r} is no JSON: {error}") from error
     schema = held.get("schema") if isinstance(held, dict) else None
     if schema not in (SCHEMA, FINDINGS):
@@ -113,7 +113,7 @@ def read_baseline(path: str | Path, option: str = "--baseline") -> Baseline:
     try:
         every = (*held["findings"], *held.get("known", ()))
         return Baseline(tuple(map(_known, every)), path.name)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(
             f"{option} {str(path)!r} holds a finding without its code, place, noises and severity; "
             "write it again with --write-baseline"
@@ -124,6 +124,8 @@ def _known(told: Mapping[str, Any]) -> KnownFinding:
     # JSON has no infinity: null is one where the severity is null too, else a band that is none.
     severity = math.inf if told["severity"] is None else float(told["severity"])
     high = told.get("high")
+    if isinstance(told["noises"], str) or math.isnan(severity):
+        raise TypeError("noises are a list, and a severity is a number")
     return KnownFinding(
         code=str(told["code"]),
         places=frozenset((told["place"], *told.get("also", ()))),

@@ -71,17 +71,23 @@ def diagnose(
         forward=lent.function,
     )
     diagnosis = diagnosis.at(built_origins(model, diagnosis.structure, built))
-    named = _named(lent.target, lent.checkpoint, lent.model_kwargs)
-    answer.show(_filled_in(diagnosis, named, data, test_data))
+    answer.show(_filled_in(diagnosis, _named(lent), data, test_data))
     finish(at_least(diagnosis.grade, fail_on), answer.exit_zero)  # type: ignore[arg-type]
 
 
-def _named(target: str, checkpoint: str | None, model_kwargs: list[str] | None) -> str:
-    """The model as a command line names it."""
-    weights = [] if checkpoint is None else ["--checkpoint", checkpoint]
-    return shlex.join(
-        [target, *weights, *(["--model-kwargs", *model_kwargs] if model_kwargs else [])]
-    )
+_NAMING = ("checkpoint", "model_kwargs", "forward", "root", "image_size", "batch_size", "device")
+
+
+def _named(lent: Lent) -> str:
+    """The model as a command line names it, with how it and its data are taken."""
+    words = [lent.target]
+    usual = Lent(lent.target)
+    for name in _NAMING:
+        value = getattr(lent, name)
+        if value != getattr(usual, name):
+            values = value if isinstance(value, list) else [str(value)]
+            words += [f"--{name.replace('_', '-')}", *values]
+    return shlex.join(words)
 
 
 def _filled_in(diagnosis: Diagnosis, target: str, data: str, test_data: str | None) -> Diagnosis:

@@ -26,6 +26,7 @@ from varshift._cli.options import (
 )
 from varshift._cli.output import say
 from varshift._cli.ranks import ranks
+from varshift._files import unreadable
 from varshift.errors import DataError, ForwardError, ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -133,6 +134,7 @@ class Lent:
 
     def _loaded(self) -> tuple[Any, list[str]]:
         from varshift._loading import (
+            file_and_key,
             is_checkpoint,
             keywords_of,
             load_checkpoint,
@@ -141,9 +143,9 @@ class Lent:
         )
 
         if self.checkpoint and not is_checkpoint(self.checkpoint):
-            said = f"--checkpoint: there is no file {self.checkpoint!r}"
-            if Path(self.checkpoint).is_dir():
-                raise UsageError(f"{said}, that is a folder: name a file in it")
+            said = f"--checkpoint: {unreadable(file_and_key(self.checkpoint)[0])}"
+            if os.path.isdir(self.checkpoint):
+                said += " without weights of TensorFlow: name a file in it"
             raise UsageError(said)
         keywords = keywords_of(self.model_kwargs)
         notes: list[str] = []

@@ -14,6 +14,7 @@ import typer
 from varshift._cli.command import examples
 from varshift._cli.options import Debug, TextOrJson
 from varshift._cli.output import draw, known, say, write, written
+from varshift._files import unreadable
 from varshift.errors import UsageError
 
 if TYPE_CHECKING:
@@ -228,8 +229,8 @@ def _grown(records: str | None, page: Path) -> Path | None:
 def _read(records: str) -> list[dict[str, Any]]:
     from varshift.reproduce import read_lines
 
-    if not Path(records).is_file():
-        raise UsageError(f"--from: there is no file {records!r}")
+    if said := unreadable(records):
+        raise UsageError(f"--from: {said}")
     return read_lines(Path(records))
 
 

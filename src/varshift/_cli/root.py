@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import sys
+import sysconfig
 import traceback
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,7 +21,7 @@ from varshift._cli.explain import explain
 from varshift._cli.footprint import footprint
 from varshift._cli.inspect import inspect
 from varshift._cli.measure import measure
-from varshift._cli.output import say
+from varshift._cli.output import PipeClosed, emptied, put, say
 from varshift._cli.predict import predict
 from varshift._cli.ranks import Ending, OtherRankFailed, ranked
 from varshift._cli.recalibrate import recalibrate
@@ -64,12 +67,15 @@ def _root(
     version: Annotated[bool, typer.Option("--version", help="print the version")] = False,
 ) -> None:
     if version:
-        print(f"varshift {__version__}")
+        put(f"varshift {__version__}\n")
         raise typer.Exit
 
 
 def main() -> None:
     """The entry point: an error becomes a sentence on stderr and its exit code."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us: nobody wants to know
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         # A terminal or a pipe in ASCII must not cost the answer: Δ is written as \u0394 there.
         if isinstance(stream, io.TextIOWrapper):
@@ -83,9 +89,12 @@ def main() -> None:
 
 def _ended(arguments: list[str]) -> Ending:
     """Run the command; how it ends."""
-    debug = "--debug" in arguments
+    debug, ours = "--debug" in arguments, sys.stdout
     try:
-        app(arguments)
+        try:
+            app(arguments)
+        finally:
+            emptied()
     except VarshiftError as error:
         if debug:
             traceback.print_exc(file=sys.__stderr__)
@@ -94,6 +103,8 @@ def _ended(arguments: list[str]) -> Ending:
     except KeyboardInterrupt:
         return Ending(_INTERRUPTED, _interrupted())
     except SystemExit as leaving:
+        if sys.stdout is not ours:  # Typer's own, in place of one that nobody reads: of the help
+            return Ending(PipeClosed.CODE)
         code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
         # Typer takes the interrupt itself, and says nothing.
         return Ending(code, _interrupted() if code == _INTERRUPTED else "")
@@ -101,9 +112,18 @@ def _ended(arguments: list[str]) -> Ending:
         if debug:
             traceback.print_exc(file=sys.__stderr__)
         # The verbs turn what models raise into sentences; what is left came out of a data loader.
-        said = f"error: {type(error).__name__}: {error} (--debug shows where)"
-        return Ending(LentError.exit_code, said)
+        return Ending(LentError.exit_code, f"error: {type(error).__name__}: {error} {_at(error)}")
     return Ending(0)
+
+
+def _at(error: BaseException) -> str:
+    """Where it was raised: the last line that is no library's, and none of ours."""
+    libraries = {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
+    passed = (*libraries, str(Path(__file__).parents[1]), "<")
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [each for each in frames if not each.filename.startswith(passed)]
+    how = "--debug shows the way there"
+    return f"(at {own[-1].filename}:{own[-1].lineno}; {how})" if own else "(--debug shows where)"
 
 
 def several(arguments: list[str]) -> list[str]:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from varshift._engine import put, same_bits
+from varshift._files import unreadable
 from varshift._loading.fitting import misfits
 from varshift._loading.foreign import Mismatch, laid, read_foreign, source_of, unread
 from varshift._loading.layouts import fitting_set, told
@@ -36,7 +37,7 @@ def is_checkpoint(path: str | Path) -> bool:
     A key may stand behind it, as in `weights.pt#ema`.
     """
     file = file_and_key(path)[0]
-    return file.is_file() or source_of(file) is not None
+    return os.path.isfile(file) or source_of(file) is not None
 
 
 def file_and_key(path: str | Path) -> tuple[Path, str]:
@@ -92,8 +93,8 @@ def _foreign(model: nn.Module, path: Path, notes: list[str]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> Any:
-    if not path.is_file():
-        raise CheckpointError(f"there is no checkpoint {str(path)!r}")
+    if said := unreadable(path):
+        raise CheckpointError(said)
     if said := unread(path):
         raise CheckpointError(f"{str(path)!r} {said}")
     if path.suffix == ".safetensors":
