@@ -151,6 +151,9 @@ def test_what_holds_no_numbers_says_why_and_what_to_save(tmp_path):
         torch.save(held, tmp_path / "held.pt")
         with pytest.raises(DataError, match="sparse, quantised or without values"):
             load_data(str(tmp_path / "held.pt"))
+    torch.save(torch.nn.Linear(2, 3), tmp_path / "held.pt")
+    with pytest.raises(DataError, match="holds more than tensors, and reading it would run code"):
+        load_data(str(tmp_path / "held.pt"))
     torch.save(torch.ones(0, 3), tmp_path / "held.pt")
     with pytest.raises(DataError, match=r"holds no samples: its shape is \(0, 3\)"):
         load_data(str(tmp_path / "held.pt"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -93,7 +94,11 @@ def read_baseline(path: str | Path, option: str = "--baseline") -> Baseline:
 
     Raises UsageError for no such file, and for one that is neither.
     """
+    if not str(path):
+        raise UsageError(f"{option} is empty; give a value, or leave the option out")
     path = Path(path)
+    if os.path.isdir(path):
+        raise UsageError(f"{option} {str(path)!r} is a folder; name the file in it")
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -74,7 +75,9 @@ def print_rule(code: str) -> None:
         f"Read on: {rule.page}" + (f", {rule.source}" if rule.source else ""),
         f"\n{rule_page(rule.code)}",
     )
-    put("".join(f"{line}\n" for line in lines))
+    head, page = lines[:-1], lines[-1]
+    put("".join(f"{textwrap.fill(line, 80, break_long_words=False)}\n" for line in head))
+    put(f"{page}\n")
 
 
 def repository() -> Path:

@@ -17,6 +17,7 @@ from typing import Any, get_type_hints
 import typer
 
 from varshift._cli.output import PipeClosed, apart
+from varshift._cli.wording import whence
 from varshift.errors import ModelError, WriteError
 
 __all__ = ["SETTINGS", "add_command", "epilog", "examples", "spread"]
@@ -106,10 +107,7 @@ def _ends_by_itself() -> Iterator[None]:
             raise PipeClosed from None
         raise
     except (EOFError, BrokenPipeError) as error:
-        raise ModelError(
-            f"the model, its data or --forward raised {type(error).__name__}: {error} "
-            "(--debug shows where)"
-        ) from error
+        raise ModelError(f"{type(error).__name__}: {error} {whence(error)}") from error
     except SystemExit as leaving:
         raise ModelError(
             f"the model, its data or --forward called sys.exit({leaving.code!r}), and nothing was "

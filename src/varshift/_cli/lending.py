@@ -56,6 +56,10 @@ class Lent:
         for option in ("checkpoint", "root", "device", "forward"):
             if getattr(self, option) == "":  # a variable of the shell that was never set
                 raise UsageError(f"--{option} is empty; give a value, or leave the option out")
+        for option in ("batch_size", "image_size"):
+            value = getattr(self, option)
+            if value is not None and value < 1:
+                raise UsageError(f"--{option.replace('_', '-')} is {value}; it must be at least 1")
 
     @cached_property
     def model(self) -> Any:
@@ -162,8 +166,6 @@ class Lent:
         """How pictures are prepared for the model, should the data be some."""
         from varshift._loading import Pictures, keywords_of
 
-        if self.image_size is not None and self.image_size < 1:
-            raise UsageError(f"--image-size is {self.image_size}; it must be at least 1")
         return Pictures(self.model, self.target, keywords_of(self.model_kwargs), self.image_size)
 
 

@@ -198,6 +198,8 @@ def takes_weights(out: str) -> None:
     """Refuse an --out that weights cannot be written to, before any work is done for them."""
     from varshift._loading import refuse_unwritable
 
+    if not out:
+        raise UsageError("--out is empty; name a file for the weights, as in fixed.safetensors")
     refuse_unwritable(out)
     if os.path.isdir(Path(out)):
         raise UsageError(f"--out {out!r} is a folder; name a file in it, as in {out}/fixed.pt")

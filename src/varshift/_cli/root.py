@@ -6,7 +6,6 @@ import io
 import os
 import re
 import sys
-import sysconfig
 import traceback
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +27,7 @@ from varshift._cli.recalibrate import recalibrate
 from varshift._cli.repair import repair
 from varshift._cli.reproduce import reproduce
 from varshift._cli.theory import theory
-from varshift._cli.wording import worded
+from varshift._cli.wording import whence, worded
 from varshift._version import __version__
 from varshift.errors import LentError, VarshiftError
 
@@ -112,18 +111,9 @@ def _ended(arguments: list[str]) -> Ending:
         if debug:
             traceback.print_exc(file=sys.__stderr__)
         # The verbs turn what models raise into sentences; what is left came out of a data loader.
-        return Ending(LentError.exit_code, f"error: {type(error).__name__}: {error} {_at(error)}")
+        said = f"error: {type(error).__name__}: {error} {whence(error)}"
+        return Ending(LentError.exit_code, said)
     return Ending(0)
-
-
-def _at(error: BaseException) -> str:
-    """Where it was raised: the last line that is no library's, and none of ours."""
-    libraries = {sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")}
-    passed = (*libraries, str(Path(__file__).parents[1]), "<")
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [each for each in frames if not each.filename.startswith(passed)]
-    how = "--debug shows the way there"
-    return f"(at {own[-1].filename}:{own[-1].lineno}; {how})" if own else "(--debug shows where)"
 
 
 def several(arguments: list[str]) -> list[str]:

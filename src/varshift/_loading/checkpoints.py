@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from varshift._counting import counted, verb
 from varshift._engine import put, same_bits
 from varshift._files import unreadable
 from varshift._loading.fitting import misfits
@@ -66,6 +67,10 @@ def load_checkpoint(model: nn.Module, path: str | Path) -> tuple[str, ...]:
         MissingExtraError: the file is of another framework, whose reader is not installed.
     """
     path, key = file_and_key(path)
+    if os.path.isfile(path) and not path.stat().st_size:
+        raise CheckpointError(
+            f"{str(path)!r} is empty: whatever wrote it did not end; save it anew"
+        )
     notes: list[str] = []
     place = ""
     if source_of(path) is not None:
@@ -80,7 +85,16 @@ def load_checkpoint(model: nn.Module, path: str | Path) -> tuple[str, ...]:
         notes.extend(told(taken, path))
     _refuse_misfits(found, model, path, place)
     _load(found, model, path)
+    if spoilt := [name for name, value in model.state_dict().items() if _holds_nan(value)]:
+        held = f"{counted(len(spoilt), 'tensor')} of the checkpoint {verb(len(spoilt), 'hold')}"
+        notes.append(f"{held} NaN, the first {quoted(spoilt[0])}")
     return tuple(notes)
+
+
+def _holds_nan(value: Any) -> bool:
+    if not isinstance(value, Tensor) or is_lazy(value) or not value.is_floating_point():
+        return False
+    return bool(value.isnan().any())
 
 
 def _foreign(model: nn.Module, path: Path, notes: list[str]) -> dict[str, Any]:

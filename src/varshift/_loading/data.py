@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import pickle
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -92,8 +93,15 @@ def load_data(
         return every(load_factory(spec), shard, notes)
     raise UsageError(
         f"--data {spec!r} is no file of inputs (.pt, .npy, .npz, .safetensors), no folder of "
-        f"pictures or of datasets, no module:factory and none of {', '.join(NAMES)}"
+        f"pictures or of datasets, no module:factory and none of {', '.join(NAMES)}{_meant(spec)}"
     )
+
+
+def _meant(spec: str) -> str:
+    """A hint for a file of code without the name of what is in it."""
+    if not spec.endswith(".py") or not os.path.isfile(spec):
+        return ""
+    return f"; name what gives the batches, as in {spec}:train_loader"
 
 
 def _as_model(inputs: Tensor, pictures: Pictures | None, notes: list[str]) -> Tensor:
@@ -178,6 +186,11 @@ def _inputs(
         raise DataError(said)
     try:
         found: Any = _read(path)
+    except pickle.UnpicklingError as error:
+        raise DataError(
+            f"{str(path)!r} holds more than tensors, and reading it would run code: refused. Save "
+            "the inputs alone, as a tensor of shape (N, …), or give --data as file.py:loader"
+        ) from error
     except Exception as error:
         why = (str(error).strip().splitlines() or ["no message"])[0]
         raise DataError(

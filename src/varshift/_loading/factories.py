@@ -189,6 +189,9 @@ def _a(name: str) -> str:
 
 
 def _from_import(name: str) -> ModuleType:
+    if name.startswith("."):  # which import takes for a name within a package
+        file = f"for a file write {name}.py:…" if "/" in name else "name it from the top"
+        raise UsageError(f"{name!r} is no module of the path or of this folder; {file}")
     with _here_on_path():
         try:
             with _alone(name):
@@ -197,7 +200,7 @@ def _from_import(name: str) -> ModuleType:
             if error.name is not None and (name + ".").startswith(error.name + "."):
                 raise UsageError(
                     f"there is no module {name!r} on the path or in this folder; for a file write "
-                    f"{name.replace('.', '/')}.py:…"
+                    f"{name if '/' in name else name.replace('.', '/')}.py:…"
                 ) from error
             raise UsageError(f"importing {name!r} failed: {error}") from error
         except (Exception, SystemExit) as error:

@@ -81,8 +81,8 @@ class Prediction(Result):
         >>> {path: round(drop_p, 2) for path, drop_p in found.items()}  # 1 − 1/1.25, mean 0
         {'1': 0.2, '': 0.2}
         """
-        if not max_severity > 1:
-            raise UsageError(f"max_severity is {max_severity}; pass a number above 1")
+        if not 1 < max_severity < math.inf:
+            raise UsageError(f"max_severity is {max_severity}; pass a finite number above 1")
         found = {
             path: drop_p_of(site.largest_tau(max_severity))
             for path, site in self.sites.items()
