@@ -160,6 +160,9 @@ def test_an_answer_and_a_page_have_files_of_their_own(varshift):
             "; name what gives the batches, as in",
         ),
         (("inspect", "./net:make", "--input-shape", "8"), "no module of the path or of this fol"),
+        (("explain", *MADE, "--test-data", ""), "error: --test-data is empty; give a file"),
+        (("diagnose", *MADE, "--held-out", "nope"), "error: --held-out 'nope' is no file of inp"),
+        (("repair", *MADE, "--held-out", "digits:x"), "error: --held-out 'digits:x': 'digits' has"),
         (("demo", "--epochs", "0"), "--epochs is 0; it must be at least 1"),
         (
             ("check", "net.py:make", "--baseline", "a.json", "--write-baseline", "b.json"),

@@ -102,9 +102,10 @@ def read_baseline(path: str | Path, option: str = "--baseline") -> Baseline:
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
+        how = f"; write it first: varshift check … --write-baseline {shlex.quote(str(path))}"
         raise UsageError(
-            f"{option} {str(path)!r} cannot be read ({error.strerror}); "
-            f"write it first: varshift check … --write-baseline {shlex.quote(str(path))}"
+            f"{option} {str(path)!r} cannot be read ({error.strerror})"
+            f"{how if isinstance(error, FileNotFoundError) else ''}"
         ) from error
     except (ValueError, RecursionError) as error:  # which brackets within brackets end with
         raise UsageError(f"{option} {str(path)!r} is no JSON: {error}") from error

@@ -58,14 +58,17 @@ def diagnose(
     with constructions() as built:
         model = lent.model
 
-    def batches(spec: str) -> Any:
-        return lent.batches(spec, labelled=held_out is not None)  # judged by labels, if any
+    def batches(spec: str | None, option: str) -> Any:
+        if spec is None:
+            return None
+        judged = held_out is not None  # by labels, if any
+        return lent.batches(spec, labelled=judged, option=option)
 
     diagnosis = verb(
         model,
-        batches(data),
-        None if test_data is None else batches(test_data),
-        None if held_out is None else batches(held_out),
+        batches(data, "--data"),
+        batches(test_data, "--test-data"),
+        batches(held_out, "--held-out"),
         max_samples=shared(max_samples),
         progress=True,
         forward=lent.function,

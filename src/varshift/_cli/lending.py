@@ -76,15 +76,15 @@ class Lent:
         _say_all(notes)
         return model
 
-    def batches(self, data: str, *, labelled: bool = False) -> Any:
-        """Batches of what `data` names, those of this rank."""
+    def batches(self, data: str, *, labelled: bool = False, option: str = "--data") -> Any:
+        """Batches of what `data` names, those of this rank; refusals name the option."""
         from varshift._loading import load_data
 
         notes: list[str] = []
         pictures, here = self._pictures, ranks()
 
         def loaded() -> Any:
-            with _same_folder():
+            with _same_folder(), _named_by(option):
                 return load_data(
                     data,
                     root=self.root,
@@ -190,6 +190,17 @@ def shaped(shapes: Sequence[str] | None) -> Iterator[None]:
             f"{error}. --input-shape {shapes[0]} is the shape of one sample, without the batch, "
             "and makes random floats: for token ids and the like give --data"
         ) from error
+
+
+@contextmanager
+def _named_by(option: str) -> Iterator[None]:
+    """Every set of data is named in the same ways, of which refusals speak as --data."""
+    try:
+        yield
+    except (UsageError, DataError) as error:
+        if option == "--data" or type(error) not in (UsageError, DataError):
+            raise
+        raise type(error)(str(error).replace("--data", option)) from error
 
 
 @contextmanager
