@@ -175,3 +175,9 @@ def test_a_damaged_copy_of_a_named_set_is_named(tmp_path, name, file):
     (tmp_path / file).write_bytes(b"junk")
     with pytest.raises(DataError, match=rf"the copy of {name} in '{tmp_path}' cannot be read"):
         load_images(name, tmp_path)
+
+
+def test_a_batch_of_all_samples_by_any_larger_number(tmp_path):
+    np.save(tmp_path / "x.npy", np.ones((10, 3), np.float32))
+    (batch,) = load_data(str(tmp_path / "x.npy"), batch_size=10**30)
+    assert batch.shape == (10, 3)

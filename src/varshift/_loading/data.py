@@ -155,6 +155,7 @@ def _batches(
     inputs: Tensor, labels: Tensor | None, batch_size: int, labelled: bool, shard: Shard
 ) -> Any:
     rank, ranks = shard
+    batch_size = min(batch_size, len(inputs))  # torch takes no more than 64 bits
     own = inputs.split(batch_size)[rank::ranks]
     if not labelled or labels is None:
         return own

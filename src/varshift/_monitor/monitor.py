@@ -15,7 +15,7 @@ from varshift._monitor.apart import refuse_shared
 from varshift._monitor.looks import Looks
 from varshift._monitor.memory import remember, remembered, told
 from varshift._monitor.pace import Pace
-from varshift.errors import DataError, UsageError, VarianceShiftWarning, VarshiftError
+from varshift.errors import DataError, UsageError, VarianceShiftWarning, VarshiftError, listed
 from varshift.results import Monitored, MonitoredNorm, Monitoring
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Monitor"]
 
 _FOR_EVER = 1 << 62  # calls
+_STATE = ("steps", "pace", "history", "looks", "warned")  # what is in every version's
 
 
 class Monitor:
@@ -188,7 +189,15 @@ class Monitor:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where `state_dict` was taken. The model is traced anew at the next step."""
+        """Go on where `state_dict` was taken. The model is traced anew at the next step.
+
+        Raises:
+            UsageError: what is no such state; the monitor is then as it was.
+        """
+        if missing := [name for name in _STATE if name not in state]:
+            raise UsageError(
+                f"the state has no {listed(missing)}; pass what a monitor's state_dict() gave"
+            )
         self._timed, self._untimed, self._awaited = state["steps"], 0, state["steps"] + 1
         self._pace.resume(state["pace"])
         self.history = [remembered(record) for record in state["history"]]
