@@ -242,7 +242,7 @@ def emptied() -> None:
 
     Raises as `put` does where it cannot.
     """
-    if sys.__stdout__ is not None:
+    if sys.__stdout__ is not None and not sys.__stdout__.closed:
         with _unread(sys.__stdout__):
             sys.__stdout__.flush()
 
