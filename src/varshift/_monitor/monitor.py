@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from numbers import Integral
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -315,11 +315,11 @@ def _synchronised() -> bool:
 
 
 def _refuse(budget: float, every: int | None, threshold: float, window: int) -> None:
-    if not 0 < budget <= 1:
+    if not (isinstance(budget, Real) and 0 < budget <= 1):
         raise UsageError(f"budget is {budget}; pass a share of the time in (0, 1], as in 0.01")
     if every is not None and not _is_whole(every):
         raise UsageError(f"every is {every!r}; pass a whole number of steps, 1 or more")
-    if not threshold >= 1:
+    if not (isinstance(threshold, Real) and threshold >= 1):
         raise UsageError(f"threshold is {threshold}; pass a severity of 1 or more, as 1.1")
     if not _is_whole(window):
         raise UsageError(f"window is {window!r}; pass a whole number of looks, 1 or more")
