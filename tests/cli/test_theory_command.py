@@ -65,6 +65,7 @@ def test_json_is_nothing_but_json():
         ("direct --sigma 1e200 --mean 0 --var 1", "error: --sigma is 1e+200; pass a finite"),
         ("direct --tau 1 --mean 0 --var=-1", "error: --var is -1.0; pass a number of 0 or more"),
         ("angle --d 1", "error: --d is 1; pass a whole number, 2 or more"),
+        ("direct --tau=-1 --mean 0 --var 1", "error: --tau is -1.0; pass a finite number, 0 or"),
         ("moments softmax", "pass one of celu"),
         ("angle --d 9 --format html", "none of text, json"),
     ],

@@ -160,8 +160,10 @@ def amount(
             f"{', '.join(units)}"
         )
     ((unit, value),) = given.items()
-    if not math.isfinite(_TAU_OF[unit](value)):
+    tau = _TAU_OF[unit](value)
+    if tau == math.inf:  # a number whose square is beyond all numbers, say
         raise UsageError(f"{unit} is {value}; pass a finite number, of a finite relative variance")
+    theory.Noise(tau)  # refuses what is no relative variance
     return Amount(unit, value)
 
 
