@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from varshift._files import replacing
+from varshift._files import forbidden, replacing, unreadable
 from varshift.errors import WriteError
 
 
@@ -220,3 +220,32 @@ def test_a_name_as_long_as_names_may_be(tmp_path, name):
         fresh.write_text("now")
     assert (tmp_path / name).read_text() == "now"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+LONG = "x" * 300  # longer than names may be, at which pathlib raises
+
+
+def test_what_cannot_be_read_is_said(tmp_path, monkeypatch):
+    file = tmp_path / "held.bin"
+    assert unreadable(file) == f"there is no file {str(file)!r}"
+    assert unreadable(tmp_path) == f"{str(tmp_path)!r} is a folder"
+    file.write_bytes(b"held")
+    assert unreadable(file) == ""
+    assert unreadable(file / "within") == f"there is no file {str(file / 'within')!r}"
+    assert "cannot be read (File name too long)" in unreadable(LONG)
+    assert "cannot be read (embedded null" in unreadable("a\0b")
+    assert "is a pipe or a device" in unreadable(os.devnull)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert unreadable(file) == f"{str(file)!r} cannot be read (no right to)"
+
+
+def test_what_cannot_be_written_is_known_beforehand(tmp_path, monkeypatch):
+    file = tmp_path / "held.bin"
+    assert forbidden(file) == ""
+    assert forbidden(LONG) == "File name too long"
+    link = tmp_path / "link"
+    link.symlink_to(Path(LONG))
+    assert forbidden(link) == "File name too long"
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert forbidden(file) == "no right to write into its folder"
+    assert forbidden(os.devnull) == ""  # not replaced, but written into

@@ -8,6 +8,7 @@ import re
 import secrets
 import shutil
 import signal
+import stat
 import sys
 import tempfile
 import time
@@ -17,9 +18,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
-from varshift.errors import WriteError
+from varshift.errors import WriteError, quoted
 
-__all__ = ["discarding", "is_stream", "replacing"]
+__all__ = ["discarding", "forbidden", "is_stream", "replacing", "unreadable"]
 
 _SHOWN = 32  # letters of a name that the new file's begins with: names end at 255 bytes
 _PATIENCE = 5.0  # seconds in which somebody may begin to read from a pipe
@@ -88,7 +89,43 @@ def is_stream(path: Path) -> bool:
     """Whether this is a pipe, a device or an open file: written into, since it has no contents."""
     if _descriptor(path) is not None:
         return True
-    return path.exists() and not path.is_file() and not path.is_dir()
+    # Not by `Path.exists`, which raises for a name longer than names may be.
+    return os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+
+
+def unreadable(path: str | Path) -> str:
+    """Why no file can be read there, as the beginning of a sentence; "" where one can.
+
+    >>> unreadable("nowhere/weights.pt")
+    "there is no file 'nowhere/weights.pt'"
+    """
+    name = quoted(str(path))
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return f"there is no file {name}"
+    except (OSError, ValueError) as error:
+        return f"{name} cannot be read ({getattr(error, 'strerror', None) or error})"
+    if stat.S_ISDIR(mode):
+        return f"{name} is a folder"
+    if not stat.S_ISREG(mode):
+        return f"{name} is a pipe or a device, and is read more than once: copy it to a file"
+    return "" if os.access(path, os.R_OK) else f"{name} cannot be read (no right to)"
+
+
+def forbidden(path: str | Path) -> str:
+    """What the system has against a file there, before it is written; "" for nothing."""
+    if is_stream(Path(path)):
+        return ""
+    place = os.path.realpath(path)  # a link goes on pointing where it points
+    try:
+        os.lstat(place)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        return error.strerror or str(error)
+    folder = os.path.dirname(place)
+    return "" if os.access(folder, os.W_OK | os.X_OK) else "no right to write into its folder"
 
 
 def _moved(fresh: Path, path: Path) -> None:
@@ -167,7 +204,7 @@ def _descriptor(path: Path) -> int | None:
         if own.fullmatch(folder):
             return int(path.name) if path.name.isdecimal() else None
         path = Path(folder, path.name)
-        if not path.is_symlink():
+        if not os.path.islink(path):
             return None
         path = Path(folder, os.readlink(path))
     return None

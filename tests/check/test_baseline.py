@@ -140,6 +140,9 @@ def test_a_baseline_names_no_file_and_no_line(tmp_path):
     assert baseline_of(found(WORST, EXACT)) == baseline_of(found(EXACT, WORST))
 
 
+TOLD = {"code": "VS101", "place": "norm", "noises": ["drop"], "severity": 2.0}
+
+
 @pytest.mark.parametrize(
     ("text", "match"),
     [
@@ -149,6 +152,15 @@ def test_a_baseline_names_no_file_and_no_line(tmp_path):
         ('{"schema": "varshift.measurement/1"}', "its schema is 'varshift.measurement/1'"),
         ('{"schema": "varshift.baseline/1", "findings": [{"code": 1}]}', "without its code"),
         ('{"schema": "varshift.baseline/1"}', "without its code, place"),
+        *(
+            (json.dumps({"schema": "varshift.baseline/1", "findings": [held]}), "without its code")
+            for held in (
+                TOLD | {"severity": "large"},
+                TOLD | {"severity": math.nan},
+                TOLD | {"noises": "drop"},
+            )
+        ),
+        ("[" * 100_000, "is no JSON"),
     ],
 )
 def test_a_file_that_is_none(tmp_path, text, match):

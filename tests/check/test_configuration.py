@@ -152,3 +152,14 @@ def test_files_are_found_from_the_tables_folder(tmp_path, key, value, placed):
     away = tmp_path.resolve() / "elsewhere" / "net.py"
     write(tmp_path, f'[tool.varshift]\ntarget = "{away.as_posix()}:make"\n')
     assert configuration(inner).target == f"{away}:make"
+
+
+def test_a_file_that_may_not_be_read_is_said(tmp_path, monkeypatch):
+    write(tmp_path, "[tool.varshift]\n")
+
+    def refused(self, *_, **__):
+        raise PermissionError(13, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "read_text", refused)
+    with pytest.raises(vs.UsageError, match=r"pyproject.toml cannot be read \(Permission denied"):
+        configuration(tmp_path)

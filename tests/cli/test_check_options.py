@@ -136,3 +136,23 @@ def test_data_are_not_made_up(varshift, tmp_path):
     )
     code, out, _ = varshift("net.py:make", "--data", "data.py:train")
     assert (code, "made up" in out) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("--out", "--report"),
+        ("--out", "--fix"),
+        ("--report", "--write-baseline"),
+        ("--fix", "--write-baseline"),
+    ],
+)
+def test_two_answers_have_two_files(varshift, one, other):
+    code, out, error = varshift("net.py:make", *SHAPE, one, "a.html", other, "./a.html")
+    assert (code, out) == (2, "")
+    assert f"{one} and {other} both name './a.html'" in error
+    assert not Path("a.html").exists()
+
+
+def test_two_answers_may_go_to_one_device(varshift):
+    assert varshift("net.py:make", *SHAPE, "--out", "/dev/null", "--fix", "/dev/null")[0] == 1

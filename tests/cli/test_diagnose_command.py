@@ -7,6 +7,8 @@ import json
 import pytest
 
 from problems.commands import varshift
+from varshift._cli.diagnose import _named
+from varshift._cli.lending import Lent
 
 NETS = """
 import torch
@@ -93,3 +95,13 @@ def test_a_grade_that_is_none_of_them_is_usage(here):
     done = diagnose(here, "noisy", "--data", "net.py:batches", "--fail-on", "none")
     assert done.returncode == 2
     assert "--fail-on 'none' is none of mild, clear, severe" in done.stderr
+
+
+def test_commands_to_copy_take_model_and_data_as_this_one_did():
+    given = {"checkpoint": "my weights.pt", "model_kwargs": ["drop=0.3", "classes=4"]}
+    lent = Lent("net.py:make", **given, forward="net.py:take", batch_size=32, device="cuda")
+    assert _named(lent) == (
+        "net.py:make --checkpoint 'my weights.pt' --model-kwargs drop=0.3 classes=4 "
+        "--forward net.py:take --batch-size 32 --device cuda"
+    )
+    assert _named(Lent("net.py:make")) == "net.py:make"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -98,13 +99,13 @@ def test_which_entry_is_taken_for_the_inputs_is_said(varshift):
     assert "entries" not in varshift("inspect", "net.py:make", "--data", "data.npz")[2]
 
 
-@pytest.mark.parametrize("bound", ["1", "0.5", "nan"])
+@pytest.mark.parametrize("bound", ["1", "0.5", "nan", "inf"])
 def test_a_bound_that_is_none_is_refused_before_any_work(varshift, bound):
     code, out, error = varshift(
         *("predict", *MADE, "--max-severity", bound, "--format", "json", "--out", "p.json")
     )
     assert (code, out, Path("p.json").exists()) == (2, "", False)
-    assert "pass a number above 1" in error
+    assert "pass a finite number above 1" in error
     assert "imported" not in error
 
 
@@ -137,8 +138,31 @@ def test_an_answer_and_a_page_have_files_of_their_own(varshift):
         (("inspect", "net.py:needs", "--input-shape", "8"), "it needs 'width', 'depth'; write a"),
         (("inspect", "net.py:make:more", "--input-shape", "8"), "is no target; write package"),
         (("measure", "net.py:make", "--data", "digits:nope"), "'digits' has the parts train and"),
-        (("measure", *MADE, "--checkpoint", "."), "there is no file '.', that is a folder"),
-        (("predict", *MADE, "--width", "inf"), "width is inf; pass a factor above 0"),
+        (("measure", *MADE, "--checkpoint", "."), "'.' is a folder without weights of TensorFlow"),
+        (("predict", *MADE, "--width", "inf"), "error: --width is inf; pass a factor above 0"),
+        (("predict", *MADE, "--noise", "1=2"), "--noise '1=2': drop_p is 2.0; pass a probability"),
+        (("predict", *MADE, "--noise", "1=beta:2"), "--noise '1=beta:2': beta is 2.0; pass a num"),
+        (
+            ("measure", *MADE, "--max-samples", "0"),
+            "error: --max-samples is 0; it must be",
+        ),
+        (("measure", *MADE, "--image-size", "0"), "error: --image-size is 0; it must be at least"),
+        (("check", "net.py:make", "--input-shape", "8", "--batch-size", "0"), "--batch-size is 0"),
+        (("check", *MADE, "--ignore", "VS"), "select and ignore leave no code, so nothing would"),
+        (("check", *MADE, "--baseline", ""), "--baseline is empty; give a value, or leave"),
+        (("check", *MADE, "--baseline", "."), "--baseline '.' is a folder; name the file in it"),
+        (("repair", *MADE, "--method", "best"), "error: --method 'best' is none of auto"),
+        (("repair", *MADE, "--seed", str(10**20)), "error: --seed is 100000000000000000000; pass"),
+        (("repair", *MADE, "--out", ""), "--out is empty; name a file for the weights"),
+        (("demo", "--seed", str(10**20)), "--seed is 100000000000000000000; pass 0 or more"),
+        (
+            ("measure", "net.py:make", "--data", "net.py"),
+            "; name what gives the batches, as in",
+        ),
+        (("inspect", "./net:make", "--input-shape", "8"), "no module of the path or of this fol"),
+        (("explain", *MADE, "--test-data", ""), "error: --test-data is empty; give a file"),
+        (("diagnose", *MADE, "--held-out", "nope"), "error: --held-out 'nope' is no file of inp"),
+        (("repair", *MADE, "--held-out", "digits:x"), "error: --held-out 'digits:x': 'digits' has"),
         (("demo", "--epochs", "0"), "--epochs is 0; it must be at least 1"),
         (
             ("check", "net.py:make", "--baseline", "a.json", "--write-baseline", "b.json"),
@@ -242,3 +266,93 @@ def test_a_model_that_changes_the_folder_gives_it_back(varshift):
     )
     assert code == 1, error
     assert (Path.cwd(), Path("found.txt").is_file()) == (here, True)
+
+
+ENDING = """
+import torch
+
+
+def ends():
+    yield torch.randn(32, 8)
+    raise EOFError("Ran out of input")
+
+
+def breaks():
+    yield torch.randn(32, 8)
+    raise BrokenPipeError(32, "Broken pipe")
+
+
+def fails():
+    yield torch.randn(32, 8)
+    raise KeyError("image")
+"""
+
+
+@pytest.mark.parametrize(
+    ("data", "said", "line"),
+    [
+        ("ends", "EOFError: Ran out of input", 7),
+        ("breaks", "BrokenPipeError: [Errno 32] Broken pipe", 12),
+        ("fails", "KeyError: 'image'", 17),
+    ],
+)
+def test_what_data_raise_is_no_finding(varshift, data, said, line):
+    """Typer takes the end of a file and a closed pipe for its own, and ends with 1."""
+    Path("ending.py").write_text(ENDING, encoding="utf-8")
+    code, out, error = varshift("measure", "net.py:make", "--data", f"ending.py:{data}")
+    assert (code, out) == (3, "")
+    assert f"error: {said} (raised by the data while batch 1 was fetched, at " in error
+    assert f"ending.py:{line}; --debug shows all)" in error
+
+
+LONG = "x" * 300  # longer than names may be, at which pathlib raises
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--data", LONG), 2, "is no file of inputs"),
+        (("--data", f"{LONG}.npy"), 3, "cannot be read (File name too long)"),
+        (("--data", f"{LONG}:train"), 2, "there is no module"),
+        (("--data", "cifar10", "--root", f"{LONG}.npz"), 3, "(File name too long)"),
+        (("--checkpoint", LONG), 2, "(File name too long)"),
+        (("--checkpoint", f"{LONG}.pt#ema"), 2, "(File name too long)"),
+        (("--forward", f"{LONG}.py:take"), 2, "(File name too long)"),
+        (("--out", LONG), 2, "cannot be written (File name too long)"),
+        (("--report", f"{LONG}.html"), 2, "cannot be written (File name too long)"),
+    ],
+)
+def test_a_name_longer_than_names_may_be(varshift, arguments, code, said):
+    given = () if "--data" in arguments else ("--data", "net.py:train")
+    ended, out, error = varshift("measure", "net.py:make", *given, *arguments)
+    assert (ended, out) == (code, "")
+    assert said in error
+    assert "shows where" not in error
+
+
+@pytest.mark.parametrize("target", [LONG, f"{LONG}.py:make", f"{LONG}:make", f"hf:./{LONG}"])
+def test_a_target_longer_than_names_may_be(varshift, target):
+    code, out, error = varshift("inspect", target, "--input-shape", "8")
+    assert (code, out) == (2, "")
+    assert "shows where" not in error
+
+
+def test_a_folder_without_a_right_is_refused_before_any_work(varshift, monkeypatch):
+    right = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: mode == os.R_OK and right(path, mode))
+    for out in ("found.json", "found.html"):
+        code, _, error = varshift("measure", "net.py:none", "--data", "x.npy", "--out", out)
+        assert code == 2
+        assert "cannot be written (no right to write into its folder)" in error
+    given = ("net.py:none", "--data", "x.npy", "--out", "fixed.pt")
+    code, _, error = varshift("recalibrate", *given)
+    assert code == 2
+    assert "'fixed.pt' cannot be written (no right to write into its folder)" in error
+
+
+def test_a_file_without_a_right_is_said(varshift, monkeypatch):
+    Path("weights.pt").write_bytes(b"held")
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).suffix == ".py")
+    code, _, error = varshift("measure", *MADE, "--checkpoint", "weights.pt")
+    assert code == 3
+    assert "'weights.pt' cannot be read (no right to)" in error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -12,8 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from varshift._cli.root import main
 from varshift._cli.wording import in_options, optioned, worded
-from varshift.errors import ModelError
+from varshift.errors import ModelError, WriteError
 from varshift.results.footprint import Footprint
 
 HERE = Path(__file__).parent.parent
@@ -88,18 +90,75 @@ def test_an_encoding_without_the_signs_does_not_cost_the_answer(encoding):
     json.loads(done.stdout)
 
 
-def test_a_closed_pipe_does_not_read_as_findings():
-    command = [sys.executable, "-m", "varshift", "theory", "direct", "--drop-p", "0.5"]
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("theory", "direct", "--drop-p", "0.5", "--mean", "1", "--var", "2"),
+        ("check", "--explain", "VS101"),
+        ("--version",),
+        ("-h",),
+    ],
+)
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["held", "at once"])
+def test_a_closed_pipe_does_not_read_as_findings(arguments, unbuffered):
     running = subprocess.Popen(
-        [*command, "--mean", "1", "--var", "2"],
+        [sys.executable, "-m", "varshift", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=environment(),
+        env=environment(PYTHONUNBUFFERED=unbuffered),
     )
     running.stdout.close()
-    assert running.wait(120) == 141
-    assert running.stderr.read() == b""
+    said = running.stderr.read()
     running.stderr.close()
+    assert running.wait(120) == 141
+    assert b"Traceback" not in said
+    assert b"Broken" not in said
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a full device is one of Linux")
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["held", "at once"])
+@pytest.mark.parametrize("arguments", [("--version",), ("theory", "moments", "relu")])
+def test_a_full_disk_behind_standard_output_is_one_sentence(arguments, unbuffered):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "varshift", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=120,
+            env=environment(PYTHONUNBUFFERED=unbuffered),
+        )
+    assert done.returncode == 3
+    assert done.stderr.startswith(
+        b"error: '/dev/stdout' cannot be written (No space left on device)"
+    )
+    assert b"Exception" not in done.stderr
+
+
+def test_without_standard_output_the_exit_code_is_the_answer():
+    done = subprocess.run(
+        [sys.executable, "-m", "varshift", "theory", "moments", "relu"],
+        stderr=subprocess.PIPE,
+        timeout=120,
+        env=environment(),
+        preexec_fn=lambda: os.close(1),
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(errno.EPIPE, 141), (errno.ENOSPC, 3)], ids=["closed", "full"]
+)
+def test_what_a_named_pipe_or_a_disk_refuses_is_no_finding(monkeypatch, number, code):
+    """Typer ends with 1 at a closed pipe, whoever's it is."""
+
+    def refused(*_):
+        raise WriteError("pipe", OSError(number, os.strerror(number)))
+
+    monkeypatch.setattr("varshift._cli.theory.show", refused)
+    monkeypatch.setattr(sys, "argv", ["varshift", "theory", "moments", "relu"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == code
 
 
 def test_lines_end_without_blanks_and_fit():

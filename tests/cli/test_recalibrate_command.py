@@ -88,6 +88,8 @@ def test_frozen_norms(here):
     assert torch.equal(before["2.running_mean"], torch.zeros(4, dtype=torch.float64))
     assert recalibrate(here, *asked, "--include-frozen").returncode == 0
     same(torch.load(here / "fixed.pt"), expected(here))
+    done = recalibrate(here, "net.py:make", *asked[1:], "--frozen", "*")
+    assert "the weights as they were are in fixed.pt" in done.stderr
     done = recalibrate(here, "net.py:make", *asked[1:], "--frozen", "4", "--format", "json")
     assert set(json.loads(done.stdout)["sites"]) == {"2"}
 

@@ -57,6 +57,8 @@ def test_slips_and_the_imagenet_recipe_need_no_training(tmp_path):
         (("table3", "--from", "gone.jsonl"), 2, "--from needs --out FOLDER"),
         (("table3", "--precision", "fp16"), 2, "--precision 'fp16' is none of fp32, bf16, auto"),
         (("table3", "--records", "gone/x.jsonl"), 2, "there is no folder 'gone'"),
+        (("table3", "--folder", "made/../file"), 2, "is no folder, and none can be made (File e"),
+        (("table3", "--out", "file/page"), 2, "is no folder, and none can be made (Not a direc"),
         (
             ("table3", "--records", "made/records.jsonl", "--out", "made"),
             2,
@@ -82,6 +84,7 @@ def test_slips_and_the_imagenet_recipe_need_no_training(tmp_path):
 )
 def test_what_cannot_be_done_is_said(arguments, code, sentence, tmp_path):
     (tmp_path / "made").mkdir()
+    (tmp_path / "file").touch()
     done = reproduce(*arguments, cwd=tmp_path)
     assert done.returncode == code
     assert sentence in " ".join(done.stderr.split())

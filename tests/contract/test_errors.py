@@ -114,3 +114,39 @@ def test_an_empty_or_used_up_iterator_says_so():
         vs.measure(found.model, used)
     with pytest.raises(vs.DataError, match="batch 0 is empty"):
         vs.measure(found.model, [found.batches[0][:0]])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"max_samples": 2.5}, "max_samples is 2.5; pass a whole number"),
+        ({"max_samples": "64"}, "max_samples is '64'; pass a whole number"),
+        ({"device": "gpu"}, "device is 'gpu'; pass one that torch knows"),
+        ({"forward": 3}, r"forward is 3; pass a function of \(model, batch\)"),
+    ],
+)
+@pytest.mark.parametrize("verb", [vs.measure, vs.explain, vs.predict, vs.footprint, vs.recalibrate])
+def test_an_argument_of_the_wrong_kind(verb, arguments, match):
+    model, batches = case("linear").lent
+    with pytest.raises(vs.UsageError, match=match):
+        verb(model, batches, **arguments)
+
+
+@pytest.mark.parametrize("name", ["noise", "moved"])
+def test_what_is_given_by_source_is_a_mapping(name):
+    with pytest.raises(vs.UsageError, match=f"{name} is 0.3; pass a mapping by source, as in"):
+        vs.predict(*case("linear").lent, **{name: 0.3})
+
+
+@pytest.mark.parametrize("model", [nn.Linear, case])
+def test_what_makes_a_model_is_none(model):
+    match = f"pass a torch.nn.Module, such as what '{model.__name__}' makes"
+    with pytest.raises(vs.UsageError, match=match):
+        vs.measure(model, [torch.randn(8, 2)])
+
+
+@pytest.mark.parametrize("given", [{"budget": "0.01"}, {"budget": None}, {"threshold": "1.1"}])
+def test_a_monitor_takes_numbers(given):
+    ((name, value),) = given.items()
+    with pytest.raises(vs.UsageError, match=f"{name} is {value}; pass a"):
+        vs.Monitor(case("linear").model, **given)

@@ -100,7 +100,7 @@ def _commands(text: str) -> str:
     from varshift._cli import main
 
     out = io.StringIO()
-    for command in re.findall(r"^\$ (.*(?:\\\n.*)*)", text, re.MULTILINE):
+    for command in re.findall(r"^\$ (.*(?:(?<=\\)\n.*)*)", text, re.MULTILINE):
         out.write(f"$ {command}\n")
         words = shlex.split(command.replace("\\\n", " "))
         assert words[0] == "varshift", f"{words[0]} is not run here"

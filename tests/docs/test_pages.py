@@ -9,7 +9,7 @@ from docs.pages import DOCS, blocks, differences, run
 from problems.libraries import library
 
 PAGES = [
-    *(DOCS / name for name in ("tutorial.md", "monitor.md", "seed.md", "seed.zh.md")),
+    *(DOCS / name for name in ("tutorial.md", "cli.md", "monitor.md", "seed.md", "seed.zh.md")),
     *sorted((DOCS / "howto").glob("*.md")),
 ]
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -77,8 +79,29 @@ def test_what_would_run_code_is_refused(tmp_path):
 
 
 def test_what_cannot_be_read_is_said(tmp_path):
-    refused(tmp_path / "none.pt", "there is no checkpoint")
+    refused(tmp_path / "none.pt", "there is no file")
     for suffix in (".pt", ".safetensors"):
         path = tmp_path / f"broken{suffix}"
         path.write_bytes(b"not a checkpoint at all")
         refused(path, "cannot be read|is no torch checkpoint|run code")
+
+
+def test_a_key_of_weights_that_lie_at_the_top_is_told_to_go(tmp_path):
+    torch.save(nn.Linear(2, 3).state_dict(), tmp_path / "net.pt")
+    with pytest.raises(CheckpointError, match="under 'ema', but at its top: leave the key out"):
+        load_checkpoint(nn.Linear(2, 3), f"{tmp_path / 'net.pt'}#ema")
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".h5", ".keras", ".onnx", ".safetensors", ".index", ""])
+def test_an_empty_file_is_called_so(tmp_path, suffix):
+    path = tmp_path / f"net{suffix}"
+    path.touch()
+    with pytest.raises(CheckpointError, match="is empty: whatever wrote it did not end"):
+        load_checkpoint(nn.Linear(2, 3), path)
+
+
+def test_weights_that_hold_nan_are_said(tmp_path):
+    held = {"weight": torch.full((3, 2), math.nan), "bias": torch.ones(3)}
+    torch.save(held, tmp_path / "net.pt")
+    notes = load_checkpoint(nn.Linear(2, 3), tmp_path / "net.pt")
+    assert notes == ("1 tensor of the checkpoint holds NaN, the first 'weight'",)

@@ -140,3 +140,44 @@ def test_labels_come_along_where_they_are_asked_for(tmp_path):
     np.savez(path, y=np.arange(9), x=np.ones((10, 3), np.float32))
     with pytest.raises(DataError, match="10 inputs but 9 labels"):
         load_data(str(path), labelled=True)
+
+
+def test_what_holds_no_numbers_says_why_and_what_to_save(tmp_path):
+    path = tmp_path / "held.npy"
+    np.save(path, np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    with pytest.raises(DataError, match=r"ValueError: Object arrays.*save an array or a tensor"):
+        load_data(str(path))
+    for held in (torch.eye(3).to_sparse(), torch.ones(2, 3, device="meta")):
+        torch.save(held, tmp_path / "held.pt")
+        with pytest.raises(DataError, match="sparse, quantised or without values"):
+            load_data(str(tmp_path / "held.pt"))
+    torch.save(torch.nn.Linear(2, 3), tmp_path / "held.pt")
+    with pytest.raises(DataError, match="holds more than tensors, and reading it would run code"):
+        load_data(str(tmp_path / "held.pt"))
+    torch.save(torch.ones(0, 3), tmp_path / "held.pt")
+    with pytest.raises(DataError, match=r"holds no samples: its shape is \(0, 3\)"):
+        load_data(str(tmp_path / "held.pt"))
+
+
+def test_bytes_in_the_order_of_another_machine(tmp_path):
+    x = np.arange(12, dtype=">f4").reshape(4, 3)
+    np.savez(tmp_path / "held.npz", x=x, y=np.arange(4, dtype=">i8"))
+    ((inputs, labels),) = load_data(str(tmp_path / "held.npz"), labelled=True)
+    assert torch.equal(inputs, torch.arange(12.0).reshape(4, 3))
+    assert labels.tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("fashion-mnist", "train-images-idx3-ubyte.gz"), ("cifar10", "cifar10.npz")],
+)
+def test_a_damaged_copy_of_a_named_set_is_named(tmp_path, name, file):
+    (tmp_path / file).write_bytes(b"junk")
+    with pytest.raises(DataError, match=rf"the copy of {name} in '{tmp_path}' cannot be read"):
+        load_images(name, tmp_path)
+
+
+def test_a_batch_of_all_samples_by_any_larger_number(tmp_path):
+    np.save(tmp_path / "x.npy", np.ones((10, 3), np.float32))
+    (batch,) = load_data(str(tmp_path / "x.npy"), batch_size=10**30)
+    assert batch.shape == (10, 3)

@@ -88,6 +88,8 @@ def test_a_file_or_a_checkpoint_without_a_name(tmp_path):
     path = written(tmp_path, text)
     with pytest.raises(UsageError, match=r"such as .*theirs.py:make_model$"):
         load_model(path)
+    with pytest.raises(UsageError, match=r"such as .*theirs.py:factory$"):
+        load_model(written(tmp_path, "x = 1\0"))
     with pytest.raises(UsageError, match=r"'w.pt' is a checkpoint: name the model it is of"):
         load_model("w.pt")
 

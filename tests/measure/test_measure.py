@@ -242,3 +242,24 @@ def test_lines_are_the_users_own():
     assert "functional.dropout" in seen.line.code
     assert vs.measure(net, [x]).structure.noises == (seen,)
     assert vs.explain(net, [x]).structure.noises == (seen,)
+
+
+class Switched(nn.Module):
+    """Training passes on nothing that varies; no draw is shared, for none is made."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.BatchNorm1d(4)
+
+    def forward(self, x):
+        return self.norm(torch.ones_like(x) if self.training else x)
+
+
+def test_a_shift_without_bound_does_not_put_its_errors_down_to_draws():
+    batches = torch.randn(64, 4).split(8)
+    m = vs.measure(Switched(), batches)
+    assert m["norm"].shift == math.inf
+    assert not any("errors are not known" in note for note in m.notes)
+    m = vs.measure(nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(4)), [torch.randn(2, 4)])
+    (said,) = [note for note in m.notes if "errors are not known" in note]
+    assert said.startswith("errors are not known: there are too few samples")

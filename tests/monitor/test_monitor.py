@@ -273,6 +273,15 @@ def test_a_resumed_run_goes_on():
     assert other.result().steps == 8
 
 
+def test_a_state_of_something_else_is_refused_whole():
+    monitor = vs.Monitor(direct(4), every=1, warn=False)
+    before = monitor.state_dict()
+    for state in ({}, {"steps": 9, "pace": {}}, nn.Linear(2, 2).state_dict()):
+        with pytest.raises(UsageError, match="pass what a monitor's state_dict"):
+            monitor.load_state_dict(state)
+    assert monitor.state_dict() == before
+
+
 def test_a_warning_given_is_not_given_again_after_resuming():
     with steady(0):
         model = direct()

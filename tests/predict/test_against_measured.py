@@ -208,3 +208,9 @@ def test_noise_that_turns_the_sign_does_not_pass_a_relu_as_a_factor():
     m, f = vs.measure(net, data * 3), vs.predict(net, data)
     assert f.sites["norm"].how == "sampled"
     assert f.sites["norm"].shift == pytest.approx(m.sites["norm"].shift, rel=0.05)
+
+
+def test_where_nothing_arrived_no_rate_is_the_largest():
+    net = nn.Sequential(nn.Linear(4, 4), nn.Dropout(1.0), nn.BatchNorm1d(4))
+    f = vs.predict(net, [torch.randn(64, 4)], noise={"*": 0.5})
+    assert f.max_drop_p(1.1) == {}

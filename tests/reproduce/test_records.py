@@ -50,6 +50,13 @@ def test_lines_that_cannot_be_written_leave_the_old_file(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_file_that_is_no_text_is_named(tmp_path):
+    path = tmp_path / "records.jsonl"
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(vs.VarshiftError, match=r"records.jsonl' is no text: pass a records.jsonl"):
+        read_lines(path)
+
+
 def test_a_line_that_is_no_record_is_named(tmp_path):
     path = tmp_path / "records.jsonl"
     path.write_text('{"run": 1}\n{}\n', "utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -93,15 +94,20 @@ def read_baseline(path: str | Path, option: str = "--baseline") -> Baseline:
 
     Raises UsageError for no such file, and for one that is neither.
     """
+    if not str(path):
+        raise UsageError(f"{option} is empty; give a value, or leave the option out")
     path = Path(path)
+    if os.path.isdir(path):
+        raise UsageError(f"{option} {str(path)!r} is a folder; name the file in it")
     try:
         held = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
+        how = f"; write it first: varshift check … --write-baseline {shlex.quote(str(path))}"
         raise UsageError(
-            f"{option} {str(path)!r} cannot be read ({error.strerror}); "
-            f"write it first: varshift check … --write-baseline {shlex.quote(str(path))}"
+            f"{option} {str(path)!r} cannot be read ({error.strerror})"
+            f"{how if isinstance(error, FileNotFoundError) else ''}"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # which brackets within brackets end with
         raise UsageError(f"{option} {str(path)!r} is no JSON: {error}") from error
     schema = held.get("schema") if isinstance(held, dict) else None
     if schema not in (SCHEMA, FINDINGS):
@@ -113,7 +119,7 @@ def read_baseline(path: str | Path, option: str = "--baseline") -> Baseline:
     try:
         every = (*held["findings"], *held.get("known", ()))
         return Baseline(tuple(map(_known, every)), path.name)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(
             f"{option} {str(path)!r} holds a finding without its code, place, noises and severity; "
             "write it again with --write-baseline"
@@ -124,6 +130,8 @@ def _known(told: Mapping[str, Any]) -> KnownFinding:
     # JSON has no infinity: null is one where the severity is null too, else a band that is none.
     severity = math.inf if told["severity"] is None else float(told["severity"])
     high = told.get("high")
+    if isinstance(told["noises"], str) or math.isnan(severity):
+        raise TypeError("noises are a list, and a severity is a number")
     return KnownFinding(
         code=str(told["code"]),
         places=frozenset((told["place"], *told.get("also", ()))),

@@ -71,7 +71,7 @@ def configuration(folder: Path) -> Configuration:
     folder = folder.resolve()
     for place in _places(folder):
         file = place / "pyproject.toml"
-        table = _table(file) if file.is_file() else None
+        table = _table(file) if os.path.isfile(file) else None
         if table is not None:
             return Configuration(file=file, **_values(table, file))
     return Configuration()
@@ -95,7 +95,7 @@ def _places(folder: Path) -> list[Path]:
     """The folder, and those above it up to the root of its repository."""
     places = [folder, *folder.parents]
     # Of a worktree or a submodule .git is a file.
-    root = next((at for at, place in enumerate(places) if (place / ".git").exists()), 0)
+    root = next((at for at, place in enumerate(places) if os.path.exists(place / ".git")), 0)
     return [folder, *(place for place in places[1 : root + 1] if _trusted(place, folder))]
 
 
@@ -108,13 +108,18 @@ def _trusted(place: Path, folder: Path) -> bool:
         return True
     owners = {os.getuid(), 0, folder.stat().st_uid}
     parts = (place, place / "pyproject.toml", place / ".git")
-    return all(part.lstat().st_uid in owners for part in parts if part.exists())
+    return all(part.lstat().st_uid in owners for part in parts if os.path.exists(part))
 
 
 def _table(file: Path) -> Mapping[str, Any] | None:
     try:
         held = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise UsageError(
+            f"{file} cannot be read ({error.strerror}), and may hold [tool.varshift]: let it be "
+            "read, or run the command in another folder"
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"{file} is no TOML: {error}") from error
     tool = held.get("tool")
     found = tool.get("varshift") if isinstance(tool, dict) else None

@@ -41,6 +41,8 @@ class Silence:
                 for glob, codes in (per_module or {}).items()
             },
         )
+        if not any(map(made.asks_for, RULES)):
+            raise UsageError("select and ignore leave no code, so nothing would be checked")
         return made
 
     def silences(self, finding: Finding) -> bool:

@@ -19,7 +19,7 @@ from varshift._cli.command import examples
 from varshift._cli.lending import Lent, shaped, shared
 from varshift._cli.made_inputs import made_example, note_on_made_inputs
 from varshift._cli.options import DATA, TARGET, InputShape, MaxSamples
-from varshift._cli.output import finish, say, write, written
+from varshift._cli.output import finish, in_files_of_their_own, say, write, written
 from varshift.errors import UsageError
 
 if TYPE_CHECKING:
@@ -99,6 +99,13 @@ def check(
     if baseline is not None and write_baseline is not None:
         raise UsageError("give either --baseline, which is read, or --write-baseline")
     how, said = fix_of(fix, fix_with), _configuration()
+    patch = None if fix == "-" else fix
+    in_files_of_their_own(
+        {
+            **{"--out": answer.out, "--report": answer.report},
+            **{"--fix": patch, "--write-baseline": write_baseline},
+        }
+    )
     lent, baseline = completed(lent, baseline, said)
     earlier = None
     if write_baseline is not None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from varshift._cli.output import FileAnswer, draw, show, stdout, write
+from varshift._cli.output import FileAnswer, draw, put, show, write
 from varshift._cli.wording import in_options
 from varshift._visible import harmless
 from varshift.errors import UsageError
@@ -65,7 +66,7 @@ def print_rule(code: str) -> None:
     rule = RULES.get(code.upper())
     if rule is None:
         raise UsageError(f"--explain {code!r} is no code; there are {', '.join(RULES)}")
-    for line in (
+    lines = (
         f"{rule.code} {rule.name}",
         "",
         rule.summary,
@@ -73,8 +74,10 @@ def print_rule(code: str) -> None:
         f"Fix: {rule.fix}.",
         f"Read on: {rule.page}" + (f", {rule.source}" if rule.source else ""),
         f"\n{rule_page(rule.code)}",
-    ):
-        print(line, file=stdout())
+    )
+    head, page = lines[:-1], lines[-1]
+    put("".join(f"{textwrap.fill(line, 80, break_long_words=False)}\n" for line in head))
+    put(f"{page}\n")
 
 
 def repository() -> Path:
@@ -84,4 +87,4 @@ def repository() -> Path:
         return Path(said)
     here = Path.cwd()
     # A worktree's .git is a file.
-    return next((place for place in (here, *here.parents) if (place / ".git").exists()), here)
+    return next((place for place in (here, *here.parents) if os.path.exists(place / ".git")), here)

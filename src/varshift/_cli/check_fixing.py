@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from varshift._cli.check_answer import repository
-from varshift._cli.output import say, stdout, written
+from varshift._cli.output import put, say, stdout, written
 from varshift._files import replacing
 from varshift._visible import visible
 from varshift.errors import UsageError
@@ -59,7 +59,7 @@ def write_fix(
         say(f"fix: {step}")
     if place == "-":
         # A patch is to be applied, so it is as it is, but for a reader.
-        stdout().write(visible(made.diff) if stdout().isatty() else made.diff)
+        put(visible(made.diff) if stdout().isatty() else made.diff)
         if made.diff and made.folder != Path.cwd().resolve():
             say(f"fix: its paths start at {made.folder}: apply it there")
     elif made.diff:

@@ -6,6 +6,7 @@ An option that several commands take is one field of one dataclass (`varshift._c
 
 from __future__ import annotations
 
+import errno
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +17,8 @@ from typing import Any, get_type_hints
 import typer
 
 from varshift._cli.output import PipeClosed, apart
-from varshift.errors import ModelError
+from varshift._cli.wording import whence
+from varshift.errors import ModelError, WriteError
 
 __all__ = ["SETTINGS", "add_command", "epilog", "examples", "spread"]
 
@@ -92,11 +94,20 @@ def spread(function: Callable[..., None]) -> Callable[..., None]:
 
 @contextmanager
 def _ends_by_itself() -> Iterator[None]:
-    """A model or its data may leave by sys.exit: its code would pass for one of ours."""
+    """A model or its data may leave by sys.exit: its code would pass for one of ours.
+
+    So would the end of a file and a closed pipe, at which Typer ends with 1.
+    """
     try:
         yield
     except PipeClosed:
         raise
+    except WriteError as error:
+        if error.errno == errno.EPIPE:  # nobody reads from the pipe that --out names
+            raise PipeClosed from None
+        raise
+    except (EOFError, BrokenPipeError) as error:
+        raise ModelError(f"{type(error).__name__}: {error} {whence(error)}") from error
     except SystemExit as leaving:
         raise ModelError(
             f"the model, its data or --forward called sys.exit({leaving.code!r}), and nothing was "

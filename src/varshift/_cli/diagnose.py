@@ -58,30 +58,39 @@ def diagnose(
     with constructions() as built:
         model = lent.model
 
-    def batches(spec: str) -> Any:
-        return lent.batches(spec, labelled=held_out is not None)  # judged by labels, if any
+    def batches(spec: str | None, option: str) -> Any:
+        if spec is None:
+            return None
+        judged = held_out is not None  # by labels, if any
+        return lent.batches(spec, labelled=judged, option=option)
 
     diagnosis = verb(
         model,
-        batches(data),
-        None if test_data is None else batches(test_data),
-        None if held_out is None else batches(held_out),
+        batches(data, "--data"),
+        batches(test_data, "--test-data"),
+        batches(held_out, "--held-out"),
         max_samples=shared(max_samples),
         progress=True,
         forward=lent.function,
     )
     diagnosis = diagnosis.at(built_origins(model, diagnosis.structure, built))
-    named = _named(lent.target, lent.checkpoint, lent.model_kwargs)
-    answer.show(_filled_in(diagnosis, named, data, test_data))
+    answer.show(_filled_in(diagnosis, _named(lent), data, test_data))
     finish(at_least(diagnosis.grade, fail_on), answer.exit_zero)  # type: ignore[arg-type]
 
 
-def _named(target: str, checkpoint: str | None, model_kwargs: list[str] | None) -> str:
-    """The model as a command line names it."""
-    weights = [] if checkpoint is None else ["--checkpoint", checkpoint]
-    return shlex.join(
-        [target, *weights, *(["--model-kwargs", *model_kwargs] if model_kwargs else [])]
-    )
+_NAMING = ("checkpoint", "model_kwargs", "forward", "root", "image_size", "batch_size", "device")
+
+
+def _named(lent: Lent) -> str:
+    """The model as a command line names it, with how it and its data are taken."""
+    words = [lent.target]
+    usual = Lent(lent.target)
+    for name in _NAMING:
+        value = getattr(lent, name)
+        if value != getattr(usual, name):
+            values = value if isinstance(value, list) else [str(value)]
+            words += [f"--{name.replace('_', '-')}", *values]
+    return shlex.join(words)
 
 
 def _filled_in(diagnosis: Diagnosis, target: str, data: str, test_data: str | None) -> Diagnosis:

@@ -39,7 +39,7 @@ def explain(
     explanation = verb(
         lent.model,
         lent.batches(data),
-        test_data=None if test_data is None else lent.batches(test_data),
+        test_data=None if test_data is None else lent.batches(test_data, option="--test-data"),
         max_samples=shared(max_samples),
         progress=True,
         forward=lent.function,

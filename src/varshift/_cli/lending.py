@@ -26,6 +26,7 @@ from varshift._cli.options import (
 )
 from varshift._cli.output import say
 from varshift._cli.ranks import ranks
+from varshift._files import unreadable
 from varshift.errors import DataError, ForwardError, ModelError, UsageError
 
 if TYPE_CHECKING:
@@ -55,6 +56,10 @@ class Lent:
         for option in ("checkpoint", "root", "device", "forward"):
             if getattr(self, option) == "":  # a variable of the shell that was never set
                 raise UsageError(f"--{option} is empty; give a value, or leave the option out")
+        for option in ("batch_size", "image_size"):
+            value = getattr(self, option)
+            if value is not None and value < 1:
+                raise UsageError(f"--{option.replace('_', '-')} is {value}; it must be at least 1")
 
     @cached_property
     def model(self) -> Any:
@@ -71,15 +76,15 @@ class Lent:
         _say_all(notes)
         return model
 
-    def batches(self, data: str, *, labelled: bool = False) -> Any:
-        """Batches of what `data` names, those of this rank."""
+    def batches(self, data: str, *, labelled: bool = False, option: str = "--data") -> Any:
+        """Batches of what `data` names, those of this rank; refusals name the option."""
         from varshift._loading import load_data
 
         notes: list[str] = []
         pictures, here = self._pictures, ranks()
 
         def loaded() -> Any:
-            with _same_folder():
+            with _same_folder(), _named_by(option):
                 return load_data(
                     data,
                     root=self.root,
@@ -133,6 +138,7 @@ class Lent:
 
     def _loaded(self) -> tuple[Any, list[str]]:
         from varshift._loading import (
+            file_and_key,
             is_checkpoint,
             keywords_of,
             load_checkpoint,
@@ -141,9 +147,9 @@ class Lent:
         )
 
         if self.checkpoint and not is_checkpoint(self.checkpoint):
-            said = f"--checkpoint: there is no file {self.checkpoint!r}"
-            if Path(self.checkpoint).is_dir():
-                raise UsageError(f"{said}, that is a folder: name a file in it")
+            said = f"--checkpoint: {unreadable(file_and_key(self.checkpoint)[0])}"
+            if os.path.isdir(self.checkpoint):
+                said += " without weights of TensorFlow: name a file in it"
             raise UsageError(said)
         keywords = keywords_of(self.model_kwargs)
         notes: list[str] = []
@@ -160,8 +166,6 @@ class Lent:
         """How pictures are prepared for the model, should the data be some."""
         from varshift._loading import Pictures, keywords_of
 
-        if self.image_size is not None and self.image_size < 1:
-            raise UsageError(f"--image-size is {self.image_size}; it must be at least 1")
         return Pictures(self.model, self.target, keywords_of(self.model_kwargs), self.image_size)
 
 
@@ -186,6 +190,17 @@ def shaped(shapes: Sequence[str] | None) -> Iterator[None]:
             f"{error}. --input-shape {shapes[0]} is the shape of one sample, without the batch, "
             "and makes random floats: for token ids and the like give --data"
         ) from error
+
+
+@contextmanager
+def _named_by(option: str) -> Iterator[None]:
+    """Every set of data is named in the same ways, of which refusals speak as --data."""
+    try:
+        yield
+    except (UsageError, DataError) as error:
+        if option == "--data" or type(error) not in (UsageError, DataError):
+            raise
+        raise type(error)(str(error).replace("--data", option)) from error
 
 
 @contextmanager

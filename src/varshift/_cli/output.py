@@ -6,7 +6,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -17,9 +17,9 @@ import typer
 
 from varshift._cli.options import ExitZero, Format, Out, Report
 from varshift._cli.wording import in_options
-from varshift._files import is_stream, replacing
+from varshift._files import forbidden, is_stream, replacing
 from varshift._visible import harmless, visible
-from varshift.errors import MissingExtraError, UsageError, WriteError
+from varshift.errors import MissingExtraError, UsageError, WriteError, quoted
 
 if TYPE_CHECKING:
     from varshift._base import Result
@@ -30,8 +30,11 @@ __all__ = [
     "PipeClosed",
     "apart",
     "draw",
+    "emptied",
     "finish",
+    "in_files_of_their_own",
     "known",
+    "put",
     "say",
     "show",
     "stdout",
@@ -54,8 +57,10 @@ _INPUTS = frozenset(
 class PipeClosed(SystemExit):
     """Nobody reads standard output any more. The code is that of a process that SIGPIPE ended."""
 
+    CODE: ClassVar[int] = 141  # 1 would read as findings
+
     def __init__(self) -> None:
-        super().__init__(141)  # 1 would read as findings
+        super().__init__(self.CODE)
 
 
 _answers: list[TextIO] = []  # standard output, while what others print goes elsewhere
@@ -100,11 +105,7 @@ class Answer:
             _writable(self.report)
         if self.place is not None:
             written("--out", self.place)
-            if (
-                self.report is not None
-                and Path(self.place).absolute() == Path(self.report).absolute()
-            ):
-                raise UsageError(f"--out and --report both name {self.place!r}")
+        in_files_of_their_own({"--out": self.place, "--report": self.report})
         if self.format == "html" and self.place is None and self.report is None:
             raise UsageError("--format html needs --out FILE.html, or --report FILE.html")
 
@@ -165,22 +166,42 @@ def _writable(report: str) -> None:
 
 
 def written(option: str, path: str) -> None:
-    """Refuse a file that has no folder to go into, before any work is done for it."""
-    if not Path(path).absolute().parent.is_dir():
-        raise UsageError(f"{option} {path!r}: there is no folder {str(Path(path).parent)!r}")
-    if Path(path).is_dir():
-        raise UsageError(f"{option} {path!r} is a folder: give it the name of a file")
-    if Path(path).suffix.lower() in _INPUTS and Path(path).is_file():
+    """Refuse a file that cannot be written, before any work is done for it."""
+    # Not by `Path.is_dir`, which raises for a name longer than names may be.
+    if not os.path.isdir(Path(path).absolute().parent):
+        raise UsageError(f"{option} {quoted(path)}: there is no folder {_folder_of(path)}")
+    if os.path.isdir(Path(path)):  # "" is this one
+        raise UsageError(f"{option} {quoted(path)} is a folder: give it the name of a file")
+    if why := forbidden(path):
+        raise UsageError(f"{option} {quoted(path)} cannot be written ({why}): name another place")
+    if Path(path).suffix.lower() in _INPUTS and os.path.isfile(path):
         kind = f"a {Path(path).suffix} file, which an answer is not to replace"
-        raise UsageError(f"{option} {path!r} is {kind}: give it another name")
+        raise UsageError(f"{option} {quoted(path)} is {kind}: give it another name")
+
+
+def _folder_of(path: str) -> str:
+    return quoted(str(Path(path).parent))
+
+
+def in_files_of_their_own(places: Mapping[str, str | None]) -> None:
+    """Refuse two options that name one file: what is written first would be lost."""
+    named: dict[str, str] = {}
+    for option, place in places.items():
+        if place is None or is_stream(Path(place)):
+            continue
+        other = named.setdefault(os.path.realpath(place), option)
+        if other != option:
+            raise UsageError(f"{other} and {option} both name {quoted(place)}")
 
 
 def takes_weights(out: str) -> None:
     """Refuse an --out that weights cannot be written to, before any work is done for them."""
     from varshift._loading import refuse_unwritable
 
+    if not out:
+        raise UsageError("--out is empty; name a file for the weights, as in fixed.safetensors")
     refuse_unwritable(out)
-    if Path(out).is_dir():
+    if os.path.isdir(Path(out)):
         raise UsageError(f"--out {out!r} is a folder; name a file in it, as in {out}/fixed.pt")
 
 
@@ -206,14 +227,37 @@ def write(text: str, out: str | None, *, commands: bool = False) -> None:
         with replacing(Path(out)) as fresh:
             fresh.write_text(text, encoding="utf-8")
         return
-    try:
+    put(text)
+
+
+def put(text: str) -> None:
+    """Text to standard output as it is, at once: here a closed pipe can be told from findings."""
+    with _unread(stdout()):
         stdout().write(text)
-        stdout().flush()  # here, where it can still be told from findings
-    except BrokenPipeError:
+        stdout().flush()
+
+
+def emptied() -> None:
+    """What others have left in standard output's buffer goes out: the help, the version.
+
+    Raises as `put` does where it cannot.
+    """
+    if sys.__stdout__ is not None and not sys.__stdout__.closed:
+        with _unread(sys.__stdout__):
+            sys.__stdout__.flush()
+
+
+@contextmanager
+def _unread(stream: TextIO) -> Iterator[None]:
+    """Raises PipeClosed where nobody reads any more, WriteError where the disk refuses."""
+    try:
+        yield
+    except OSError as error:
         # What is left in the buffer has nowhere to go, and Python would complain of that at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stdout().fileno())
-        raise PipeClosed from None
-    except OSError as error:  # of a disk that standard output goes to
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise PipeClosed from None
         raise WriteError("/dev/stdout", error) from error
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
@@ -58,8 +59,10 @@ def predict(
     from varshift._loading import example_from_shapes
     from varshift._predict.predicting import predict as verb
 
-    if not max_severity > 1:
-        raise UsageError(f"--max-severity is {max_severity}; pass a number above 1, such as 1.1")
+    if not 1 < max_severity < math.inf:
+        raise UsageError(
+            f"--max-severity is {max_severity}; pass a finite number above 1, such as 1.1"
+        )
     if (data is None) == (not input_shape):
         raise UsageError("give either --data, or --input-shape 3,64,64 to predict without data")
     lent_data: dict[str, Any] = (
@@ -108,7 +111,7 @@ def _pair(item: str, option: str) -> tuple[str, str]:
 
 
 def _law(item: str) -> tuple[str, Any]:
-    from varshift.theory import gaussian, uout
+    from varshift.theory import gaussian, tau_of, uout
 
     name, value = _pair(item, "--noise")
     kind, _, number = value.rpartition(":")
@@ -118,4 +121,8 @@ def _law(item: str) -> tuple[str, Any]:
         raise UsageError(f"--noise {item!r}: {number!r} is not a number") from None
     if kind not in ("", "beta", "sigma"):
         raise UsageError(f"--noise {item!r}: {kind!r} is neither beta nor sigma")
-    return name, rate if kind == "" else uout(rate) if kind == "beta" else gaussian(rate)
+    try:
+        tau_of(rate if kind == "" else 0.0)  # which refuses what is no drop_p
+        return name, rate if kind == "" else uout(rate) if kind == "beta" else gaussian(rate)
+    except UsageError as error:
+        raise UsageError(f"--noise {item!r}: {error}") from error

@@ -58,4 +58,5 @@ def recalibrate(
     )
     save_checkpoint(lent.model, out)
     answer.show(done)
-    say(f"the recalibrated weights are in {out}")
+    held = "recalibrated weights" if done.sites else "weights as they were"
+    say(f"the {held} are in {out}")

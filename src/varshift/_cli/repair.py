@@ -69,10 +69,14 @@ def repair(
 
     if out is not None:
         takes_weights(out)
+    model, batches = lent.model, lent.batches(data, labelled=True)
+    judges = None
+    if held_out is not None:
+        judges = lent.batches(held_out, labelled=True, option="--held-out")
     done = verb(
-        lent.model,
-        lent.batches(data, labelled=True),
-        held_out=None if held_out is None else lent.batches(held_out, labelled=True),
+        model,
+        batches,
+        held_out=judges,
         method=[name.strip() for name in method.split(",")] if "," in method else method,
         judge=Judge(
             kind=kind,  # type: ignore[arg-type]

@@ -14,7 +14,8 @@ import typer
 from varshift._cli.command import examples
 from varshift._cli.options import Debug, TextOrJson
 from varshift._cli.output import draw, known, say, write, written
-from varshift.errors import UsageError
+from varshift._files import unreadable
+from varshift.errors import UsageError, quoted
 
 if TYPE_CHECKING:
     from varshift._draw.document import Table
@@ -118,11 +119,12 @@ def reproduce(
             made = paper.of_scale(made, paper.scale_named(scale))
             if not made:
                 raise UsageError(f"--from {made_from}: none of its records is of scale {scale}")
-        _finished(name, paper.scale_of(made), made, Path(out), format, Path(made_from))
+        page = _folder("--out", out)
+        _finished(name, paper.scale_of(made), made, page, format, Path(made_from))
     else:
         held = paper.scale_named(scale or "smoke")
-        place = Path(folder) / held.name
-        page = Path(out) if out else place / name
+        place = _folder("--folder", folder) / held.name
+        page = _folder("--out", out) if out else place / name
         runs = paper.runs_of(paper.chosen(name), held, seeds)
         made = _trained(
             tuple(paper.narrowed(runs, network=network, data=data)),
@@ -137,6 +139,17 @@ def reproduce(
             precision=paper.wish_named(precision or held.precision),
         )
         _finished(name, held.name, made, page, format)
+
+
+def _folder(option: str, path: str) -> Path:
+    """The folder, made where there is none; refused, before any work, where it cannot be."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{option} {quoted(path)} is no folder, and none can be made ({error.strerror})"
+        ) from error
+    return Path(path)
 
 
 def _told(tables: Sequence[Table], text: str | None, format: str) -> None:
@@ -228,8 +241,8 @@ def _grown(records: str | None, page: Path) -> Path | None:
 def _read(records: str) -> list[dict[str, Any]]:
     from varshift.reproduce import read_lines
 
-    if not Path(records).is_file():
-        raise UsageError(f"--from: there is no file {records!r}")
+    if said := unreadable(records):
+        raise UsageError(f"--from: {said}")
     return read_lines(Path(records))
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import sys
 import traceback
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -18,14 +20,14 @@ from varshift._cli.explain import explain
 from varshift._cli.footprint import footprint
 from varshift._cli.inspect import inspect
 from varshift._cli.measure import measure
-from varshift._cli.output import say
+from varshift._cli.output import PipeClosed, emptied, put, say
 from varshift._cli.predict import predict
 from varshift._cli.ranks import Ending, OtherRankFailed, ranked
 from varshift._cli.recalibrate import recalibrate
 from varshift._cli.repair import repair
 from varshift._cli.reproduce import reproduce
 from varshift._cli.theory import theory
-from varshift._cli.wording import worded
+from varshift._cli.wording import whence, worded
 from varshift._version import __version__
 from varshift.errors import LentError, VarshiftError
 
@@ -64,12 +66,15 @@ def _root(
     version: Annotated[bool, typer.Option("--version", help="print the version")] = False,
 ) -> None:
     if version:
-        print(f"varshift {__version__}")
+        put(f"varshift {__version__}\n")
         raise typer.Exit
 
 
 def main() -> None:
     """The entry point: an error becomes a sentence on stderr and its exit code."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us: nobody wants to know
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         # A terminal or a pipe in ASCII must not cost the answer: Δ is written as \u0394 there.
         if isinstance(stream, io.TextIOWrapper):
@@ -83,9 +88,12 @@ def main() -> None:
 
 def _ended(arguments: list[str]) -> Ending:
     """Run the command; how it ends."""
-    debug = "--debug" in arguments
+    debug, ours = "--debug" in arguments, sys.stdout
     try:
-        app(arguments)
+        try:
+            app(arguments)
+        finally:
+            emptied()
     except VarshiftError as error:
         if debug:
             traceback.print_exc(file=sys.__stderr__)
@@ -94,6 +102,8 @@ def _ended(arguments: list[str]) -> Ending:
     except KeyboardInterrupt:
         return Ending(_INTERRUPTED, _interrupted())
     except SystemExit as leaving:
+        if sys.stdout is not ours:  # Typer's own, in place of one that nobody reads: of the help
+            return Ending(PipeClosed.CODE)
         code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
         # Typer takes the interrupt itself, and says nothing.
         return Ending(code, _interrupted() if code == _INTERRUPTED else "")
@@ -101,7 +111,7 @@ def _ended(arguments: list[str]) -> Ending:
         if debug:
             traceback.print_exc(file=sys.__stderr__)
         # The verbs turn what models raise into sentences; what is left came out of a data loader.
-        said = f"error: {type(error).__name__}: {error} (--debug shows where)"
+        said = f"error: {type(error).__name__}: {error} {whence(error)}"
         return Ending(LentError.exit_code, said)
     return Ending(0)
 

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from numbers import Integral
 from types import GeneratorType, TracebackType
 from typing import Any
 
@@ -56,6 +57,8 @@ def batches(
     that somebody is in the middle of are given back where they were once this is closed; `notes`
     takes in what could not be. Each batch has memory of its own, whatever its source does next.
     """
+    if max_samples is not None and not isinstance(max_samples, Integral):
+        raise UsageError(f"max_samples is {max_samples!r}; pass a whole number")
     if max_samples is not None and max_samples < 1:
         raise UsageError(f"max_samples is {max_samples}; it must be at least 1")
     target = _device_of(model, device)
@@ -263,7 +266,10 @@ def _device_of(model: nn.Module, device: Device) -> torch.device | None:
     }
     if device is None:
         return next(iter(places)) if len(places) == 1 else None
-    wanted = torch.device(device)
+    try:
+        wanted = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise UsageError(f"device is {device!r}; pass one that torch knows: {error}") from error
     if places and all(place.type != wanted.type for place in places):
         place = ", ".join(sorted(map(str, places)))
         raise ModelError(

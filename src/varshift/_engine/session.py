@@ -51,7 +51,7 @@ from varshift._engine.trace.tracer import Tracer
 from varshift._engine.unread import refuse_unreadable
 from varshift._engine.watched import ByModule, watched_norms
 from varshift._torch.classes import BatchNorm, InstanceNorm
-from varshift.errors import DataError, ModelError
+from varshift.errors import DataError, ModelError, UsageError
 from varshift.results import Note, NoteKind, Structure
 from varshift.results.structure import alone
 
@@ -523,6 +523,8 @@ def session(
     in evaluation mode. Without `collect` Python looks for no reference cycles meanwhile: a trace
     makes many small objects, and each such search goes through all that the process has.
     """
+    if forward is not None and not callable(forward):
+        raise UsageError(f"forward is {forward!r}; pass a function of (model, batch)")
     lent_training = unwrapped(model).training
     notes: list[str] = []
     ranks = Ranks.of(sync)

@@ -1,6 +1,6 @@
 """Where models and data come from: specs, checkpoints, named data sets."""
 
-from varshift._loading.checkpoints import is_checkpoint, load_checkpoint
+from varshift._loading.checkpoints import file_and_key, is_checkpoint, load_checkpoint
 from varshift._loading.data import example_from_shapes, load_data
 from varshift._loading.datasets import (
     NAMES,
@@ -22,6 +22,7 @@ __all__ = [
     "Pictures",
     "channel_scale",
     "example_from_shapes",
+    "file_and_key",
     "is_checkpoint",
     "keywords_of",
     "load_checkpoint",

@@ -18,7 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from varshift._counting import counted, verb
 from varshift._engine import put, same_bits
+from varshift._files import unreadable
 from varshift._loading.fitting import misfits
 from varshift._loading.foreign import Mismatch, laid, read_foreign, source_of, unread
 from varshift._loading.layouts import fitting_set, told
@@ -36,7 +38,7 @@ def is_checkpoint(path: str | Path) -> bool:
     A key may stand behind it, as in `weights.pt#ema`.
     """
     file = file_and_key(path)[0]
-    return file.is_file() or source_of(file) is not None
+    return os.path.isfile(file) or source_of(file) is not None
 
 
 def file_and_key(path: str | Path) -> tuple[Path, str]:
@@ -65,6 +67,10 @@ def load_checkpoint(model: nn.Module, path: str | Path) -> tuple[str, ...]:
         MissingExtraError: the file is of another framework, whose reader is not installed.
     """
     path, key = file_and_key(path)
+    if os.path.isfile(path) and not path.stat().st_size:
+        raise CheckpointError(
+            f"{str(path)!r} is empty: whatever wrote it did not end; save it anew"
+        )
     notes: list[str] = []
     place = ""
     if source_of(path) is not None:
@@ -79,7 +85,16 @@ def load_checkpoint(model: nn.Module, path: str | Path) -> tuple[str, ...]:
         notes.extend(told(taken, path))
     _refuse_misfits(found, model, path, place)
     _load(found, model, path)
+    if spoilt := [name for name, value in model.state_dict().items() if _holds_nan(value)]:
+        held = f"{counted(len(spoilt), 'tensor')} of the checkpoint {verb(len(spoilt), 'hold')}"
+        notes.append(f"{held} NaN, the first {quoted(spoilt[0])}")
     return tuple(notes)
+
+
+def _holds_nan(value: Any) -> bool:
+    if not isinstance(value, Tensor) or is_lazy(value) or not value.is_floating_point():
+        return False
+    return bool(value.isnan().any())
 
 
 def _foreign(model: nn.Module, path: Path, notes: list[str]) -> dict[str, Any]:
@@ -92,8 +107,8 @@ def _foreign(model: nn.Module, path: Path, notes: list[str]) -> dict[str, Any]:
 
 
 def _read(path: Path) -> Any:
-    if not path.is_file():
-        raise CheckpointError(f"there is no checkpoint {str(path)!r}")
+    if said := unreadable(path):
+        raise CheckpointError(said)
     if said := unread(path):
         raise CheckpointError(f"{str(path)!r} {said}")
     if path.suffix == ".safetensors":

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
+import pickle
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from varshift._counting import counted
+from varshift._files import unreadable
 from varshift._loading.batched import Shard
 from varshift._loading.datasets import NAMES, load_images
 from varshift._loading.factories import load_factory
@@ -77,10 +81,10 @@ def load_data(
             else (images.train, images.train_labels)
         )
         return _batches(*held, batch_size, labelled, shard)
-    if name in NAMES and part and not Path(f"{name}.py").is_file():
+    if name in NAMES and part and not os.path.isfile(f"{name}.py"):
         raise UsageError(f"--data {spec!r}: {name!r} has the parts train and test")
     path = Path(spec)
-    if path.suffix in (".pt", ".npy", ".npz", ".safetensors") and not path.is_dir():
+    if path.suffix in (".pt", ".npy", ".npz", ".safetensors") and not os.path.isdir(path):
         inputs, labels = _inputs(path, pictures, notes)
         return _batches(_as_model(inputs, pictures, notes), labels, batch_size, labelled, shard)
     if (found := _folder(spec)) is not None:
@@ -89,8 +93,15 @@ def load_data(
         return every(load_factory(spec), shard, notes)
     raise UsageError(
         f"--data {spec!r} is no file of inputs (.pt, .npy, .npz, .safetensors), no folder of "
-        f"pictures or of datasets, no module:factory and none of {', '.join(NAMES)}"
+        f"pictures or of datasets, no module:factory and none of {', '.join(NAMES)}{_meant(spec)}"
     )
+
+
+def _meant(spec: str) -> str:
+    """A hint for a file of code without the name of what is in it."""
+    if not spec.endswith(".py") or not os.path.isfile(spec):
+        return ""
+    return f"; name what gives the batches, as in {spec}:train_loader"
 
 
 def _as_model(inputs: Tensor, pictures: Pictures | None, notes: list[str]) -> Tensor:
@@ -108,12 +119,16 @@ def _as_model(inputs: Tensor, pictures: Pictures | None, notes: list[str]) -> Te
 def _folder(spec: str) -> tuple[Path, str] | None:
     """A folder and the part of it that is named; None where there is none."""
     place, colon, part = spec.rpartition(":")
-    if Path(spec).is_dir():
+    if os.path.isdir(spec):  # not by `Path.is_dir`, which raises for too long a name
         return Path(spec), ""
     # Not a package of that name beside us, of which a loader is named.
-    if colon and Path(place).is_dir() and (is_saved(Path(place)) or (Path(place) / part).is_dir()):
+    if colon and os.path.isdir(place) and (is_saved(Path(place)) or _within(place, part)):
         return Path(place), part
     return None
+
+
+def _within(place: str, part: str) -> bool:
+    return os.path.isdir(Path(place, part))
 
 
 def _from_folder(
@@ -140,6 +155,7 @@ def _batches(
     inputs: Tensor, labels: Tensor | None, batch_size: int, labelled: bool, shard: Shard
 ) -> Any:
     rank, ranks = shard
+    batch_size = min(batch_size, len(inputs))  # torch takes no more than 64 bits
     own = inputs.split(batch_size)[rank::ranks]
     if not labelled or labels is None:
         return own
@@ -167,12 +183,21 @@ def _inputs(
     path: Path, pictures: Pictures | None, notes: list[str]
 ) -> tuple[Tensor, Tensor | None]:
     """The inputs in a file, and the labels where it holds some of the same number."""
-    if not path.is_file():
-        raise DataError(f"there is no file {str(path)!r}")
+    if said := unreadable(path):
+        raise DataError(said)
     try:
         found: Any = _read(path)
+    except pickle.UnpicklingError as error:
+        raise DataError(
+            f"{str(path)!r} holds more than tensors, and reading it would run code: refused. Save "
+            "the inputs alone, as a tensor of shape (N, …), or give --data as file.py:loader"
+        ) from error
     except Exception as error:
-        raise DataError(f"{str(path)!r} cannot be read ({type(error).__name__})") from error
+        why = (str(error).strip().splitlines() or ["no message"])[0]
+        raise DataError(
+            f"{str(path)!r} cannot be read as inputs ({type(error).__name__}: {why}); save an "
+            "array or a tensor of shape (N, …), or give --data as file.py:loader"
+        ) from error
     labels = None
     if isinstance(found, dict):
         labels = next((found[name] for name in LABELS if name in found), None)
@@ -186,6 +211,13 @@ def _inputs(
     found, labels = (_as_tensor(held, path) for held in (found, labels))
     if not isinstance(found, Tensor) or found.ndim == 0:
         raise DataError(f"{str(path)!r} holds no tensor of inputs; save one of shape (N, …)")
+    if found.layout != torch.strided or found.is_quantized or found.is_meta or found.is_nested:
+        raise DataError(
+            f"{str(path)!r} holds inputs that are sparse, quantised or without values; save a "
+            "tensor of numbers, such as inputs.to_dense() or inputs.dequantize()"
+        )
+    if not len(found):
+        raise DataError(f"{str(path)!r} holds no samples: its shape is {tuple(found.shape)}")
     inputs = found.float() if found.dtype == torch.uint8 else found
     return inputs, None if labels is None else _checked(labels, len(found), path)
 
@@ -215,8 +247,11 @@ def _checked(labels: Any, inputs: int, path: Path) -> Tensor:
 
 
 def _as_tensor(held: Any, path: Path) -> Any:
+    if not isinstance(held, np.ndarray):
+        return held
     try:
-        return torch.from_numpy(held) if isinstance(held, np.ndarray) else held
+        # torch takes no bytes in another machine's order.
+        return torch.from_numpy(held.astype(held.dtype.newbyteorder("="), copy=False))
     except TypeError as error:
         raise DataError(
             f"{str(path)!r} holds an array of {held.dtype}, which torch cannot take; save numbers "
@@ -230,6 +265,8 @@ def _read(path: Path) -> Any:
 
         return load_file(path)
     if path.suffix == ".pt":
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of sparse tensors, which are refused by name
+            return torch.load(path, map_location="cpu", weights_only=True)
     loaded = np.load(path)
     return dict(loaded) if path.suffix == ".npz" else loaded

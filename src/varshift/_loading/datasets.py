@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import io
 import itertools
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from varshift.errors import DataError, MissingExtraError, UsageError
+from varshift._files import unreadable
+from varshift.errors import DataError, MissingExtraError, UsageError, VarshiftError, quoted
 
 __all__ = ["NAMES", "ImageSet", "channel_scale", "load_images", "load_raw_images", "normalised"]
 
@@ -61,6 +63,19 @@ def load_raw_images(
     """The same with the pixels as they lie on disk: most are bytes, a quarter of the memory."""
     if name == "digits":
         return _digits(seed)
+    try:
+        return _from_disk(name, root, download)
+    except VarshiftError:
+        raise
+    except Exception as error:  # of gzip, zipfile, numpy, pillow: each has its own
+        why = (str(error).strip().splitlines() or ["no message"])[0]
+        raise DataError(
+            f"the copy of {name} in {quoted(str(root or _DEBIAN))} cannot be read "
+            f"({type(error).__name__}: {why}); fetch it again"
+        ) from error
+
+
+def _from_disk(name: str, root: str | Path | None, download: bool) -> ImageSet:
     if name == "fashion-mnist":
         return _fashion(Path(root) if root else _DEBIAN, download)
     if name == "cifar10":
@@ -103,7 +118,7 @@ _IDX = ("images-idx3-ubyte", "labels-idx1-ubyte")
 def _idx(root: Path, name: str) -> np.ndarray[Any, np.dtype[np.uint8]] | None:
     """One idx file, plain or gzipped; None where there is none."""
     for path, opener in ((root / f"{name}.gz", gzip.open), (root / name, open)):
-        if path.is_file():
+        if os.path.isfile(path):  # not by `Path.is_file`, which raises for too long a name
             with opener(path, "rb") as file:
                 raw = file.read()
             sizes = [
@@ -122,7 +137,7 @@ def _cifar10(root: str | Path | None, download: bool) -> ImageSet:
             "cifar10 needs --root: the folder of torchvision's copy, or an .npz of JPEG images"
         )
     path = Path(root)
-    packed = sorted(path.glob("cifar10*.npz")) if path.is_dir() else [path]
+    packed = sorted(path.glob("cifar10*.npz")) if os.path.isdir(path) else [path]
     if packed and packed[0].suffix == ".npz":
         return _from_npz(packed[0])
     return _from_torchvision("CIFAR10", "CIFAR-10", path, download)
@@ -140,8 +155,8 @@ def _from_npz(path: Path) -> ImageSet:
         from PIL import Image
     except ImportError as error:
         raise MissingExtraError("pillow", "zoo", "an .npz of JPEG images") from error
-    if not path.is_file():
-        raise DataError(f"there is no file {str(path)!r}")
+    if said := unreadable(path):
+        raise DataError(said)
     with np.load(path) as held:
         missing = {"jpeg", "offsets", "label", "is_test"} - set(held.files)
         if missing:

@@ -7,6 +7,7 @@ import difflib
 import importlib
 import importlib.util
 import inspect
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from typing import Any
 
 from torch import nn
 
+from varshift._files import unreadable
 from varshift._loading.foreign.formats import SUFFIXES
 from varshift._loading.hubs import from_hub, hub_of
 from varshift.errors import ModelError, UsageError, listed
@@ -106,7 +108,7 @@ def _named(target: str) -> Any:
     place, colon, name = target.rpartition(":")
     if not colon or not place or not name:
         raise UsageError(_no_target(target))
-    if not place.endswith(".py") and (Path(place).is_file() or ".py:" in place):
+    if not place.endswith(".py") and (os.path.isfile(place) or ".py:" in place):
         raise UsageError(
             f"{target!r} is no target; write package.module:factory or file.py:factory"
         )
@@ -126,7 +128,7 @@ def _no_target(target: str) -> str:
             "checkpoint by --checkpoint"
         )
     said = f"{target!r} is no target; write package.module:factory or file.py:factory"
-    if Path(target).suffix == ".py" and Path(target).is_file():
+    if Path(target).suffix == ".py" and os.path.isfile(target):
         return f"{said}, such as {target}:{_most_likely(Path(target))}"
     name = target if target.isidentifier() else "resnet18"
     return f"{said}, or for a library's model timm:{name}, torchvision:{name} or hf:FOLDER"
@@ -135,7 +137,7 @@ def _no_target(target: str) -> str:
 def _most_likely(path: Path) -> str:
     try:
         body = ast.parse(path.read_text(encoding="utf-8")).body
-    except (SyntaxError, UnicodeDecodeError):
+    except (SyntaxError, ValueError, OSError):  # no Python, or not for us to read
         return "factory"
     found = [node for node in body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
     found = [node for node in found if not node.name.startswith("_")]
@@ -187,6 +189,9 @@ def _a(name: str) -> str:
 
 
 def _from_import(name: str) -> ModuleType:
+    if name.startswith("."):  # which import takes for a name within a package
+        file = f"for a file write {name}.py:…" if "/" in name else "name it from the top"
+        raise UsageError(f"{name!r} is no module of the path or of this folder; {file}")
     with _here_on_path():
         try:
             with _alone(name):
@@ -195,7 +200,7 @@ def _from_import(name: str) -> ModuleType:
             if error.name is not None and (name + ".").startswith(error.name + "."):
                 raise UsageError(
                     f"there is no module {name!r} on the path or in this folder; for a file write "
-                    f"{name.replace('.', '/')}.py:…"
+                    f"{name if '/' in name else name.replace('.', '/')}.py:…"
                 ) from error
             raise UsageError(f"importing {name!r} failed: {error}") from error
         except (Exception, SystemExit) as error:
@@ -203,8 +208,8 @@ def _from_import(name: str) -> ModuleType:
 
 
 def _from_file(path: Path) -> ModuleType:
-    if not path.is_file():
-        raise UsageError(f"there is no file {str(path)!r}")
+    if said := unreadable(path):
+        raise UsageError(said)
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise UsageError(f"{str(path)!r} cannot be imported")

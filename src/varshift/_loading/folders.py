@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -32,7 +33,10 @@ def from_folder(
         from torchvision.datasets import ImageFolder
     except ImportError as error:
         raise MissingExtraError("torchvision", "zoo", "a folder of pictures") from error
-    within = sorted(each.name for each in folder.iterdir() if each.is_dir())
+    try:
+        within = sorted(each.name for each in os.scandir(folder) if each.is_dir())
+    except OSError as error:
+        raise DataError(f"{str(folder)!r} cannot be read ({error.strerror})") from error
     parts = [name for name in within if name.lower() in _PARTS]
     if len(parts) > 1 or (parts and parts == within):
         raise DataError(

@@ -98,11 +98,10 @@ def _same(one: WeightSet, other: WeightSet) -> bool:
 
 def _nothing_fits(found: Any, own: Mapping[str, Any], path: Path, key: str) -> str:
     """What the file holds, and what the model wants."""
-    if key and (there := [held.key for held in sets_in(found, own) if held.key]):
-        return (
-            f"{str(path)!r} holds no weights of the model under {quoted(key)}, but under "
-            f"{listed(there)}"
-        )
+    if key and (sets := sets_in(found, own)):
+        there = [held.key for held in sets if held.key]
+        where = f"under {listed(there)}" if there else "at its top: leave the key out"
+        return f"{str(path)!r} holds no weights of the model under {quoted(key)}, but {where}"
     held = [
         (place, inner)
         for place, inner in mappings(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -22,7 +23,7 @@ __all__ = ["from_saved", "is_saved"]
 
 def is_saved(folder: Path) -> bool:
     """Whether `save_to_disk` has written it: a set, or several parts."""
-    return (folder / "state.json").is_file() or (folder / "dataset_dict.json").is_file()
+    return any(os.path.isfile(folder / name) for name in ("state.json", "dataset_dict.json"))
 
 
 def from_saved(

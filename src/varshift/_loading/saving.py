@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from varshift._files import is_stream, replacing
-from varshift.errors import CheckpointError, MissingExtraError, UsageError, WriteError
+from varshift._files import forbidden, is_stream, replacing
+from varshift.errors import CheckpointError, MissingExtraError, UsageError, WriteError, quoted
 
 __all__ = ["refuse_unwritable", "save_checkpoint"]
 
@@ -23,7 +24,7 @@ def save_checkpoint(model: nn.Module, path: str | Path) -> Path:
     If it cannot be written (a full disk, an interrupt), what was there before stays as it was.
 
     Raises:
-        UsageError: another suffix, or a folder that does not exist.
+        UsageError: another suffix, or a folder that does not exist or takes no file.
         CheckpointError: the disk refuses, or .safetensors cannot hold what the state_dict holds.
     """
     path = Path(path)
@@ -50,8 +51,12 @@ def refuse_unwritable(path: str | Path) -> None:
     path = Path(path)
     if path.suffix not in _SUFFIXES and not is_stream(path):
         raise UsageError(f"{str(path)!r} ends in none of {', '.join(_SUFFIXES)}")
-    if not path.parent.is_dir():
-        raise UsageError(f"there is no folder {str(path.parent)!r} to write {path.name!r} into")
+    # Not by `Path.is_dir`, which raises for a name longer than names may be.
+    if not os.path.isdir(path.parent):
+        folder, name = quoted(str(path.parent)), quoted(path.name)
+        raise UsageError(f"there is no folder {folder} to write {name} into")
+    if why := forbidden(path):
+        raise UsageError(f"{quoted(str(path))} cannot be written ({why}): name another place")
 
 
 def _save_safetensors(state: dict[str, object], path: Path) -> None:

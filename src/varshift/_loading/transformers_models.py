@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,7 +30,7 @@ def from_transformers(name: str, keywords: Mapping[str, Any], notes: list[str]) 
     config, unused = _config(transformers, place, name, keywords)
     kind = _class(transformers, config)
     try:
-        if Path(place).is_dir() and not _has_weights(Path(place)):
+        if os.path.isdir(place) and not _has_weights(Path(place)):
             notes.append(f"hf:{name} holds no weights: they are random; give --checkpoint FILE")
             made = kind.from_config(config) if _is_auto(kind) else kind(config)
         else:
@@ -82,14 +83,14 @@ def _transformers(name: str) -> Any:
 def _place(name: str) -> str:
     """The folder, where it is one; else the name as it is, of the cache."""
     path = Path(name).expanduser()
-    if path.is_dir():
+    if os.path.isdir(path):  # not by `Path.is_dir`, which raises for too long a name
         if not (path / "config.json").is_file():
             raise UsageError(
                 f"hf:{name}: the folder holds no config.json; name one that "
                 "model.save_pretrained(…) has written"
             )
         return str(path)
-    if name.startswith(_LOOKS_LIKE_A_PATH) or path.exists() or name.count("/") > 1:
+    if name.startswith(_LOOKS_LIKE_A_PATH) or os.path.exists(path) or name.count("/") > 1:
         raise UsageError(f"hf:{name}: there is no folder {str(path)!r}")
     return name
 
@@ -108,7 +109,7 @@ def _config(
             f"the configuration of hf:{name} cannot be read: {type(error).__name__}: {_line(error)}"
         ) from error
     config, unused = found
-    if unused and Path(place).is_dir() and not _has_weights(Path(place)):
+    if unused and os.path.isdir(place) and not _has_weights(Path(place)):
         raise UsageError(f"hf:{name} has nothing called {listed(unused)} in its configuration")
     return config, unused
 

@@ -142,10 +142,12 @@ def _notes(run: Session, structure: Structure, sites: dict[str, Site]) -> Iterat
         if site.grade == "none" and not site.by_batch
     }
     yield from in_words({path: each for path, each in few.items() if each}, _SHIFT)
-    if any(s.samples > 1 and s.shift > 0 and math.isnan(s.shift_se) for s in sites.values()):
+    if any(
+        s.samples > 1 and 0 < s.shift < math.inf and math.isnan(s.shift_se) for s in sites.values()
+    ):
         yield (
-            "errors are not known: the samples of a batch share a draw, and there are too few "
-            "batches to show how they scatter. Give more data"
+            "errors are not known: there are too few samples to show how they scatter, or, where "
+            "those of a batch share a draw, too few batches. Give more data"
         )
     for norm in structure.norms:
         if norm.reused:

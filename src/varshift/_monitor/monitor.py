@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
-from numbers import Integral
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -15,7 +15,7 @@ from varshift._monitor.apart import refuse_shared
 from varshift._monitor.looks import Looks
 from varshift._monitor.memory import remember, remembered, told
 from varshift._monitor.pace import Pace
-from varshift.errors import DataError, UsageError, VarianceShiftWarning, VarshiftError
+from varshift.errors import DataError, UsageError, VarianceShiftWarning, VarshiftError, listed
 from varshift.results import Monitored, MonitoredNorm, Monitoring
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ __all__ = ["Monitor"]
 _FOR_EVER = 1 << 62  # calls
 _IDLE = 50  # calls between two questions whether there is anything to look at by now
 _NOTHING = "no noise reaches a norm that learns its statistics"
+_STATE = ("steps", "pace", "history", "looks", "warned")  # what is in every version's
 
 
 class Monitor:
@@ -192,7 +193,15 @@ class Monitor:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Go on where `state_dict` was taken. The model is traced anew at the next step."""
+        """Go on where `state_dict` was taken. The model is traced anew at the next step.
+
+        Raises:
+            UsageError: what is no such state; the monitor is then as it was.
+        """
+        if missing := [name for name in _STATE if name not in state]:
+            raise UsageError(
+                f"the state has no {listed(missing)}; pass what a monitor's state_dict() gave"
+            )
         self._timed, self._untimed, self._awaited = state["steps"], 0, state["steps"] + 1
         self._pace.resume(state["pace"])
         self.history = [remembered(record) for record in state["history"]]
@@ -332,11 +341,11 @@ def _synchronised() -> bool:
 
 
 def _refuse(budget: float, every: int | None, threshold: float, window: int) -> None:
-    if not 0 < budget <= 1:
+    if not (isinstance(budget, Real) and 0 < budget <= 1):
         raise UsageError(f"budget is {budget}; pass a share of the time in (0, 1], as in 0.01")
     if every is not None and not _is_whole(every):
         raise UsageError(f"every is {every!r}; pass a whole number of steps, 1 or more")
-    if not threshold >= 1:
+    if not (isinstance(threshold, Real) and threshold >= 1):
         raise UsageError(f"threshold is {threshold}; pass a severity of 1 or more, as 1.1")
     if not _is_whole(window):
         raise UsageError(f"window is {window!r}; pass a whole number of looks, 1 or more")

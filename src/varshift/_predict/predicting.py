@@ -70,6 +70,9 @@ def predict(
     """
     if data is None and example is None:
         raise UsageError("give data=, or example= (one batch to trace) to predict without data")
+    for name, given, like in (("noise", noise, "{'*': 0.2}"), ("moved", moved, "{'drop': 'head'}")):
+        if given is not None and not isinstance(given, Mapping):
+            raise UsageError(f"{name} is {given!r}; pass a mapping by source, as in {like}")
     if data is None and width is not None:
         raise UsageError("width= needs data: how inputs correlate is not in a checkpoint")
     with session(

@@ -72,6 +72,8 @@ def refuse_options(into: str, seed: int) -> None:
     """Raise UsageError for what no repair can be done with."""
     if not isinstance(seed, Integral):
         raise UsageError(f"seed is {seed!r}; pass a whole number, so that the repair can be redone")
+    if not -(2**63) <= seed < 2**63:
+        raise UsageError(f"seed is {seed}; pass a number of at most 63 bits, as in 0")
     if into not in get_args(Into):
         raise UsageError(f"into is {into!r}; pass one of {', '.join(get_args(Into))}")
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from varshift._files import replacing
+from varshift._files import replacing, unreadable
 from varshift.errors import DataError, VarshiftError
 from varshift.reproduce.locking import locked
 
@@ -88,10 +88,16 @@ def write_lines(path: Path, records: Iterable[Record]) -> None:
 
 def read_lines(path: Path) -> list[Record]:
     """Raises DataError for a missing file, and with the number of a line that is not JSON."""
-    if not path.is_file():
-        raise DataError(f"there is no file {str(path)!r}")
+    if said := unreadable(path):
+        raise DataError(said)
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{str(path)!r} is no text: pass a records.jsonl that varshift reproduce wrote"
+        ) from error
     found = []
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    for number, line in enumerate(lines, 1):
         try:
             found.append(json.loads(line))
         except json.JSONDecodeError as error:

@@ -69,7 +69,7 @@ class Prediction(Result):
 
         All sources that reach a site directly are given the same drop_p; what they do through other
         norms is not counted (ask `predict(noise=…)` with the answer to see it). Sites where the
-        noise follows no closed form are left out.
+        noise follows no closed form, or where nothing arrived, are left out.
 
         Raises:
             UsageError: a `max_severity` of 1 or less.
@@ -81,12 +81,12 @@ class Prediction(Result):
         >>> {path: round(drop_p, 2) for path, drop_p in found.items()}  # 1 − 1/1.25, mean 0
         {'1': 0.2, '': 0.2}
         """
-        if not max_severity > 1:
-            raise UsageError(f"max_severity is {max_severity}; pass a number above 1")
+        if not 1 < max_severity < math.inf:
+            raise UsageError(f"max_severity is {max_severity}; pass a finite number above 1")
         found = {
             path: drop_p_of(site.largest_tau(max_severity))
             for path, site in self.sites.items()
-            if site.energies
+            if site.energies and bool((site.signal > 0).any())
         }
         return found | ({"": min(found.values())} if found else {})
 

@@ -44,6 +44,7 @@ ACTIVATIONS = (
 Not all of them: softmax and glu are not elementwise, dropout and rrelu draw.
 """
 
+_VARIANCES = ("var", "var_test", "energy", "stored_var")
 _WIDTHS = (9, 64, 576, 4608)
 _TAU_OF: dict[str, Callable[[float], float]] = {
     "drop_p": theory.tau_of,
@@ -159,7 +160,10 @@ def amount(
             f"{', '.join(units)}"
         )
     ((unit, value),) = given.items()
-    theory.Noise(_TAU_OF[unit](value))  # refuses an infinite τ by name
+    tau = _TAU_OF[unit](value)
+    if tau == math.inf:  # a number whose square is beyond all numbers, say
+        raise UsageError(f"{unit} is {value}; pass a finite number, of a finite relative variance")
+    theory.Noise(tau)  # refuses what is no relative variance
     return Amount(unit, value)
 
 
@@ -265,7 +269,7 @@ def width(
     >>> width(amount(drop_p=0.5), mean=0, var=1, rho=0.5, d_cos2=5).outputs["shift"]
     0.75
     """
-    _finite(d_cos2=d_cos2)
+    _finite(mean=mean, var=var, d_cos2=d_cos2)
     if d_cos2 < 0:
         raise UsageError(f"d_cos2 is {d_cos2}; pass (Σw)²/Σw², a number of 0 or more")
     inputs = {"mean": mean, "var": var, "rho": rho, "d_cos2": d_cos2, "bound": bound}
@@ -415,6 +419,8 @@ def _finite(**numbers: float) -> None:
     for name, value in numbers.items():
         if not math.isfinite(value):
             raise UsageError(f"{name} is {value}; pass a finite number")
+        if value < 0 and name in _VARIANCES:
+            raise UsageError(f"{name} is {value}; pass a number of 0 or more")
 
 
 def _shifted(ratio: Tensor) -> dict[str, float | None]:

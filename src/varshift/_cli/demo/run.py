@@ -44,6 +44,8 @@ class Settings:
             raise UsageError(f"--drop is {self.drop_p}; it must lie between 0 and 1")
         if self.epochs < 1:
             raise UsageError(f"--epochs is {self.epochs}; it must be at least 1")
+        if not 0 <= self.seed < 2**63:
+            raise UsageError(f"--seed is {self.seed}; pass 0 or more, and at most 63 bits")
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from varshift._engine.borrow.hidden import everything
 from varshift._engine.borrow.loan import Loan, trains_its_own_way
 from varshift._engine.borrow.walk import walk
 from varshift._torch.tensors import version
-from varshift.errors import ModelError, UsageError
+from varshift.errors import ModelError, UsageError, quoted
 
 __all__ = [
     "Buffers",
@@ -33,7 +33,9 @@ _WRAPPERS = ("DataParallel", "DistributedDataParallel")
 def unwrapped(model: nn.Module) -> nn.Module:
     """The user's own module inside `torch.compile`, DDP and DataParallel wrappers."""
     if not isinstance(model, nn.Module):
-        raise UsageError(f"model is a {type(model).__name__}; pass a torch.nn.Module")
+        makes = isinstance(model, type) or callable(model)
+        how = f", such as what {quoted(getattr(model, '__name__', ''))} makes" if makes else ""
+        raise UsageError(f"model is a {type(model).__name__}; pass a torch.nn.Module{how}")
     while True:
         if isinstance(inner := getattr(model, "_orig_mod", None), nn.Module):
             model = inner

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from varshift._files import unreadable
 from varshift.errors import CheckpointError, listed
 
 __all__ = ["SUFFIXES", "ForeignSource", "source_of", "unread"]
@@ -51,13 +53,14 @@ def source_of(path: str | Path) -> ForeignSource | None:
     A bundle is named by what its files' names begin with, by one of them or by its folder.
 
     Raises:
-        CheckpointError: a folder with several bundles.
+        CheckpointError: a folder with several bundles, or a file that may not be read.
     """
     place = Path(path)
-    if place.is_dir():
+    # Not by `Path.is_file`, which raises for a name longer than names may be.
+    if os.path.isdir(place):
         return _in_folder(place)
-    if not place.is_file():
-        there = Path(f"{path}.index").is_file()
+    if not os.path.isfile(place):
+        there = os.path.isfile(f"{path}.index")
         return ForeignSource("bundle", str(path)) if there else None
     if place.name.endswith(".index"):
         return ForeignSource("bundle", str(place)[: -len(".index")])
@@ -65,6 +68,8 @@ def source_of(path: str | Path) -> ForeignSource | None:
         return ForeignSource("bundle", beginning[1])
     if place.suffix == ".onnx":
         return ForeignSource("onnx", str(place))
+    if said := unreadable(place):
+        raise CheckpointError(said)
     with place.open("rb") as file:
         begins = file.read(len(_HDF5))
     if begins == _HDF5 or place.suffix in (".h5", ".hdf5"):
