@@ -39,6 +39,13 @@ def test_cdf_is_the_incomplete_beta_function(d):
     assert_close(actual, expected, rtol=1e-12)
 
 
+def test_where_the_law_is_next_to_normal_its_second_term_counts():
+    d = 2_000_001
+    values = [4 / d, 6 / d]
+    actual = theory.cos2_cdf(torch.tensor(values, dtype=torch.float64), d).tolist()
+    assert actual == pytest.approx([beta_cdf(x, d) for x in values], rel=1e-14, abs=0)
+
+
 @pytest.mark.parametrize("d", DIMENSIONS)
 def test_densities_integrate_to_the_cdf(d):
     # θ = arccos √x on [0, π/2], twice by symmetry; and the density of cos²θ against scipy's.
