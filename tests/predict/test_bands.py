@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -36,3 +39,27 @@ def test_a_single_batch_has_no_band() -> None:
     assert site.low != site.low
     assert site.delta_se is not None
     assert bool(site.delta_se.isnan().all())
+
+
+@pytest.mark.parametrize(
+    ("shift", "low", "high", "sure", "grade"),
+    [
+        (0.9, 0.85, 0.97, 1 / 0.97, "none"),
+        (0.8, 0.6, 1.05, 1.0, "none"),
+        (0.5, 0.4, 0.6, 1 / 0.6, "clear"),
+        (2.5, 1.5, 3.5, 1.5, "clear"),
+        (0.5, math.nan, math.nan, 2.0, "clear"),
+    ],
+)
+def test_a_prediction_is_graded_by_the_better_end_of_its_band(
+    shift: float, low: float, high: float, sure: float, grade: str
+) -> None:
+    model = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(4))
+    site = replace(
+        vs.predict(model, [torch.randn(32, 4)])["1"],
+        delta=torch.full((4,), shift, dtype=torch.float64),
+        low=low,
+        high=high,
+    )
+    assert site.sure == pytest.approx(sure)
+    assert site.grade == grade
