@@ -82,8 +82,9 @@ def test_a_command_on_a_full_disk(arguments, tmp_path, monkeypatch, capsys):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["held", "at once"])
 @pytest.mark.parametrize(("target", "number", "code"), [("noisy", 1, 3), ("nowhere", 2, 2)])
-def test_standard_streams_on_a_full_disk(target, number, code):
+def test_standard_streams_on_a_full_disk(target, number, code, unbuffered):
     with open("/dev/full", "w") as full_disk:
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         streams["stdout" if number == 1 else "stderr"] = full_disk
@@ -91,6 +92,7 @@ def test_standard_streams_on_a_full_disk(target, number, code):
             [*(sys.executable, "-m", "varshift", "measure"), f"{LENT}:{target}", *DATA],
             text=True,
             timeout=120,
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
             **streams,
         )
     assert done.returncode == code

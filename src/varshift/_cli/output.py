@@ -34,6 +34,7 @@ __all__ = [
     "finish",
     "in_files_of_their_own",
     "known",
+    "let_go",
     "put",
     "say",
     "show",
@@ -245,6 +246,18 @@ def emptied() -> None:
     if sys.__stdout__ is not None and not sys.__stdout__.closed:
         with _unread(sys.__stdout__):
             sys.__stdout__.flush()
+
+
+def let_go() -> None:
+    """What standard error still holds goes out, or nowhere: Python would end with its own code."""
+    stream = sys.__stderr__
+    if stream is None or stream.closed:
+        return
+    try:
+        stream.flush()
+    except OSError:
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 @contextmanager

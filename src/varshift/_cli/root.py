@@ -20,7 +20,7 @@ from varshift._cli.explain import explain
 from varshift._cli.footprint import footprint
 from varshift._cli.inspect import inspect
 from varshift._cli.measure import measure
-from varshift._cli.output import PipeClosed, emptied, put, say
+from varshift._cli.output import PipeClosed, emptied, let_go, put, say
 from varshift._cli.predict import predict
 from varshift._cli.ranks import Ending, OtherRankFailed, ranked
 from varshift._cli.recalibrate import recalibrate
@@ -83,6 +83,7 @@ def main() -> None:
         ending = ranks.settled(_ended(several(sys.argv[1:])))
         if ending.sentence:
             say(ending.sentence)
+    let_go()
     raise SystemExit(ending.code)
 
 

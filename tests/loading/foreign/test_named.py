@@ -27,7 +27,7 @@ def test_a_command_takes_a_prefix_that_is_no_file(files, tmp_path, monkeypatch, 
         assert model[0].running_var.item() != 1
     with pytest.raises(UsageError, match="there is no file"):
         _ = Lent("net.py:make", str(files / "none")).model
-    with pytest.raises(UsageError, match="there is no file"):
+    with pytest.raises(UsageError, match="is a folder without weights of TensorFlow"):
         _ = Lent("net.py:make", str(tmp_path)).model
 
 
