@@ -153,7 +153,7 @@ class FirstBatch:
             return False
         least = sum(each or 0 for each in found)
         for more in [asked, *([each] for each in asked[:_TRIED] if len(asked) > 1)]:
-            if not least:
+            if not (least and more):
                 break
             before = blaming.left_out, self._silent
             blaming.left_out = blaming.left_out.symmetric_difference(more)
