@@ -26,7 +26,7 @@ from varshift._engine import (
     Tally,
     fixed,
 )
-from varshift._predict.means import by_line
+from varshift._predict.means import by_line, odd
 from varshift._predict.passes import DirectNoise
 from varshift._predict.recorders import AtTest
 from varshift.results import Expected, Statistics
@@ -235,9 +235,8 @@ class Passes:
         So all of them are left out, and then those of each line of code are tried the other way;
         each is kept if that is `better` than what was.
         """
-        ways = {n: how for n, how in self.run.silenced.items() if how in _BY_MEAN}
-        odd = {name for name, mean in self.run.means.items() if not abs(mean - 1) < NEUTRAL}
-        asked = frozenset().union(*self.run.ranks.gather(frozenset(odd & ways.keys())))
+        ways = (name for name, how in self.run.silenced.items() if how in _BY_MEAN)
+        asked = odd(self.run, frozenset(ways))
         if not asked:
             return
         self._try(asked, better)

@@ -31,6 +31,7 @@ from varshift._engine.sharding import broadcasts_buffers, is_sharded, is_synchro
 from varshift._engine.sites import Handle, norm_handles, untracked
 from varshift._engine.subject import subject_of
 from varshift._engine.trace.lines import is_library
+from varshift._engine.trace.noises import RATES
 from varshift._engine.trace.ops import Operation, tensors_in
 from varshift._engine.trace.tracer import Tracer
 from varshift._engine.unread import no_norm
@@ -39,6 +40,7 @@ from varshift._engine.weakly import weakly
 
 __all__ = [
     "GROUPS",
+    "RATES",
     "Batch",
     "Contrasts",
     "Control",

@@ -111,11 +111,12 @@ class Lanes:
         train = self.train.at.get(norm.path)
         if train is None or train.runs is None:
             return False
-        within = torch.where(train.total().var() > 0, train.within(), torch.nan)
+        var = train.total().var()
+        within = torch.where(var > 0, train.within(), torch.nan)
         means, variances = train.between_runs()
         by_mean = means / within
         by_runs = torch.hypot(by_mean.sqrt(), variances.sqrt() / within / 2)
-        by_batches = (train.total().var() / within - 1 - by_mean).clamp(min=0).sqrt()
+        by_batches = (var / within - 1 - by_mean).clamp(min=0).sqrt()
         return median(by_runs) > max(median(by_batches), LEAST)
 
     def site(self, norm: Norm, held: PlaceLanes) -> SiteLanes:

@@ -24,6 +24,7 @@ from varshift._files import unreadable
 from varshift._loading.fitting import misfits
 from varshift._loading.foreign import Mismatch, laid, read_foreign, source_of, unread
 from varshift._loading.layouts import fitting_set, told
+from varshift._loading.saying import first_line
 from varshift.errors import CheckpointError, MissingExtraError, quoted
 
 __all__ = ["file_and_key", "is_checkpoint", "load_checkpoint"]
@@ -127,11 +128,13 @@ def _read(path: Path) -> Any:
                 "Save the weights alone, with torch.save(model.state_dict(), …) or "
                 "safetensors.torch.save_file, or load the file in your own factory if you trust it"
             ) from error
-        raise CheckpointError(f"{str(path)!r} is no torch checkpoint: {_line(error)}") from error
+        raise CheckpointError(
+            f"{str(path)!r} is no torch checkpoint: {first_line(error)}"
+        ) from error
     except Exception as error:
         raise CheckpointError(
             f"{str(path)!r} is no torch checkpoint, or a broken one: reading it raised "
-            f"{type(error).__name__}: {_line(error)}"
+            f"{type(error).__name__}: {first_line(error)}"
         ) from error
 
 
@@ -171,7 +174,8 @@ def _read_safetensors(path: Path) -> Any:
         return load_file(path)
     except Exception as error:
         raise CheckpointError(
-            f"{str(path)!r} cannot be read as safetensors ({type(error).__name__}): {_line(error)}"
+            f"{str(path)!r} cannot be read as safetensors ({type(error).__name__}): "
+            f"{first_line(error)}"
         ) from error
 
 
@@ -197,7 +201,7 @@ def _load(found: Mapping[str, Any], model: nn.Module, path: Path) -> None:
         if isinstance(error, Exception) and not isinstance(error, CheckpointError):
             raise CheckpointError(
                 f"{str(path)!r} could not be loaded: the model raised {type(error).__name__}: "
-                f"{_line(error)}; it is as it was"
+                f"{first_line(error)}; it is as it was"
             ) from error
         raise
 
@@ -230,7 +234,3 @@ def _refuse_lost(found: Mapping[str, Any], own: dict[str, Any], path: Path) -> N
                     f"{str(path)!r} holds other values for {key!r} than for {other!r}, which share "
                     "their memory in the model; let the factory make the model as it was trained"
                 )
-
-
-def _line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or ["no message"])[0]

@@ -22,6 +22,7 @@ from varshift._loading.factories import load_factory
 from varshift._loading.folders import from_folder
 from varshift._loading.preparing import Pictures
 from varshift._loading.saved_datasets import from_saved, is_saved
+from varshift._loading.saying import first_line
 from varshift._loading.sharding import every
 from varshift._repair.labels import LABELS
 from varshift.errors import DataError, UsageError
@@ -193,10 +194,10 @@ def _inputs(
             "the inputs alone, as a tensor of shape (N, …), or give --data as file.py:loader"
         ) from error
     except Exception as error:
-        why = (str(error).strip().splitlines() or ["no message"])[0]
         raise DataError(
-            f"{str(path)!r} cannot be read as inputs ({type(error).__name__}: {why}); save an "
-            "array or a tensor of shape (N, …), or give --data as file.py:loader"
+            f"{str(path)!r} cannot be read as inputs ({type(error).__name__}: "
+            f"{first_line(error)}); save an array or a tensor of shape (N, …), or give --data as "
+            "file.py:loader"
         ) from error
     labels = None
     if isinstance(found, dict):

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from varshift._files import unreadable
+from varshift._loading.saying import first_line
 from varshift.errors import DataError, MissingExtraError, UsageError, VarshiftError, quoted
 
 __all__ = ["NAMES", "ImageSet", "channel_scale", "load_images", "load_raw_images", "normalised"]
@@ -68,10 +69,9 @@ def load_raw_images(
     except VarshiftError:
         raise
     except Exception as error:  # of gzip, zipfile, numpy, pillow: each has its own
-        why = (str(error).strip().splitlines() or ["no message"])[0]
         raise DataError(
             f"the copy of {name} in {quoted(str(root or _DEBIAN))} cannot be read "
-            f"({type(error).__name__}: {why}); fetch it again"
+            f"({type(error).__name__}: {first_line(error)}); fetch it again"
         ) from error
 
 

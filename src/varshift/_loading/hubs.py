@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from varshift._loading.saying import first_line
 from varshift._loading.transformers_models import from_transformers
 from varshift.errors import MissingExtraError, ModelError, UsageError, listed
 
@@ -110,12 +111,12 @@ def _made(target: str, make: Callable[[], Any], keywords: Keywords) -> nn.Module
     except OSError as error:  # what downloads raise is one: URLError, and those of hubs
         raise ModelError(
             f"the weights of {target} are not on this machine and could not be fetched "
-            f"({type(error).__name__}: {_line(error)}); fetch them where there is a network and "
-            f"{_fetching(target)}"
+            f"({type(error).__name__}: {first_line(error)}); fetch them where there is a network "
+            f"and {_fetching(target)}"
         ) from error
     except Exception as error:
         raise ModelError(
-            f"{target} could not be made: {type(error).__name__}: {_line(error)}"
+            f"{target} could not be made: {type(error).__name__}: {first_line(error)}"
         ) from error
     if not isinstance(made, nn.Module):
         raise UsageError(f"{target} gave a {type(made).__name__}, no torch.nn.Module")
@@ -136,7 +137,3 @@ def _fetching(target: str) -> str:
     place = getattr(found, "hf_hub_id", None) or getattr(found, "url", None) or name
     fetch = str(place) if "://" in str(place) else f"hf download {str(place).rstrip('/')}"
     return f"{told}: {fetch}"
-
-
-def _line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or ["no message"])[0]

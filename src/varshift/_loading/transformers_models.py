@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import nn
 
+from varshift._loading.saying import first_line
 from varshift.errors import ModelError, UsageError, listed
 
 __all__ = ["from_transformers"]
@@ -51,7 +52,7 @@ def from_transformers(name: str, keywords: Mapping[str, Any], notes: list[str]) 
         raise _not_here(name) from error
     except Exception as error:
         raise ModelError(
-            f"hf:{name} could not be made: {type(error).__name__}: {_line(error)}"
+            f"hf:{name} could not be made: {type(error).__name__}: {first_line(error)}"
         ) from error
     found: nn.Module = made
     return found
@@ -106,7 +107,8 @@ def _config(
         raise _not_here(name) from error
     except Exception as error:
         raise ModelError(
-            f"the configuration of hf:{name} cannot be read: {type(error).__name__}: {_line(error)}"
+            f"the configuration of hf:{name} cannot be read: {type(error).__name__}: "
+            f"{first_line(error)}"
         ) from error
     config, unused = found
     if unused and os.path.isdir(place) and not _has_weights(Path(place)):
@@ -150,7 +152,3 @@ def _cached() -> list[str]:
         return [each.repo_id for each in scan_cache_dir().repos if each.repo_type == "model"]
     except Exception:  # no cache, or one that another version has written
         return []
-
-
-def _line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or ["no message"])[0]

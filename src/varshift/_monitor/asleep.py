@@ -8,11 +8,9 @@ from __future__ import annotations
 from torch import nn
 
 from varshift._counting import counted
-from varshift._engine import norm_handles, unwrapped, walk
+from varshift._engine import RATES, norm_handles, unwrapped, walk
 
 __all__ = ["Asleep"]
-
-_RATES = ("p", "drop_prob", "drop_p", "drop_rate", "dropout", "rate")
 
 
 class Asleep:
@@ -25,7 +23,7 @@ class Asleep:
         self._silent = [
             (module, name)
             for _, module in walk(inner)
-            for name in _RATES
+            for name in RATES
             if type(rate := vars(module).get(name)) in (int, float) and rate == 0
         ]
 

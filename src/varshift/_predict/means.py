@@ -18,7 +18,7 @@ from varshift.results import Expected, Structure
 from varshift.theory.moments import merge_all
 from varshift.theory.spread import median
 
-__all__ = ["Means", "by_line", "left_out", "means_at_test"]
+__all__ = ["Means", "by_line", "left_out", "means_at_test", "odd"]
 
 _NEUTRAL = 1e-6  # what rounding leaves of a mean of one
 _SAME = 1e-3  # relative: a factor that is one number at all channels depends on no example
@@ -61,7 +61,8 @@ def means_at_test(run: Session, batch: Batch, asked: frozenset[str], out: frozen
 
     Nothing, where each of the sources `asked` has a mean of one, or some noise stays in the passes.
     """
-    if not _odd(run, asked - out):
+    sources = odd(run, asked - out)
+    if not sources:
         return Means({})
     silent, test = _silenced(run, [batch], out), _evaluated(run, [batch])
     loud = any(how is Silenced.NOT for how in run.silenced.values())
@@ -73,7 +74,7 @@ def means_at_test(run: Session, batch: Batch, asked: frozenset[str], out: frozen
         for path, ratio in ratios.items()
         if not bool(((ratio - 1).abs() < _SAME).all())
     }
-    return Means(factors, tuple(sorted(_odd(run, asked - out))) if factors else ())
+    return Means(factors, tuple(sorted(sources)) if factors else ())
 
 
 def left_out(run: Session, batches: list[Batch], asked: frozenset[str]) -> frozenset[str]:
@@ -82,12 +83,12 @@ def left_out(run: Session, batches: list[Batch], asked: frozenset[str]) -> froze
     Each line of code is asked by itself: whether without its noise training is nearer to evaluation
     at the norms than with the noise at its mean.
     """
-    odd = _odd(run, asked)
-    if not odd:
-        return odd
+    unlike = odd(run, asked)
+    if not unlike:
+        return unlike
     test = _evaluated(run, batches)
     plain = _apart(_silenced(run, batches, frozenset()), test)
-    alike = by_line(run.structure, odd)
+    alike = by_line(run.structure, unlike)
     return frozenset().union(
         *(each for each in alike if _apart(_silenced(run, batches, each), test) < plain)
     )
@@ -103,10 +104,10 @@ def by_line(structure: Structure, sources: Iterable[str]) -> list[frozenset[str]
     return [frozenset(held) for held in found.values()]
 
 
-def _odd(run: Session, asked: frozenset[str]) -> frozenset[str]:
+def odd(run: Session, asked: frozenset[str]) -> frozenset[str]:
     """Those of a mean that is not one, or not known: the same on all ranks."""
-    odd = {name for name, mean in run.means.items() if not abs(mean - 1) < _NEUTRAL}
-    return frozenset().union(*run.ranks.gather(frozenset(odd & asked)))
+    own = {name for name, mean in run.means.items() if not abs(mean - 1) < _NEUTRAL}
+    return frozenset().union(*run.ranks.gather(frozenset(own & asked)))
 
 
 _TEST = "evaluation beside means"

@@ -16,9 +16,10 @@ from varshift._torch.classes import Dropout
 from varshift.results import Line, Noise
 from varshift.results.structure import Sharing
 
-__all__ = ["Source", "named", "silent_noises", "unused"]
+__all__ = ["RATES", "Source", "named", "silent_noises", "unused"]
 
-_RATES = ("p", "drop_prob", "drop_p", "drop_rate", "dropout", "rate")
+# Attributes that modules keep the rate of their noise in.
+RATES = ("p", "drop_prob", "drop_p", "drop_rate", "dropout", "rate")
 _LOOKS_NOISY = re.compile("drop|noise", re.IGNORECASE)
 _ALPHA = ("alpha_dropout", "feature_alpha_dropout")
 
@@ -207,7 +208,7 @@ def _tidy(value: float | None) -> float | None:
 
 
 def _rate(module: Any) -> float | None:
-    for name in _RATES:
+    for name in RATES:
         value = getattr(module, name, None)
         if isinstance(value, torch.Tensor) and value.numel() == 1:
             value = float(value)
