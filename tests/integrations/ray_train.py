@@ -19,6 +19,7 @@ ENVIRONMENT = {
     "RAY_TRAIN_METRICS_ENABLED": "0",
     "RAY_memory_monitor_refresh_ms": "0",
     "RAY_enable_metrics_collection": "0",
+    "RAY_worker_niceness": "0",  # else other tests have the cores, and these wait
     "GLOO_SOCKET_IFNAME": "lo",
 }
 

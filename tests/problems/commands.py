@@ -16,6 +16,8 @@ import subprocess
 import sys
 import tempfile
 import traceback
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -27,11 +29,19 @@ SETTINGS = {"NO_COLOR": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 LEFT = ("varshift.integrations", "varshift.__main__")  # other people's libraries, and a start
 
 
-def varshift(*arguments, cwd=None, **environment):
-    """What `python -m varshift` does, its two outputs as text."""
+def varshift(*arguments, **how):
+    """What `python -m varshift` does, its two outputs as text; `how` as in `running`."""
+    with running(*arguments, **how) as command:
+        return command.wait()
+
+
+@contextmanager
+def running(*arguments, main="varshift._cli", cwd=None, **environment):
+    """The command while it runs; another module than its own may bring `main`. One at a time."""
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder, "out"), Path(folder, "err")
         request = {
+            "main": main,
             "arguments": ["varshift", *map(str, arguments)],
             "cwd": str(cwd or os.getcwd()),
             "environment": os.environ | SETTINGS | environment,
@@ -40,9 +50,31 @@ def varshift(*arguments, cwd=None, **environment):
         }
         server = _server()
         print(json.dumps(request), file=server.stdin, flush=True)
-        code = int(server.stdout.readline())
-        text = (file.read_bytes().decode() for file in (out, err))
-        return subprocess.CompletedProcess(request["arguments"], code, *text)
+        command = Running(request["arguments"], int(server.stdout.readline()), out, err)
+        try:
+            yield command
+        finally:
+            if command.done is None:
+                os.kill(command.pid, signal.SIGKILL)
+                command.wait()
+
+
+@dataclass
+class Running:
+    """A command, and what has become of it once somebody has waited for it."""
+
+    arguments: list[str]
+    pid: int
+    out: Path
+    err: Path
+    done: subprocess.CompletedProcess | None = None
+
+    def wait(self) -> subprocess.CompletedProcess:
+        """Until it ends."""
+        code = int(_server().stdout.readline())
+        text = (file.read_bytes().decode() for file in (self.out, self.err))
+        self.done = subprocess.CompletedProcess(self.arguments, code, *text)
+        return self.done
 
 
 @cache
@@ -66,7 +98,7 @@ def _close(server: subprocess.Popen) -> None:
 
 
 def serve() -> None:
-    """A line in, a process, its exit code out: until there are no more lines."""
+    """A line in, a process, its number and its exit code out: until there are no more lines."""
     for module in pkgutil.walk_packages(vs.__path__, "varshift.", onerror=lambda name: None):
         if not module.name.startswith(LEFT):
             import_module(module.name)
@@ -75,13 +107,12 @@ def serve() -> None:
         child = os.fork()
         if child == 0:
             _become(request)
+        print(child, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
 
 
 def _become(request: dict) -> None:
     """The command, in this process; it does not come back."""
-    from varshift._cli import main
-
     signal.alarm(PATIENCE)
     code = 1
     try:
@@ -99,7 +130,7 @@ def _become(request: dict) -> None:
         os.environ.update(request["environment"])
         os.chdir(request["cwd"])
         sys.argv, sys.path[0] = request["arguments"], request["cwd"]
-        main()
+        import_module(request["main"]).main()
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)

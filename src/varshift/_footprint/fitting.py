@@ -17,7 +17,8 @@ from torch import Tensor
 
 from varshift._footprint.drift import STILL, Drift, Others, Witness, witness
 from varshift._footprint.records import NormRecord
-from varshift._footprint.regression import Rows, Solved, solve
+from varshift._footprint.regression import Rows
+from varshift._footprint.solving import Solved, solve
 from varshift.theory import cos2_cdf, cos2_quantile
 
 __all__ = ["AtNorm", "Estimates", "Fit", "fit", "p_value", "student_quantile"]

@@ -1,8 +1,4 @@
-"""All channels of all norms as one weighted, robust regression. Numbers only.
-
-The common factor 1 + δ of a norm is a column of ones with a prior, which is projected out: what is
-left of a column is its deviation from the (shrunken) weighted mean.
-"""
+"""The channels of a norm as rows of a regression, and how well they agree with it. Numbers only."""
 
 from __future__ import annotations
 
@@ -18,14 +14,11 @@ from varshift._footprint.drift import CHI2_MEDIAN, USUAL_MEMORY, Drift
 from varshift._footprint.following import Following
 from varshift._footprint.records import NormRecord
 
-__all__ = ["Rows", "Solved", "solve"]
+__all__ = ["HUBER", "Rows"]
 
-_HUBER = 2.5  # deviations from which a channel counts less
-_ROUNDS = 20
+HUBER = 2.5  # deviations from which a channel counts less
 _AKIN = 6.0  # by experiment with networks trained at a constant rate
 _ALONG = 0.5  # correlation of channels with their levers, where data are only alike: by experiment
-_STANDS = 1e-10  # relative, of τ between two rounds
-_RIDGE = 1e-12  # keeps a column of nothing solvable
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,7 +86,7 @@ class Rows:
         found = self.following.fitted(taus, self.column, common, self.weight)
         return replace(self, following=found)
 
-    @property
+    @cached_property
     def weight(self) -> Tensor:
         """(R,)."""
         return 1 / ((self.expected + self.expected.median()) / 2 + self.apart**2)
@@ -161,70 +154,6 @@ class Rows:
 def _unlikely(squares: Tensor) -> float:
     """Of deviations, squared and over their variances (R,)."""
     rest = squares.sqrt()
-    bound = _HUBER * max(float(rest.median()) / 0.6745, 1e-12)
+    bound = HUBER * max(float(rest.median()) / 0.6745, 1e-12)
     kept = torch.where(rest < bound, squares, bound * (2 * rest - bound))
     return len(rest) * math.log1p(float(kept.mean()))
-
-
-@dataclass(frozen=True, eq=False)
-class Solved:
-    """τ (K,), and how each follows the gap of every channel (K, R) and each norm's drift (K,)."""
-
-    taus: Tensor
-    influence: list[Tensor]
-    on_drift: list[Tensor]
-
-
-def solve(rows: list[Rows]) -> Solved:
-    """Weighted least squares, reweighted by Huber's rule until it stands."""
-    weights = [each.weight for each in rows]
-    robust, taus = weights, torch.zeros(rows[0].lever.shape[1], dtype=torch.float64, device="cpu")
-    for _ in range(_ROUNDS):
-        last, taus = taus, _least_squares(rows, robust)
-        if len(taus) == 0 or float((taus - last).abs().max()) < _STANDS * float(taus.abs().max()):
-            break
-        robust = [_tamed(each, weight, taus) for each, weight in zip(rows, weights, strict=True)]
-    return _influence(rows, robust, taus)
-
-
-def _tamed(rows: Rows, weight: Tensor, taus: Tensor) -> Tensor:
-    rest = rows.rest(taus).abs() * weight.sqrt()
-    scale = float(rest.median()) / 0.6745 * _HUBER
-    return weight if scale == 0 else weight * (scale / rest.clamp(min=scale))
-
-
-def _centred(rows: Rows, weight: Tensor, values: Tensor) -> Tensor:
-    if rows.drift.error == 0:
-        return values
-    total = weight.sum() + 1 / rows.drift.error**2
-    mean: Tensor = weight @ values / total
-    return values - mean
-
-
-def _normal(rows: list[Rows], weights: list[Tensor]) -> Tensor:
-    places = rows[0].lever.shape[1]
-    matrix = torch.zeros(places, places, dtype=torch.float64, device="cpu")
-    for each, weight in zip(rows, weights, strict=True):
-        matrix += each.lever.T @ (weight[:, None] * _centred(each, weight, each.lever))
-    size = matrix.diagonal().max().clamp(min=1e-300) if places else 0.0
-    return matrix + _RIDGE * size * torch.eye(places, dtype=torch.float64, device="cpu")
-
-
-def _least_squares(rows: list[Rows], weights: list[Tensor]) -> Tensor:
-    right = torch.zeros(rows[0].lever.shape[1], dtype=torch.float64, device="cpu")
-    for each, weight in zip(rows, weights, strict=True):
-        right += each.lever.T @ (weight * _centred(each, weight, each.gap))
-        if each.drift.error:  # only where the pattern is evidence, and levers hardly differ
-            right -= weight @ each.tilt
-    found: Tensor = torch.linalg.solve(_normal(rows, weights), right)
-    return found
-
-
-def _influence(rows: list[Rows], weights: list[Tensor], taus: Tensor) -> Solved:
-    inverse = torch.linalg.inv(_normal(rows, weights))
-    influence, on_drift = [], []
-    for each, weight in zip(rows, weights, strict=True):
-        own = (weight[:, None] * _centred(each, weight, each.lever)) @ inverse  # (R, K)
-        influence.append(own.T)
-        on_drift.append(own.sum(0))
-    return Solved(taus, influence, on_drift)
