@@ -61,8 +61,9 @@ def test_errors_that_are_each_others_cause_are_gone_through_once():
 
 
 class Slow(nn.Module):
-    def __init__(self):
+    def __init__(self, event, name):
         super().__init__()
+        self.where = event, name, "handle_torch_function"
         self.drop, self.norm = nn.Dropout(0.5), nn.BatchNorm1d(3)
 
     def forward(self, x):
@@ -73,18 +74,25 @@ class Slow(nn.Module):
             sys.setprofile(None)
 
     def strike(self, frame, event, arg):
-        """Where torch has set the mode aside for a call, and is about to set it back."""
+        """Where torch has set the mode aside for a call, or is about to set it back."""
         caller = frame.f_back.f_code.co_name if frame.f_back is not None else ""
-        if (event, frame.f_code.co_name, caller) == ("call", "__exit__", "handle_torch_function"):
+        if (event, frame.f_code.co_name, caller) == self.where:
             sys.setprofile(None)
             raise KeyboardInterrupt
 
 
+@pytest.mark.parametrize(
+    "where",
+    [
+        *(("call", "__enter__"), ("c_return", "__enter__"), ("return", "__enter__")),
+        *(("call", "__exit__"), ("c_call", "__exit__"), ("return", "__exit__")),
+    ],
+)
 @pytest.mark.parametrize("verb", ["measure", "recalibrate", "explain"])
-def test_no_mode_comes_back_once_the_error_is_thrown_away(verb):
+def test_no_mode_comes_back_once_the_error_is_thrown_away(verb, where):
     before = torch._C._len_torch_function_stack()
     with pytest.raises(KeyboardInterrupt) as caught:
-        getattr(vs, verb)(Slow(), [torch.randn(8, 3) for _ in range(3)])
+        getattr(vs, verb)(Slow(*where), [torch.randn(8, 3) for _ in range(3)])
     assert torch._C._len_torch_function_stack() == before
     del caught
     assert torch._C._len_torch_function_stack() == before

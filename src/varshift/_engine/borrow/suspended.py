@@ -11,15 +11,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from contextlib import suppress
-from types import GeneratorType, TracebackType
+from types import FrameType, GeneratorType
 
 __all__ = ["close_suspended"]
 
 
 def close_suspended(error: BaseException) -> None:
     """Run the second halves now, the innermost block's first. May be called again."""
-    for trace in reversed(list(_traces(error))):
-        frame = trace.tb_frame
+    for frame in reversed(list(_frames(error))):
         if frame.f_code.co_filename != contextlib.__file__:
             continue
         block = getattr(frame.f_locals.get("self"), "gen", None)
@@ -28,13 +27,19 @@ def close_suspended(error: BaseException) -> None:
                 block.close()
 
 
-def _traces(error: BaseException | None) -> Iterator[TracebackType]:
-    """From the outermost frame to the innermost, of what it came of as well."""
+def _frames(error: BaseException | None) -> Iterator[FrameType]:
+    """From the outermost frame to the innermost, of what it came of as well.
+
+    A profiler's function that raises at a return stands in the traceback, what has returned to it
+    does not, but is kept by it all the same.
+    """
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
         trace = error.__traceback__
         while trace is not None:
-            yield trace
+            if trace.tb_frame.f_back is not None:
+                yield trace.tb_frame.f_back
+            yield trace.tb_frame
             trace = trace.tb_next
         error = error.__cause__ or error.__context__
