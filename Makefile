@@ -13,7 +13,7 @@ WITHOUT_CUDA = test -z "$(CPU_WHEELS)" || $(PIP) --no-deps --retries 0 --timeout
 	--index-url $(CPU_WHEELS) $(1) 2>/dev/null || echo "$(1): from PyPI, with CUDA"
 # One thread per test worker: two workers with two threads each would fight for two cores.
 WORKERS ?= 2
-PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS)
+PYTEST := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist worksteal
 
 .PHONY: help install demo test check format lint types floors audit lock vulnerabilities \
 	tests doctests faults soak bench mutants zoo matrix dist extras docs gallery clean
