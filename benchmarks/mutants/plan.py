@@ -43,6 +43,7 @@ GROUPS = {
         64,
         (
             *("engine", "inspect", "measure", "ranks/test_exchanges.py", "repair/test_choosing.py"),
+            "predict/test_means.py",
             *_RECALIBRATED,
         ),
     ),
@@ -52,11 +53,13 @@ GROUPS = {
         40,
         (
             *("measure", "engine", "repair/test_recalibrate_exact.py"),
-            "devices/test_default_device.py",
+            *("devices/test_default_device.py", "explain/test_reused_norms.py"),
         ),
     ),
     "engine, trace": Group(
-        ("_engine/trace/*.py",), 46, ("inspect", "engine", "predict/test_laws.py")
+        ("_engine/trace/*.py",),
+        46,
+        ("inspect", "engine", "predict/test_laws.py", "predict/test_means.py"),
     ),
     "blame": Group(
         ("_explain/blame.py", "_explain/blaming.py", "_measure/few.py"),

@@ -236,6 +236,8 @@ def test_every_activation_is_elementwise_and_settles(name):
         (lambda: calculator.direct(amount(tau=1.0), 0, -1), "pass a number of 0 or more"),
         (lambda: calculator.direct(amount(tau=1.0), 0, 1, bound=1), "bound is 1"),
         (lambda: calculator.after(amount(tau=1.0), 1, math.inf), "energy is inf"),
+        (lambda: calculator.width(amount(tau=1.0), math.inf, 1, 0, 1), "mean is inf"),
+        (lambda: calculator.width(amount(tau=1.0), 0, math.inf, 0, 1), "var is inf"),
         (lambda: calculator.width(amount(tau=1.0), 0, 1, 2, 1), "rho is 2"),
         (lambda: calculator.width(amount(tau=1.0), 0, 1, 0, -1), "d_cos2 is -1"),
         (lambda: calculator.width(amount(tau=1.0), 0, 1, 0, 1, slope=1), "both or neither"),
