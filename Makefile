@@ -86,7 +86,7 @@ $(LOCKING):
 
 lock: $(LOCKING)
 	build/lock/bin/uv pip compile --quiet --system-certs pyproject.toml constraints.txt --extra dev \
-		--extra bench -c constraints.txt --universal --python-version 3.11.7 --generate-hashes \
+		--extra bench -c constraints.txt --universal --python-version 3.11.2 --generate-hashes \
 		--no-annotate --no-emit-index-url --custom-compile-command "make lock" \
 		-o requirements.lock
 

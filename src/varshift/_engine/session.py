@@ -59,6 +59,7 @@ __all__ = ["Followed", "Held", "Passed", "Session", "session"]
 
 Follower = TypeVar("Follower", bound=Tracer)
 R = TypeVar("R", bound=Any)  # a result: a dataclass with notes
+Then = Callable[[Any], Any]
 
 _FEW = 2  # samples that show what a norm does
 
@@ -138,13 +139,19 @@ class Session:
 
     # One pass ------------------------------------------------------------------------------
 
-    def once(self, batch: Batch, regime: Regime, report: Any = None) -> Any:
-        """One forward pass; gives what the model returned. What it wrote or counted is put back."""
+    def once(
+        self, batch: Batch, regime: Regime, report: Any = None, *, then: Then | None = None
+    ) -> Any:
+        """One forward pass; gives what the model returned. What it wrote or counted is put back.
+
+        `then` makes something else of that, which is given, while the pass still stands: a model
+        that saves memory computes parts of it again on the way back to gradients.
+        """
         if self._evaluates_its_own_way and regime.mode == "evaluation":
             with self._after_its_own_eval():
-                return self._once(batch, regime, report)
+                return self._once(batch, regime, report, then)
         first = regime.structure and self.trace is None
-        out = self._once(batch, regime, report)
+        out = self._once(batch, regime, report, then)
         if first and self.trace is not None:
             counted = self._counted
             self.trace = self._looked_ahead(self.trace)
@@ -168,7 +175,7 @@ class Session:
         finally:
             self._inventory, self._buffers, self._numbers, self._began = held
 
-    def _once(self, batch: Batch, regime: Regime, report: Any) -> Any:
+    def _once(self, batch: Batch, regime: Regime, report: Any, then: Then | None) -> Any:
         self._keep_batches_whole(regime)
         for recorder in regime.record:
             recorder.begin(batch)
@@ -181,6 +188,7 @@ class Session:
             with ExitStack() as stack:
                 around.enter(stack)
                 out = call(self.model, batch, self.forward)
+                made = out if then is None else then(out)
         finally:
             self._buffers.restore()
             self._counted = self._numbers.now()
@@ -191,7 +199,7 @@ class Session:
             self.strangers += around.control.strangers
         for recorder in regime.record:
             recorder.end(out)
-        return out
+        return made
 
     def _keep_batches_whole(self, regime: Regime) -> None:
         """Where the samples of a batch are no independent ones: they have a draw in common."""

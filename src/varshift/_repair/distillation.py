@@ -11,7 +11,8 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from functools import partial
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -31,6 +32,7 @@ from varshift._engine import (
 from varshift._engine.edits import names_of
 from varshift._repair.adam import Adam, one_cycle
 from varshift._repair.predictions import Reader
+from varshift._torch.backward import gradients
 from varshift.errors import ModelError
 
 __all__ = ["Affine", "Into", "cost", "distilled", "scaled"]
@@ -156,12 +158,19 @@ def _train(
     for _ in range(epochs):
         for index in torch.randperm(len(lessons), generator=order, device="cpu").tolist():
             lesson = lessons[index]
-            out = run.once(lesson.batch, regime)
-            with torch.enable_grad():
-                loss = reader.divergence(reader.read(out), lesson.target).mean()
-            optimiser.step(_gradients(loss, free), *one_cycle(done, steps, RATE))
+            learn = partial(_learned, free=free, reader=reader, target=lesson.target)
+            gradients = run.once(lesson.batch, regime, then=learn)
+            optimiser.step(gradients, *one_cycle(done, steps, RATE))
             done += 1
             step(_PASSES)
+
+
+def _learned(
+    out: Any, *, free: list[Tensor], reader: Reader, target: Tensor
+) -> tuple[Tensor | None, ...]:
+    """The gradients by that output of the model."""
+    with torch.enable_grad():
+        return _gradients(reader.divergence(reader.read(out), target).mean(), free)
 
 
 def _gradients(loss: Tensor, free: list[Tensor]) -> tuple[Tensor | None, ...]:
@@ -173,7 +182,7 @@ def _gradients(loss: Tensor, free: list[Tensor]) -> tuple[Tensor | None, ...]:
     if not bool(torch.isfinite(loss)):
         raise ModelError("the fit of the norms diverged: its loss is not finite")
     try:
-        return torch.autograd.grad(loss, free, allow_unused=True)
+        return gradients(loss, free)
     except RuntimeError as error:
         raise ModelError(f"the model cannot be run backward in eval mode: {error}") from error
 

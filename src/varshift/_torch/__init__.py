@@ -7,4 +7,5 @@ on, and the names of operations (`aten::_softmax`), which are compared and never
 
 `classes`: base classes of layers. `tensors`: version counters, storages, schemas. `state`: modes,
 flags and hooks of a thread and a process. `compiler`: what is compiled, and how to run it plainly.
+`backward`: gradients while a mode is on.
 """
