@@ -5,6 +5,8 @@ from __future__ import annotations
 __all__ = ["EQUIVALENT"]
 
 EQUIVALENT: dict[str, str] = {
+    "04f3082b0a": "the law refuses it next, in other words",
+    "0062ec14b1": "without an accelerator all lies on one device",
     "04a8e87c2e": "nothing lies in it, and only its length is read until the first batch deals",
     "0948fbce3f": "on the border itself both ways to the value are exact",
     "02964b7a3c": "sixty halvings are past the last digit of a float already",

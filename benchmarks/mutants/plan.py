@@ -43,7 +43,7 @@ GROUPS = {
         64,
         (
             *("engine", "inspect", "measure", "ranks/test_exchanges.py", "repair/test_choosing.py"),
-            "predict/test_means.py",
+            *("predict/test_means.py", "explain/test_attention_masks.py"),
             *_RECALIBRATED,
         ),
     ),

@@ -254,3 +254,27 @@ def test_forwards_grow_with_batches_alone():
     vs.recalibrate(net, torch.randn(60, 3).split(4))
     # Two samples ride along, and are run again alone; two show what norms of this class do.
     assert sum(calls) == 2 * (60 + 2 + 2 + 2)
+
+
+class Parks(nn.Module):
+    """Keeps what goes into the first norm for the second: batches may not pass side by side."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.BatchNorm1d(2), nn.BatchNorm1d(2)
+
+    def forward(self, x):
+        self.parked = x.square()
+        return self.second(self.first(self.parked) + self.parked)
+
+
+def test_norms_that_are_settled_one_by_one_are_met_by_the_users_own_forward():
+    x = torch.randn(64, 2, dtype=torch.float64) * torch.linspace(0.2, 3, 64)[:, None]
+    plain, own = Parks().double(), Parks().double()
+    vs.recalibrate(plain, [x])
+    done = vs.recalibrate(
+        own, [{"x": part} for part in x.split(8)], forward=lambda model, batch: model(batch["x"])
+    )
+    assert any("keeps something from one forward to the next" in note for note in done.notes)
+    for name, value in plain.named_buffers():
+        torch.testing.assert_close(own.get_buffer(name), value, rtol=1e-9, atol=1e-12)
