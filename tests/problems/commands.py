@@ -36,12 +36,13 @@ def varshift(*arguments, **how):
 
 
 @contextmanager
-def running(*arguments, main="varshift._cli", cwd=None, **environment):
+def running(*arguments, main="varshift._cli", cwd=None, patience=PATIENCE, **environment):
     """The command while it runs; another module than its own may bring `main`. One at a time."""
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder, "out"), Path(folder, "err")
         request = {
             "main": main,
+            "patience": patience,
             "arguments": ["varshift", *map(str, arguments)],
             "cwd": str(cwd or os.getcwd()),
             "environment": os.environ | SETTINGS | environment,
@@ -113,7 +114,7 @@ def serve() -> None:
 
 def _become(request: dict) -> None:
     """The command, in this process; it does not come back."""
-    signal.alarm(PATIENCE)
+    signal.alarm(request["patience"])
     code = 1
     try:
         _stand_in(0, os.devnull, os.O_RDONLY)

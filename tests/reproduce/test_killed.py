@@ -18,7 +18,8 @@ TABLE = ("reproduce", "table3", "--seeds", "2", "--every", "0.1", "--folder")
 
 
 def test_all_of_it_at_smoke_scale(tmp_path):
-    done = varshift("reproduce", "all", "--scale", "smoke", "--folder", tmp_path)
+    everything = ("reproduce", "all", "--scale", "smoke", "--folder", tmp_path)
+    done = varshift(*everything, patience=900)
     assert done.returncode == 0, done.stderr
     page = tmp_path / "smoke" / "all"
     assert len(measured(page)) == 21

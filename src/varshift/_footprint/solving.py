@@ -48,8 +48,8 @@ class _Joined:
 
     `columns` (R, K + 1) the levers and the gap, `tilt` (R, K) of norms whose drift is not known,
     `weight` (R,), `norm` (R,) the number of a row's norm, `sizes` rows of each; `prior` (N,) how
-    well a norm's drift is known, in weights, and `drifts` (N,) 1 where it is not known at all to be
-    none.
+    well a norm's drift is known, in weights, and `drifts` (N,) 0 where it is known to be none, else
+    1.
     """
 
     columns: Tensor
@@ -71,7 +71,7 @@ class _Joined:
         columns = [torch.cat([each.lever, each.gap[:, None]], 1) for each in rows]
         return cls(
             torch.cat(columns),
-            torch.cat([each.tilt for each in rows]) * drifts[norm, None],
+            torch.where(drifts[norm, None] == 0, 0.0, torch.cat([each.tilt for each in rows])),
             torch.cat([each.weight for each in rows]),
             norm,
             sizes,
