@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -84,6 +85,11 @@ class _Joined:
         """K."""
         return self.columns.shape[1] - 1
 
+    @cached_property
+    def apart(self) -> Tensor:
+        """The columns centred by the weights that nothing has tamed."""
+        return self.centred(self.weight)
+
     def sums(self, values: Tensor) -> Tensor:
         """Of rows (R, ...), for each norm (N, ...)."""
         return values.new_zeros(len(self.sizes), *values.shape[1:]).index_add_(0, self.norm, values)
@@ -111,10 +117,7 @@ class _Joined:
 
     def tamed(self, taus: Tensor) -> Tensor:
         """The weights (R,), less where a channel deviates far beyond the others of its norm."""
-        rest = self.columns[:, -1] - self.columns[:, :-1] @ taus
-        common = self.drifts * self.sums(self.weight * rest)
-        common = common / (self.sums(self.weight) + self.prior)
-        rest = (rest - common[self.norm]).abs() * self.weight.sqrt()
+        rest = (self.apart[:, -1] - self.apart[:, :-1] @ taus).abs() * self.weight.sqrt()
         middle = torch.stack([each.median() for each in rest.split(self.sizes)])
         scale = (middle / 0.6745 * HUBER)[self.norm]
         tamed = self.weight * (scale / torch.maximum(rest, scale))
