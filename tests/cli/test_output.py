@@ -175,7 +175,8 @@ def test_an_interrupt_says_what_became_of_the_files(tmp_path):
         "import time\nfrom pathlib import Path\nimport torch\n"
         "def model():\n    return torch.nn.Sequential(torch.nn.BatchNorm1d(3))\n"
         f"def data():\n    Path({str(tmp_path / 'begun')!r}).touch()\n"
-        "    time.sleep(60)\n    yield\n"
+        # Not one long sleep: Python does not see a signal that comes just before the call.
+        "    for _ in range(6000):\n        time.sleep(0.01)\n    yield\n"
     )
     running = subprocess.Popen(
         [sys.executable, "-m", "varshift", "measure", f"{slow}:model", "--data", f"{slow}:data"],
