@@ -125,7 +125,7 @@ def test_codes_are_stable():
     # A code that was published keeps its meaning; this list only grows.
     assert list(RULES) == [
         *(f"VS10{n}" for n in range(1, 9)),
-        *(f"VS20{n}" for n in range(1, 8)),
+        *(f"VS20{n}" for n in range(1, 9)),
         "VS301",
         "VS401",
     ]

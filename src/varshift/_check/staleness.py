@@ -20,7 +20,8 @@ from varshift.theory.jackknife import jackknife_error
 from varshift.theory.spread import median
 
 __all__ = [
-    *("Stale", "against", "left_over", "misfit", "of_one_batch", "started_elsewhere", "unfit"),
+    *("Stale", "against", "by_means", "error_of_mean", "left_over", "misfit", "of_one_batch"),
+    *("started_elsewhere", "unfit"),
 ]
 
 _HALF = 0.6745  # standard deviations within which half of all normal values lie
@@ -121,12 +122,21 @@ def misfit(tally: Tally, stored: Statistics, norm: Norm) -> Stale | None:
     spread = against(tally, stored.var, norm.eps, inherited(norm.momentum, stored.count))
     if spread is None:
         return None
-    means = _means(tally, stored, norm)
-    moved = replace(spread, moved=means[0], few=_few(tally, stored, norm))
-    if not math.isfinite(means[0]) or 1 + means[1] <= spread.least:
-        return moved
-    low, high = 1 + means[1], 1 + means[2]
-    return replace(moved, severity=1 + means[0], low=low, high=high, of_means=True)
+    return by_means(replace(spread, few=_few(tally, stored, norm)), *_means(tally, stored, norm))
+
+
+def by_means(spread: Stale, distance: Tensor, error: Tensor) -> Stale:
+    """The same with how far means are apart, its size where that surely is more.
+
+    (C,) in deviations; NaN where a channel is dead.
+    """
+    moved, least, most = median(distance), 0.0, math.inf
+    if bool(torch.isfinite(error[~distance.isnan()]).all()):
+        least, most = (median(each) for each in ((distance - error).clamp(min=0), distance + error))
+    found = replace(spread, moved=moved)
+    if not math.isfinite(moved) or 1 + least <= spread.least:
+        return found
+    return replace(found, severity=1 + moved, low=1 + least, high=1 + most, of_means=True)
 
 
 def _few(tally: Tally, stored: Statistics, norm: Norm) -> Few | None:
@@ -139,25 +149,20 @@ def _few(tally: Tally, stored: Statistics, norm: Norm) -> Few | None:
     return few_of(ratio, _by_channel(tally.within() * errors / divided, divided, tally, share))
 
 
-def _means(tally: Tally, stored: Statistics, norm: Norm) -> tuple[float, float, float]:
-    """How far means lie from the stored ones, in stored deviations, and the band of that.
+def _means(tally: Tally, stored: Statistics, norm: Norm) -> tuple[Tensor, Tensor]:
+    """How far means lie from the stored ones, in stored deviations, and the error of that, (C,).
 
     What samples were drawn, and which batches the running average remembers, moves a mean without
-    anything being wrong: two standard errors of both are taken off, channel by channel.
+    anything being wrong: two standard errors of both.
     """
     total, unit = tally.total(), (stored.var + norm.eps).sqrt()
-    live = total.var() > 0
-    distance = torch.where(live, (total.mean - stored.mean).abs() / unit, math.nan)
-    drawn = _error_of_mean(tally)
+    distance = torch.where(total.var() > 0, (total.mean - stored.mean).abs() / unit, math.nan)
+    drawn = error_of_mean(tally)
     scatter = tally.scattered[0].nan_to_num(0.0) * inherited(norm.momentum, stored.count)
-    error = 2 * (drawn.square() + scatter).sqrt() / unit
-    if not bool(torch.isfinite(error[live]).all()):
-        return median(distance), 0.0, math.inf
-    low, high = (distance - error).clamp(min=0), distance + error
-    return median(distance), median(low), median(high)
+    return distance, 2 * (drawn.square() + scatter).sqrt() / unit
 
 
-def _error_of_mean(tally: Tally) -> Tensor:
+def error_of_mean(tally: Tally) -> Tensor:
     """By the samples drawn, (C,); used as a normal one, so with Student's factor for few groups."""
     without = tally.groups().mean_without_each()
     shares = tally.counts[:, 0] / tally.counts.sum()

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-import torch
 from torch import Tensor
 
 from varshift._engine import Recording, Regime, groups_of
 from varshift._explain.pairing import NormOrder, Pairing
+from varshift._explain.reuse import has_unlike_runs
 from varshift._explain.spread import PlaceLanes, SiteLanes, Spread
-from varshift._explain.verdict import LEAST
 from varshift._measure.staleness import Arrived, inherited
 from varshift.results import Norm
-from varshift.theory.spread import median
 
 __all__ = ["Lanes"]
 
@@ -103,21 +101,9 @@ class Lanes:
         return Arrived(mean, within, live, train.scattered, train.series, norm.eps)
 
     def unlike_runs(self, norm: Norm) -> bool:
-        """Whether it is by the runs of a reused norm that one average is nobody's.
-
-        They displace what it passes on, each with its own mean and variance, further than batches
-        do that differ. Statistics for each run would take just that away.
-        """
+        """Whether it is by the runs of a reused norm that one average is nobody's."""
         train = self.train.at.get(norm.path)
-        if train is None or train.runs is None:
-            return False
-        var = train.total().var()
-        within = torch.where(var > 0, train.within(), torch.nan)
-        means, variances = train.between_runs()
-        by_mean = means / within
-        by_runs = torch.hypot(by_mean.sqrt(), variances.sqrt() / within / 2)
-        by_batches = (var / within - 1 - by_mean).clamp(min=0).sqrt()
-        return median(by_runs) > max(median(by_batches), LEAST)
+        return train is not None and has_unlike_runs(train)
 
     def site(self, norm: Norm, held: PlaceLanes) -> SiteLanes:
         """All that one norm received; `held` with the statistics of training."""

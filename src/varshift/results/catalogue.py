@@ -172,6 +172,16 @@ RULES: dict[str, Rule] = {
             "mix what comes in turns within each batch",
         ),
         Rule(
+            "VS208",
+            "norm-reused-on-unlike-inputs",
+            "A norm runs several times a pass, and its one average fits none of the inputs.",
+            "training: (x − mean of this run)/its deviation; evaluation: one mean and one variance "
+            "for all runs. Severity max(r, 1/r) with r = variance of the worst run ÷ the average, "
+            "or 1 + the distance of their means in deviations",
+            "give each run a norm of its own, and share only the weights around it",
+            "",
+        ),
+        Rule(
             "VS301",
             "noise-biases-regression",
             "Noise before a nonlinearity and weights moves the mean of an output at test.",

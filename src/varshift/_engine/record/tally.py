@@ -92,12 +92,21 @@ class Tally:
         """
         if self.runs is None:
             return torch.zeros_like(self.averaged), torch.zeros_like(self.averaged)
-        counts, sums = self.runs[:, 0], self.runs[:, 1:].transpose(0, 1)
-        weight = counts / counts.sum(0)
-        each = sums / counts
+        counts, *held = self.of_runs()
+        weight, each = counts / counts.sum(0), torch.stack(held)
         spread = (weight * (each - (weight * each).sum(1, keepdim=True)).square()).sum(1)
         means, variances = (spread - self._of_chance(spread, counts)).clamp(min=0)
         return means, variances
+
+    def of_runs(self) -> tuple[Tensor, Tensor, Tensor]:
+        """By run of a pass, (runs, C): its values per channel, their mean and unbiased variance.
+
+        Averages over all passes; no rows where it runs once.
+        """
+        if self.runs is None:
+            return (self.averaged.new_empty(0, len(self.averaged)),) * 3
+        counts = self.runs[:, 0]
+        return counts, self.runs[:, 1] / counts, self.runs[:, 2] / counts
 
     def _of_chance(self, spread: Tensor, counts: Tensor) -> Tensor:
         """What runs alike would show of both, (2, C); `counts` are their values per channel."""
