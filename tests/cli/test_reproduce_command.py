@@ -4,11 +4,12 @@ import json
 
 import pytest
 
+from problems import lean_reproduce
 from problems.commands import varshift
 
 
-def reproduce(*arguments, cwd=None):
-    return varshift("reproduce", *arguments, cwd=cwd)
+def reproduce(*arguments, **how):
+    return varshift("reproduce", *arguments, **how)
 
 
 def test_list_names_every_experiment_and_fits_80_columns():
@@ -91,7 +92,8 @@ def test_what_cannot_be_done_is_said(arguments, code, sentence, tmp_path):
 
 
 def test_a_page_is_rebuilt_from_its_records(tmp_path):
-    first = reproduce("table1", "--folder", "kept", "--records", "lines.jsonl", cwd=tmp_path)
+    asked = ("table1", "--folder", "kept", "--records", "lines.jsonl")
+    first = reproduce(*asked, cwd=tmp_path, main=lean_reproduce.__name__)
     assert first.returncode == 0, first.stderr
     assert "lines.jsonl has the records of 0 of 4 runs" in first.stderr
     assert "Table 1, digits (scikit-learn)" in first.stdout

@@ -22,7 +22,7 @@ def main() -> None:
         smoke,
         images={"C10": Images("digits", 8, train=512, test=128)},
         shapes={"WRN": smoke.shapes["WRN"]},
-        budget=Budget(train=128, shift=128, repair=128, footprint=128, noisy=2),
+        budget=Budget(train=128, shift=128, repair=128, footprint=0, noisy=2),
     )
     command()
 

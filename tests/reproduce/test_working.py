@@ -11,8 +11,7 @@ import torch
 from filelock import FileLock
 
 import varshift as vs
-from reproduce import small
-from reproduce.small import LITTLE
+from reproduce.small import DROPPED, LITTLE, PLAIN
 from varshift.reproduce import one, working
 from varshift.reproduce.nets import Placing
 from varshift.reproduce.one import Job
@@ -20,9 +19,6 @@ from varshift.reproduce.records import read_lines
 from varshift.reproduce.store import Store
 from varshift.reproduce.working import work
 
-# A footprint wants norms that have tracked enough batches: two epochs of 32 steps.
-LONGER = replace(small.RECIPE, batch_size=4)
-PLAIN, DROPPED = (replace(run, recipe=LONGER) for run in (small.PLAIN, small.DROPPED))
 OTHER = replace(PLAIN, placing=Placing("last", "dropout", 0.5))
 HOLD = """
 import sys
@@ -65,7 +61,7 @@ def test_every_run_has_a_record(alone):
 
 def test_the_report_counts_every_step_once(alone):
     _, seen = alone
-    assert seen == [(step, 192) for step in range(1, 193)]
+    assert seen == [(step, 24) for step in range(1, 25)]
 
 
 def test_what_is_done_is_not_done_again(alone, monkeypatch):
@@ -133,7 +129,7 @@ def test_a_run_that_another_process_finishes_is_not_done(tmp_path, monkeypatch):
         monkeypatch.setattr(working.time, "sleep", waited)
         monkeypatch.setattr(working._Worker, "_do", lambda self, run: seen.append(run))
         work(job(tmp_path, PLAIN), report=lambda *args: seen.append(args))
-    assert seen == [(0, 64)]
+    assert seen == [(0, 8)]
 
 
 def test_a_lock_is_let_go_when_the_work_fails(tmp_path, monkeypatch):

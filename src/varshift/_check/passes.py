@@ -135,8 +135,9 @@ class Passes:
 
     @cached_property
     def _short(self) -> bool:
-        """Whether an example gives some norm few values, so that only more draws tell."""
-        return any(tally.count < FEW for tally in self.train.at.values())
+        """Whether an example gives a norm that noise reaches few values: only more draws tell."""
+        reached = {route.norm for route in self.run.structure.routes}
+        return any(tally.count < FEW for path, tally in self.train.at.items() if path in reached)
 
     @property
     def rounds(self) -> int:

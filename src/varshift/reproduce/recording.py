@@ -84,7 +84,7 @@ def record_of(
             },
             "sites": site_records(net, short, tau=tau_of_placing(run.placing), long=long),
             "filters": filter_records(net),
-            "footprint": _footprint(net, long[: max(4, budget.footprint // size)]),
+            "footprint": _footprint(net, long, budget.footprint // size),
         }
         if methods := _methods(run):
             told["repairs"] = repair_records(
@@ -139,10 +139,15 @@ def _plain(images: Pixels, count: int) -> list[Pair]:
     return _batches(images.normalised(images.train[:count]), images.train_labels[:count], 128)
 
 
-def _footprint(net: nn.Module, batches: list[Tensor]) -> dict[str, Any]:
-    """What the checkpoint alone remembers of the noise: per site its drop_p and whether claimed."""
+def _footprint(net: nn.Module, batches: list[Tensor], count: int) -> dict[str, Any]:
+    """What the checkpoint alone remembers of the noise: per site its drop_p and whether claimed.
+
+    Of so many batches, four at least; nothing is read where `count` is 0.
+    """
+    if not count:
+        return {"passes": 0, "sites": [], "reason": "not asked for"}
     try:
-        found = footprint(net, batches)
+        found = footprint(net, batches[: max(4, count)])
     except ModelError as error:  # so short a training that its statistics tell nothing yet
         return {"passes": 0, "sites": [], "reason": str(error)}
     return {

@@ -93,7 +93,7 @@ class Budget:
         train: for accuracy in both modes and the paper's moving average.
         shift: for this project's moments in both modes.
         repair: for the repairs.
-        footprint: for reading the noise off the checkpoint.
+        footprint: for reading the noise off the checkpoint; 0 where that is left out.
         noisy: passes that the ensemble averages.
     """
 
