@@ -34,7 +34,7 @@ def batches(digits):
 
 @pytest.mark.parametrize("placement", ["a", "b"])
 @pytest.mark.parametrize("drop_p", [0.1, 0.3, 0.5])
-def test_drop_p_is_read_from_the_checkpoint(digits, drop_p, placement):
+def test_place_and_rate_are_read_from_the_checkpoint(digits, drop_p, placement):
     net = checkpoint(digits, drop_p, placement)
     f = footprint(net, batches(digits), places=PLACES[placement])
     assert len(f.sites) == 3
@@ -43,6 +43,10 @@ def test_drop_p_is_read_from_the_checkpoint(digits, drop_p, placement):
         assert site.low < drop_p < site.high
         assert site.claimed
         assert site.p_value < 1e-4
+    left_to_itself = footprint(net, batches(digits))
+    for path in ("norm2", "norm3"):
+        assert left_to_itself.sites[path].placement == placement
+        assert left_to_itself.sites[path].drop_p == pytest.approx(drop_p, abs=0.02)
 
 
 def test_the_twin_without_dropout_claims_none(digits):
@@ -52,6 +56,7 @@ def test_the_twin_without_dropout_claims_none(digits):
         assert f.claimed == ()
         assert all(site.low < 0 < site.high for site in f.sites.values())
         assert all(abs(site.drop_p) < 0.02 for site in f.sites.values())
+    assert footprint(net, batches(digits)).claimed == ()
 
 
 def test_a_wrong_place_shows_as_misfit(digits):
@@ -63,13 +68,3 @@ def test_a_wrong_place_shows_as_misfit(digits):
     assert "norm2" in wrong.notes[0]
     assert "the channels agree on no single amount of noise" in wrong.notes[0]
     assert wrong["norm2"].misfit > 10
-
-
-@pytest.mark.parametrize("placement", ["a", "b"])
-@pytest.mark.parametrize("drop_p", [0.1, 0.3, 0.5])
-def test_left_to_itself_it_finds_the_place_too(digits, drop_p, placement):
-    f = footprint(checkpoint(digits, drop_p, placement), batches(digits))
-    for path in ("norm2", "norm3"):
-        assert f.sites[path].placement == placement
-        assert f.sites[path].drop_p == pytest.approx(drop_p, abs=0.02)
-    assert footprint(checkpoint(digits, 0.0, "none"), batches(digits)).claimed == ()
