@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from problems.commands import varshift as forked
 from varshift._cli.root import main
 from varshift._cli.wording import in_options, optioned, worded
 from varshift.errors import ModelError, WriteError
@@ -39,22 +40,22 @@ def varshift(*arguments, **more):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--format", "json", "--out", "/nonexistent/x.json"), b"--out '/nonexistent/x.json'"),
-        (("--out", "."), b"is a folder"),
-        (("--format", "html"), b"--format html needs --out FILE.html"),
+        (("--format", "json", "--out", "/nonexistent/x.json"), "--out '/nonexistent/x.json'"),
+        (("--out", "."), "is a folder"),
+        (("--format", "html"), "--format html needs --out FILE.html"),
     ],
 )
 def test_a_place_that_cannot_be_written_is_refused_before_the_work(command, arguments, said):
-    done = varshift(command, *UNREAD, *arguments)
+    done = forked(command, *UNREAD, *arguments)
     assert done.returncode == 2, done.stderr
     assert said in done.stderr
-    assert b"disk gone" not in done.stderr
+    assert "disk gone" not in done.stderr
 
 
 def test_a_folder_as_file_is_a_matter_of_usage_for_every_command():
-    done = varshift("inspect", f"{FACTORIES}:noisy", "--input-shape", "3,8,8", "--out", ".")
+    done = forked("inspect", f"{FACTORIES}:noisy", "--input-shape", "3,8,8", "--out", ".")
     assert done.returncode == 2, done.stderr
-    assert b"is a folder" in done.stderr
+    assert "is a folder" in done.stderr
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path):
@@ -163,7 +164,7 @@ def test_what_a_named_pipe_or_a_disk_refuses_is_no_finding(monkeypatch, number, 
 
 def test_lines_end_without_blanks_and_fit():
     for arguments in (("measure", *NOISY), ("reproduce", "table5"), ("reproduce", "--list")):
-        lines = varshift(*arguments).stdout.decode().splitlines()
+        lines = forked(*arguments).stdout.splitlines()
         assert lines
         assert [line for line in lines if line != line.rstrip()] == []
         assert max(map(len, lines)) <= 80
@@ -193,11 +194,9 @@ def test_an_interrupt_says_what_became_of_the_files(tmp_path):
 
 
 def test_errors_speak_of_options():
-    done = varshift(
-        "theory", "direct", "--drop-p", "0.5", "--tau", "1", "--mean", "1", "--var", "2"
-    )
+    done = forked("theory", "direct", "--drop-p", "0.5", "--tau", "1", "--mean", "1", "--var", "2")
     assert done.returncode == 2
-    assert b"the noise is given as --drop-p and --tau; pass exactly one of --drop-p" in done.stderr
+    assert "the noise is given as --drop-p and --tau; pass exactly one of --drop-p" in done.stderr
 
 
 @pytest.mark.parametrize(

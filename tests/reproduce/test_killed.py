@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from problems import small_reproduce
+from problems import lean_reproduce, small_reproduce
 from problems.commands import running, varshift
 from problems.reproduced import claims, measured
+from varshift.reproduce.records import read_lines
 
 KILLS, RUNS = 10, 6
 SMALL = small_reproduce.__name__
@@ -18,14 +19,24 @@ TABLE = ("reproduce", "table3", "--seeds", "2", "--every", "0.1", "--folder")
 
 
 def test_all_of_it_at_smoke_scale(tmp_path):
+    """But for the footprints, which take most of its time: see below."""
     everything = ("reproduce", "all", "--scale", "smoke", "--folder", tmp_path)
-    done = varshift(*everything, patience=900)
+    done = varshift(*everything, main=lean_reproduce.__name__, patience=900)
     assert done.returncode == 0, done.stderr
     page = tmp_path / "smoke" / "all"
     assert len(measured(page)) == 21
     assert len(list(page.glob("*.png"))) == 8
     assert "### Table 3, digits" in (page / "README.md").read_text("utf-8")
     assert claims(page)
+
+
+def test_a_record_has_the_footprint_of_its_checkpoint(tmp_path):
+    asked = ("reproduce", "table1", "--scale", "smoke", "--network", "WRN", "--folder", tmp_path)
+    done = varshift(*asked)
+    assert done.returncode == 0, done.stderr
+    (record,) = read_lines(tmp_path / "smoke" / "table1" / "records.jsonl")
+    assert record["footprint"]["passes"] > 0
+    assert len(record["footprint"]["sites"]) > 1
 
 
 def test_ten_kills_leave_the_same_table(tmp_path):
