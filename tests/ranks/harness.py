@@ -122,3 +122,5 @@ def _join(rank: int, ranks: int, store: str) -> None:
         world_size=ranks,
         timeout=timedelta(seconds=_WAITS),
     )
+    # A rank that is done at once would leave while others still connect to it.
+    dist.barrier()
