@@ -27,6 +27,7 @@ from torch.utils.data import (
 
 import varshift as vs
 from faults.injecting import Lines as Interrupts
+from problems.parked import Parks
 from varshift._engine import loaders
 from varshift._engine.batches import batches
 
@@ -724,25 +725,11 @@ def test_what_is_taken_for_good_is_said():
         assert not vs.recalibrate(net(), data).notes
 
 
-class Parks(nn.Module):
-    """Keeps a feature on itself between norms."""
-
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.a, self.n = nn.Linear(2, 4), nn.BatchNorm1d(4)
-        self.b, self.m = nn.Linear(4, 4), nn.BatchNorm1d(4)
-
-    def forward(self, x):
-        self.parked = self.a(x)
-        return self.m(self.b(self.n(self.parked)) + self.parked)
-
-
 @pytest.mark.parametrize("workers", [0, 1])
 def test_what_a_loader_draws_is_no_noise_of_the_model(workers):
     """Or a model that keeps state between forwards would not be found out."""
     x = torch.randn(64, 2, generator=seeded()) * torch.linspace(0.2, 3, 64)[:, None]
-    whole, model = Parks().double(), Parks().double()
+    whole, model = Parks(2, 4).double(), Parks(2, 4).double()
     vs.recalibrate(whole, [x.double()])
     loader = loader_of(TensorDataset(x.double()), num_workers=workers)
     (note,) = vs.recalibrate(model, loader).notes

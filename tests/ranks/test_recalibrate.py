@@ -10,22 +10,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 import varshift as vs
 from problems.noisy_nets import Conv, Mlp
+from problems.parked import Parks
 from ranks.harness import on_ranks, outcome
 
 SHARES = {1: [128], 2: [100, 28], 3: [70, 0, 58]}  # a rank without data is one of them
-
-
-class Parks(nn.Module):
-    """Keeps a feature on itself between norms, as hooks of feature extractors do."""
-
-    def __init__(self):
-        super().__init__()
-        self.a, self.n = nn.Linear(8, 16), nn.BatchNorm1d(16)
-        self.b, self.m = nn.Linear(16, 16), nn.BatchNorm1d(16)
-
-    def forward(self, x):
-        self.parked = self.a(x)
-        return self.m(self.b(self.n(self.parked)) + self.parked)
 
 
 class ByBuffers(nn.Module):

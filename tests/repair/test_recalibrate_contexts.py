@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import varshift as vs
 from oracles.layerwise import noise_off_statistics
+from problems.parked import Parks
 from varshift._engine.borrow.process import process_state
 
 VARIABLE = contextvars.ContextVar("VARIABLE", default="outside")
@@ -256,21 +257,9 @@ def test_forwards_grow_with_batches_alone():
     assert sum(calls) == 2 * (60 + 2 + 2 + 2)
 
 
-class Parks(nn.Module):
-    """Keeps what goes into the first norm for the second: batches may not pass side by side."""
-
-    def __init__(self):
-        super().__init__()
-        self.first, self.second = nn.BatchNorm1d(2), nn.BatchNorm1d(2)
-
-    def forward(self, x):
-        self.parked = x.square()
-        return self.second(self.first(self.parked) + self.parked)
-
-
 def test_norms_that_are_settled_one_by_one_are_met_by_the_users_own_forward():
     x = torch.randn(64, 2, dtype=torch.float64) * torch.linspace(0.2, 3, 64)[:, None]
-    plain, own = Parks().double(), Parks().double()
+    plain, own = Parks(2, 4).double(), Parks(2, 4).double()
     vs.recalibrate(plain, [x])
     done = vs.recalibrate(
         own, [{"x": part} for part in x.split(8)], forward=lambda model, batch: model(batch["x"])
