@@ -47,6 +47,29 @@ def test_no_batches(verb):
         verb(case("linear").model, [])
 
 
+@pytest.mark.parametrize(
+    ("verb", "named"),
+    [
+        *((vs.explain, "test_data"), (vs.diagnose, "test_data")),
+        *((vs.repair, "held_out"), (vs.diagnose, "held_out")),
+    ],
+)
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ([], "gave no batches"),
+        (iter(()), "gave no batches: it is an iterator that is already used up"),
+        (torch.zeros(4, 8), r"is one tensor of shape \(4, 8\)"),
+        ((torch.zeros(4, 8), torch.zeros(4)), "is one pair of tensors"),
+        (3, "is a int"),
+    ],
+)
+def test_other_data_are_called_by_their_name(verb, named, given, said):
+    found = case("linear")
+    with pytest.raises(vs.DataError, match=f"^{named} {said}"):
+        verb(*found.lent, **{named: given})
+
+
 @every_verb
 def test_nan_is_named_by_its_batch(verb):
     found = case("linear")

@@ -49,6 +49,7 @@ def batches(
     max_samples: int | None = None,
     may_be_empty: bool = False,
     notes: list[str] | None = None,
+    named: str = "data",
 ) -> Generator[Batch, None, None]:
     """The batches of `data`, checked, moved to the model's device and cut off at `max_samples`.
 
@@ -56,6 +57,7 @@ def batches(
     `max_samples` is cut where its tensors share their first dimension, else taken whole. Loaders
     that somebody is in the middle of are given back where they were once this is closed; `notes`
     takes in what could not be. Each batch has memory of its own, whatever its source does next.
+    `named` is the argument that errors speak of.
     """
     if max_samples is not None and not isinstance(max_samples, Integral):
         raise UsageError(f"max_samples is {max_samples!r}; pass a whole number")
@@ -63,7 +65,7 @@ def batches(
         raise UsageError(f"max_samples is {max_samples}; it must be at least 1")
     target = _device_of(model, device)
     seen = 0
-    with closing(_fetch(data, [] if notes is None else notes)) as fetched:
+    with closing(_fetch(data, [] if notes is None else notes, named)) as fetched:
         for index, (value, lent) in enumerate(fetched):
             batch = _checked(index, value, forward, target, lent)
             if max_samples is not None and seen + batch.samples > max_samples:
@@ -73,7 +75,7 @@ def batches(
             if max_samples is not None and seen >= max_samples:
                 return
     if seen == 0 and not may_be_empty:
-        raise DataError(why_empty(data))
+        raise DataError(why_empty(data, named))
 
 
 def one_batch(
@@ -104,9 +106,9 @@ def call(model: nn.Module, batch: Batch, forward: Forward | None) -> Any:
         ) from error
 
 
-def _fetch(data: Data, notes: list[str]) -> Generator[tuple[Any, bool], None, None]:
+def _fetch(data: Data, notes: list[str], named: str) -> Generator[tuple[Any, bool], None, None]:
     """Each batch, and whether its source may fill the same memory anew: a list cannot."""
-    _refuse_other(data)
+    _refuse_other(data, named)
     apart = ReadApart(notes)
     # Three times: an interrupt may strike as the block is left.
     with apart, apart, apart:
@@ -114,36 +116,38 @@ def _fetch(data: Data, notes: list[str]) -> Generator[tuple[Any, bool], None, No
         if not (isinstance(source, Iterable) or hasattr(source, "__getitem__")):
             source = apart.take(source())
         lent = type(source) not in (list, tuple)
-        with closing(_one_by_one(source, data)) as values:
+        with closing(_one_by_one(source, data, named)) as values:
             for value in values:
                 yield value, lent
 
 
-def _refuse_other(data: Any) -> None:
+def _refuse_other(data: Any, named: str) -> None:
     """What is no iterable of batches, and no callable that could return one."""
     if isinstance(data, Tensor):
         raise DataError(
-            f"data is one tensor of shape {tuple(data.shape)}, and its items would be samples, not "
-            "batches: pass [x] for a single batch, or x.split(256)"
+            f"{named} is one tensor of shape {tuple(data.shape)}, and its items would be samples, "
+            "not batches: pass [x] for a single batch, or x.split(256)"
         )
     if isinstance(data, (str, bytes, Mapping)):
-        raise DataError(f"data is a {type(data).__name__}; pass an iterable of batches, as in [x]")
+        raise DataError(
+            f"{named} is a {type(data).__name__}; pass an iterable of batches, as in [x]"
+        )
     if _one_pair(data):
         raise DataError(
-            "data is one pair of tensors, as in (inputs, labels), and its items are no batches: "
-            "pass [(inputs, labels)] for a single batch, or a DataLoader"
+            f"{named} is one pair of tensors, as in (inputs, labels), and its items are no "
+            "batches: pass [(inputs, labels)] for a single batch, or a DataLoader"
         )
     if not (isinstance(data, Iterable) or hasattr(data, "__getitem__") or callable(data)):
         raise DataError(
-            f"data is a {type(data).__name__}; pass an iterable of batches, or a callable that "
+            f"{named} is a {type(data).__name__}; pass an iterable of batches, or a callable that "
             "returns one"
         )
 
 
-def _one_by_one(source: Any, data: Data) -> Generator[Any, None, None]:
+def _one_by_one(source: Any, data: Data, named: str) -> Generator[Any, None, None]:
     iterator = iter(source)
     try:
-        yield from _watched(iterator, data)
+        yield from _watched(iterator, data, named)
     finally:
         # What its own blocks do as they are left must be done before it is given back.
         if iterator is not source and isinstance(iterator, GeneratorType):
@@ -151,7 +155,7 @@ def _one_by_one(source: Any, data: Data) -> Generator[Any, None, None]:
                 iterator.close()
 
 
-def _watched(iterator: Iterator[Any], data: Data) -> Iterator[Any]:
+def _watched(iterator: Iterator[Any], data: Data, named: str) -> Iterator[Any]:
     for index in itertools.count():
         try:
             value = next(iterator)
@@ -162,8 +166,8 @@ def _watched(iterator: Iterator[Any], data: Data) -> Iterator[Any]:
             raise
         if index == 0 and _by_index(data) and _one_sample(value):
             raise DataError(
-                f"data is a dataset ({type(data).__name__}) that gives samples, not batches: pass "
-                "torch.utils.data.DataLoader(data, batch_size=…)"
+                f"{named} is a dataset ({type(data).__name__}) that gives samples, not batches: "
+                f"pass torch.utils.data.DataLoader({named}, batch_size=…)"
             )
         yield value
 
@@ -191,13 +195,15 @@ def _one_pair(data: Any) -> bool:
     return other.ndim < one.ndim and len(one) == len(other)
 
 
-def why_empty(data: Any) -> str:
+def why_empty(data: Any, named: str = "data") -> str:
+    """The sentence on data without a batch."""
     if isinstance(data, Iterator):
         return (
-            "data gave no batches: it is an iterator that is already used up (or was empty). Pass "
-            "a list, a DataLoader, or a callable that returns a fresh iterator"
+            f"{named} gave no batches: it is an iterator that is already used up (or was empty). "
+            "Pass a list, a DataLoader, or a callable that returns a fresh iterator"
         )
-    return "data gave no batches: pass at least one (a DataLoader with drop_last=True may be empty)"
+    usual = "a DataLoader with drop_last=True may be empty"
+    return f"{named} gave no batches: pass at least one ({usual})"
 
 
 def _checked(

@@ -282,8 +282,10 @@ class Session:
 
     # A loop over data ----------------------------------------------------------------------
 
-    def batches(self, data: Data, max_samples: int | None = None) -> Iterator[Batch]:
-        """The batches of `data`, checked and where the model is."""
+    def batches(
+        self, data: Data, max_samples: int | None = None, named: str = "data"
+    ) -> Iterator[Batch]:
+        """The batches of `data`, checked and where the model is; `named` in errors."""
         taken = batches(
             data,
             self.model,
@@ -292,18 +294,19 @@ class Session:
             max_samples=max_samples,
             may_be_empty=self.ranks.several,
             notes=self.notes,
+            named=named,
         )
         # Twice: an interrupt in closing it once would leave no way back.
         self.reading.enter_context(closing(taken))
         return self.reading.enter_context(closing(taken))
 
-    def held(self, data: Data, max_samples: int | None, then: str) -> Held:
+    def held(self, data: Data, max_samples: int | None, then: str, named: str = "data") -> Held:
         """All batches of this rank at once, read with a bar; `then` is what comes after."""
-        taken = self.batches(data, max_samples)
+        taken = self.batches(data, max_samples, named)
         own = list(self.report.reading(taken, data, max_samples, then))
         counts = self.ranks.gather((len(own), sum(batch.samples for batch in own)))
         if not any(count for count, _ in counts):
-            raise DataError(why_empty(data))
+            raise DataError(why_empty(data, named))
         return Held(own, sum(count for count, _ in counts), sum(samples for _, samples in counts))
 
     def example(self, value: Any) -> Batch:
