@@ -57,16 +57,18 @@ def test_no_batches(verb):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ([], "gave no batches"),
-        (iter(()), "gave no batches: it is an iterator that is already used up"),
-        (torch.zeros(4, 8), r"is one tensor of shape \(4, 8\)"),
-        ((torch.zeros(4, 8), torch.zeros(4)), "is one pair of tensors"),
-        (3, "is a int"),
+        ([], "{named} gave no batches"),
+        (iter(()), "{named} gave no batches: it is an iterator that is already used up"),
+        (torch.zeros(4, 8), r"{named} is one tensor of shape \(4, 8\)"),
+        ((torch.zeros(4, 8), torch.zeros(4)), "{named} is one pair of tensors"),
+        (3, "{named} is a int"),
+        (["x"], "batch 0 of {named} is a str"),
+        ([torch.full((4, 8), torch.nan)], "batch 0 of {named} holds 32 values"),
     ],
 )
 def test_other_data_are_called_by_their_name(verb, named, given, said):
     found = case("linear")
-    with pytest.raises(vs.DataError, match=f"^{named} {said}"):
+    with pytest.raises(vs.DataError, match=f"^{said.format(named=named)}"):
         verb(*found.lent, **{named: given})
 
 

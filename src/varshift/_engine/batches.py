@@ -67,7 +67,7 @@ def batches(
     seen = 0
     with closing(_fetch(data, [] if notes is None else notes, named)) as fetched:
         for index, (value, lent) in enumerate(fetched):
-            batch = _checked(index, value, forward, target, lent)
+            batch = _checked(index, value, forward, target, lent, named)
             if max_samples is not None and seen + batch.samples > max_samples:
                 batch = cut(batch, max_samples - seen)
             seen += batch.samples
@@ -207,19 +207,25 @@ def why_empty(data: Any, named: str = "data") -> str:
 
 
 def _checked(
-    index: int, value: Any, forward: Forward | None, target: Device, lent: bool = False
+    index: int,
+    value: Any,
+    forward: Forward | None,
+    target: Device,
+    lent: bool = False,
+    named: str = "data",
 ) -> Batch:
     """`lent` is whether another batch may come in the same memory."""
+    which = f"batch {index}" if named == "data" else f"batch {index} of {named}"
     if forward is None:
-        _refuse_unknown(index, value)
+        _refuse_unknown(which, value)
     value = moved(value, target, lent)
     tensors = list(tensors_of(value))
     for tensor in tensors:
-        _refuse_nonfinite(index, tensor)
+        _refuse_nonfinite(which, tensor)
     held = [*tensors, *memory_of(value)]  # of arrays where there are no tensors
     samples = next((len(each) for each in held if each.ndim), 1)
     if samples == 0:
-        raise DataError(f"batch {index} is empty: its first tensor has shape {_first(held)}")
+        raise DataError(f"{which} is empty: its first tensor has shape {_first(held)}")
     return Batch(index, value, samples)
 
 
@@ -227,13 +233,13 @@ def _first(tensors: list[Any]) -> tuple[int, ...]:
     return next(tuple(tensor.shape) for tensor in tensors if tensor.ndim)
 
 
-def _refuse_unknown(index: int, value: Any) -> None:
+def _refuse_unknown(which: str, value: Any) -> None:
     item = first_item(value)
     graph = callable(getattr(item, "to_dict", None)) and next(tensors_of(item), None) is not None
     if not (isinstance(item, (Tensor, Mapping)) or graph):
         kind = type(value).__name__ if item is value else f"{type(value).__name__} of "
         kind += "" if item is value else type(item).__name__
-        raise DataError(f"batch {index} is a {kind}; {_way_out(value)}")
+        raise DataError(f"{which} is a {kind}; {_way_out(value)}")
 
 
 def _way_out(value: Any) -> str:
@@ -246,7 +252,7 @@ def _way_out(value: Any) -> str:
     return "pass forward=lambda model, batch: model(…) to say how the model takes it"
 
 
-def _refuse_nonfinite(index: int, tensor: Tensor) -> None:
+def _refuse_nonfinite(which: str, tensor: Tensor) -> None:
     if not (tensor.is_floating_point() or tensor.is_complex()) or tensor.layout != torch.strided:
         return
     if bool(torch.isfinite(tensor).all()):
@@ -257,7 +263,7 @@ def _refuse_nonfinite(index: int, tensor: Tensor) -> None:
     count = int(bad.sum())
     many = "1 value that is" if count == 1 else f"{count} values that are"
     raise DataError(
-        f"batch {index} holds {many} NaN or infinite, the first ({kind}) at index "
+        f"{which} holds {many} NaN or infinite, the first ({kind}) at index "
         f"{where} of a tensor of shape {tuple(tensor.shape)}; clean or drop that batch"
     )
 
