@@ -30,6 +30,11 @@ def drawn(runs, *, size=64, count=10, channels=C, seed=0):
     return list(torch.randn(count, size, runs, channels, generator=random))
 
 
+def apart(*means, **how):
+    """The same with a mean for each run."""
+    return [x + torch.tensor(means)[:, None] for x in drawn(len(means), **how)]
+
+
 def found(model, data=None, example=None):
     return [f for f in vs.check(model, example, data=data) if f.code == "VS208"]
 
@@ -48,7 +53,7 @@ def test_a_run_of_another_variance_is_sized_against_the_average():
 
 def test_a_run_of_another_mean_is_sized_in_deviations_of_a_batch():
     """Means 0, 0 and 3 have the average 1: one run is 2 away, whatever scatters within it."""
-    data = [x + torch.tensor([0.0, 0.0, 3.0])[:, None] for x in drawn(3)]
+    data = apart(0.0, 0.0, 3.0)
     (one,) = found(Runs(), data)
     assert one.low < 3 < one.high
     assert re.search(r"run 3 receives has (0\.9|1\.0)\d times its variance", one.message)
@@ -56,9 +61,7 @@ def test_a_run_of_another_mean_is_sized_in_deviations_of_a_batch():
 
 
 def test_what_is_stored_does_not_matter_and_an_example_will_do():
-    x = torch.cat(
-        [drawn(2, count=1, size=256)[0][:, :1], 4 + drawn(2, count=1, size=256)[0][:, 1:]], 1
-    )
+    (x,) = apart(0.0, 4.0, count=1, size=256)
     model = Runs()
     for stored in (1.0, 50.0):
         model.norm.running_var.fill_(stored)
@@ -79,18 +82,17 @@ def test_alike_runs_are_none(runs, size, count, channels):
 
 def test_batches_that_differ_as_much_as_runs_do_are_none():
     """Then no norm of its own helps a run: the average is as far from most batches."""
-    runs = torch.tensor([0.0, 2.0])[:, None]
-    data = [x + runs + 4 * (i % 2) for i, x in enumerate(drawn(2))]
+    data = [x + 4 * (i % 2) for i, x in enumerate(apart(0.0, 2.0))]
     assert found(Runs(), data) == []
 
 
 def test_nearly_unlike_runs_stay_below_what_is_allowed():
-    data = [x + torch.tensor([0.0, 0.15])[:, None] for x in drawn(2)]
+    data = apart(0.0, 0.15)
     assert found(Runs(), data) == []
 
 
 def test_norms_that_have_one_average_in_both_modes_or_none_are_left_alone():
-    data = [x + torch.tensor([0.0, 4.0])[:, None] for x in drawn(2)]
+    data = apart(0.0, 4.0)
     frozen = Runs().train()
     frozen.norm.eval()
     assert found(frozen, data) == []
@@ -98,7 +100,7 @@ def test_norms_that_have_one_average_in_both_modes_or_none_are_left_alone():
 
 
 def test_diagnose_has_the_finding_and_one_step():
-    data = [x + torch.tensor([0.0, 4.0])[:, None] for x in drawn(2)]
+    data = apart(0.0, 4.0)
     model = Runs()
     for _ in range(30):
         for x in data:

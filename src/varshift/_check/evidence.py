@@ -20,7 +20,7 @@ from varshift._check.sizes import (
     predicted,
     unattributed,
 )
-from varshift._check.staleness import against
+from varshift._check.staleness import Stale, against
 from varshift._counting import counted_names, verb
 from varshift._engine import Handle, Session, Silenced, norm_handles
 from varshift._measure.few import Few
@@ -296,6 +296,25 @@ class Evidence:
             message=message,
             line=self.line(noises, place),
             also=tuple(also),
+        )
+
+    def of_statistics(
+        self, code: str, place: str, off: Stale, message: str, basis: Basis | None = None
+    ) -> Finding:
+        """A finding without noise: statistics are `off`, by the passes or by another `basis`."""
+        basis = basis or self.basis
+        return Finding(
+            code=code,
+            place=place,
+            noises=(),
+            severity=off.severity,
+            low=off.low,
+            high=off.high,
+            shift=off.shift,
+            how="inverted" if basis == "checkpoint" else "measured",
+            basis=basis,
+            message=message,
+            line=self.line((), place),
         )
 
     def line(self, noises: Sequence[Noise], place: str) -> Line | None:

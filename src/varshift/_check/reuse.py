@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from varshift._check.bands import band_of, least_of, widened
-from varshift._check.staleness import Stale, by_means, error_of_mean
+from varshift._check.bands import least_of
+from varshift._check.staleness import Stale, banded, by_means, error_of_mean
 from varshift._engine import Tally
 from varshift._explain.reuse import has_unlike_runs
 from varshift._measure.errors import Halved
@@ -19,8 +19,6 @@ from varshift.theory.spread import median
 
 __all__ = ["worst_run"]
 
-_FLOOR = 1e-9  # of a ratio in a band
-
 
 def worst_run(tally: Tally, eps: float) -> tuple[int, Stale] | None:
     """The run that surely is furthest off, counted from 0, and how far; None where runs are alike.
@@ -28,7 +26,7 @@ def worst_run(tally: Tally, eps: float) -> tuple[int, Stale] | None:
     Compared with the average over the runs, not with what is stored: how well that fits the average
     is another matter.
     """
-    if tally.count < 2 or not has_unlike_runs(tally):
+    if not has_unlike_runs(tally):
         return None
     return max(enumerate(_each(tally, eps)), key=lambda found: found[1].least)
 
@@ -64,14 +62,7 @@ def _furthest(runs: int, freedom: float) -> float:
 
 def _by_variance(ratio: Tensor, relative: Tensor) -> Stale:
     """By chance it is off by a part of the average, however small it has come out."""
-    severity, shift, error = (
-        median(torch.maximum(ratio, 1 / ratio)),
-        median(ratio),
-        median(relative),
-    )
-    if not math.isfinite(error):  # so little was drawn that nothing is sure
-        return Stale(shift, severity, 1.0, math.inf)
-    error *= max(shift, 1.0)
-    band = band_of(shift - error, shift + error, _FLOOR)
-    low, high = widened(band, severity, least_of(ratio, relative * ratio.clamp(min=1)))
-    return Stale(shift, severity, low, high)
+    shift = median(ratio)
+    sized = Stale(shift, median(torch.maximum(ratio, 1 / ratio)), None, None)
+    least = least_of(ratio, relative * ratio.clamp(min=1))
+    return banded(sized, median(relative) * max(shift, 1.0), least)

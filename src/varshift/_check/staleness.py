@@ -20,8 +20,8 @@ from varshift.theory.jackknife import jackknife_error
 from varshift.theory.spread import median
 
 __all__ = [
-    *("Stale", "against", "by_means", "error_of_mean", "left_over", "misfit", "of_one_batch"),
-    *("started_elsewhere", "unfit"),
+    *("Stale", "against", "banded", "by_means", "error_of_mean", "left_over", "misfit"),
+    *("of_one_batch", "started_elsewhere", "unfit"),
 ]
 
 _HALF = 0.6745  # standard deviations within which half of all normal values lie
@@ -77,17 +77,24 @@ def against(tally: Tally, stored: Tensor, eps: float, share: float = 0.0) -> Sta
         return None
     lost = int((divided > 1 / NOTHING).sum())
     overall = math.exp(float(divided.log().square().nanmean().sqrt()))
+    sized = Stale(shift, severity, None, None, overall=overall)
     if lost:
-        return Stale(shift, max(severity, overall), None, None, lost=lost, overall=overall)
+        return replace(sized, severity=max(severity, overall), lost=lost)
     halved, errors = Halved.of(tally).moderate(live)
     drawn = halved.error_of_median(lambda ratios: ratios, ratio)
     scatter = max(shift * _by_batch(tally, live), math.sqrt(_batches(tally)) * drawn)
     error = 2 * math.hypot(drawn, math.sqrt(share) * scatter)
-    if not math.isfinite(error):  # so little was drawn that nothing is sure
-        return Stale(shift, severity, 1.0, math.inf, overall=overall)
     least = least_of(ratio, 2 * _by_channel(ratio * errors, stored, tally, share))
-    band = band_of(shift - error, shift + error, _FLOOR)
-    return Stale(shift, severity, *widened(band, severity, least), overall=overall)
+    return banded(sized, error, least)
+
+
+def banded(sized: Stale, error: float, least: float) -> Stale:
+    """The same with its band: `error` to both sides of the shift; `least` is of the channels."""
+    if not math.isfinite(error):  # so little was drawn that nothing is sure
+        return replace(sized, low=1.0, high=math.inf)
+    band = band_of(sized.shift - error, sized.shift + error, _FLOOR)
+    low, high = widened(band, sized.severity, least)
+    return replace(sized, low=low, high=high)
 
 
 def _by_channel(drawn: Tensor, divided: Tensor, tally: Tally, share: float) -> Tensor:

@@ -29,7 +29,7 @@ def with_trial(
 def _tried(run: Session, held: Held, held_out: Data, judge: Judge) -> tuple[Score, Candidate]:
     """What the model scores as lent, and the candidate. None is kept."""
     refuse_sharded(run)
-    theirs = run.held(held_out, judge.max_held_out, "judging", "held_out").own
+    theirs = run.held(held_out, judge.max_held_out, then="judging", named="held_out").own
     split = split_of(run, held.own, theirs)
     trials = ready(
         run,

@@ -50,7 +50,7 @@ def explained(
     if test_data is not None:
         report.begin("test data")
         run.run(
-            run.batches(test_data, max_samples, "test_data"),
+            run.batches(test_data, max_samples, named="test_data"),
             lanes.looking,
             lambda done, batch: report.draw(
                 done, batches_in_all(test_data, max_samples, done, batch)

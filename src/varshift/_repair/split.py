@@ -56,7 +56,7 @@ def split_data(
         ours, theirs = _dealt(taken, max_held_out / most, seed)
     else:
         ours = run.held(data, max_samples, then).own
-        theirs = run.held(held_out, max_held_out, then, "held_out").own
+        theirs = run.held(held_out, max_held_out, then, named="held_out").own
     return split_of(run, ours, theirs, seed if held_out is None else None)
 
 

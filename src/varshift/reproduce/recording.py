@@ -64,6 +64,7 @@ def record_of(
     long = [batch for batch, _ in pairs]
     size = run.recipe.batch_size
     short = long[: max(2, budget.shift // size)]
+    read = long[: max(4, budget.footprint // size)] if budget.footprint else []
     with torch.random.fork_rng(), autocast("fp32", str(images.train.device)):
         torch.manual_seed(run.dice("measure"))
         told: dict[str, Any] = {
@@ -84,7 +85,7 @@ def record_of(
             },
             "sites": site_records(net, short, tau=tau_of_placing(run.placing), long=long),
             "filters": filter_records(net),
-            "footprint": _footprint(net, long, budget.footprint // size),
+            "footprint": _footprint(net, read),
         }
         if methods := _methods(run):
             told["repairs"] = repair_records(
@@ -139,15 +140,12 @@ def _plain(images: Pixels, count: int) -> list[Pair]:
     return _batches(images.normalised(images.train[:count]), images.train_labels[:count], 128)
 
 
-def _footprint(net: nn.Module, batches: list[Tensor], count: int) -> dict[str, Any]:
-    """What the checkpoint alone remembers of the noise: per site its drop_p and whether claimed.
-
-    Of so many batches, four at least; nothing is read where `count` is 0.
-    """
-    if not count:
+def _footprint(net: nn.Module, batches: list[Tensor]) -> dict[str, Any]:
+    """What the checkpoint alone remembers of the noise: per site its drop_p and whether claimed."""
+    if not batches:
         return {"passes": 0, "sites": [], "reason": "not asked for"}
     try:
-        found = footprint(net, batches[: max(4, count)])
+        found = footprint(net, batches)
     except ModelError as error:  # so short a training that its statistics tell nothing yet
         return {"passes": 0, "sites": [], "reason": str(error)}
     return {

@@ -20,23 +20,7 @@ def unlike_runs(evidence: Evidence) -> Iterator[Finding]:
         met = evidence.seen.sites.get(norm.path)
         found = None if met is None else worst_run(met.train, norm.eps)
         if found is not None and evidence.surely(found[1].least):
-            yield _finding(evidence, norm, *found)
-
-
-def _finding(evidence: Evidence, norm: Norm, run: int, off: Stale) -> Finding:
-    return Finding(
-        code="VS208",
-        place=norm.path,
-        noises=(),
-        severity=off.severity,
-        low=off.low,
-        high=off.high,
-        shift=off.shift,
-        how="measured",
-        basis=evidence.basis,
-        message=_message(norm, run, off),
-        line=evidence.line((), norm.path),
-    )
+            yield evidence.of_statistics("VS208", norm.path, found[1], _message(norm, *found))
 
 
 def _message(norm: Norm, run: int, off: Stale) -> str:

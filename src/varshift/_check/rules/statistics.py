@@ -181,19 +181,8 @@ def _judged(
 ) -> Finding | None:
     if not evidence.surely(stale.least):
         return None
-    return Finding(
-        code=code,
-        place=norm.path,
-        noises=(),
-        severity=stale.severity,
-        low=stale.low,
-        high=stale.high,
-        shift=stale.shift,
-        how="inverted" if basis == "checkpoint" else "measured",
-        basis=basis,
-        message=_message(norm, code, stale, why),
-        line=evidence.line((), norm.path),
-    )
+    message = _message(norm, code, stale, why)
+    return evidence.of_statistics(code, norm.path, stale, message, basis)
 
 
 def _message(norm: Norm, code: str, stale: Stale, why: Staleness | None) -> str:

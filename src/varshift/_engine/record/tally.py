@@ -90,9 +90,9 @@ class Tally:
 
         Of each run's average over all batches, less what chance gives these; 0 for a single run.
         """
-        if self.runs is None:
-            return torch.zeros_like(self.averaged), torch.zeros_like(self.averaged)
         counts, *held = self.of_runs()
+        if not len(counts):
+            return torch.zeros_like(self.averaged), torch.zeros_like(self.averaged)
         weight, each = counts / counts.sum(0), torch.stack(held)
         spread = (weight * (each - (weight * each).sum(1, keepdim=True)).square()).sum(1)
         means, variances = (spread - self._of_chance(spread, counts)).clamp(min=0)
